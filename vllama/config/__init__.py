@@ -1,0 +1,1 @@
+"""The YAML as one frozen, typed value."""

@@ -1,0 +1,1 @@
+"""One vLLM child: its command line, its process, its wire."""

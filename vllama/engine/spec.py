@@ -1,0 +1,29 @@
+"""Everything that is needed to spawn one engine; made by ``engine.command``, used by ``engine.process``. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vllama.models.model import Task
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """One vLLM child. Two equal specs would start the same engine."""
+
+    name: str
+    """Short and printable; prefix of its log lines, e.g. ``tinychat``."""
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    """The whole environment of the child, nothing is inherited beside it."""
+    socket: Path
+    """The unix socket that ``--uds`` names (at most 107 bytes)."""
+    served_name: str
+    task: Task
+    size: int = 0
+    """Planned bytes: weights + KV cache + overhead."""
+    size_vram: int = 0
+    notes: tuple[str, ...] = field(default=())
+    """What was chosen and why, in people's words, for the log and ``vllama show``."""

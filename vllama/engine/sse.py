@@ -1,0 +1,24 @@
+"""Cuts a server-sent-event byte stream into payloads. Pure, one instance per stream.
+
+vLLM writes every event as one ``data: {json}`` line and a blank line, ends with ``data: [DONE]`` and may send
+``: keep-alive`` comments. Bytes arrive cut anywhere.
+"""
+
+from __future__ import annotations
+
+DONE = b"[DONE]"
+
+
+class SseCutter:
+    """Feed bytes, get the payloads of all complete ``data:`` lines."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Payloads (without ``data:`` and blanks) completed by ``data``; a last ``[DONE]`` is one of them."""
+        lines = (self._rest + data if self._rest else data).split(b"\n")
+        self._rest = lines.pop()
+        return [line[5:].strip() for line in lines if line.startswith(b"data:")]

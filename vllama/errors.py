@@ -1,0 +1,123 @@
+"""The one exception tree of vLLama.
+
+Each leaf has a stable ``code`` (for programs and metrics), an HTTP ``status``, a ``message`` in the words a
+user reads (Ollama's words where Ollama has words) and a ``hint``: what to do about it.
+
+Foreign exceptions become one of these at exactly one border each: ``engine.client`` (aiohttp),
+``models.pull`` (huggingface_hub), ``config.load`` (yaml, pydantic).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class VllamaError(Exception):
+    """Root of everything we raise on purpose; nothing raises a bare ``Exception``."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.http_status = self.status if status is None else status
+        self.error_code = self.code if code is None else code
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ConfigError(VllamaError):
+    """The configuration is wrong; ``problems`` holds every finding, one line each. The daemon exits with 78."""
+
+    code = "config"
+
+    def __init__(self, message: str, *, problems: tuple[str, ...] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.problems = problems
+
+
+class BadRequest(VllamaError):
+    """The client's request can't be served as it is."""
+
+    code = "bad_request"
+    status = 400
+
+
+class NotFound(VllamaError):
+    """There is no such model, blob or route."""
+
+    code = "not_found"
+    status = 404
+
+
+class Forbidden(VllamaError):
+    """The peer may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class TooLarge(VllamaError):
+    """The request's body is over the limit."""
+
+    code = "too_large"
+    status = 413
+
+
+class Busy(VllamaError):
+    """The waiting room is full (Ollama's 503)."""
+
+    code = "busy"
+    status = 503
+
+
+class ModelUnusable(VllamaError):
+    """What is on disk can't be served: not a model, broken, unsupported."""
+
+    code = "model_unusable"
+
+
+class EngineError(VllamaError):
+    """Root of what an engine does to us."""
+
+    code = "engine"
+
+
+class EngineRefused(EngineError):
+    """vLLM answered a request with an error object; ``http_status`` is vLLM's own."""
+
+    code = "engine_refused"
+
+
+class EngineGone(EngineError):
+    """The engine died, hung or was stopped while it had our request."""
+
+    code = "engine_gone"
+
+
+class LoadFailed(EngineError):
+    """The engine could not be started; the message is the cause found by ``engine.diagnose``."""
+
+    code = "load_failed"
+
+
+class EngineNotInstalled(EngineError):
+    """No usable vLLM interpreter; the hint is the one command that installs it."""
+
+    code = "engine_not_installed"
+    status = 503
+
+
+class InstallFailed(VllamaError):
+    """``vllama engine install`` could not finish; running it again resumes."""
+
+    code = "install_failed"
+
+
+class PullFailed(VllamaError):
+    """A model could not be fetched."""
+
+    code = "pull_failed"

@@ -1,0 +1,1 @@
+"""Which flags fit this model on this hardware."""

@@ -1,0 +1,1 @@
+"""The wire: routes, limits, NDJSON and SSE."""

@@ -1,0 +1,1 @@
+"""Names, what is on disk, and what the files say about it."""

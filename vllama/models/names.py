@@ -1,0 +1,60 @@
+"""Model names as Ollama reads them (contract 2.1-2.3). Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+DEFAULT_HOST = "registry.ollama.ai"
+DEFAULT_NAMESPACE = "library"
+DEFAULT_TAG = "latest"
+
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}", re.ASCII)
+_NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}", re.ASCII)
+_MODEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    """``[host/][namespace/]model[:tag]`` with its defaults filled in; compare with ``key``."""
+
+    host: str
+    namespace: str
+    model: str
+    tag: str
+
+    @property
+    def key(self) -> str:
+        """Lookup is case-insensitive in all four parts."""
+        return self.full.casefold()
+
+    @property
+    def full(self) -> str:
+        """``registry.ollama.ai/library/mini:latest``: the spelling of the capability texts."""
+        return f"{self.host}/{self.namespace}/{self.model}:{self.tag}"
+
+    @property
+    def short(self) -> str:
+        """The shortest display; always shows the tag."""
+        if self.host.casefold() != DEFAULT_HOST:
+            return self.full
+        if self.namespace.casefold() != DEFAULT_NAMESPACE:
+            return f"{self.namespace}/{self.model}:{self.tag}"
+        return f"{self.model}:{self.tag}"
+
+
+def parse_name(text: str) -> ModelName | None:
+    """Read a name with Ollama's defaults; None when it is not a legal name."""
+    text = text.strip(" \t\r\n")
+    _, scheme, rest = text.partition("://")
+    if scheme:
+        text = rest
+    path, colon, tag = text.rpartition(":")
+    if not colon or "/" in tag:
+        path, colon, tag = text, "", DEFAULT_TAG
+    parts = path.split("/")
+    if len(parts) > 3:
+        return None
+    host, namespace, model = ([DEFAULT_HOST, DEFAULT_NAMESPACE, ""][: 3 - len(parts)] + parts)[:3]
+    legal = (_HOST.fullmatch(host), _NAMESPACE.fullmatch(namespace), _MODEL.fullmatch(model), _MODEL.fullmatch(tag))
+    return ModelName(host, namespace, model, tag) if all(legal) else None

@@ -1,0 +1,1 @@
+"""Every engine's life, owned by one loop."""

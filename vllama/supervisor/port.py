@@ -1,0 +1,78 @@
+"""What the rest of the house may ask of the supervisor, and nothing more.
+
+``http`` holds an ``Engines`` and never sees a process, a GPU or the state machine.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from vllama.engine.client import EngineClient
+from vllama.models.model import Model
+
+Phase = Literal["absent", "planning", "starting", "warming", "ready", "draining", "stopping", "backoff", "broken"]
+
+FOREVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineView:
+    """One engine as people see it (``/api/ps``, ``vllama ps``, STATUS, metrics)."""
+
+    model: Model
+    """The model whose request loaded the engine."""
+    phase: Phase
+    stage: str
+    """Progress in people's words while not ready: ``loading weights 62 %``."""
+    since: float
+    """Unix seconds of the last phase change."""
+    expires_at: float | None
+    """Unix seconds when it is unloaded if idle; ``inf`` = never; None while it isn't ready."""
+    leases: int
+    waiting: int
+    size: int
+    """Bytes it uses (weights + KV cache + overhead); 0 when not known yet."""
+    size_vram: int
+    context_length: int
+    """Tokens really allocated (max_model_len); 0 when not known yet."""
+    kv_tokens: int
+    """Capacity of the KV cache in tokens; 0 when not known yet."""
+    pid: int | None
+    restarts: int
+    cause: str
+    """Why it failed, with what to do; empty when it did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to use one ready engine; held inside ``async with`` and returned in any case."""
+
+    client: EngineClient
+    served_name: str
+    """What to send as ``model``."""
+    max_model_len: int
+    cold: bool
+    """True when this request had to wait for the engine to load."""
+
+
+class Engines(Protocol):
+    """Implemented by ``supervisor.loop.Supervisor``; faked in tests by a class of the same shape."""
+
+    def lease(self, model: Model, *, keep_alive: float | None = None) -> AbstractAsyncContextManager[Lease]:
+        """Wait until ``model`` has a ready engine and use it.
+
+        ``keep_alive``: seconds to stay loaded after the last use; ``FOREVER``; 0 = unload at the end;
+        None = leave the current duration (or the configured default when this request loads it).
+        Raises LoadFailed, EngineNotInstalled, Busy, ModelUnusable. Cancelling the waiting task gives the place back.
+        """
+        ...
+
+    def snapshot(self) -> tuple[EngineView, ...]:
+        """All engines that are not absent, cheap, never blocks."""
+        ...
+
+    async def unload(self, model: Model) -> None:
+        """Unload as soon as running requests have ended; returns at once; no error when it isn't loaded."""
+        ...

@@ -1,0 +1,1 @@
+"""Ollama, OpenAI and Anthropic to the engine's dialect and back; pure."""

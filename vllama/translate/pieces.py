@@ -1,0 +1,100 @@
+"""What an answer is made of between the engine's dialect and the clients' dialects. Pure.
+
+``translate.stream`` turns vLLM's chunks into these; the writers (Ollama NDJSON, OpenAI SSE, Anthropic SSE,
+Responses SSE) turn these into bytes. An answer is any number of ``Piece`` and then exactly one ``Final``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+DoneReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One whole call; never partial."""
+
+    id: str
+    index: int
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Piece:
+    """A step of an answer. ``thinking`` and ``content`` never both, save at the boundary."""
+
+    content: str = ""
+    thinking: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: list[dict[str, Any]] | None = None
+    """Ollama's entries: ``{"token","logprob","bytes","top_logprobs"?}``."""
+
+
+@dataclass(slots=True)
+class Final:
+    """How the answer ended and what it took."""
+
+    reason: DoneReason
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    """Thinking included."""
+    cached_tokens: int = 0
+    queue_ns: int = 0
+    prefill_ns: int = 0
+    decode_ns: int = 0
+    stop_text: str = ""
+    """The stop string that matched, when one did."""
+    token_ids: tuple[int, ...] = field(default=())
+    """Prompt + answer ids (generate's ``context``), when asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation, as Ollama sees it (contract 3.7)."""
+
+    role: str
+    content: str = ""
+    thinking: str = ""
+    images: tuple[str, ...] = ()
+    """Standard base64, no data-URI prefix."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_name: str = ""
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """A conversation to be continued, the same for every dialect of clients."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+    """OpenAI function definitions, passed through whole."""
+    tool_choice: Any = None
+    think: bool | str | None = None
+    """None = the model's default (on where it can); a string is an effort level."""
+    format: str | Mapping[str, Any] | None = None
+    """``"json"``, a JSON schema, or None."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Ollama's options, raw from the client; ``translate.options`` checks and maps them."""
+    logprobs: bool = False
+    top_logprobs: int = 0
+    truncate: bool = True
+    shift: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TextCall:
+    """A rendered text to be continued as it is (generate with raw, template, suffix or context)."""
+
+    prompt: str | tuple[int, ...]
+    format: str | Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    logprobs: bool = False
+    top_logprobs: int = 0
+    truncate: bool = True
+    shift: bool = True
+    want_token_ids: bool = False
