@@ -21,7 +21,10 @@ from vllama.errors import EngineGone, EngineRefused
 # request meets a closing connection.
 _KEEPALIVE_SECONDS = 30
 _READ_BUFFER = 1 << 20  # one chunk with 20 logprobs alternatives can be hundreds of kilobytes
-_GONE = "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, check ollama server logs for details"
+_GONE = (
+    "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, "
+    "check ollama server logs for details"
+)
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10)
 
 
@@ -60,8 +63,7 @@ class EngineClient:
         """POST ``body`` and return the whole answer. Cancelling the task aborts the engine's request."""
         async with self._post(path, body, timeout, request_id) as answer:
             with _border():
-                data = await answer.read()
-            return data
+                return await answer.read()
 
     @asynccontextmanager
     async def stream(

@@ -1,0 +1,74 @@
+"""The ``vllama`` command: a table of verbs, each loaded when it is called. Errors end here."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any, Final
+
+import click
+
+from vllama import __version__
+from vllama.errors import ConfigError, VllamaError
+
+# verb -> module that holds a click command of the same name under ``command``
+_VERBS: Final = {
+    "serve": "vllama.cli.serve",
+    "run": "vllama.cli.run",
+    "list": "vllama.cli.list_models",
+    "ps": "vllama.cli.ps",
+    "show": "vllama.cli.show",
+    "stop": "vllama.cli.stop",
+    "version": "vllama.cli.version",
+    "config": "vllama.cli.config",
+    "engine": "vllama.cli.engine",
+    "doctor": "vllama.cli.doctor",
+    "bench": "vllama.cli.bench",
+}
+_ALIASES: Final = {"ls": "list"}
+
+
+class _LazyGroup(click.Group):
+    """Imports a verb's module only when the verb is used, so that ``vllama ps`` starts quickly."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = _VERBS.get(_ALIASES.get(cmd_name, cmd_name))
+        if module is None:
+            return None
+        command: Any = importlib.import_module(module).command
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-v", "--version", message="vllama version %(version)s")
+def cli() -> None:
+    """Serve models with vLLM, speak Ollama."""
+
+
+def main() -> None:
+    """Entry point: the only wide catch of the command line; exit status 78 for a wrong configuration."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ConfigError as error:
+        _tell(error)
+        sys.exit(78)
+    except VllamaError as error:
+        _tell(error)
+        sys.exit(1)
+
+
+def _tell(error: VllamaError) -> None:
+    click.echo(f"Error: {error.message}", err=True)
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            click.echo(f"  {problem}", err=True)
+    if error.hint:
+        click.echo(error.hint, err=True)
