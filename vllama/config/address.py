@@ -1,0 +1,72 @@
+"""Where a service listens or is found: ``OLLAMA_HOST`` in all its forms (contract 9). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+DEFAULT_HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 11434
+_SCHEME_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One HTTP service."""
+
+    scheme: str = "http"
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    path: str = ""
+    """Prefix of every request's path, without a slash at its end."""
+
+    @property
+    def authority(self) -> str:
+        """``host:port`` as it stands in a URL; IPv6 hosts in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+    @property
+    def reachable(self) -> Address:
+        """The address to connect to: a service bound to all interfaces is reached over loopback."""
+        loopback = {"0.0.0.0": DEFAULT_HOST, "::": "::1"}.get(self.host, self.host)
+        return Address(self.scheme, loopback, self.port, self.path)
+
+
+def read_address(text: str) -> Address:
+    """Read ``host``, ``host:port``, ``:port``, ``[v6]:port`` or ``scheme://host[:port][/path]``.
+
+    Without a scheme the port defaults to 11434, with one to the scheme's own; a bad port falls back to the default.
+    Empty text is the default address.
+    """
+    text = text.strip(" \t\r\n\"'")
+    scheme, found, rest = text.partition("://")
+    if not found:
+        scheme, rest = "http", text
+    scheme = scheme.lower()
+    default_port = _SCHEME_PORTS.get(scheme, DEFAULT_PORT) if found else DEFAULT_PORT
+    authority, slash, path = rest.partition("/")
+    host, port = _split(authority)
+    return Address(
+        scheme if scheme in _SCHEME_PORTS else "http",
+        host or DEFAULT_HOST,
+        int(port) if port.isdecimal() and port.isascii() and int(port) <= 65535 else default_port,
+        urlsplit(f"//x/{path}").path.rstrip("/") if slash else "",
+    )
+
+
+def _split(authority: str) -> tuple[str, str]:
+    """Host and port text, either may be empty."""
+    if authority.startswith("["):
+        host, _, rest = authority[1:].partition("]")
+        return host, rest.removeprefix(":")
+    if authority.count(":") > 1:  # a bare IPv6 address
+        return authority, ""
+    host, _, port = authority.partition(":")
+    return host, port

@@ -1,0 +1,47 @@
+"""What the command's shell says: the client side of the environment, read once per run.
+
+Apart from ``config.load`` because the small verbs (``ps``, ``list``, ``stop``) need no configuration file and should
+not pay for reading one.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A person's terminal and choices."""
+
+    host: str
+    """``VLLAMA_HOST``, else ``OLLAMA_HOST``, else empty; read it with ``config.address``."""
+    no_color: bool
+    """``NO_COLOR`` holds anything."""
+    dumb_terminal: bool
+    """``TERM`` is ``dumb`` or unset: no cursor movement."""
+    state_dir: Path
+    """``XDG_STATE_HOME``, else ``~/.local/state``."""
+    no_history: bool
+    """``OLLAMA_NOHISTORY``: keep no history of what was typed."""
+
+
+@functools.cache
+def shell() -> Shell:
+    """Read the environment of this process."""
+    env = os.environ
+    state = env.get("XDG_STATE_HOME", "")
+    return Shell(
+        host=env.get("VLLAMA_HOST", "").strip() or env.get("OLLAMA_HOST", "").strip(),
+        no_color=bool(env.get("NO_COLOR")),
+        dumb_terminal=env.get("TERM", "dumb") == "dumb",
+        state_dir=Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state",
+        no_history=_truth(env.get("OLLAMA_NOHISTORY", "")),
+    )
+
+
+def _truth(text: str) -> bool:
+    """Ollama's reading of booleans: what can't be parsed is true (contract 9)."""
+    return text.strip(" \t\"'").lower() not in {"", "0", "f", "false"}
