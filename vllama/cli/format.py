@@ -1,4 +1,4 @@
-"""How numbers, times and tables look to people: the spellings of Ollama's command, so that scripts keep working. Pure."""
+"""How numbers, times and tables look to people: as in Ollama's command, so that scripts keep working. Pure."""
 
 from __future__ import annotations
 
@@ -94,13 +94,12 @@ def exact_duration(nanoseconds: int) -> str:
     """Every digit, in the largest fitting units: ``1m4.25s``, ``412.870113ms``, ``0s``."""
     if nanoseconds <= 0:
         return "0s"
-    for scale, unit in ((10**9, "s"), (10**6, "ms"), (10**3, "µs")):
-        if nanoseconds >= scale:
-            break
-    else:
+    if nanoseconds < 10**3:
         return f"{nanoseconds}ns"
-    if unit != "s":
-        return f"{_decimal(nanoseconds, scale)}{unit}"
+    if nanoseconds < 10**6:
+        return f"{_decimal(nanoseconds, 10**3)}µs"
+    if nanoseconds < 10**9:
+        return f"{_decimal(nanoseconds, 10**6)}ms"
     minutes, rest = divmod(nanoseconds, 60 * 10**9)
     hours, minutes = divmod(minutes, 60)
     lead = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
@@ -127,6 +126,4 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     if not lines:
         return []
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return [
-        _COLUMN_GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    ]
+    return [_COLUMN_GAP.join(map(str.ljust, line, widths)).rstrip() for line in lines]
