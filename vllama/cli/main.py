@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from vllama import __version__
+from vllama.cli import output
 from vllama.errors import ConfigError, VllamaError
 
 # verb -> module that holds a click command of the same name under ``command``
@@ -49,26 +50,22 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: the only wide catch of the command line; exit status 78 for a wrong configuration."""
+    """Entry point: errors become one line and an exit status (78 for a wrong configuration, 130 for Ctrl-C)."""
     try:
         cli(standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except ConfigError as error:
-        _tell(error)
+        output.error(error)
         sys.exit(78)
     except VllamaError as error:
-        _tell(error)
+        output.error(error)
         sys.exit(1)
-
-
-def _tell(error: VllamaError) -> None:
-    click.echo(f"Error: {error.message}", err=True)
-    if isinstance(error, ConfigError):
-        for problem in error.problems:
-            click.echo(f"  {problem}", err=True)
-    if error.hint:
-        click.echo(error.hint, err=True)
+    except BrokenPipeError:
+        output.silence()
+        sys.exit(1)

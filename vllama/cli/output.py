@@ -7,6 +7,7 @@ Colour and moving parts appear only on a terminal that can show them: never in a
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
@@ -68,6 +69,11 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table in Ollama's spacing."""
     for row in fmt.table(headers, rows):
         line(row)
+
+
+def silence() -> None:
+    """The reader of our pipe has gone: nothing more can be said, not even at the interpreter's end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def dim(text: str) -> str:

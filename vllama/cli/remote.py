@@ -1,0 +1,162 @@
+"""A small client for the running service, speaking Ollama's own API: every verb also works against a real Ollama.
+
+http.client's exceptions end here.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import click
+
+from vllama import __version__
+from vllama.config.address import Address, read_address
+from vllama.config.environment import shell
+from vllama.errors import VllamaError
+
+_CONNECT_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 60.0
+"""For answers that need no model; a generation may take as long as it takes."""
+_QUOTED_BYTES: Final = 200
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Unreachable(VllamaError):
+    """Nobody answers at the service's address."""
+
+    code = "unreachable"
+    status = 503
+
+
+class Refused(VllamaError):
+    """The service answered with an error; ``http_status`` is its own."""
+
+    code = "refused"
+
+
+class Broken(VllamaError):
+    """The connection ended, or an answer was not one of the Ollama API."""
+
+    code = "broken"
+    status = 502
+
+
+def host_option(command: F) -> F:
+    """The ``--host`` of every verb that talks to the service."""
+    return click.option(
+        "--host",
+        metavar="ADDRESS",
+        default="",
+        help="Service to talk to [default: VLLAMA_HOST, else OLLAMA_HOST, else 127.0.0.1:11434].",
+    )(command)
+
+
+class Remote:
+    """One service. ``host`` is what ``--host`` said, empty for the environment's."""
+
+    def __init__(self, host: str = "") -> None:
+        self.address: Address = read_address(host or shell().host).reachable
+
+    def get(self, path: str, needs: str) -> dict[str, Any]:
+        """GET ``path``: its JSON object, which has the key ``needs``. Raises Unreachable, Refused, Broken."""
+        with self._exchange("GET", path, None, _ANSWER_SECONDS) as answer:
+            return _object(answer.read(), needs)
+
+    def post(self, path: str, body: Mapping[str, Any], needs: str, *, patient: bool = False) -> dict[str, Any]:
+        """POST ``body``, else as ``get``; ``patient`` waits without end (a model may have to load)."""
+        with self._exchange("POST", path, body, None if patient else _ANSWER_SECONDS) as answer:
+            return _object(answer.read(), needs)
+
+    def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """POST ``body`` and yield the objects of the NDJSON answer up to the one with ``done``.
+
+        Closing the iterator early closes the connection, by which the service ends the generation. An error line
+        raises Refused, an end without ``done`` Broken.
+        """
+        with self._exchange("POST", path, body, None) as answer:
+            for line in answer:
+                chunk = _object(line)
+                if "error" in chunk:
+                    raise Refused(str(chunk["error"]), status=answer.status)
+                yield chunk
+                if chunk.get("done"):
+                    return
+        raise Broken("the connection was closed before the answer was complete")
+
+    @contextmanager
+    def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float | None
+    ) -> Iterator[http.client.HTTPResponse]:
+        connection = self._connect()
+        try:
+            with self._border():
+                if connection.sock is not None:
+                    connection.sock.settimeout(timeout)
+                headers = {"User-Agent": f"vllama/{__version__}", "Accept": "application/json, application/x-ndjson"}
+                data = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+                if data is not None:
+                    headers["Content-Type"] = "application/json"
+                connection.request(method, self.address.path + path, data, headers)
+                answer = connection.getresponse()
+                if answer.status >= 300:
+                    raise _refusal(answer.status, answer.read())
+                yield answer
+        finally:
+            connection.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self.address.scheme == "https" else http.client.HTTPConnection
+        connection = kind(self.address.host, self.address.port, timeout=_CONNECT_SECONDS)
+        try:
+            connection.connect()
+        except OSError as error:
+            raise Unreachable(
+                f"could not connect to vllama at {self.address.url} ({_reason(error)}), is it running?",
+                hint="Start it with: systemctl start vllama   (or in a terminal: vllama serve)",
+            ) from error
+        return connection
+
+    @contextmanager
+    def _border(self) -> Iterator[None]:
+        """http.client's world ends here."""
+        try:
+            yield
+        except TimeoutError as error:
+            raise Broken(f"{self.address.url} did not answer in time") from error
+        except (http.client.HTTPException, OSError) as error:
+            raise Broken(f"the connection to {self.address.url} broke: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return (text or type(error).__name__).lower()
+
+
+def _object(body: bytes, needs: str = "") -> dict[str, Any]:
+    try:
+        decoded = json.loads(body)
+    except ValueError:
+        decoded = None
+    if not isinstance(decoded, dict) or (needs and needs not in decoded):
+        raise Broken(
+            f"unexpected answer: {body[:_QUOTED_BYTES].decode('utf-8', 'replace')!r}",
+            hint="Is another service listening there? Set --host or VLLAMA_HOST to vLLama's address.",
+        )
+    return decoded
+
+
+def _refusal(status: int, body: bytes) -> Refused:
+    try:
+        decoded = json.loads(body)
+    except ValueError:
+        decoded = None
+    message = decoded.get("error") if isinstance(decoded, dict) else None
+    if not isinstance(message, str):
+        message = body[:_QUOTED_BYTES].decode("utf-8", "replace").strip() or http.client.responses.get(status, "")
+        message = f"{status} {message}".strip()
+    return Refused(message, status=status)
