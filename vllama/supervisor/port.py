@@ -12,7 +12,9 @@ from typing import Literal, Protocol
 from vllama.engine.client import EngineClient
 from vllama.models.model import Model
 
-Phase = Literal["absent", "planning", "starting", "warming", "ready", "draining", "stopping", "backoff", "broken"]
+Phase = Literal[
+    "absent", "planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken"
+]
 
 FOREVER = float("inf")
 

@@ -1,0 +1,109 @@
+"""Reads an engine's output while it starts: how far it is, and what it tells about its capacity. Pure.
+
+Source: the stage lines of vLLM 0.32, as text or as JSON records (``--logging-config.formatter json``).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+# message part -> what people read; in order of appearance
+_STAGES: Final = (
+    (re.compile(r"vLLM server version|version \d+\.\d+\.\d+"), "engine is starting"),
+    (re.compile(r"non-default args:"), "arguments accepted"),
+    (re.compile(r"Resolved architecture: (\S+)"), "reading the model's configuration"),
+    (re.compile(r"Initializing a V1 LLM engine"), "starting the engine core"),
+    (re.compile(r"Starting to load model"), "loading weights"),
+    (re.compile(r"Loading safetensors checkpoint shards:\s+(\d+)% Completed"), "loading weights {0} %"),
+    (re.compile(r"Loading weights took|Model loading took"), "weights loaded"),
+    (re.compile(r"Warming up model for the compilation|Dynamo bytecode transform|Compiling a graph"), "compiling"),
+    (re.compile(r"KV cache size:"), "KV cache ready"),
+    (re.compile(r"Capturing CUDA graphs[^:]*:\s+(\d+)%"), "capturing CUDA graphs {0} %"),
+    (re.compile(r"init engine \(profile"), "engine core is ready"),
+    (re.compile(r"Starting vLLM server on|Application startup complete"), "opening its socket"),
+)
+_KV_TOKENS = re.compile(r"KV cache size: ([\d,]+) tokens")
+_TEXT_LINE = re.compile(
+    r"^\((\w+)(?: pid=\d+)?\)\s+(DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d [\d:]+ \[[^\]]+\] (.*)$"
+)
+_UVICORN = re.compile(r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL):\s+(.*)$")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# Printed on every start or exit of a healthy CPU engine; a person can do nothing about them.
+_HARMLESS: Final = (
+    "Triton is not installed",
+    "Model Runner V2 requires Triton",
+    "doesn't include CPU backend",
+    "leaked",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One record of an engine's output."""
+
+    level: int
+    """A ``logging`` level."""
+    text: str
+    process: str = ""
+    """``APIServer``, ``EngineCore``, ``Worker``; empty when unknown."""
+
+
+def read_line(raw: str) -> Line | None:
+    """One line of output as a record, without colours; None when there is nothing to say."""
+    text = _ANSI.sub("", raw).rstrip()
+    if not text.strip():
+        return None
+    if text.startswith("{") and (record := _json_record(text)) is not None:
+        return record
+    if match := _TEXT_LINE.match(text):
+        return Line(_level(match[2], match[3]), match[3], match[1])
+    if match := _UVICORN.match(text):
+        return Line(_level(match[1], match[2]), match[2])
+    return Line(logging.INFO, text)
+
+
+def _json_record(text: str) -> Line | None:
+    try:
+        record: Any = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(record, dict) or "message" not in record:
+        return None
+    message = str(record["message"])
+    if trace := record.get("exc_info"):
+        message = f"{message}\n{trace}"
+    return Line(
+        _level(str(record.get("levelname", "INFO")), message), message, str(record.get("vllm_process_name", ""))
+    )
+
+
+def _level(name: str, text: str) -> int:
+    number = logging.getLevelNamesMapping().get(name, logging.INFO)
+    if number == logging.WARNING and any(part in text for part in _HARMLESS):
+        return logging.DEBUG
+    return number
+
+
+@dataclass(slots=True)
+class Progress:
+    """What one start has told so far; feed it every line's text."""
+
+    stage: str = "engine is starting"
+    kv_tokens: int = 0
+    """Capacity of the KV cache in tokens; 0 until the engine said it."""
+
+    def feed(self, text: str) -> bool:
+        """True when the stage changed."""
+        if match := _KV_TOKENS.search(text):
+            self.kv_tokens = int(match[1].replace(",", ""))
+        for pattern, words in _STAGES:
+            if match := pattern.search(text):
+                stage = words.format(*match.groups())
+                changed, self.stage = stage != self.stage, stage
+                return changed
+        return False

@@ -1,0 +1,207 @@
+"""What can happen to engines, and what can be done about it: the words of ``supervisor.step``. Pure.
+
+Every event says when it happened (monotonic seconds) and, where it belongs to one incarnation of an engine, its
+``run``. Every action is carried out by ``supervisor.loop``, its result comes back as an event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from vllama.engine.diagnose import Cause
+from vllama.engine.spec import EngineSpec
+from vllama.models.model import Model
+from vllama.supervisor.states import Capacity
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseWanted:
+    """A request needs ``model``; answered by Grant or Refuse."""
+
+    now: float
+    ticket: int
+    model: Model
+    keep_alive: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseReturned:
+    """The request has ended or gave up waiting; sent exactly once per ticket."""
+
+    now: float
+    ticket: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnloadWanted:
+    """Unload when idle."""
+
+    now: float
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The plan is made: this is how to start it."""
+
+    now: float
+    key: str
+    run: int
+    spec: EngineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRefused:
+    """It can't be started at all."""
+
+    now: float
+    key: str
+    run: int
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The process exists."""
+
+    now: float
+    key: str
+    run: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """The engine told a stage of its start."""
+
+    now: float
+    key: str
+    run: int
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """``/health`` answered 200."""
+
+    now: float
+    key: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """It produced a token (or an embedding)."""
+
+    now: float
+    key: str
+    run: int
+    capacity: Capacity
+
+
+@dataclass(frozen=True, slots=True)
+class Unhealthy:
+    """It is alive but does not work (hung, stalled, refuses its smoke test)."""
+
+    now: float
+    key: str
+    run: int
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The whole process group is gone. ``cause`` is what to tell if nobody asked for it."""
+
+    now: float
+    key: str
+    run: int
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Time passed."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The daemon stops: refuse, drain, end."""
+
+    now: float
+
+
+Event: TypeAlias = (
+    LeaseWanted
+    | LeaseReturned
+    | UnloadWanted
+    | Planned
+    | PlanRefused
+    | Spawned
+    | Progressed
+    | Listening
+    | Warmed
+    | Unhealthy
+    | Exited
+    | Ticked
+    | Closing
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Work out the spec; answer with Planned or PlanRefused."""
+
+    key: str
+    run: int
+    model: Model
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Start the process and watch it; answer with Spawned, Progressed, Listening and at last Exited."""
+
+    key: str
+    run: int
+    spec: EngineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """Let it make one token; answer with Warmed or Unhealthy."""
+
+    key: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End it: SIGTERM and a deadline when ``gentle``, SIGKILL at once else; answer with Exited."""
+
+    key: str
+    run: int
+    gentle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The ticket may use the engine."""
+
+    ticket: int
+    key: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The ticket will not be served, and why."""
+
+    ticket: int
+    cause: Cause
+
+
+Action: TypeAlias = Plan | Spawn | Warm | Stop | Grant | Refuse
