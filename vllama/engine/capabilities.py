@@ -1,0 +1,140 @@
+"""What an installed vLLM can do: asked once of its own interpreter, then read from a file.
+
+Nothing is ever passed to vLLM that is not in ``Capabilities.flags``: an unknown flag ends the engine with status 2
+after ten seconds of imports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast, get_args
+
+from vllama.engine.backends import Backend
+from vllama.errors import EngineNotInstalled
+
+ASK: Final = Path(__file__).with_name("ask.py")
+_ASK_SECONDS: Final = 300
+"""Importing torch and vLLM takes 8-18 s; a cold spinning disk a few times that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """One interpreter with vLLM in it."""
+
+    python: Path
+    version: str
+    """vLLM's, without a local part: ``0.32.0``."""
+    backend: Backend
+    flags: frozenset[str]
+    """Every option string of ``vllm serve``, aliases and ``--no-`` forms included."""
+    tool_parsers: frozenset[str]
+    reasoning_parsers: frozenset[str]
+    torch: str = ""
+    """torch's full version: ``2.13.0+cpu``."""
+    interpreter: str = ""
+    """The interpreter's own version: ``3.11.7``."""
+
+    def supports(self, flag: str) -> bool:
+        """Whether ``--flag`` may be passed; ``--logging-config.formatter`` is a key of ``--logging-config``."""
+        return flag.partition("=")[0].partition(".")[0] in self.flags
+
+
+def read_capabilities(file: Path, python: Path) -> Capabilities | None:
+    """The cached answer in ``file`` for the interpreter ``python``; None where it is missing or not ours."""
+    try:
+        answer = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return _from_answer(answer, python)
+
+
+def write_capabilities(file: Path, answer: Mapping[str, Any]) -> None:
+    """Put the answer in place whole: a reader sees the old file or the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    half = file.with_name(f".{file.name}.{os.getpid()}")
+    half.write_text(json.dumps(answer, indent=1) + "\n")
+    half.replace(file)
+
+
+def probe(python: Path, cache_file: Path) -> Capabilities:
+    """What the vLLM of ``python`` can do, from ``cache_file`` where that still holds, else asked (8-18 s) and cached.
+
+    Raises:
+        EngineNotInstalled: the interpreter does not run, or has no vLLM that imports.
+    """
+    key = ask(python, "key")
+    if not key.get("vllm"):
+        raise EngineNotInstalled(
+            f"{python} has no vLLM in it", hint="Install vLLM there, or take `engine.python` out of the configuration."
+        )
+    try:
+        cached = json.loads(cache_file.read_text())
+    except (OSError, ValueError):
+        cached = {}
+    if isinstance(cached, dict) and cached.get("key") == key and (known := _from_answer(cached, python)):
+        return known
+    answer = ask(python)
+    capabilities = _from_answer(answer, python)
+    if capabilities is None:
+        raise EngineNotInstalled(f"{python} gave an answer that makes no sense: {json.dumps(answer)[:200]}")
+    # A prefix of root's that the service may not write: the answer is as good, only asked again next time.
+    with contextlib.suppress(OSError):
+        write_capabilities(cache_file, answer)
+    return capabilities
+
+
+def ask(python: Path, *arguments: str) -> dict[str, Any]:
+    """Run ``ask.py`` with that interpreter and return its answer.
+
+    Raises:
+        EngineNotInstalled: it can't be run, fails, or says nothing that is JSON.
+    """
+    try:
+        # -I: neither our PYTHONPATH nor the current directory may shadow what is installed there.
+        done = subprocess.run(
+            [str(python), "-I", str(ASK), *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_ASK_SECONDS,
+            check=False,
+        )
+    except OSError as error:
+        raise EngineNotInstalled(f"the interpreter {python} can't be run: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise EngineNotInstalled(f"vLLM did not import within {_ASK_SECONDS} s in {python}") from error
+    lines = done.stdout.strip().splitlines()
+    if done.returncode != 0 or not lines:
+        said = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
+        raise EngineNotInstalled(f"vLLM does not import in {python}: {said}")
+    try:
+        answer = json.loads(lines[-1])
+    except ValueError as error:
+        raise EngineNotInstalled(f"{python} answered {lines[-1][:200]!r} instead of JSON") from error
+    if not isinstance(answer, dict):
+        raise EngineNotInstalled(f"{python} answered {lines[-1][:200]!r} instead of an object")
+    return answer
+
+
+def _from_answer(answer: Any, python: Path) -> Capabilities | None:
+    try:
+        if answer["backend"] not in get_args(Backend):
+            return None
+        return Capabilities(
+            python=python,
+            version=str(answer["version"]),
+            backend=cast("Backend", answer["backend"]),
+            flags=frozenset(answer["flags"]),
+            tool_parsers=frozenset(answer["tool_parsers"]),
+            reasoning_parsers=frozenset(answer["reasoning_parsers"]),
+            torch=str(answer.get("torch", "")),
+            interpreter=str(answer["key"]["interpreter"]),
+        )
+    except (KeyError, TypeError):
+        return None
