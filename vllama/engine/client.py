@@ -33,6 +33,8 @@ class EngineClient:
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
+        self.bytes_read = 0
+        """Bytes of all streams so far: while requests run, an engine that works makes this grow."""
         connector = aiohttp.UnixConnector(str(socket), limit=0, keepalive_timeout=_KEEPALIVE_SECONDS)
         self._session = aiohttp.ClientSession(
             "http://engine",
@@ -63,7 +65,9 @@ class EngineClient:
         """POST ``body`` and return the whole answer. Cancelling the task aborts the engine's request."""
         async with self._post(path, body, timeout, request_id) as answer:
             with _border():
-                return await answer.read()
+                data = await answer.read()
+            self.bytes_read += len(data)
+            return data
 
     @asynccontextmanager
     async def stream(
@@ -75,7 +79,27 @@ class EngineClient:
         Leaving the block closes the connection when the answer is unfinished: vLLM then aborts the request.
         """
         async with self._post(path, body, None, request_id) as answer:
-            yield _payloads(answer)
+            yield self._payloads(answer)
+
+    async def _payloads(self, answer: aiohttp.ClientResponse) -> AsyncIterator[list[bytes]]:
+        cutter = SseCutter()
+        content = answer.content
+        while True:
+            with _border():
+                data = await content.readany()
+            if not data:
+                raise EngineGone(_GONE)
+            self.bytes_read += len(data)
+            found = cutter.feed(data)
+            if found and found[-1] == b"[DONE]":
+                found.pop()
+                if found:
+                    yield found
+                with _border():
+                    await content.readany()  # the terminating chunk, so that the connection can be reused
+                return
+            if found:
+                yield found
 
     @asynccontextmanager
     async def _post(
@@ -100,26 +124,6 @@ class EngineClient:
                 answer.release()
             else:
                 answer.close()
-
-
-async def _payloads(answer: aiohttp.ClientResponse) -> AsyncIterator[list[bytes]]:
-    cutter = SseCutter()
-    content = answer.content
-    while True:
-        with _border():
-            data = await content.readany()
-        if not data:
-            raise EngineGone(_GONE)
-        found = cutter.feed(data)
-        if found and found[-1] == b"[DONE]":
-            found.pop()
-            if found:
-                yield found
-            with _border():
-                await content.readany()  # the terminating chunk, so that the connection can be reused
-            return
-        if found:
-            yield found
 
 
 def engine_error(payload: Mapping[str, Any]) -> EngineRefused | EngineGone | None:

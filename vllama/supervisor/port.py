@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from vllama.engine.client import EngineClient
 from vllama.models.model import Model
+from vllama.supervisor.states import FOREVER, Phase
 
-Phase = Literal[
-    "absent", "planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken"
-]
-
-FOREVER = float("inf")
+__all__ = ["FOREVER", "EngineView", "Engines", "Lease", "Phase"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from vllama.engine.diagnose import Cause
 from vllama.engine.spec import EngineSpec
 from vllama.models.model import Model
 from vllama.supervisor.policy import Policy
-from vllama.supervisor.port import FOREVER, Phase
+
+Phase = Literal[
+    "absent", "planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken"
+]
+
+FOREVER = float("inf")
 
 LOADING: tuple[Phase, ...] = ("planning", "starting", "warming")
 

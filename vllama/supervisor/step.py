@@ -38,8 +38,7 @@ from vllama.supervisor.events import (
     Warmed,
 )
 from vllama.supervisor.policy import backoff_delay, breaker_open, recent
-from vllama.supervisor.port import Phase
-from vllama.supervisor.states import LOADING, Capacity, EngineState, State, Waiter, waiting
+from vllama.supervisor.states import LOADING, Capacity, EngineState, Phase, State, Waiter, waiting
 
 BUSY = Cause("busy", "server busy, please try again.  maximum pending requests exceeded", status=503)
 CLOSING = Cause("closing", "the server is shutting down", status=503)

@@ -1,0 +1,205 @@
+"""One vLLM child: spawn it, read what it says, end it with everything it started.
+
+The child is the leader of a session of its own; EngineCore and the workers stay in that session, also when their
+parent dies. So "gone" means: no living process of that session is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from vllama.engine.diagnose import Cause, diagnose
+from vllama.engine.progress import Progress, read_line
+from vllama.engine.spec import EngineSpec
+from vllama.errors import LoadFailed
+
+_LOG = logging.getLogger("vllama.engine")
+_KEEP_LINES = 400
+_READ = 1 << 16
+_LINE_LIMIT = 1 << 20
+_BREAKS = re.compile(rb"[\r\n]+")
+# From SIGTERM to SIGKILL, when nothing is left to drain: vLLM needs 0.3-0.7 s.
+_TERM_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+_GONE_SECONDS = 30.0
+# vLLM wants 65535 open files and warns below.
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class EngineProcess:
+    """The child of one spec. Its output goes to our log under the engine's name."""
+
+    def __init__(self, spec: EngineSpec, on_stage: Callable[[str], None]) -> None:
+        self.spec = spec
+        self.progress = Progress()
+        self.last_output = time.monotonic()
+        self._on_stage = on_stage
+        self._lines: deque[str] = deque(maxlen=_KEEP_LINES)
+        self._log = _LOG.getChild(spec.name)
+        self._process: asyncio.subprocess.Process | None = None
+        self._readers: list[asyncio.Task[None]] = []
+
+    @property
+    def pid(self) -> int:
+        """Process id of the API server = id of the session."""
+        if self._process is None:
+            raise LoadFailed("the engine is not running")
+        return self._process.pid
+
+    async def spawn(self) -> None:
+        """Start the child; raises LoadFailed when the interpreter can't be executed."""
+        spec = self.spec
+        spec.socket.unlink(missing_ok=True)  # vLLM never removes its socket and can't start over a stale one
+        spec.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *spec.argv,
+                env=dict(spec.env),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+                limit=_LINE_LIMIT,
+            )
+        except OSError as error:
+            reason = f"can't start the engine's interpreter {spec.argv[0]}: {error.strerror}"
+            raise LoadFailed(reason, hint="run: vllama engine status") from error
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                self._readers.append(asyncio.create_task(self._drain(stream)))
+
+    async def wait(self) -> Cause:
+        """Until the child and all it started are gone; what to tell if nobody asked for it."""
+        process = self._process
+        if process is None:
+            raise LoadFailed("the engine is not running")
+        returncode = await process.wait()
+        await self._bury(process.pid)
+        # A grandchild may have held the pipes open until now.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await asyncio.gather(*self._readers, return_exceptions=True)
+        for reader in self._readers:
+            reader.cancel()
+        self.spec.socket.unlink(missing_ok=True)
+        return diagnose(returncode, list(self._lines))
+
+    async def stop(self, *, gentle: bool) -> None:
+        """Ask the child to end (when ``gentle``), then make it. ``wait`` returns soon after."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        if gentle:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                async with asyncio.timeout(_TERM_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                self._log.warning("did not end within %.0f s of SIGTERM; killing it", _TERM_SECONDS)
+            else:
+                return
+        _kill_session(process.pid)
+
+    def cpu_seconds(self) -> float:
+        """CPU time the living processes of the engine have used together; a hung start does not use any."""
+        return sum(cpu for _, cpu in _members(self.pid)) if self._process is not None else 0.0
+
+    async def _bury(self, session: int) -> None:
+        """Kill what the child left behind and see it gone: its GPU memory is free only then."""
+        deadline = time.monotonic() + _GONE_SECONDS
+        while _kill_session(session):
+            if time.monotonic() > deadline:
+                self._log.error("processes of session %d survive SIGKILL; its memory may still be taken", session)
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _drain(self, stream: asyncio.StreamReader) -> None:
+        """Read to the end, always: a full pipe would block the engine. Bars use ``\\r`` for a new line."""
+        rest = b""
+        while data := await stream.read(_READ):
+            self.last_output = time.monotonic()
+            *lines, rest = _BREAKS.split(rest + data)
+            for line in lines:
+                self._said(line)
+            if len(rest) > _LINE_LIMIT:
+                self._said(rest)
+                rest = b""
+        self._said(rest)
+
+    def _said(self, raw: bytes) -> None:
+        record = read_line(raw.decode("utf-8", "replace"))
+        if record is None:
+            return
+        self._lines.extend(record.text.splitlines())
+        if self.progress.feed(record.text):
+            self._on_stage(self.progress.stage)
+        self._log.log(record.level, "%s", record.text)
+
+
+def sweep(pid_file: Path) -> int:
+    """End the engine that an earlier daemon left behind (it was killed); how many processes were ended.
+
+    ``pid_file`` is what ``remember`` wrote. A recycled session id is told apart by the leader's start time.
+    """
+    try:
+        session, started = (int(word) for word in pid_file.read_text("ascii").split())
+    except (OSError, ValueError):
+        return 0
+    born = {pid: _start_time(pid) for pid, _ in _members(session)}
+    mine = born and min(born.values()) >= started
+    ended = 0
+    while mine and (killed := _kill_session(session)):
+        ended = max(ended, killed)
+        time.sleep(_POLL_SECONDS)
+    pid_file.unlink(missing_ok=True)
+    return ended
+
+
+def remember(pid_file: Path, pid: int) -> None:
+    """Write down a child for ``sweep``: session id and start time in clock ticks since boot."""
+    pid_file.write_text(f"{pid} {_start_time(pid)}\n", "ascii")
+
+
+def _kill_session(session: int) -> int:
+    """SIGKILL every living process of the session; how many there were."""
+    found = 0
+    for pid, _ in _members(session):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+        found += 1
+    return found
+
+
+def _members(session: int) -> Iterator[tuple[int, float]]:
+    """(pid, CPU seconds) of the session's processes that are not zombies."""
+    for entry in os.scandir("/proc"):
+        if (
+            entry.name.isdigit()
+            and (fields := _stat(int(entry.name)))
+            and int(fields[3]) == session
+            and fields[0] != "Z"
+        ):
+            yield int(entry.name), (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _start_time(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[19]) if fields else 0
+
+
+def _stat(pid: int) -> list[str] | None:
+    """/proc/PID/stat from its third field (state) on; the name in brackets may hold anything."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    except OSError:
+        return None

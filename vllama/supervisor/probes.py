@@ -1,0 +1,141 @@
+"""Is it alive, does it work? Questions that one engine is asked, from its first second to its last.
+
+Alive is not healthy: a stopped EngineCore leaves ``/health`` at 200 for ever, so a working engine is one that makes
+tokens. While requests run, their bytes are watched; while it is idle, it is asked for one token now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from vllama.engine.client import EngineClient
+from vllama.engine.diagnose import Cause
+from vllama.engine.process import EngineProcess
+from vllama.errors import EngineError
+from vllama.models.model import Task
+from vllama.supervisor.states import Capacity
+
+_HEALTH_EVERY = 0.1
+_HEALTH_TIMEOUT = 5.0
+# A CPU engine that compiles its first shapes can be slow at it; a hung one never answers.
+_FIRST_TOKEN_SECONDS = 300.0
+_IDLE_TOKEN_SECONDS = 30.0
+_BUSY_WITHOUT_PROGRESS = 10.0  # times hang_timeout: even an engine that burns CPU must make a token some day
+_WORKING_SHARE = 0.05  # of one core: an idle engine uses 0.01
+_MARKS = re.compile(
+    rb"^vllm:(?:generation_tokens_total|prompt_tokens_total|kv_cache_usage_perc|num_requests_\w+)\{.*$", re.MULTILINE
+)
+HUNG = Cause("hung", "the engine hung and was ended", "it is started again; its log may tell why")
+STALLED = Cause("stalled", "the engine's start made no progress", "the engine's log has the details", permanent=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long each silence may last, in seconds (``engine`` section of the configuration)."""
+
+    stall: float = 600.0
+    hang: float = 60.0
+    interval: float = 5.0
+    idle_interval: float = 60.0
+
+
+async def until_listening(client: EngineClient, process: EngineProcess, patience: Patience) -> Cause | None:
+    """Poll ``/health`` until it answers 200 (None), or say why we no longer wait. Connections are refused before."""
+    quiet_cpu, quiet_since = 0.0, time.monotonic()
+    while True:
+        try:
+            await client.get("/health", timeout=_HEALTH_TIMEOUT)
+        except EngineError:
+            pass
+        else:
+            return None
+        await asyncio.sleep(_HEALTH_EVERY)
+        now = time.monotonic()
+        quiet_since = max(quiet_since, process.last_output)
+        if now - quiet_since > patience.stall:
+            cpu = process.cpu_seconds()
+            if cpu - quiet_cpu < 1.0:
+                return STALLED
+            quiet_cpu, quiet_since = cpu, now
+
+
+async def first_answer(client: EngineClient, task: Task, served_name: str, kv_tokens: int) -> Capacity:
+    """One token (or one embedding) through the whole engine, then its limits. Raises EngineError."""
+    await _one_token(client, task, served_name, _FIRST_TOKEN_SECONDS)
+    models = orjson.loads(await client.get("/v1/models"))
+    return Capacity(max_model_len=int(models["data"][0].get("max_model_len") or 0), kv_tokens=kv_tokens)
+
+
+async def until_unhealthy(
+    client: EngineClient,
+    process: EngineProcess,
+    patience: Patience,
+    busy: Callable[[], bool],
+) -> Cause:
+    """Watch a ready engine; returns only when it must be ended. A death is seen by ``EngineProcess.wait``.
+
+    ``busy`` tells whether requests run. Cancel it when the engine stops.
+    """
+    silence = _Silence(client.bytes_read, process.cpu_seconds(), time.monotonic())
+    asked = silence.since
+    while True:
+        await asyncio.sleep(patience.interval)
+        now = time.monotonic()
+        if busy():
+            asked = now
+        elif now - asked >= patience.idle_interval:
+            asked = now
+            limit = max(_IDLE_TOKEN_SECONDS, patience.hang)
+            try:
+                await _one_token(client, process.spec.task, process.spec.served_name, limit)
+            except EngineError:
+                if not busy():
+                    return HUNG
+        if not busy() or client.bytes_read != silence.bytes_read:
+            silence = _Silence(client.bytes_read, process.cpu_seconds(), now)
+        elif now - silence.since >= patience.hang / 2 and await _worse(silence, client, process, patience):
+            return HUNG
+
+
+@dataclass(slots=True)
+class _Silence:
+    """Requests run and no byte came since."""
+
+    bytes_read: int
+    cpu: float
+    since: float
+    marks: bytes | None = None
+
+
+async def _worse(silence: _Silence, client: EngineClient, process: EngineProcess, patience: Patience) -> bool:
+    """A long prefill makes no bytes but takes KV blocks and CPU time; True when nothing of it is seen any more."""
+    now = time.monotonic()
+    try:
+        marks = b"".join(_MARKS.findall(await client.get("/metrics", timeout=_HEALTH_TIMEOUT)))
+    except EngineError:
+        marks = silence.marks or b""
+    if silence.marks is None:
+        silence.marks = marks
+        return False
+    if marks != silence.marks:
+        silence.marks, silence.since, silence.cpu = marks, now, process.cpu_seconds()
+        return False
+    quiet = now - silence.since
+    if quiet < patience.hang:
+        return False
+    working = process.cpu_seconds() - silence.cpu > _WORKING_SHARE * quiet
+    return not working or quiet > patience.hang * _BUSY_WITHOUT_PROGRESS
+
+
+async def _one_token(client: EngineClient, task: Task, served_name: str, seconds: float) -> None:
+    if task == "embed":
+        await client.call("/v1/embeddings", {"model": served_name, "input": "a"}, timeout=seconds)
+    else:
+        body = {"model": served_name, "prompt": [1], "max_tokens": 1, "temperature": 0}
+        await client.call("/v1/completions", body, timeout=seconds)
