@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from vllama.models.names import parse_name
+from vllama.models.sources import parse_source
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -24,7 +27,7 @@ def read_duration(value: Any) -> float:
     """``90s``, ``1h30m``, ``1.5h`` or a number of seconds; -1 and ``forever`` never end."""
     if isinstance(value, bool):
         raise ValueError("must be a duration such as 30s, 5m or 1h30m")
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float)) and not math.isnan(value):
         return math.inf if value < 0 else float(value)
     if isinstance(value, str):
         text = value.strip()
@@ -40,32 +43,83 @@ def read_size(value: Any) -> int:
     """``4GiB``, ``500MB``, ``64KiB`` or a number of bytes. ``G`` and ``GiB`` are binary, ``GB`` decimal."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and (m := _SIZE.fullmatch(value.strip())):
+    if isinstance(value, str) and len(value) < 32 and (m := _SIZE.fullmatch(value.strip())):
         unit = m[2] or ""
         base = 1000 if len(unit) == 2 and unit.endswith("B") else 1024
         return int(float(m[1]) * base ** _UNITS[unit[:1].upper()])
     raise ValueError("must be a size such as 64MiB or 4GiB")
 
 
-Duration = Annotated[float, BeforeValidator(read_duration)]
-Size = Annotated[int, BeforeValidator(read_size)]
+def read_context(value: Any) -> int | Literal["auto"]:
+    """A number of tokens, or ``auto``: what the model can do and memory allows."""
+    if value == "auto":
+        return "auto"
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise ValueError("must be a number of tokens, or auto")
+
+
+def _check_name(value: str) -> str:
+    if parse_name(value) is None:
+        raise ValueError("must be a model name (letters, digits, '_', '-', '.', then ':tag')")
+    return value
+
+
+def _check_source(value: str) -> str:
+    if parse_source(value) is None:
+        raise ValueError("must be a directory (/path or ./path), builtin:tinychat or a repository org/name[@revision]")
+    return value
+
+
+# What an editor should accept where we read more than one type (``vllama config schema``).
+_DURATION_SCHEMA = {"type": ["string", "number"], "examples": ["30s", "5m", "1h30m", "forever"]}
+_SIZE_SCHEMA = {"type": ["string", "integer"], "examples": ["64MiB", "4GiB"]}
+_CONTEXT_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]}
+
+Duration = Annotated[float, BeforeValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Size = Annotated[int, BeforeValidator(read_size), WithJsonSchema(_SIZE_SCHEMA)]
+Context = Annotated[int | Literal["auto"], BeforeValidator(read_context), WithJsonSchema(_CONTEXT_SCHEMA)]
+# YAML has types: a quoted number or a yes where a number belongs is a mistake that should be told.
+Whole = Annotated[int, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Switch = Annotated[bool, Field(strict=True)]
+Share = Annotated[float, Field(strict=True, gt=0, le=1)]
+
+Name = Annotated[str, AfterValidator(_check_name)]
+SourceText = Annotated[str, AfterValidator(_check_source)]
+Origin = Annotated[str, Field(min_length=1)]
+
+SizeClass = Literal["small", "medium", "large", "xlarge"]
+GpuClass = Literal["cpu", "16", "24", "32", "80", "141"]
 
 
 class Section(BaseModel):
-    """Frozen and strict about its keys."""
+    """Frozen and strict about its keys; a key without a value (null) means its default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_default(cls, value: Any) -> Any:
+        if value is None:
+            return {}
+        if isinstance(value, Mapping):
+            return {key: item for key, item in value.items() if item is not None or key not in cls.model_fields}
+        return value
 
 
 class Server(Section):
     """Where we listen and what a client may send."""
 
     host: str = "127.0.0.1"
-    port: int = Field(default=11434, ge=0, le=65535)
-    origins: tuple[str, ...] = ()
+    """Address to listen on; ``0.0.0.0`` serves the whole network."""
+    port: Whole = Field(default=11434, ge=0, le=65535)
+    """Ollama's port."""
+    origins: tuple[Origin, ...] = ()
     """Additional CORS origins (one ``*`` each), before Ollama's defaults."""
     max_body: Size = 64 << 20
-    max_queue: int = Field(default=512, ge=1)
+    """Longest request body."""
+    max_queue: Count = 512
     """Requests that may wait for a model to load."""
 
 
@@ -73,8 +127,11 @@ class Paths(Section):
     """Null means: the directory systemd gives, else the XDG one of the user who starts us."""
 
     state: Path | None = None
+    """Downloaded models."""
     cache: Path | None = None
+    """What vLLM compiles; may be deleted any time."""
     runtime: Path | None = None
+    """Unix sockets of the engines."""
 
 
 class Settings(Section):
@@ -83,50 +140,73 @@ class Settings(Section):
     Merged field by field: profile < its overlay for the GPU class < ``models.NAME.settings``.
     """
 
-    max_num_seqs: int | None = Field(default=None, ge=1)
-    max_num_batched_tokens: int | None = Field(default=None, ge=1)
-    max_model_len: int | Literal["auto"] | None = None
-    gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
+    max_num_seqs: Count | None = None
+    """Requests computed together; more of them wait (``--max-num-seqs``)."""
+    max_num_batched_tokens: Count | None = None
+    """Tokens of one step (``--max-num-batched-tokens``): more means faster prefill, longer stalls, less KV cache."""
+    max_model_len: Context | None = None
+    """Context in tokens, never above the model's own limit and lowered when memory does not allow it."""
+    gpu_memory_utilization: Share | None = None
+    """Share of the GPU's memory (``--gpu-memory-utilization``)."""
     kv_cache_dtype: str | None = None
+    """``fp8`` halves the KV cache (``--kv-cache-dtype``)."""
     kv_cache_memory: Size | None = None
+    """Exact size of the KV cache (``--kv-cache-memory-bytes``); null: what is free on a GPU, a fair share of RAM."""
     dtype: str | None = None
-    prefix_caching: bool | None = None
+    """``bfloat16``, ``float16``, ``float32``; null: the checkpoint's on a GPU, the fastest exact one on a CPU."""
+    prefix_caching: Switch | None = None
+    """Reuse the KV cache of equal beginnings; on by default."""
     quantization: str | None = None
-    tensor_parallel_size: int | None = Field(default=None, ge=1)
+    """Quantise while loading, e.g. ``fp8`` (``--quantization``); null: as the checkpoint is."""
+    tensor_parallel_size: Count | None = None
+    """Spread each layer over so many GPUs."""
     speculative: Mapping[str, Any] | None = None
-    enforce_eager: bool | None = None
+    """``--speculative-config``, e.g. ``{method: ngram, num_speculative_tokens: 4}``."""
+    enforce_eager: Switch | None = None
+    """No compilation, no CUDA graphs: starts sooner, computes slower. Null: see ``eager_below``."""
+    eager_below: Whole | None = Field(default=None, ge=0)
+    """Models with fewer parameters are not compiled: it would cost more than it gains."""
     tool_parser: str | None = None
     """``none`` switches it off; null: chosen from the chat template."""
     reasoning_parser: str | None = None
+    """``none`` switches it off; null: chosen from the chat template."""
     cpu_threads: str | None = None
-    """CPU list for ``VLLM_CPU_OMP_THREADS_BIND``; null: every core of the cpuset."""
+    """CPU list for ``VLLM_CPU_OMP_THREADS_BIND``, e.g. ``0-7``; null: every core of the cpuset."""
     extra_args: tuple[str, ...] = ()
+    """Further vLLM flags, e.g. ``["--stream-interval", "4"]``; checked against the installed engine."""
     env: Mapping[str, str] = Field(default_factory=dict)
+    """Further environment variables of the engine."""
 
 
 class Profile(Settings):
     """Settings for a range of model sizes, with overlays by GPU class (``cpu, 16, 24, 32, 80, 141``)."""
 
-    gpu: Mapping[str, Settings] = Field(default_factory=dict)
+    gpu: Mapping[GpuClass, Settings] = Field(default_factory=dict)
+    """Overlays by the GPU's memory in GB; ``cpu`` where there is none."""
 
 
 class ModelEntry(Section):
     """A model that is always there."""
 
-    source: str
+    source: SourceText
     """A directory, ``builtin:tinychat`` or a Hugging Face repository ``org/name[@revision]``."""
-    profile: Literal["small", "medium", "large", "xlarge"] | None = None
+    profile: SizeClass | None = None
+    """Null: by the number of parameters read from its files."""
     settings: Settings = Settings()
+    """What differs from the profile."""
     keep_alive: Duration | None = None
+    """How long it stays loaded after its last use; null: the general ``keep_alive``."""
     system: str = ""
+    """System prompt where the client sends none."""
     parameters: Mapping[str, Any] = Field(default_factory=dict)
+    """Ollama's options (temperature, stop, num_predict ...) where the client sends none."""
 
 
 class Engine(Section):
     """The vLLM interpreter and how its children are watched."""
 
     python: Path | None = None
-    """Null: the ``current`` one under ``prefix``."""
+    """Interpreter with vLLM. Null: the ``current`` one under ``prefix``."""
     prefix: Path | None = None
     """Where ``vllama engine install`` puts it; null: ``/var/lib/vllama-engine`` (root) or under the state directory."""
     stall_timeout: Duration = 600.0
@@ -134,14 +214,17 @@ class Engine(Section):
     hang_timeout: Duration = 60.0
     """A ready engine that makes no token for so long while requests run is hung."""
     probe_interval: Duration = 5.0
+    """Pause between two health checks."""
     drain_timeout: Duration = 30.0
     """How long running answers may go on when the engine is stopped."""
     restart_backoff: Duration = 1.0
     """First pause before a crashed engine is started again; doubles up to ``restart_backoff_max``."""
     restart_backoff_max: Duration = 60.0
-    breaker_crashes: int = Field(default=5, ge=1)
+    """Longest pause between two starts."""
+    breaker_crashes: Count = 5
     """So many crashes within ``breaker_window`` open the breaker ..."""
     breaker_window: Duration = 600.0
+    """Time in which crashes are counted."""
     breaker_cooloff: Duration = 60.0
     """... and a new request may try again after this pause."""
 
@@ -150,7 +233,8 @@ class Log(Section):
     """What goes to the journal."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    access: bool = False
+    """The weakest lines that are still written."""
+    access: Switch = False
     """One line a request."""
 
 
@@ -160,8 +244,14 @@ class Config(Section):
     server: Server = Server()
     paths: Paths = Paths()
     keep_alive: Duration = 300.0
+    """How long a model stays loaded after its last use; 0: not at all, ``forever``."""
+    context_length: Count | None = None
+    """Context in tokens for every model (Ollama's OLLAMA_CONTEXT_LENGTH); null: the profile's."""
     preload: tuple[str, ...] = ()
-    models: Mapping[str, ModelEntry] = Field(default_factory=dict)
-    profiles: Mapping[Literal["small", "medium", "large", "xlarge"], Profile] = Field(default_factory=dict)
+    """Models that are loaded at the start."""
+    models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
+    """Models that are always there, by name."""
+    profiles: Mapping[SizeClass, Profile] = Field(default_factory=dict)
+    """Changes to the shipped profiles (``vllama config show`` tells them), by model size."""
     engine: Engine = Engine()
     log: Log = Log()

@@ -1,0 +1,83 @@
+"""pydantic's findings as sentences a person can act on. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from vllama.config.document import KeyPath
+from vllama.config.schema import Config
+
+_TYPES = {
+    "int_type": "must be a whole number",
+    "int_parsing_size": "is too large",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "path_type": "must be a path",
+    "tuple_type": "must be a list: one '- entry' a line, or [a, b]",
+    "mapping_type": "must be a section of 'key: value' lines",
+    "dict_type": "must be a section of 'key: value' lines",
+    "model_type": "must be a section of 'key: value' lines",
+    "model_attributes_type": "must be a section of 'key: value' lines",
+    "missing": "is required",
+}
+_BOUNDS = {
+    "greater_than": ("must be more than", "gt"),
+    "greater_than_equal": ("must be at least", "ge"),
+    "less_than": ("must be less than", "lt"),
+    "less_than_equal": ("must be at most", "le"),
+}
+
+
+def explain(error: ErrorDetails) -> tuple[KeyPath, str]:
+    """Key path and sentence for one of pydantic's findings about a ``Config``."""
+    key = tuple(str(part) for part in error["loc"] if part != "[key]")
+    kind, context, given = error["type"], error.get("ctx", {}), error["input"]
+    if kind == "extra_forbidden":
+        return key, "unknown key" + _suggestion(key[-1], _known_keys(key[:-1]))
+    if kind in _TYPES:
+        shown = "" if kind == "missing" else f", not {_show(given)}"
+        return key, _TYPES[kind] + shown
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        return key, f"{words} {context[bound]}, not {_show(given)}"
+    if kind == "literal_error":
+        choices = [choice.strip("' ") for choice in str(context["expected"]).replace(" or ", ", ").split(", ")]
+        return key, f"must be one of {', '.join(choices)}, not {_show(given)}" + _suggestion(str(given), choices)
+    if kind == "value_error":
+        return key, f"{context['error']}, not {_show(given)}"
+    return key, error["msg"][:1].lower() + error["msg"][1:]
+
+
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else value[:57] + "...")
+    if isinstance(value, Mapping):
+        return "a section"
+    if isinstance(value, Sequence):
+        return "a list"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "nothing" if value is None else str(value)[:60]
+
+
+def _known_keys(path: KeyPath) -> list[str]:
+    """The keys that may stand in the section at ``path``."""
+    kind: Any = Config
+    for part in path:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            info = kind.model_fields.get(part)
+            kind = info.annotation if info is not None else None
+        elif get_origin(kind) is not None and len(get_args(kind)) == 2 and get_origin(kind) is not Literal:
+            kind = get_args(kind)[1]
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []

@@ -1,0 +1,105 @@
+"""Ollama's and our environment variables as configuration values (contract 9). Pure.
+
+Ollama's variables are read as Ollama reads them: blanks and quotes around a value are dropped, and what can't be
+understood counts as not given. Ours (``VLLAMA_*``) are as strict as the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vllama.config.address import read_address
+from vllama.config.document import KeyPath
+
+_DURATION: Final = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
+_PART: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_FOREVER: Final = -1.0
+
+Values = Mapping[KeyPath, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable that sets configuration keys."""
+
+    name: str
+    read: Callable[[str], Values]
+
+
+def _duration(text: str) -> float | None:
+    """Go's durations, or a bare integer of seconds; negative means forever (-1); None when it is neither."""
+    if re.fullmatch(r"[+-]?\d{1,18}", text):
+        return float(text) if int(text) >= 0 else _FOREVER
+    if not _DURATION.fullmatch(text):
+        return None
+    return _FOREVER if text.startswith("-") else sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(text))
+
+
+def _address(text: str) -> Values:
+    address = read_address(text)
+    return {("server", "host"): address.host, ("server", "port"): address.port}
+
+
+def _keep_alive(text: str) -> Values:
+    seconds = _duration(text)
+    return {} if seconds is None else {("keep_alive",): seconds}
+
+
+def _load_timeout(text: str) -> Values:
+    seconds = _duration(text)
+    return {} if seconds is None else {("engine", "stall_timeout"): seconds if seconds > 0 else _FOREVER}
+
+
+def _origins(text: str) -> Values:
+    return {("server", "origins"): [origin.strip() for origin in text.split(",") if origin.strip()]}
+
+
+def _count(*key: str) -> Callable[[str], Values]:
+    """A number above 0; 0 is Ollama's way to leave a choice to the server."""
+
+    def read(text: str) -> Values:
+        return {key: int(text)} if re.fullmatch(r"\d{1,12}", text) and int(text) > 0 else {}
+
+    return read
+
+
+def _debug(text: str) -> Values:
+    return {} if text.lower() in {"0", "f", "false"} else {("log", "level"): "debug"}
+
+
+def _text(*key: str) -> Callable[[str], Values]:
+    def read(text: str) -> Values:
+        return {key: text}
+
+    return read
+
+
+VARIABLES: Final = (
+    Variable("OLLAMA_HOST", _address),
+    Variable("OLLAMA_KEEP_ALIVE", _keep_alive),
+    Variable("OLLAMA_ORIGINS", _origins),
+    Variable("OLLAMA_MAX_QUEUE", _count("server", "max_queue")),
+    Variable("OLLAMA_CONTEXT_LENGTH", _count("context_length")),
+    Variable("OLLAMA_LOAD_TIMEOUT", _load_timeout),
+    Variable("OLLAMA_DEBUG", _debug),
+    Variable("VLLAMA_HOST", _address),
+    Variable("VLLAMA_STATE_DIR", _text("paths", "state")),
+    Variable("VLLAMA_CACHE_DIR", _text("paths", "cache")),
+    Variable("VLLAMA_RUNTIME_DIR", _text("paths", "runtime")),
+    Variable("VLLAMA_ENGINE_PREFIX", _text("engine", "prefix")),
+)
+"""In the order in which they are applied: a later one wins."""
+
+
+def from_environment(environ: Mapping[str, str]) -> list[tuple[str, Values]]:
+    """Name and values of every variable that is set and understood."""
+    found = []
+    for variable in VARIABLES:
+        text = environ.get(variable.name, "").strip(" \t\r\n\"'")
+        if text and (values := variable.read(text)):
+            found.append((variable.name, values))
+    return found

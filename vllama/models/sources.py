@@ -1,0 +1,94 @@
+"""Where a model's files come from, and what ``vllama serve NAME`` may name. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from vllama.models.names import parse_name
+
+BUILTIN: Final = ("tinychat",)
+"""Models that are part of the project (package data under ``models/builtin``)."""
+
+_REPOSITORY: Final = re.compile(
+    r"(?P<repo>[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})(?:@(?P<revision>[A-Za-z0-9._/-]{1,255}))?",
+    re.ASCII,
+)
+_ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
+_HUB_PREFIXES: Final = ("https://huggingface.co/", "huggingface.co/", "hf.co/", "hf:")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One of three places: ``builtin`` (our own), ``directory`` (a path) or ``hub`` (a Hugging Face repository)."""
+
+    kind: Literal["builtin", "directory", "hub"]
+    location: str
+    """Name, path as written, or ``org/name``."""
+    revision: str = ""
+    """Branch, tag or commit of a repository; empty: its main branch."""
+
+    def __str__(self) -> str:
+        if self.kind == "builtin":
+            return f"builtin:{self.location}"
+        return f"{self.location}@{self.revision}" if self.revision else self.location
+
+
+def parse_source(text: str) -> Source | None:
+    """Read the ``source`` of a configured model; None when it is nothing of these."""
+    text = text.strip()
+    if text.startswith("builtin:"):
+        name = text.removeprefix("builtin:")
+        return Source("builtin", name) if name in BUILTIN else None
+    if text.startswith(("/", "./", "../", "~/")) or text in {".", "..", "~"}:
+        return None if "\0" in text else Source("directory", text)
+    for prefix in _HUB_PREFIXES:
+        text = text.removeprefix(prefix)
+    found = _REPOSITORY.fullmatch(text.rstrip("/"))
+    if found is None or ".." in found["repo"] or "--" in found["repo"]:
+        return None
+    return Source("hub", found["repo"], found["revision"] or "")
+
+
+def parse_argument(
+    text: str, configured: Collection[str], is_directory: Callable[[str], bool]
+) -> tuple[str, str | None] | None:
+    """Read one positional argument of ``serve``: (model name, source), or None when it means nothing.
+
+    ``configured``: ``ModelName.key`` of the configured models; such a name has no source of its own (None).
+    ``is_directory``: whether a path is a directory, so that a relative one needs no ``./``.
+    """
+    alias, equals, rest = text.partition("=")
+    if equals:
+        source = _place(rest, is_directory)
+        return (alias, str(source)) if source is not None and parse_name(alias) is not None else None
+    name = parse_name(text)
+    if name is not None and name.key in configured:
+        return text, None
+    if name is not None and text in BUILTIN:
+        return text, f"builtin:{text}"
+    source = _place(text, is_directory)
+    if source is None:
+        return None
+    return name_for(source), str(source)
+
+
+def name_for(source: Source) -> str:
+    """The name of a model that was only given by its place: the directory's name, the repository as it is."""
+    if source.kind == "builtin":
+        return source.location
+    if source.kind == "hub" and parse_name(source.location) is not None:
+        return source.location
+    last = _ILLEGAL.sub("-", Path(source.location).name).strip("-.")[:80]
+    return last or "model"
+
+
+def _place(text: str, is_directory: Callable[[str], bool]) -> Source | None:
+    """As ``parse_source``, but a directory that exists wins over a repository of the same spelling."""
+    source = parse_source(text)
+    if (source is None or source.kind == "hub") and text and "\0" not in text and is_directory(text):
+        return Source("directory", text if text.startswith(("/", "~")) else f"./{text}")
+    return source
