@@ -1,0 +1,130 @@
+"""Reads request bodies the way Go's ``encoding/json`` does, so that clients see Ollama's errors (contract 1.4). Pure.
+
+A request type is described once by a shape; ``decode`` turns a body into a plain dict with every field present::
+
+    CHAT = struct("ChatRequest", "api.ChatRequest", {"model": STRING, "stream": pointer(BOOL), "options": MAP})
+    decode(b'{"Model":"x"} garbage', CHAT) == {"model": "x", "stream": None, "options": {}}
+
+What Go does and this does: only the first value is read; keys match without case; ``null`` means "not given"; unknown
+keys are ignored; a later duplicate wins; the first wrong type is told, unless a type with a reader of its own
+(``custom``, ``boxed``) fails, which is told at once.
+
+The body goes through orjson; only when that or a shape refuses, it is read again slowly to find Go's exact words.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from vllama.errors import BadRequest
+from vllama.translate.goshapes import (
+    ANY,
+    BOOL,
+    FLOAT,
+    INT,
+    MAP,
+    STRING,
+    Number,
+    Pairs,
+    Refused,
+    Shape,
+    Trace,
+    boxed,
+    bytes_type,
+    checked,
+    custom,
+    fold,
+    map_of,
+    pointer,
+    slice_of,
+    struct,
+)
+from vllama.translate.gosyntax import JsonSyntaxError, NoValue, first_value
+from vllama.translate.gotypes import GoValueError
+
+__all__ = [
+    "ANY",
+    "BOOL",
+    "FLOAT",
+    "INT",
+    "MAP",
+    "STRING",
+    "GoValueError",
+    "Shape",
+    "boxed",
+    "bytes_type",
+    "checked",
+    "custom",
+    "decode",
+    "map_of",
+    "pointer",
+    "raw_member",
+    "slice_of",
+    "struct",
+]
+
+_SURROGATE = re.compile(
+    r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}", re.ASCII
+)
+
+
+def decode(data: bytes, shape: Shape, *, empty: str = "missing request body") -> Any:
+    """Read a body by a ``struct`` shape into a dict; raises BadRequest (400) with Go's text.
+
+    ``empty`` is the text for a body without any value.
+    """
+    try:
+        value = orjson.loads(data)
+        return shape.zero() if value is None else shape.read(value, Trace(exact=False))
+    except (orjson.JSONDecodeError, Refused):
+        pass
+    try:
+        start, end = first_value(data)
+        return _decode_exactly(data[start:end], shape)
+    except NoValue:
+        raise BadRequest(empty) from None
+    except (JsonSyntaxError, GoValueError) as error:
+        raise BadRequest(str(error)) from None
+
+
+def raw_member(data: bytes, name: str) -> bytes:
+    """The bytes of a body's top-level member as the client wrote them (Go's ``RawMessage``); empty when absent."""
+    start, end = first_value(data)
+    found = b""
+    at = data.index(b"{", start, end) + 1
+    while data[at := _skip(data, at, b" \t\r\n,")] == ord('"'):
+        key_end = at + first_value(data[at:end])[1]
+        key = json.loads(data[at:key_end].decode("utf-8", "replace"))
+        begin = _skip(data, key_end, b" \t\r\n:")
+        at = begin + first_value(data[begin:end])[1]
+        if fold(key) == fold(name):
+            found = data[begin:at]
+    return found
+
+
+def _decode_exactly(data: bytes, shape: Shape) -> Any:
+    text = _SURROGATE.sub(_whole_surrogates, data.decode("utf-8", "replace"))
+    trace = Trace(exact=True)
+    try:
+        value = json.loads(text, parse_int=Number, parse_float=Number, object_pairs_hook=Pairs)
+        out = shape.zero() if value is None else shape.read(value, trace)
+    except RecursionError:
+        raise GoValueError("the JSON is nested too deeply") from None
+    if trace.saved:
+        raise trace.saved
+    return out
+
+
+def _whole_surrogates(found: re.Match[str]) -> str:
+    """Half a surrogate pair becomes U+FFFD, as in Go."""
+    return "\ufffd" if len(found[0]) == 6 else found[0]
+
+
+def _skip(data: bytes, at: int, chars: bytes) -> int:
+    while data[at] in chars:
+        at += 1
+    return at
