@@ -19,7 +19,7 @@ _ID_LENGTH = 12
 @click.argument("prefix", default="")
 @click.option("--json", "as_json", is_flag=True, help="Print the service's answer as JSON.")
 @host_option
-def command(prefix: str, as_json: bool, host: str) -> None:
+def command(*, prefix: str, as_json: bool, host: str) -> None:
     """List the models that can be used; with PREFIX only those whose name begins with it."""
     answer = Remote(host).get("/api/tags", "models")
     models = [m for m in answer["models"] if m["name"].casefold().startswith(prefix.casefold())]

@@ -18,7 +18,7 @@ _ID_LENGTH = 12
 @click.command("ps")
 @click.option("--json", "as_json", is_flag=True, help="Print the service's answer as JSON.")
 @host_option
-def command(as_json: bool, host: str) -> None:
+def command(*, as_json: bool, host: str) -> None:
     """List the models that are loaded, where they run and how long they stay."""
     answer = Remote(host).get("/api/ps", "models")
     if as_json:

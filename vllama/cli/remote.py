@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -72,7 +72,7 @@ class Remote:
         with self._exchange("POST", path, body, None if patient else _ANSWER_SECONDS) as answer:
             return _object(answer.read(), needs)
 
-    def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def stream(self, path: str, body: Mapping[str, Any]) -> Generator[dict[str, Any]]:
         """POST ``body`` and yield the objects of the NDJSON answer up to the one with ``done``.
 
         Closing the iterator early closes the connection, by which the service ends the generation. An error line

@@ -12,7 +12,7 @@ from vllama.cli.remote import Remote, Unreachable, host_option
 @click.command("version")
 @click.option("--json", "as_json", is_flag=True, help="Print both versions as JSON.")
 @host_option
-def command(as_json: bool, host: str) -> None:
+def command(*, as_json: bool, host: str) -> None:
     """Print the version of this command and the one that the running service reports.
 
     The service reports the version of the Ollama API that it speaks, because clients compare it with their minimum.
