@@ -82,11 +82,11 @@ class Supervisor:
             self.post(ev.LeaseWanted(self.now(), ticket, model, keep_alive))
             cold = not answer.done()
             key, run = await answer
-            child = self._children[key]
-            engine = self._state.engines[key]
-            if child.run != run:
+            child = self._children.get(key)
+            if child is None or child.run != run:  # it died between the grant and our turn
                 raise LoadFailed("the engine stopped before it could answer; try again")
-            yield Lease(child.client, child.process.spec.served_name, engine.capacity.max_model_len, cold)
+            limit = self._state.engines[key].capacity.max_model_len
+            yield Lease(child.client, child.process.spec.served_name, limit, cold)
         finally:
             # One event for all ways out: never granted, granted a moment ago, used.
             self._asking.pop(ticket, None)
@@ -122,6 +122,8 @@ class Supervisor:
                 await self._empty.wait()
         if self._timer is not None:
             self._timer.cancel()
+        for child in tuple(self._children.values()):
+            await child.process.stop(gentle=False)
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

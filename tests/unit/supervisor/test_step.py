@@ -1,0 +1,390 @@
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from tests.unit.supervisor.worlds import BAD_FLAG, CRASH, World, model, spec
+from vllama.engine.diagnose import Cause
+from vllama.supervisor import events as ev
+from vllama.supervisor.policy import Policy
+from vllama.supervisor.states import FOREVER, LOADING, Capacity, next_deadline
+
+MINI = model("mini")
+OTHER = model("other")
+
+
+def kinds(actions):
+    return [type(a) for a in actions]
+
+
+def test_a_request_for_an_absent_model_plans_spawns_warms_and_is_granted():
+    world = World()
+    ticket = world.ready(MINI)
+    assert kinds(world.actions) == [ev.Plan, ev.Spawn, ev.Warm, ev.Grant]
+    assert world.granted() == [ticket]
+    assert world.engine(MINI).phase == "ready"
+
+
+def test_a_request_on_a_ready_engine_is_granted_at_once():
+    world = World()
+    world.ready(MINI)
+    second = world.want(MINI)
+    assert world.granted()[-1] == second
+
+
+def test_all_who_wait_are_granted_when_the_engine_is_ready():
+    world = World()
+    tickets = [world.want(MINI) for _ in range(20)]
+    world.start(MINI)
+    assert world.granted() == tickets
+
+
+def test_two_models_load_one_after_the_other():
+    world = World()
+    world.want(MINI)
+    world.want(OTHER)
+    assert world.engine(OTHER).phase == "absent"
+    world.start(MINI)
+    assert world.engine(OTHER).phase == "planning"
+
+
+def test_an_idle_engine_is_stopped_after_its_keep_alive():
+    world = World(Policy(keep_alive=300))
+    world.give_back(MINI, world.ready(MINI))
+    assert next_deadline(world.state) == 300
+    assert world.tick(299) == []
+    assert kinds(world.tick(1)) == [ev.Stop]
+    world.exit(MINI)
+    assert world.engine(MINI).phase == "absent"
+    assert world.engine(MINI).restarts == 0
+
+
+def test_a_leased_engine_never_expires():
+    world = World()
+    world.ready(MINI)
+    assert next_deadline(world.state) is None
+    assert world.tick(10_000) == []
+
+
+def test_keep_alive_zero_stops_the_engine_when_the_last_request_ends():
+    world = World()
+    first = world.ready(MINI, keep_alive=0)
+    second = world.want(MINI)
+    assert world.give_back(MINI, first) == []
+    assert kinds(world.give_back(MINI, second)) == [ev.Stop]
+
+
+def test_a_request_without_keep_alive_leaves_the_running_duration():
+    world = World()
+    world.give_back(MINI, world.ready(MINI, keep_alive=7))
+    world.give_back(MINI, world.want(MINI))
+    assert world.engine(MINI).expires_at == 7
+
+
+def test_an_engine_kept_for_ever_has_no_deadline():
+    world = World()
+    world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
+    assert next_deadline(world.state) is None
+
+
+def test_unload_while_busy_waits_for_the_running_request():
+    world = World()
+    ticket = world.ready(MINI)
+    assert world.feed(ev.UnloadWanted(0, MINI.engine_key)) == []
+    assert kinds(world.give_back(MINI, ticket)) == [ev.Stop]
+
+
+def test_a_request_that_meets_a_stopping_engine_waits_for_the_next_one():
+    world = World()
+    world.give_back(MINI, world.ready(MINI, keep_alive=0))
+    ticket = world.want(MINI)
+    assert ticket not in world.granted()
+    world.exit(MINI)
+    assert world.engine(MINI).phase == "planning"
+    world.start(MINI)
+    assert ticket in world.granted()
+
+
+def test_an_exit_that_nobody_asked_for_is_a_crash_and_is_restarted_after_the_backoff():
+    world = World(Policy(backoff=1))
+    ticket = world.ready(MINI)
+    world.exit(MINI, Cause("crashed", "the engine ended by itself with status 0"))
+    assert world.engine(MINI).phase == "backoff"
+    assert kinds(world.tick(1)) == [ev.Plan]
+    world.give_back(MINI, ticket)
+    world.start(MINI)
+    assert world.engine(MINI).phase == "ready"
+    assert world.engine(MINI).restarts == 1
+
+
+def test_a_restarted_engine_keeps_its_keep_alive():
+    world = World(Policy(keep_alive=300))
+    world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
+    world.exit(MINI)
+    world.tick(1)
+    world.start(MINI)
+    assert world.engine(MINI).expires_at == FOREVER
+
+
+def test_a_cause_that_would_come_again_breaks_at_once_and_tells_who_waits():
+    world = World()
+    ticket = world.want(MINI)
+    world.feed(ev.Planned(0, MINI.engine_key, world.engine(MINI).run, spec(MINI)))
+    world.exit(MINI, BAD_FLAG)
+    assert world.refused() == {ticket: BAD_FLAG}
+    assert world.engine(MINI).phase == "broken"
+    assert world.tick(3600) == []
+
+
+def test_a_broken_engine_answers_new_requests_with_its_cause_until_the_cool_off_is_over():
+    world = World(Policy(breaker_cooloff=60))
+    world.want(MINI)
+    world.feed(ev.Planned(0, MINI.engine_key, world.engine(MINI).run, spec(MINI)))
+    world.exit(MINI, BAD_FLAG)
+    world.tick(59)
+    early = world.want(MINI)
+    assert world.refused()[early] == BAD_FLAG
+    world.tick(1)
+    world.want(MINI)
+    assert world.engine(MINI).phase == "planning"
+
+
+def test_a_broken_engine_is_tried_at_once_when_the_models_files_changed():
+    world = World()
+    world.want(MINI)
+    world.feed(ev.Planned(0, MINI.engine_key, world.engine(MINI).run, spec(MINI)))
+    world.exit(MINI, BAD_FLAG)
+    world.want(model("mini", digest="1" * 64))
+    assert world.engine(MINI).phase == "planning"
+
+
+def test_a_crash_loop_opens_the_breaker():
+    world = World(Policy(breaker_crashes=3, breaker_window=600))
+    world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
+    for _ in range(2):
+        world.exit(MINI)
+        world.tick(60)
+        world.start(MINI)
+    world.exit(MINI)
+    assert world.engine(MINI).phase == "broken"
+
+
+def test_crashes_that_are_far_apart_do_not_open_the_breaker():
+    world = World(Policy(breaker_crashes=3, breaker_window=600))
+    world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
+    for _ in range(10):
+        world.exit(MINI)
+        world.tick(601)
+        world.start(MINI)
+    assert world.engine(MINI).phase == "ready"
+
+
+def test_the_backoff_doubles_up_to_its_limit():
+    world = World(Policy(backoff=1, backoff_max=5, breaker_crashes=100))
+    world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
+    pauses = []
+    for _ in range(5):
+        world.exit(MINI)
+        pauses.append(world.engine(MINI).retry_at - world.now)
+        world.tick(pauses[-1])
+        world.start(MINI)
+    assert pauses == [1, 2, 4, 5, 5]
+
+
+def test_who_waits_is_told_after_two_failed_starts():
+    world = World(Policy(start_attempts=2))
+    ticket = world.want(MINI)
+    for attempt in range(2):
+        world.feed(ev.Planned(world.now, MINI.engine_key, world.engine(MINI).run, spec(MINI)))
+        assert (ticket in world.refused()) == (attempt > 1)
+        world.exit(MINI)
+        world.tick(60)
+    assert world.refused() == {ticket: CRASH}
+    assert world.engine(MINI).phase == "absent"
+
+
+def test_a_hung_engine_is_killed_and_started_again_and_its_cause_is_kept():
+    world = World()
+    hung = Cause("hung", "the engine hung")
+    world.ready(MINI)
+    actions = world.feed(ev.Unhealthy(0, MINI.engine_key, world.engine(MINI).run, hung))
+    assert actions == [ev.Stop(MINI.engine_key, 1, gentle=False)]
+    world.exit(MINI, CRASH)
+    assert world.engine(MINI).cause == hung
+    assert world.engine(MINI).phase == "backoff"
+
+
+def test_an_event_of_an_older_run_changes_nothing():
+    world = World()
+    world.give_back(MINI, world.ready(MINI, keep_alive=0))
+    world.want(MINI)
+    world.exit(MINI)
+    before = world.state
+    assert world.feed(ev.Exited(0, MINI.engine_key, 1, CRASH)) == []
+    assert world.state == before
+
+
+def test_a_full_waiting_room_refuses_in_ollamas_words():
+    world = World(Policy(max_waiting=1))
+    world.want(MINI)  # is being loaded and no longer counts
+    world.want(MINI)
+    third = world.want(MINI)
+    assert world.refused()[third].text == "server busy, please try again.  maximum pending requests exceeded"
+    assert world.refused()[third].status == 503
+
+
+def test_a_client_that_leaves_gives_its_place_back():
+    world = World(Policy(max_waiting=1))
+    world.want(MINI)
+    second = world.want(MINI)
+    world.give_back(MINI, second)
+    third = world.want(MINI)
+    assert third not in world.refused()
+
+
+def test_a_load_that_has_not_begun_is_dropped_with_its_last_client():
+    world = World()
+    world.want(MINI)
+    ticket = world.want(OTHER)
+    world.give_back(OTHER, ticket)
+    world.start(MINI)
+    assert world.engine(OTHER).phase == "absent"
+    assert world.state.queue == ()
+
+
+def test_closing_drains_leased_engines_and_kills_starting_ones():
+    world = World(Policy(drain=30))
+    ticket = world.ready(MINI)
+    world.want(OTHER)
+    world.feed(ev.Planned(0, OTHER.engine_key, world.engine(OTHER).run, spec(OTHER)))
+    actions = world.feed(ev.Closing(0))
+    assert ev.Stop(OTHER.engine_key, 1, gentle=False) in actions
+    assert world.engine(MINI).phase == "draining"
+    assert world.give_back(MINI, ticket) == [ev.Stop(MINI.engine_key, 1, gentle=True)]
+
+
+def test_closing_stops_a_leased_engine_when_the_drain_time_is_over():
+    world = World(Policy(drain=30))
+    world.ready(MINI)
+    world.feed(ev.Closing(0))
+    assert next_deadline(world.state) == 30
+    assert kinds(world.tick(30)) == [ev.Stop]
+
+
+def test_after_closing_nothing_starts():
+    world = World()
+    world.feed(ev.Closing(0))
+    assert world.want(MINI) in world.refused()
+    assert ev.Plan not in kinds(world.actions)
+
+
+class Histories(RuleBasedStateMachine):
+    """Long random lives of two engines: whatever happens, nobody is forgotten and nothing is done twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(Policy(max_waiting=4, breaker_crashes=3, backoff=1))
+        self.open: dict[int, object] = {}
+        self.closed = False
+        self.living: dict[str, int] = {}
+
+    def absorb(self, actions) -> None:
+        for action in actions:
+            if isinstance(action, ev.Spawn):
+                assert action.key not in self.living, "a second process for one engine"
+                self.living[action.key] = action.run
+            if isinstance(action, ev.Stop):
+                assert self.living.get(action.key) == action.run, "a stop for a process that is not there"
+            if isinstance(action, (ev.Grant, ev.Refuse)):
+                assert self.open.get(action.ticket) == "waiting", "answered twice, or never asked"
+                self.open[action.ticket] = "granted" if isinstance(action, ev.Grant) else "refused"
+
+    def feed(self, event) -> None:
+        self.absorb(self.world.feed(event))
+
+    @rule(which=st.sampled_from([MINI, OTHER]), keep=st.sampled_from([None, 0.0, 5.0, FOREVER]))
+    def request(self, which, keep) -> None:
+        self.world.tickets += 1
+        ticket = self.world.tickets
+        self.open[ticket] = "waiting"
+        self.models = {**getattr(self, "models", {}), ticket: which}
+        self.feed(ev.LeaseWanted(self.world.now, ticket, which, keep))
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def leave(self, data) -> None:
+        ticket = data.draw(st.sampled_from(sorted(self.open)))
+        del self.open[ticket]
+        self.feed(ev.LeaseReturned(self.world.now, ticket, self.models[ticket].engine_key))
+
+    @rule(which=st.sampled_from([MINI, OTHER]))
+    def unload(self, which) -> None:
+        self.feed(ev.UnloadWanted(self.world.now, which.engine_key))
+
+    @rule(seconds=st.sampled_from([0.5, 1.0, 10.0, 100.0, 1000.0]))
+    def wait(self, seconds) -> None:
+        self.world.now += seconds
+        self.feed(ev.Ticked(self.world.now))
+
+    @rule(which=st.sampled_from([MINI, OTHER]), what=st.sampled_from(["plan", "refuse", "listen", "warm", "hang"]))
+    def live(self, which, what) -> None:
+        engine = self.world.state.engines.get(which.engine_key)
+        if engine is None:
+            return
+        now, key, run = self.world.now, which.engine_key, engine.run
+        if what in {"listen", "warm", "hang"} and self.living.get(key) != run:
+            return
+        self.feed(
+            {
+                "plan": ev.Planned(now, key, run, spec(which)),
+                "refuse": ev.PlanRefused(now, key, run, BAD_FLAG),
+                "listen": ev.Listening(now, key, run),
+                "warm": ev.Warmed(now, key, run, Capacity(2048, 4096)),
+                "hang": ev.Unhealthy(now, key, run, Cause("hung", "it hung")),
+            }[what]
+        )
+
+    @rule(which=st.sampled_from([MINI, OTHER]), cause=st.sampled_from([CRASH, BAD_FLAG]))
+    def die(self, which, cause) -> None:
+        run = self.living.pop(which.engine_key, None)
+        if run is not None:
+            self.feed(ev.Exited(self.world.now, which.engine_key, run, cause))
+
+    @precondition(lambda self: not self.closed)
+    @rule(really=st.integers(0, 20))
+    def close(self, really) -> None:
+        if really == 0:
+            self.closed = True
+            self.feed(ev.Closing(self.world.now))
+
+    @invariant()
+    def everybody_is_known(self) -> None:
+        engines = self.world.state.engines.values()
+        waiting = {w.ticket for e in engines for w in e.waiters}
+        leased = {t for e in engines for t in e.leases}
+        assert waiting == {t for t, how in self.open.items() if how == "waiting"}
+        assert leased == {t for t, how in self.open.items() if how == "granted"}
+
+    @invariant()
+    def only_one_loads(self) -> None:
+        assert sum(e.phase in LOADING for e in self.world.state.engines.values()) <= 1
+
+    @invariant()
+    def who_waits_has_something_to_wait_for(self) -> None:
+        state = self.world.state
+        for engine in state.engines.values():
+            if engine.waiters:
+                assert engine.phase not in {"ready", "broken"}
+                assert engine.phase != "absent" or engine.key in state.queue
+                assert engine.phase != "backoff" or next_deadline(state) is not None
+
+    @invariant()
+    def phases_that_need_a_process_have_one(self) -> None:
+        for engine in self.world.state.engines.values():
+            alive = self.living.get(engine.key) == engine.run
+            assert (engine.phase in {"starting", "warming", "ready", "draining", "failing", "stopping"}) == alive
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
