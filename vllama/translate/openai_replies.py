@@ -1,0 +1,194 @@
+"""OpenAI's chat answers from pieces: one object, or server-sent chunks (contract 6.2). Pure.
+
+The shape is Ollama's. Richer: ids are unique, ``usage`` tells the cached prompt tokens when there are any,
+several choices are possible, and a failure in mid-stream is told instead of swallowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from vllama.translate.jsontext import encode
+from vllama.translate.pieces import Final, Piece, ToolCall
+from vllama.translate.whole import Whole
+
+FINGERPRINT = "fp_ollama"
+DONE = b"data: [DONE]\n\n"
+
+_ERROR_TYPES = {400: "invalid_request_error", 404: "not_found_error"}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What every object of one answer repeats."""
+
+    id: str
+    """With its prefix: ``chatcmpl-…``, ``cmpl-…``."""
+    created: int
+    """Unix seconds."""
+    model: str
+    """As the client typed it."""
+
+
+def error_body(status: int, message: str) -> dict[str, Any]:
+    """OpenAI's error object (contract 1.6)."""
+    kind = _ERROR_TYPES.get(status, "api_error")
+    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+
+
+def error_event(status: int, message: str) -> bytes:
+    """The same in mid-stream: nothing follows it, least of all ``[DONE]``."""
+    return b"data: " + encode(error_body(status, message)) + b"\n\n"
+
+
+def usage(finals: Sequence[Final]) -> dict[str, Any]:
+    """Token counts of one request; its choices share one prompt."""
+    prompt = max((final.prompt_tokens for final in finals), default=0)
+    cached = min((final.cached_tokens for final in finals), default=0)
+    completion = sum(final.completion_tokens for final in finals)
+    counts: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    if cached:
+        counts["prompt_tokens_details"] = {"cached_tokens": cached}
+    return counts
+
+
+def chat_answer(head: Head, wholes: Sequence[Whole]) -> bytes:
+    """The whole ``chat.completion`` object, with the line break that Ollama's layer ends it with."""
+    body = {
+        "id": head.id,
+        "object": "chat.completion",
+        "created": head.created,
+        "model": head.model,
+        "system_fingerprint": FINGERPRINT,
+        "choices": [_choice(index, whole) for index, whole in enumerate(wholes)],
+        "usage": usage([whole.final for whole in wholes]),
+    }
+    return encode(body) + b"\n"
+
+
+def _choice(index: int, whole: Whole) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": whole.content}
+    if whole.thinking:
+        message["reasoning"] = whole.thinking
+    if whole.tool_calls:
+        message["tool_calls"] = [_tool_call(call) for call in whole.tool_calls]
+    choice: dict[str, Any] = {
+        "index": index,
+        "message": message,
+        "finish_reason": finish_reason(whole.final, calls=bool(whole.tool_calls)),
+    }
+    if whole.logprobs:
+        choice["logprobs"] = {"content": list(whole.logprobs)}
+    return choice
+
+
+def finish_reason(final: Final, *, calls: bool) -> str:
+    """``tool_calls`` only where the answer ended by itself."""
+    return "tool_calls" if calls and final.reason == "stop" else final.reason
+
+
+def arguments_text(arguments: Mapping[str, Any]) -> str:
+    """A call's arguments as OpenAI carries them: JSON text."""
+    return orjson.dumps(arguments).decode()
+
+
+def _tool_call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": arguments_text(call.arguments)}
+    return {"id": call.id, "index": call.index, "type": "function", "function": function}
+
+
+class ChatStream:
+    """Writes one answer as chunks; an instance per request, fed choice by choice in any order."""
+
+    def __init__(self, head: Head, *, include_usage: bool = False, choices: int = 1) -> None:
+        self._head = head
+        self._include_usage = include_usage
+        self._choices = [_ChoiceChunks(head, index) for index in range(choices)]
+        self._finals: list[Final] = []
+
+    def start(self) -> bytes:
+        """Nothing precedes the first chunk."""
+        return b""
+
+    def feed(self, pieces: Sequence[Piece], choice: int = 0) -> bytes:
+        """The chunks of these pieces."""
+        chunks = self._choices[choice]
+        return b"".join([chunks.of(piece) for piece in pieces])
+
+    def finish(self, final: Final, choice: int = 0) -> bytes:
+        """The choice's last chunk; after the last choice also the usage and ``[DONE]``."""
+        self._finals.append(final)
+        out = self._choices[choice].end(final)
+        if len(self._finals) < len(self._choices):
+            return out
+        return out + (self._usage() if self._include_usage else b"") + DONE
+
+    def fail(self, status: int, message: str) -> bytes:
+        """The stream's last event when the answer can't go on."""
+        return error_event(status, message)
+
+    def _usage(self) -> bytes:
+        chunk = {
+            "id": self._head.id,
+            "object": "chat.completion.chunk",
+            "created": self._head.created,
+            "model": self._head.model,
+            "system_fingerprint": FINGERPRINT,
+            "choices": [],
+            "usage": usage(self._finals),
+        }
+        return b"data: " + encode(chunk) + b"\n\n"
+
+
+class _ChoiceChunks:
+    """One choice's chunks, from bytes that are prepared once: only the text is encoded anew each time."""
+
+    __slots__ = ("_calls", "_content", "_opened", "_prefix")
+
+    _SUFFIX = b'},"finish_reason":null}]}\n\n'
+
+    def __init__(self, head: Head, index: int) -> None:
+        self._prefix = (
+            b'data: {"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,'
+            b'"system_fingerprint":%b,"choices":[{"index":%d,"delta":{'
+        ) % (encode(head.id), head.created, encode(head.model), encode(FINGERPRINT), index)
+        self._content = self._prefix + b'"content":'
+        self._opened = False
+        self._calls = False
+
+    def of(self, piece: Piece) -> bytes:
+        """The chunk of one piece; two where thinking and answer meet in it."""
+        if self._opened and not piece.thinking and not piece.tool_calls and piece.logprobs is None:
+            return self._content + encode(piece.content) + self._SUFFIX
+        if piece.thinking and (piece.content or piece.tool_calls):
+            first = self._chunk(Piece(thinking=piece.thinking))
+            return first + self._chunk(Piece(piece.content, "", piece.tool_calls, piece.logprobs))
+        return self._chunk(piece)
+
+    def _chunk(self, piece: Piece) -> bytes:
+        content = b'"content":' + encode(piece.content)
+        fields = [content] if self._opened else [b'"role":"assistant"', content]
+        self._opened = True
+        if piece.thinking:
+            fields.append(b'"reasoning":' + encode(piece.thinking))
+        if piece.tool_calls:
+            self._calls = True
+            fields.append(b'"tool_calls":' + encode([_tool_call(call) for call in piece.tool_calls]))
+        delta = self._prefix + b",".join(fields)
+        if not piece.logprobs:
+            return delta + self._SUFFIX
+        return delta + b'},"finish_reason":null,"logprobs":{"content":' + encode(piece.logprobs) + b"}}]}\n\n"
+
+    def end(self, final: Final) -> bytes:
+        """The chunk that carries the reason; an answer without any piece is opened first."""
+        opening = b"" if self._opened else self._chunk(Piece())
+        reason = encode(finish_reason(final, calls=self._calls))
+        return opening + self._prefix + b'},"finish_reason":' + reason + b"}]}\n\n"
