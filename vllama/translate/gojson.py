@@ -45,6 +45,7 @@ from vllama.translate.goshapes import (
 )
 from vllama.translate.gosyntax import JsonSyntaxError, NoValue, first_value
 from vllama.translate.gotypes import GoValueError
+from vllama.translate.gowrite import encode
 
 __all__ = [
     "ANY",
@@ -60,6 +61,7 @@ __all__ = [
     "checked",
     "custom",
     "decode",
+    "encode",
     "map_of",
     "pointer",
     "raw_member",
