@@ -45,7 +45,6 @@ from vllama.translate.goshapes import (
 )
 from vllama.translate.gosyntax import JsonSyntaxError, NoValue, first_value
 from vllama.translate.gotypes import GoValueError
-from vllama.translate.gowrite import encode
 
 __all__ = [
     "ANY",
@@ -61,7 +60,6 @@ __all__ = [
     "checked",
     "custom",
     "decode",
-    "encode",
     "map_of",
     "pointer",
     "raw_member",

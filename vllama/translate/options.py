@@ -1,0 +1,134 @@
+"""Ollama's ``options``: their types, their defaults and what vLLM calls them (contract 3.3). Pure.
+
+vLLM is given every sampling value, for its own defaults are not Ollama's. Values that vLLM refuses (a temperature
+of 5) are passed on, so that the client hears why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vllama.errors import VllamaError
+
+_FLOATS: Final = {
+    "temperature": 0.8,
+    "top_p": 0.9,
+    "min_p": 0.0,
+    "typical_p": 1.0,
+    "repeat_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+_INTEGERS: Final = {
+    "top_k": 40,
+    "repeat_last_n": 64,
+    "seed": -1,
+    "num_predict": -1,
+    "num_keep": 4,
+    "num_ctx": 0,
+    "num_batch": 512,
+    "num_gpu": -1,
+    "main_gpu": 0,
+    "num_thread": 0,
+    "draft_num_predict": 0,
+}
+_BOOLEANS: Final = frozenset({"use_mmap"})
+
+_SMALLEST_TOP_P = 1e-6  # vLLM refuses 0, which means "only the likeliest token"
+_MAX_SEED = 2**63 - 1
+
+
+class OptionError(VllamaError):
+    """An option has the wrong type. Ollama answers 500, and programs compare the text."""
+
+    code = "bad_option"
+    status = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Checked options: request over the model's stored parameters over Ollama's defaults."""
+
+    temperature: float
+    top_p: float
+    min_p: float
+    repeat_penalty: float
+    presence_penalty: float
+    frequency_penalty: float
+    top_k: int
+    seed: int
+    num_predict: int
+    """Tokens to make at most; 0 and below: until the model stops."""
+    num_keep: int
+    num_ctx: int
+    """0: not asked for."""
+    repeat_last_n: int
+    stop: tuple[str, ...]
+
+
+def read_options(request: Mapping[str, Any], stored: Mapping[str, Any]) -> Options:
+    """Check and merge; raises OptionError. Unknown names are ignored, null means "not given"."""
+    values: dict[str, Any] = {**_FLOATS, **_INTEGERS, "stop": ()}
+    for source in (stored, request):
+        for name, value in source.items():
+            if value is not None:
+                values[name] = _checked(name, value)
+    return Options(**{field: values[field] for field in Options.__slots__})
+
+
+def _checked(name: str, value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name in _FLOATS:
+        if not number:
+            raise OptionError(f'option "{name}" must be of type float32')
+        return float(value)
+    if name in _INTEGERS:
+        if not number:
+            raise OptionError(f'option "{name}" must be of type integer')
+        return math.trunc(value)
+    if name in _BOOLEANS and not isinstance(value, bool):
+        raise OptionError(f'option "{name}" must be of type boolean')
+    if name == "stop":
+        if not isinstance(value, list | tuple):
+            raise OptionError('option "stop" must be of type array')
+        if not all(isinstance(text, str) for text in value):
+            raise OptionError('option "stop" must be of an array of strings')
+        return tuple(value)
+    return value
+
+
+def sampling(options: Options, special_tokens: Mapping[str, int]) -> dict[str, Any]:
+    """vLLM's sampling fields, without ``max_tokens``.
+
+    A stop that is one special token goes by its id: vLLM holds text back while it could be the beginning of a stop
+    *string*, and such a token never shows in the text anyway.
+    """
+    out: dict[str, Any] = {
+        "temperature": options.temperature,
+        "top_p": options.top_p or _SMALLEST_TOP_P,
+        "top_k": max(options.top_k, 0),
+        "min_p": options.min_p,
+    }
+    if options.repeat_penalty > 0 and options.repeat_penalty != 1.0 and options.repeat_last_n != 0:
+        out["repetition_penalty"] = options.repeat_penalty
+    if options.presence_penalty:
+        out["presence_penalty"] = options.presence_penalty
+    if options.frequency_penalty:
+        out["frequency_penalty"] = options.frequency_penalty
+    if options.seed >= 0:
+        out["seed"] = min(options.seed, _MAX_SEED)
+    texts = [text for text in options.stop if text not in special_tokens]
+    if texts:
+        out["stop"] = texts
+    ids = sorted({special_tokens[text] for text in options.stop if text in special_tokens})
+    if ids:
+        out["stop_token_ids"] = ids
+    return out
+
+
+def max_tokens(options: Options, context_length: int) -> int:
+    """vLLM wants it said, and at most its context; it clamps to the room that the prompt leaves."""
+    return min(options.num_predict, context_length) if options.num_predict > 0 else context_length
