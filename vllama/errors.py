@@ -121,3 +121,15 @@ class PullFailed(VllamaError):
     """A model could not be fetched."""
 
     code = "pull_failed"
+
+
+class CannotListen(VllamaError):
+    """The address can't be bound: taken, not ours, or not allowed."""
+
+    code = "cannot_listen"
+
+
+class AlreadyRunning(VllamaError):
+    """Another daemon owns the same runtime directory."""
+
+    code = "already_running"

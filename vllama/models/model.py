@@ -68,6 +68,8 @@ class Model:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Stored options (Modelfile PARAMETER), weaker than the request's."""
     messages: tuple[Mapping[str, Any], ...] = ()
+    keep_alive: float | None = None
+    """Seconds to stay loaded after the last use (``models.NAME.keep_alive``); None: the server's default."""
 
     @property
     def engine_key(self) -> str:

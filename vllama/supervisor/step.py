@@ -239,7 +239,8 @@ def _lived(
             actions.append(Warm(engine.key, engine.run))
             engine = _phase(engine, "warming", now, "first token")
         case Warmed() if engine.phase == "warming":
-            engine = _ready(engine, event, state.policy.keep_alive, actions)
+            default = engine.model.keep_alive
+            engine = _ready(engine, event, state.policy.keep_alive if default is None else default, actions)
         case Unhealthy() if engine.phase in {"starting", "warming", "ready", "draining"}:
             # Its Exited follows and decides what comes next; the cause found here is the better one.
             actions.append(Stop(engine.key, engine.run, gentle=False))

@@ -1,0 +1,63 @@
+"""Binds the port, or says who has it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import suppress
+
+import psutil
+
+from vllama.errors import CannotListen
+
+_BACKLOG = 1024  # a burst of clients must not meet a refused connection
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets for every address of ``host``; raises CannotListen with what to do."""
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise CannotListen(f"can't listen on {host!r}: {error.strerror}", hint="correct server.host") from error
+    sockets: list[socket.socket] = []
+    for family, kind, proto, _, address in dict.fromkeys(found):
+        listener = socket.socket(family, kind, proto)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            listener.close()
+            for other in sockets:
+                other.close()
+            raise _refusal(host, port, error) from error
+        listener.setblocking(False)
+        sockets.append(listener)
+    return sockets
+
+
+def _refusal(host: str, port: int, error: OSError) -> CannotListen:
+    where = f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        owner = who_listens(port)
+        if owner and owner.startswith("ollama"):
+            return CannotListen(f"{where} is taken by {owner}", hint="stop it: sudo systemctl disable --now ollama")
+        by = f" by {owner}" if owner else ""
+        return CannotListen(f"{where} is taken{by}", hint="stop that program, or choose another server.port")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return CannotListen(f"{where} is no address of this machine", hint="correct server.host")
+    if error.errno == errno.EACCES:
+        return CannotListen(f"{where} needs more rights", hint="choose a server.port above 1023")
+    return CannotListen(f"can't listen on {where}: {error.strerror}")
+
+
+def who_listens(port: int) -> str:
+    """``name (pid N)`` of the program that listens on a TCP port; empty when it can't be seen."""
+    with suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                with suppress(psutil.Error):
+                    return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    return ""
