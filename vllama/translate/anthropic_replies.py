@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from vllama.translate.gowrite import encode
+from vllama.translate.jsontext import encode
 from vllama.translate.openai_replies import arguments_text
 from vllama.translate.pieces import Final, Piece, ToolCall
 from vllama.translate.whole import Whole

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from vllama.translate.gowrite import encode
+from vllama.translate.jsontext import encode
 from vllama.translate.openai_replies import DONE, FINGERPRINT, Head, error_event, usage
 from vllama.translate.pieces import Final, Piece
 from vllama.translate.whole import Whole

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from vllama.translate.gowrite import encode
+from vllama.translate.jsontext import encode
 from vllama.translate.pieces import Final, Piece, ToolCall
 from vllama.translate.whole import Whole
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from vllama.translate.gowrite import encode
+from vllama.translate.jsontext import encode
 from vllama.translate.openai_replies import arguments_text
 from vllama.translate.pieces import Final, Piece, ToolCall
 from vllama.translate.whole import Whole

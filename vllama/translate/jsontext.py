@@ -1,0 +1,37 @@
+"""Writes JSON as Ollama's server does: ``<``, ``>``, ``&`` and the line separators escaped (contract 1.5). Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+# raw, U+2028, U+2029 and U+0085 would cut a line in two for clients that split by Unicode's rules
+_TO_ESCAPE = re.compile(rb"[<>&]|\xe2\x80[\xa8\xa9]|\xc2\x85")
+_ESCAPED = {
+    b"<": rb"\u003c",
+    b">": rb"\u003e",
+    b"&": rb"\u0026",
+    b"\xe2\x80\xa8": rb"\u2028",
+    b"\xe2\x80\xa9": rb"\u2029",
+    b"\xc2\x85": rb"\u0085",
+}
+
+
+def encode(value: Any, *, sort_keys: bool = False) -> bytes:
+    """One JSON value, without a line break at its end; ``sort_keys`` as Go writes its maps, at every level."""
+    data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS) if sort_keys else orjson.dumps(value)
+    # looking for five bytes is quicker than the pattern, and most texts hold none of them
+    if b"<" in data or b">" in data or b"&" in data or b"\x80" in data or b"\x85" in data:
+        return _TO_ESCAPE.sub(_escape, data)
+    return data
+
+
+def number(value: float) -> int | float:
+    """A float as Go prints it: whole ones without a point."""
+    return int(value) if isinstance(value, int) or (value.is_integer() and abs(value) < 1e21) else value
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return _ESCAPED[found[0]]
