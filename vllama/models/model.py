@@ -13,6 +13,23 @@ Task = Literal["generate", "embed"]
 
 
 @dataclass(frozen=True, slots=True)
+class Attention:
+    """What decides how much memory a token of context takes (reference 10.2)."""
+
+    full_layers: int = 0
+    """Layers that keep every token."""
+    window_layers: int = 0
+    """Layers that keep the last ``window`` tokens."""
+    window: int = 0
+    kv_heads: int = 0
+    head_dim: int = 0
+    latent: int = 0
+    """MLA: one vector of so many numbers a token and layer, instead of keys and values; 0 otherwise."""
+    state_bytes: int = 0
+    """Constant state of the linear (Mamba, GDN, convolution) layers per sequence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Read from a model's files (config.json, safetensors headers, tokenizer files), never from its name."""
 
@@ -34,7 +51,8 @@ class Facts:
     details: Mapping[str, int | float | str] = field(default_factory=dict)
     """``model_info`` extras in GGUF-style keys without the architecture prefix: ``block_count``,
     ``attention.head_count``, ``attention.head_count_kv``, ``attention.key_length``, ``feed_forward_length``,
-    ``vocab_size``, ``rope.freq_base``, ``pooling_type`` ..."""
+    ``vocab_size``, ``rope.freq_base``, ``pooling_type`` ...; keys that begin with ``general.`` or ``tokenizer.`` are
+    whole already. ``context_length`` is here only where the architecture's own limit is another one."""
     capabilities: tuple[str, ...] = ()
     """Of ``completion, tools, insert, vision, embedding, thinking``."""
     chat_template: str | None = None
@@ -44,6 +62,9 @@ class Facts:
     """Added tokens of the tokenizer, text to id: a stop string that is one of these stops by id."""
     stop_tokens: tuple[str, ...] = ()
     """Texts at which the model's own files say a turn ends (eos tokens, ``<|im_end|>`` ...)."""
+    dtype: str = ""
+    """Of the weights as vLLM names it: ``bfloat16``, ``float16``, ``float32``; empty where they are quantised."""
+    attention: Attention = Attention()
 
 
 @dataclass(frozen=True, slots=True)
