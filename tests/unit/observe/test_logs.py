@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from vllama.observe.logs import JournalLines, set_up
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    root, own = logging.getLogger(), logging.getLogger("vllama")
+    before = (root.handlers[:], root.level, own.level)
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    own.setLevel(before[2])
+
+
+def test_a_terminal_gets_time_and_level():
+    out = io.StringIO()
+    set_up("info", stream=out)
+    logging.getLogger("vllama.supervisor").info("hello %s", "you")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d INFO    hello you\n", out.getvalue())
+
+
+def test_an_engine_is_named_and_our_level_holds():
+    out = io.StringIO()
+    set_up("warning", stream=out)
+    log = logging.getLogger("vllama.engine.tinychat")
+    log.info("not shown")
+    log.warning("loading %d %%", 40)
+    assert out.getvalue().endswith("WARNING tinychat: loading 40 %\n")
+    assert "not shown" not in out.getvalue()
+
+
+def test_other_libraries_are_heard_from_warning_on():
+    out = io.StringIO()
+    set_up("debug", stream=out)
+    logging.getLogger("asyncio").info("not shown")
+    logging.getLogger("asyncio").warning("shown")
+    assert out.getvalue().endswith("WARNING shown\n")
+    assert "not shown" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"), [(logging.DEBUG, 7), (logging.INFO, 6), (logging.WARNING, 4), (logging.ERROR, 3)]
+)
+def test_the_journal_gets_a_priority_on_every_line(level, priority):
+    record = logging.LogRecord("vllama.engine.mini", level, "", 0, "one\ntwo", None, None)
+    assert JournalLines().format(record) == f"<{priority}>mini: one\n<{priority}>two"
+
+
+def test_the_journal_is_known_by_the_device_of_its_stream(tmp_path):
+    with (tmp_path / "out").open("w+") as out:
+        status = (tmp_path / "out").stat()
+        set_up("info", journal_stream=f"{status.st_dev}:{status.st_ino}", stream=out)
+        logging.getLogger("vllama").info("ready")
+        out.flush()
+        assert (tmp_path / "out").read_text() == "<6>ready\n"

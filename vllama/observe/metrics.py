@@ -1,0 +1,222 @@
+"""Our Prometheus metrics, on a registry of their own.
+
+The HTTP layer takes one ``Meter`` for each request; engines are read from the supervisor's snapshot when a scrape
+comes. Everything runs on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from vllama.models.model import Model
+from vllama.observe.latency import Latency, Series
+
+_FIRST_TOKEN: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_BETWEEN_TOKENS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_REQUEST: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_LOAD: Final = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
+_PHASES: Final = ["planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken"]
+_LOADING: Final = frozenset({"planning", "starting", "warming"})
+_DIALECTS: Final = (("/v1/messages", "anthropic"), ("/v1/", "openai"), ("/api/", "ollama"))
+
+
+class EngineSeen(Protocol):
+    """What we read of ``supervisor.port.EngineView``."""
+
+    @property
+    def model(self) -> Model:
+        """Whose engine."""
+        ...
+
+    @property
+    def phase(self) -> str:
+        """One of ``_PHASES`` or ``absent``."""
+        ...
+
+    @property
+    def since(self) -> float:
+        """Unix seconds of the last phase change."""
+        ...
+
+    @property
+    def leases(self) -> int:
+        """Requests that use it."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for it."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """Crashes it was started again after."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Planned bytes."""
+        ...
+
+
+class Metrics:
+    """All of our metrics; one instance in a process, made by the daemon."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "vllama_requests",
+            "Requests answered, by HTTP status (499: the client left).",
+            ("dialect", "route", "model", "status"),
+            registry=self._registry,
+        )
+        self._in_flight = Gauge("vllama_requests_in_flight", "Requests being answered.", registry=self._registry)
+        self._seconds = Histogram(
+            "vllama_request_seconds",
+            "Time from a request's head to the end of its answer.",
+            ("route",),
+            buckets=_REQUEST,
+            registry=self._registry,
+        )
+        self._prompt = Counter(
+            "vllama_prompt_tokens", "Prompt tokens, by the engine's count.", ("model",), registry=self._registry
+        )
+        self._generated = Counter(
+            "vllama_generated_tokens", "Generated tokens, by the engine's count.", ("model",), registry=self._registry
+        )
+        self._load = Histogram(
+            "vllama_load_seconds",
+            "Time from the wish to load a model to its engine's first token.",
+            ("model",),
+            buckets=_LOAD,
+            registry=self._registry,
+        )
+        self._first = Latency(
+            "vllama_time_to_first_token_seconds", "Time from a request's head to its first token.", _FIRST_TOKEN
+        )
+        self._between = Latency(
+            "vllama_inter_token_latency_seconds",
+            "Time between two reads of tokens of one stream (tokens that arrive together count once).",
+            _BETWEEN_TOKENS,
+        )
+        self._engines = _Engines((self._first, self._between))
+        self._registry.register(self._engines)
+        ProcessCollector(registry=self._registry)
+        self._loading: dict[str, float] = {}
+
+    def meter(self, route: str) -> Meter:
+        """Count a request in; ``route`` is the pattern it matched, never a path with names in it."""
+        self._in_flight.inc()
+        return Meter(self, route)
+
+    def watch(self, snapshot: Callable[[], Sequence[EngineSeen]]) -> None:
+        """Read engines from ``snapshot`` at every scrape."""
+        self._engines.snapshot = snapshot
+
+    def engine_changed(self, engine: EngineSeen) -> None:
+        """Told by the supervisor at each change of phase; measures loads."""
+        name = engine.model.name.short
+        if engine.phase in _LOADING:
+            self._loading.setdefault(name, engine.since)
+        else:
+            began = self._loading.pop(name, None)
+            if began is not None and engine.phase == "ready":
+                self._load.labels(name).observe(max(0.0, engine.since - began))
+
+    def render(self) -> str:
+        """Prometheus text of our own metrics."""
+        return generate_latest(self._registry).decode()
+
+    def series(self, model: str) -> tuple[Series, Series]:
+        """Time to first token and inter-token latency of a model."""
+        return self._first.of(model), self._between.of(model)
+
+    def ended(self, meter: Meter, status: int, now: float) -> None:
+        """Count a request out (``Meter.end``)."""
+        self._in_flight.dec()
+        self._seconds.labels(meter.route).observe(now - meter.began)
+        self._requests.labels(dialect(meter.route), meter.route, meter.model, str(status)).inc()
+        if meter.prompt_tokens:
+            self._prompt.labels(meter.model).inc(meter.prompt_tokens)
+        if meter.generated_tokens:
+            self._generated.labels(meter.model).inc(meter.generated_tokens)
+
+
+class Meter:
+    """One request's measurements. Set ``model`` once it is resolved, call ``tokens`` at each read of the stream."""
+
+    def __init__(self, metrics: Metrics, route: str) -> None:
+        self.route = route
+        self.began = time.perf_counter()
+        self.prompt_tokens = 0
+        self.generated_tokens = 0
+        self._metrics = metrics
+        self._model = ""
+        self._last = 0.0
+        self._first: Series | None = None
+        self._between: Series | None = None
+
+    @property
+    def model(self) -> str:
+        """Short name of a model that exists; empty while unknown, so that clients can't invent label values."""
+        return self._model
+
+    @model.setter
+    def model(self, name: str) -> None:
+        self._model = name
+        self._first, self._between = self._metrics.series(name)
+
+    def tokens(self) -> None:
+        """A read from the engine brought tokens: the first is the TTFT, each later one an inter-token latency."""
+        now = time.perf_counter()
+        if self._last:
+            if self._between is not None:
+                self._between.observe(now - self._last)
+        elif self._first is not None:
+            self._first.observe(now - self.began)
+        self._last = now
+
+    def usage(self, prompt_tokens: int, generated_tokens: int) -> None:
+        """The engine's own count."""
+        self.prompt_tokens = prompt_tokens
+        self.generated_tokens = generated_tokens
+
+    def end(self, status: int) -> None:
+        """The answer is out, with this HTTP status (499 when the client left before it was)."""
+        self._metrics.ended(self, status, time.perf_counter())
+
+
+class _Engines(Collector):
+    """Engines at the moment of the scrape, and the latencies kept outside the client library."""
+
+    def __init__(self, latencies: Iterable[Latency]) -> None:
+        self.snapshot: Callable[[], Sequence[EngineSeen]] = tuple
+        self._latencies = tuple(latencies)
+
+    def collect(self) -> Iterator[Metric]:
+        state = GaugeMetricFamily("vllama_engine_state", "1 for the engine's current state.", labels=("model", "state"))
+        waiting = GaugeMetricFamily("vllama_requests_waiting", "Requests waiting for a model.", labels=("model",))
+        leases = GaugeMetricFamily("vllama_engine_leases", "Requests using the engine.", labels=("model",))
+        size = GaugeMetricFamily("vllama_engine_bytes", "Memory planned for the engine.", labels=("model",))
+        restarts = CounterMetricFamily("vllama_engine_restarts", "Restarts after a crash.", labels=("model",))
+        for engine in self.snapshot():
+            name = engine.model.name.short
+            for phase in _PHASES:
+                state.add_metric((name, phase), float(phase == engine.phase))
+            waiting.add_metric((name,), engine.waiting)
+            leases.add_metric((name,), engine.leases)
+            size.add_metric((name,), engine.size)
+            restarts.add_metric((name,), engine.restarts)
+        yield from (state, waiting, leases, size, restarts)
+        yield from (latency.family() for latency in self._latencies)
+
+
+def dialect(route: str) -> str:
+    """``ollama``, ``openai``, ``anthropic`` or ``own``, by the route's beginning."""
+    return next((name for prefix, name in _DIALECTS if route.startswith(prefix)), "own")
