@@ -161,10 +161,9 @@ class ResponseStream:
 
     def start(self) -> bytes:
         """The two events that announce the response; sent when the engine has accepted the request."""
-        response = response_object(self._head, "in_progress", ())
-        return self._event("response.created", response=response) + self._event(
-            "response.in_progress", response=response
-        )
+        response = self._response("in_progress")
+        created = self._event("response.created", response=response)
+        return created + self._event("response.in_progress", response=response)
 
     def feed(self, pieces: Sequence[Piece]) -> bytes:
         """The events of these pieces."""
@@ -182,17 +181,20 @@ class ResponseStream:
         out = self._close()
         if all(item["type"] == "reasoning" for item in self._output):
             out += self._begin("message") + self._close()
-        usage = response_usage(final)
-        response = response_object(self._head, "completed", self._output, completed=completed, usage=usage)
+        response = self._response("completed", completed=completed, usage=response_usage(final))
         return out + self._event("response.completed", response=response)
 
     def fail(self, status: int, message: str) -> bytes:
         """The stream's last event when the answer can't go on; what was said so far is in it."""
         out = self._close()
         error = {"code": "invalid_prompt" if 400 <= status < 500 else "server_error", "message": message}
-        return out + self._event(
-            "response.failed", response=response_object(self._head, "failed", self._output, error=error)
-        )
+        return out + self._event("response.failed", response=self._response("failed", error=error))
+
+    def _response(self, status: Status, **fields: Any) -> dict[str, Any]:
+        response = response_object(self._head, status, self._output, **fields)
+        if self._head.echo.reasoning is not None:
+            response["reasoning"] = {"summary": None, **self._head.echo.reasoning}
+        return response
 
     def _event(self, kind: str, **fields: Any) -> bytes:
         body = fields | {"sequence_number": self._sequence, "type": kind}

@@ -1,0 +1,83 @@
+"""What OpenAI's dialects share in their requests: images, efforts, arguments, tool choice (contract 6.2). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from vllama.errors import BadRequest
+from vllama.translate.gotypes import GoValueError, check_base64
+
+_IMAGE_PREFIXES = tuple(f"data:{kind};base64," for kind in ("image/jpeg", "image/jpg", "image/png", "image/webp", ""))
+_EFFORTS: Mapping[str, bool | str | None] = {
+    "": None,
+    "none": False,
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "max",
+    "ultra": "max",
+    "max": "max",
+}
+_CHOICES = ("auto", "none", "required")
+
+
+def image_data(url: str) -> str:
+    """The base64 text of an image given as a data URL; nothing is ever fetched. Raises BadRequest."""
+    if url.startswith(("http://", "https://")):
+        raise BadRequest("image URLs are not currently supported, please use base64 encoded data instead")
+    for prefix in _IMAGE_PREFIXES:
+        if url.startswith(prefix):
+            try:
+                return check_base64(url[len(prefix) :])
+            except GoValueError:
+                break
+    raise BadRequest("invalid image input")
+
+
+def think_of(effort: str) -> bool | str | None:
+    """A reasoning effort as Ollama's ``think``: False is off, None the model's default. Raises BadRequest."""
+    if effort not in _EFFORTS:
+        allowed = '"minimal", "low", "medium", "high", "xhigh", "ultra", "max", or "none"'
+        raise BadRequest(f'invalid reasoning value: "{effort}" (must be {allowed})')
+    return _EFFORTS[effort]
+
+
+def arguments_of(text: str) -> dict[str, Any]:
+    """A call's arguments from their JSON text. Raises BadRequest when it isn't an object."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        value = text
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadRequest("invalid tool call arguments")
+    return value
+
+
+def tool_choice_of(choice: Any) -> Any:
+    """``auto``, ``none``, ``required`` or one function, in the form of chat completions. Raises BadRequest."""
+    if choice is None or choice in _CHOICES:
+        return choice
+    if isinstance(choice, Mapping) and choice.get("type") == "function":
+        function = choice.get("function", choice)  # Responses name the function one level higher
+        if isinstance(function, Mapping) and isinstance(name := function.get("name"), str):
+            return {"type": "function", "function": {"name": name}}
+    raise BadRequest('invalid tool_choice (must be "auto", "none", "required", or a function with its name)')
+
+
+def go_type(value: Any) -> str:
+    """How Go prints the type of a decoded JSON value (``%T``)."""
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, int | float):
+        return "float64"
+    return "[]interface {}" if isinstance(value, list) else "map[string]interface {}"

@@ -1,0 +1,236 @@
+"""OpenAI's chat requests as calls of ours (contract 6.2). Pure.
+
+Ollama's rules where it has some; beyond it ``max_completion_tokens``, ``tool_choice``, ``parallel_tool_calls``, ``n``
+and ``reasoning_content`` are honoured, role ``developer`` means ``system``, a message with images stays one message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vllama.errors import BadRequest
+from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, MAP, STRING, checked, decode, pointer, slice_of, struct
+from vllama.translate.openai_parts import arguments_of, go_type, image_data, think_of, tool_choice_of
+from vllama.translate.pieces import ChatCall, Message, ToolCall
+
+MAX_CHOICES = 16
+"""Most answers to one request; each is a request of its own to the engine."""
+
+STREAM_OPTIONS = struct("StreamOptions", "openai.StreamOptions", {"include_usage": BOOL})
+TOOL = checked(
+    struct(
+        "Tool",
+        "api.Tool",
+        {
+            "type": STRING,
+            "function": struct(
+                "ToolFunction", "api.ToolFunction", {"name": STRING, "description": STRING, "parameters": MAP}
+            ),
+        },
+    )
+)
+_FUNCTION = struct("", "struct { Name string; Arguments string }", {"name": STRING, "arguments": STRING})
+_TOOL_CALL = struct("ToolCall", "openai.ToolCall", {"id": STRING, "index": INT, "type": STRING, "function": _FUNCTION})
+_MESSAGE = struct(
+    "Message",
+    "openai.Message",
+    {
+        "role": STRING,
+        "content": ANY,
+        "reasoning": STRING,
+        "reasoning_content": STRING,
+        "name": STRING,
+        "tool_calls": slice_of(_TOOL_CALL),
+        "tool_call_id": STRING,
+    },
+)
+_RESPONSE_FORMAT = struct(
+    "ResponseFormat",
+    "openai.ResponseFormat",
+    {"type": STRING, "json_schema": pointer(struct("JsonSchema", "openai.JsonSchema", {"schema": ANY}))},
+)
+_CHAT = struct(
+    "ChatCompletionRequest",
+    "openai.ChatCompletionRequest",
+    {
+        "model": STRING,
+        "messages": slice_of(_MESSAGE),
+        "stream": BOOL,
+        "stream_options": pointer(STREAM_OPTIONS),
+        "max_tokens": pointer(INT),
+        "max_completion_tokens": pointer(INT),
+        "seed": pointer(INT),
+        "stop": ANY,
+        "temperature": pointer(FLOAT),
+        "frequency_penalty": pointer(FLOAT),
+        "presence_penalty": pointer(FLOAT),
+        "top_p": pointer(FLOAT),
+        "response_format": pointer(_RESPONSE_FORMAT),
+        "tools": slice_of(TOOL),
+        "tool_choice": ANY,
+        "parallel_tool_calls": pointer(BOOL),
+        "reasoning": pointer(struct("Reasoning", "openai.Reasoning", {"effort": STRING})),
+        "reasoning_effort": pointer(STRING),
+        "logprobs": pointer(BOOL),
+        "top_logprobs": INT,
+        "n": pointer(INT),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A decoded request to ``/v1/chat/completions``."""
+
+    model: str
+    """As typed; may be empty."""
+    call: ChatCall
+    stream: bool
+    include_usage: bool
+    choices: int
+    parallel_calls: bool
+
+
+def read_chat(body: bytes) -> ChatRequest:
+    """Decode and check a request body; raises BadRequest."""
+    fields = decode(body, _CHAT, empty="EOF")
+    if not fields["messages"]:
+        raise BadRequest("[] is too short - 'messages'")
+    messages = chat_messages(fields["messages"])
+    effort = (fields["reasoning"] or {}).get("effort") or fields["reasoning_effort"] or ""
+    options = sampling_options(fields)
+    limit = fields["max_tokens"] if fields["max_completion_tokens"] is None else fields["max_completion_tokens"]
+    if limit is not None:
+        options["num_predict"] = limit
+    if stops := _stops(fields["stop"]):
+        options["stop"] = stops
+    tools = tuple(fields["tools"])
+    call = ChatCall(
+        messages=messages,
+        tools=tools,
+        tool_choice=tool_choice_of(fields["tool_choice"]) if tools else None,
+        think=think_of(effort),
+        format=_format(fields["response_format"]),
+        options=options,
+        logprobs=bool(fields["logprobs"]),
+        top_logprobs=fields["top_logprobs"],
+    )
+    return ChatRequest(
+        model=fields["model"],
+        call=call,
+        stream=fields["stream"],
+        include_usage=bool((fields["stream_options"] or {}).get("include_usage")),
+        choices=choices_of(fields["n"], options),
+        parallel_calls=fields["parallel_tool_calls"] is not False,
+    )
+
+
+def sampling_options(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Ollama's options of what all OpenAI requests name alike; temperature and top_p are 1 unless given."""
+    options = {
+        name: fields[name] for name in ("seed", "frequency_penalty", "presence_penalty") if fields[name] is not None
+    }
+    options["temperature"] = 1.0 if fields["temperature"] is None else fields["temperature"]
+    options["top_p"] = 1.0 if fields["top_p"] is None else fields["top_p"]
+    return options
+
+
+def choices_of(n: int | None, options: Mapping[str, Any]) -> int:
+    """How many answers to give: greedy ones would all be the same, so there is one. Raises BadRequest."""
+    if n is None or options["temperature"] == 0:
+        return 1
+    if not 1 <= n <= MAX_CHOICES:
+        raise BadRequest(f"n must be between 1 and {MAX_CHOICES}")
+    return n
+
+
+def _stops(stop: Any) -> list[str]:
+    if isinstance(stop, str):
+        return [stop]
+    return [text for text in stop if isinstance(text, str)] if isinstance(stop, list) else []
+
+
+def _format(wanted: Mapping[str, Any] | None) -> Any:
+    kind = (wanted or {}).get("type")
+    if kind == "json_object":
+        return "json"
+    return ((wanted or {}).get("json_schema") or {}).get("schema") if kind == "json_schema" else None
+
+
+# --------------------------------------------------------------------------------------------- messages
+
+
+def chat_messages(given: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
+    """OpenAI's messages as Ollama's; raises BadRequest."""
+    out: list[Message] = []
+    names: dict[str, str] = {}
+    for message in given:
+        calls = tuple(_call(index, call) for index, call in enumerate(message["tool_calls"]))
+        names |= {call.id: call.name for call in calls}
+        out.extend(_turns(message, calls, names))
+    return tuple(out)
+
+
+def _call(index: int, call: Mapping[str, Any]) -> ToolCall:
+    function = call["function"]
+    return ToolCall(call["id"], index, function["name"], arguments_of(function["arguments"]))
+
+
+def _turns(message: Mapping[str, Any], calls: tuple[ToolCall, ...], names: Mapping[str, str]) -> list[Message]:
+    content = message["content"]
+    if content is None and calls:
+        content = ""
+    if isinstance(content, list):
+        turns: list[tuple[str, tuple[str, ...]]] = _from_parts(content)
+    elif isinstance(content, str):
+        turns = [(content, ())]
+    else:
+        raise BadRequest(f"invalid message content type: {go_type(content)}")
+    role = "system" if message["role"] == "developer" else message["role"]
+    call_id = message["tool_call_id"]
+    tool_name = message["name"] or names.get(call_id, "") if role == "tool" else ""
+    thinking = message["reasoning"] or message["reasoning_content"]
+    last = len(turns) - 1
+    return [
+        Message(
+            role,
+            text,
+            thinking=thinking if at == last else "",
+            images=images,
+            tool_calls=calls if at == last else (),
+            tool_name=tool_name,
+            tool_call_id=call_id,
+        )
+        for at, (text, images) in enumerate(turns)
+    ]
+
+
+def _from_parts(parts: Sequence[Any]) -> list[tuple[str, tuple[str, ...]]]:
+    """Text and images of each turn that the parts become.
+
+    Ollama makes a turn of each part, and so do we of texts alone; but a turn of nothing than an image is
+    refused by the templates of most vision models, so there text and images stay together.
+    """
+    texts, images = [], []
+    for part in parts:
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        if kind == "text" and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+        elif kind == "image_url":
+            images.append(image_data(_url(part.get("image_url"))))
+        elif kind == "input_audio":
+            raise BadRequest("audio input is not supported")
+        else:
+            raise BadRequest("invalid message format")
+    if images:
+        return [("\n".join(texts), tuple(images))]
+    return [(text, ()) for text in texts]
+
+
+def _url(given: Any) -> str:
+    url = given.get("url") if isinstance(given, Mapping) else given
+    if not isinstance(url, str):
+        raise BadRequest("invalid message format")
+    return url
