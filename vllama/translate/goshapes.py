@@ -6,8 +6,8 @@ reads one decoded JSON value (never null: the container handles that, null means
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -282,18 +282,24 @@ def _read_int(value: Any, trace: Trace) -> Any:
     return trace.mismatch(value, INT)
 
 
-def _read_float(value: Any, trace: Trace) -> Any:
+def _float_type(go: str, largest: float) -> Shape:
     """Any JSON number that is in range."""
-    if kind_of(value) != "number":
-        return trace.mismatch(value, FLOAT)
-    number = float(value.text if isinstance(value, Number) else value)
-    return number if math.isfinite(number) else trace.mismatch(value, FLOAT)
+
+    def read(value: Any, trace: Trace) -> Any:
+        if kind_of(value) != "number":
+            return trace.mismatch(value, shape)
+        number = float(value.text if isinstance(value, Number) else value)
+        return number if abs(number) <= largest else trace.mismatch(value, shape)
+
+    shape = Shape(go, float, read)
+    return shape
 
 
 STRING: Final = Shape("string", str, _read_string)
 BOOL: Final = Shape("bool", bool, _read_bool)
 INT: Final = Shape("int", int, _read_int)
-FLOAT: Final = Shape("float64", float, _read_float)
+FLOAT: Final = _float_type("float64", sys.float_info.max)
+FLOAT32: Final = _float_type("float32", 3.4028235677973366e38)
 ANY: Final = Shape("interface {}", lambda: None, plain)
 """Whatever it is, as Python has it."""
 MAP: Final = map_of(ANY)

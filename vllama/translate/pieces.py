@@ -84,6 +84,7 @@ class ChatCall:
     top_logprobs: int = 0
     truncate: bool = True
     shift: bool = True
+    want_token_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +99,5 @@ class TextCall:
     truncate: bool = True
     shift: bool = True
     want_token_ids: bool = False
+    split_thinking: bool = False
+    """The text may hold ``<think>`` tags that belong into ``thinking``; vLLM's parsers don't look here."""

@@ -1,0 +1,175 @@
+"""Calls into request bodies for vLLM: ``/v1/chat/completions`` and ``/v1/completions``. Pure.
+
+Every body asks for a stream with its usage at the end; answers that are wanted whole are folded from the same pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from vllama.models.model import Model
+from vllama.translate.options import Options, max_tokens, sampling
+from vllama.translate.pieces import ChatCall, Message, TextCall, ToolCall
+
+CHAT_PATH: Final = "/v1/chat/completions"
+TEXT_PATH: Final = "/v1/completions"
+
+# a text that begins with one of these must not get another from the tokenizer
+_BEGIN_OF_TEXT: Final = ("<s>", "<bos>", "[BOS]", "<|begin_of_text|>", "<|startoftext|>", "<｜begin▁of▁sentence｜>")
+_IMAGE_MARK: Final = "[img]"
+
+
+def conversation(model: Model, messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The model's stored turns and system prompt before the client's (contract 3.7).
+
+    A first system message of the client replaces the stored one.
+    """
+    stored = tuple(
+        Message(role=str(turn.get("role", "")), content=str(turn.get("content", ""))) for turn in model.messages
+    )
+    whole = stored + tuple(messages)
+    if model.system and not (messages and messages[0].role == "system"):
+        return (Message(role="system", content=model.system), *whole)
+    return whole
+
+
+def thinks(call: ChatCall, model: Model) -> bool:
+    """Is the model to reason before it answers? On by default where it can."""
+    return "thinking" in model.facts.capabilities and call.think is not False
+
+
+def chat_prompt(call: ChatCall, messages: Sequence[Message], model: Model) -> dict[str, Any]:
+    """The fields that decide how the chat template is rendered: shared by a generation and by ``/tokenize``."""
+    body: dict[str, Any] = {"messages": list(_wire_messages(messages))}
+    if call.tools:
+        body["tools"] = list(call.tools)
+    if "thinking" in model.facts.capabilities:
+        on = thinks(call, model)
+        body["chat_template_kwargs"] = {"enable_thinking": on, "thinking": on}
+        if isinstance(call.think, str):
+            effort = "high" if call.think == "max" and model.facts.family == "gpt_oss" else call.think
+            body["chat_template_kwargs"]["reasoning_effort"] = effort
+    if messages and (last := messages[-1]).role == "assistant" and last.content and not last.tool_calls:
+        body["add_generation_prompt"] = False
+        body["continue_final_message"] = True
+    return body
+
+
+def chat_body(
+    call: ChatCall,
+    messages: Sequence[Message],
+    options: Options,
+    model: Model,
+    *,
+    served_name: str,
+    context_length: int,
+) -> dict[str, Any]:
+    """For CHAT_PATH. ``messages`` is the conversation that is really sent, the stored turns included."""
+    body = chat_prompt(call, messages, model)
+    body["model"] = served_name
+    if call.tools and call.tool_choice is not None:
+        body["tool_choice"] = call.tool_choice
+    body.update(_generation(call, options, model, context_length))
+    if isinstance(call.think, str):
+        body["reasoning_effort"] = body["chat_template_kwargs"].pop("reasoning_effort", call.think)
+    if call.logprobs:
+        body["logprobs"] = True
+        body["top_logprobs"] = call.top_logprobs
+    return body
+
+
+def text_body(
+    call: TextCall, options: Options, model: Model, *, served_name: str, context_length: int
+) -> dict[str, Any]:
+    """For TEXT_PATH."""
+    body: dict[str, Any] = {
+        "model": served_name,
+        "prompt": call.prompt if isinstance(call.prompt, str) else list(call.prompt),
+        **_generation(call, options, model, context_length),
+    }
+    if isinstance(call.prompt, str) and call.prompt.startswith(_BEGIN_OF_TEXT):
+        body["add_special_tokens"] = False
+    if call.logprobs:
+        body["logprobs"] = call.top_logprobs
+    return body
+
+
+def _generation(call: ChatCall | TextCall, options: Options, model: Model, context_length: int) -> dict[str, Any]:
+    body = {
+        "max_tokens": max_tokens(options, context_length),
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        **sampling(options, model.facts.special_tokens),
+    }
+    if call.format == "json":
+        body["response_format"] = {"type": "json_object"}
+    elif isinstance(call.format, Mapping):
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "format", "schema": call.format},
+        }
+    if call.want_token_ids:
+        body["return_token_ids"] = True
+    return body
+
+
+def _wire_messages(messages: Iterable[Message]) -> Iterable[dict[str, Any]]:
+    """Messages as OpenAI writes them. Calls without an id get one, results answer the open calls in their order."""
+    made = 0
+    open_calls: list[tuple[str, str]] = []  # id, name
+    for message in messages:
+        wire: dict[str, Any] = {"role": message.role, "content": _content(message)}
+        if message.thinking and message.role == "assistant":
+            wire["reasoning"] = message.thinking
+        if message.tool_calls:
+            calls = []
+            for call in message.tool_calls:
+                # nine letters and digits: the form that Mistral's templates insist on
+                call_id = call.id or f"call{made:05d}"
+                made += 1
+                open_calls.append((call_id, call.name))
+                calls.append(_wire_call(call, call_id))
+            wire["tool_calls"] = calls
+        if message.role == "tool":
+            wire["tool_call_id"] = _answered(message, open_calls) or f"call{made:05d}"
+            if message.tool_name:
+                wire["name"] = message.tool_name
+        yield wire
+
+
+def _wire_call(call: ToolCall, call_id: str) -> dict[str, Any]:
+    arguments = orjson.dumps(call.arguments).decode()
+    return {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _answered(message: Message, open_calls: list[tuple[str, str]]) -> str:
+    """The id of the call that a result belongs to: as said, else the first open one of its name, else the first."""
+    if message.tool_call_id:
+        open_calls[:] = [call for call in open_calls if call[0] != message.tool_call_id]
+        return message.tool_call_id
+    if not open_calls:
+        return ""
+    named = next((call for call in open_calls if call[1] == message.tool_name), open_calls[0])
+    open_calls.remove(named)
+    return named[0]
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """Plain text, or parts: an image takes the place of its ``[img]``, those without one go before the text."""
+    if not message.images:
+        return message.content
+    pictures = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}} for image in message.images
+    ]
+    texts = message.content.split(_IMAGE_MARK, len(pictures)) if _IMAGE_MARK in message.content else [message.content]
+    before = len(pictures) - (len(texts) - 1)
+    parts: list[dict[str, Any]] = pictures[:before]
+    for place, text in enumerate(texts):
+        if place:
+            parts.append(pictures[before + place - 1])
+        if text:
+            parts.append({"type": "text", "text": text})
+    return parts

@@ -1,0 +1,264 @@
+"""vLLM's stream into pieces: chat completions and completions. Pure, one reader per answer.
+
+Feed the payloads of the ``data:`` lines; out come ``Piece`` and, with vLLM's usage at the end, one ``Final``. Tool
+calls come whole, thinking and answer lose the white space after their tags, tokens of tags and of the end leave
+no log probabilities (contract 3.5, 3.8, 3.9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from vllama.errors import EngineError, EngineGone, VllamaError
+from vllama.translate.pieces import Final, Piece
+from vllama.translate.thinking import MARKERS, ThinkingSplitter
+from vllama.translate.toolcalls import CallAssembler
+
+Step = Piece | Final
+FindError = Callable[[Mapping[str, Any]], VllamaError | None]
+"""Finds the error that a payload carries; given by the engine's room, which knows vLLM's forms."""
+
+
+class ChatReader:
+    """Reads a stream of ``/v1/chat/completions``."""
+
+    def __init__(self, find_error: FindError, *, thinking: bool = False, top_logprobs: int = 0) -> None:
+        self._end = _End(find_error)
+        self._top = top_logprobs
+        self._calls = CallAssembler()
+        self._thought = False
+        self._bare = thinking  # white space at the head of the answer is still to be dropped
+        self._held: list[dict[str, Any]] = []  # log probabilities of tokens whose text a parser withholds
+
+    def feed(self, payloads: list[bytes]) -> list[Step]:
+        """All steps that these payloads complete; raises the error that one of them carries."""
+        out: list[Step] = []
+        for payload in payloads:
+            chunk = orjson.loads(payload)
+            choices = chunk.get("choices")
+            if not choices:
+                self._end.last(chunk, out)
+                continue
+            choice = choices[0]
+            delta = choice["delta"]
+            reason = choice["finish_reason"]
+            content = delta.get("content")
+            if (
+                content
+                and reason is None
+                and choice["logprobs"] is None
+                and not self._bare
+                and len(delta) == 1
+                and not self._end.wants_ids
+            ):
+                out.append(Piece(content))  # nearly every chunk of a long answer
+                continue
+            self._chunk(chunk, choice, delta, out)
+        return out
+
+    def _chunk(
+        self, chunk: Mapping[str, Any], choice: Mapping[str, Any], delta: Mapping[str, Any], out: list[Step]
+    ) -> None:
+        self._end.note_ids(chunk, choice)
+        reason = choice["finish_reason"]
+        entries = self._entries(choice, reason)
+        thinking = self._thinking(delta.get("reasoning") or delta.get("reasoning_content") or "")
+        content = self._content(delta.get("content") or "")
+        done = self._calls.add(delta.get("tool_calls") or ())
+        if reason is not None:
+            content = self._end.finish(choice, content)
+            done += self._calls.end(cut=reason == "length")
+        self._held += entries
+        if thinking:
+            out.append(Piece(thinking=thinking, logprobs=self._take_held() if not content else None))
+        if content:
+            out.append(Piece(content, logprobs=self._take_held()))
+        if done:
+            out.append(Piece(tool_calls=done, logprobs=self._take_held()))
+        if reason is not None and self._held:
+            out.append(Piece(logprobs=self._take_held()))
+
+    def _thinking(self, text: str) -> str:
+        if text:
+            self._bare = True
+            if not self._thought:
+                text = text.lstrip()
+                self._thought = bool(text)
+        return text
+
+    def _content(self, text: str) -> str:
+        if self._calls.begun:
+            return "" if text.isspace() else text  # line breaks between two calls
+        if text and self._bare:
+            text = text.lstrip()
+            self._bare = not text
+        return text
+
+    def _entries(self, choice: Mapping[str, Any], reason: str | None) -> list[dict[str, Any]]:
+        logprobs = choice["logprobs"]
+        if not logprobs:
+            return []
+        entries = [_entry(entry, self._top) for entry in logprobs.get("content") or ()]
+        if _ended_by_token(choice, reason):
+            entries = entries[:-1]
+        if entries and not any(choice["delta"].values()):
+            entries = [entry for entry in entries if entry["token"] not in MARKERS]
+        elif entries and self._bare and not (choice["delta"].get("content") or "x").strip():
+            entries = []  # the white space after the closing tag
+        elif entries and not self._thought and (choice["delta"].get("reasoning") or "").isspace():
+            entries = []
+        return entries
+
+    def _take_held(self) -> list[dict[str, Any]] | None:
+        held, self._held = self._held, []
+        return held or None
+
+
+class TextReader:
+    """Reads a stream of ``/v1/completions``; ``splitter`` cuts thinking out of the text."""
+
+    def __init__(
+        self, find_error: FindError, *, splitter: ThinkingSplitter | None = None, top_logprobs: int = 0
+    ) -> None:
+        self._end = _End(find_error)
+        self._top = top_logprobs
+        self._splitter = splitter
+        self._thought = False
+        self._bare = False
+
+    def feed(self, payloads: list[bytes]) -> list[Step]:
+        """All steps that these payloads complete; raises the error that one of them carries."""
+        out: list[Step] = []
+        for payload in payloads:
+            chunk = orjson.loads(payload)
+            choices = chunk.get("choices")
+            if not choices:
+                self._end.last(chunk, out)
+                continue
+            choice = choices[0]
+            self._end.note_ids(chunk, choice)
+            reason = choice["finish_reason"]
+            entries = _text_entries(choice.get("logprobs") or {}, self._top)
+            if _ended_by_token(choice, reason):
+                entries = entries[:-1]
+            text = choice["text"]
+            if reason is not None:
+                text = self._end.finish(choice, text)
+            steps = self._split(text, last=reason is not None)
+            if entries:
+                steps = steps or [Piece()]
+                steps[0].logprobs = entries
+            out += steps
+        return out
+
+    def _split(self, text: str, *, last: bool) -> list[Piece]:
+        if self._splitter is None:
+            return [Piece(text)] if text else []
+        parts = self._splitter.feed(text)
+        if last:
+            parts += self._splitter.end()
+        out = []
+        for kind, part in parts:
+            if kind == "thinking":
+                self._bare = True
+                thought = part if self._thought else part.lstrip()
+                self._thought = self._thought or bool(thought)
+                if thought:
+                    out.append(Piece(thinking=thought))
+            else:
+                answer = part.lstrip() if self._bare else part
+                self._bare = self._bare and not answer
+                if answer:
+                    out.append(Piece(answer))
+        return out
+
+
+class _End:
+    """How an answer ends: finish reason, token ids, usage; and what must not be taken for an end."""
+
+    def __init__(self, find_error: FindError) -> None:
+        self._find_error = find_error
+        self._choice: Mapping[str, Any] | None = None
+        self._ids: list[int] = []
+        self.wants_ids = False
+
+    def note_ids(self, chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
+        """Collect the ids of prompt and answer where the engine was asked for them."""
+        prompt = chunk.get("prompt_token_ids") or choice.get("prompt_token_ids")
+        if prompt:
+            self.wants_ids = True
+            self._ids += prompt
+        if ids := choice.get("token_ids"):
+            self._ids += ids[:-1] if _ended_by_token(choice, choice["finish_reason"]) else ids
+
+    def finish(self, choice: Mapping[str, Any], text: str) -> str:
+        """Note the end; gives the last text without half a character."""
+        reason = choice["finish_reason"]
+        if reason in {"abort", "error"}:
+            raise EngineGone("the engine stopped before the answer was complete")
+        self._choice = choice
+        return text.rstrip("\ufffd") if reason == "length" else text
+
+    def last(self, chunk: Mapping[str, Any], out: list[Step]) -> None:
+        """A payload without choices: usage, or an error in the middle of a 200."""
+        if error := self._find_error(chunk):
+            raise error
+        usage = chunk.get("usage")
+        if usage is None:
+            return
+        if self._choice is None:
+            raise EngineError("the engine ended its answer without saying why")
+        metrics = chunk.get("metrics") or {}
+        stop = self._choice.get("stop_reason")
+        tokens = usage.get("completion_tokens", 0)
+        out.append(
+            Final(
+                reason="length" if self._choice["finish_reason"] == "length" else "stop",
+                prompt_tokens=usage.get("prompt_tokens", 0),
+                completion_tokens=tokens,
+                cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
+                queue_ns=_ns(metrics.get("queue_time_ms")),
+                prefill_ns=_ns(metrics.get("time_to_first_token_ms")),
+                # the engine counts from the first token to the last: one token takes no time
+                decode_ns=_ns(metrics.get("generation_time_ms")) or _ns(metrics.get("mean_itl_ms")),
+                stop_text=stop if isinstance(stop, str) else "",
+                token_ids=tuple(self._ids),
+            )
+        )
+
+
+def _ns(milliseconds: float | None) -> int:
+    return round(milliseconds * 1e6) if milliseconds else 0
+
+
+def _ended_by_token(choice: Mapping[str, Any], reason: str | None) -> bool:
+    """Is this chunk's last token the one that ended the answer? Then it is no part of it."""
+    return reason in {"stop", "tool_calls"} and not isinstance(choice.get("stop_reason"), str)
+
+
+def _entry(entry: Mapping[str, Any], top: int) -> dict[str, Any]:
+    """One of vLLM's log probabilities as Ollama writes it."""
+    out = {"token": entry["token"], "logprob": entry["logprob"]}
+    if entry.get("bytes"):
+        out["bytes"] = entry["bytes"]
+    if top:
+        best = sorted(entry.get("top_logprobs") or (), key=lambda other: -other["logprob"])
+        out["top_logprobs"] = [_entry(other, 0) for other in best[:top]]
+    return out
+
+
+def _text_entries(logprobs: Mapping[str, Any], top: int) -> list[dict[str, Any]]:
+    """The completions form (parallel lists, dicts of alternatives) as Ollama's entries."""
+    out = []
+    alternatives = logprobs.get("top_logprobs") or []
+    for place, token in enumerate(logprobs.get("tokens") or ()):
+        entry = {"token": token, "logprob": logprobs["token_logprobs"][place], "bytes": list(token.encode())}
+        if top:
+            others = alternatives[place] if place < len(alternatives) else None
+            best = sorted((others or {}).items(), key=lambda other: -other[1])[:top]
+            entry["top_logprobs"] = [{"token": t, "logprob": p, "bytes": list(t.encode())} for t, p in best]
+        out.append(entry)
+    return out

@@ -1,0 +1,64 @@
+"""Tells thinking from answer: in raw text by its tags, and the white space between them (contract 3.5). Pure."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+OPEN: Final = "<think>"
+CLOSE: Final = "</think>"
+MARKERS: Final = frozenset(
+    {OPEN, CLOSE, "[THINK]", "[/THINK]", "<seed:think>", "</seed:think>", "<mm:think>", "</mm:think>"}
+)
+"""Tokens that never show in an answer."""
+
+Part = tuple[Literal["thinking", "content"], str]
+
+
+class ThinkingSplitter:
+    """Cuts streamed text at its think tags; text that may be the beginning of a tag is held back.
+
+    ``inside``: the prompt ended with an open tag, so that the text begins with thinking.
+    """
+
+    __slots__ = ("_held", "_state")
+
+    def __init__(self, *, inside: bool = False) -> None:
+        self._held = ""
+        self._state: Literal["before", "thinking", "answer"] = "thinking" if inside else "before"
+
+    def feed(self, text: str) -> list[Part]:
+        """What ``text`` completes, in order."""
+        text = self._held + text
+        self._held = ""
+        out: list[Part] = []
+        if self._state == "before":
+            bare = text.lstrip()
+            if not bare or (len(bare) < len(OPEN) and OPEN.startswith(bare)):
+                self._held = text
+                return out
+            self._state = "thinking" if bare.startswith(OPEN) else "answer"
+            text = bare[len(OPEN) :] if self._state == "thinking" else text
+        if self._state == "thinking":
+            thought, closed, text = text.partition(CLOSE)
+            if closed:
+                self._state = "answer"
+            else:
+                kept = _beginning_of(CLOSE, thought)
+                thought, self._held = thought[: len(thought) - kept], thought[len(thought) - kept :]
+            if thought:
+                out.append(("thinking", thought))
+        if text:
+            out.append(("content", text))
+        return out
+
+    def end(self) -> list[Part]:
+        """What was held back, when no more comes."""
+        held, self._held = self._held, ""
+        if not held:
+            return []
+        return [("thinking" if self._state == "thinking" else "content", held)]
+
+
+def _beginning_of(tag: str, text: str) -> int:
+    """How many characters at the end of ``text`` may be the beginning of ``tag``."""
+    return next((n for n in range(min(len(tag) - 1, len(text)), 0, -1) if text.endswith(tag[:n])), 0)
