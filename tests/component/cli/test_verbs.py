@@ -1,0 +1,183 @@
+"""The small verbs: what they ask and what they print."""
+
+from __future__ import annotations
+
+import json
+import socket
+from datetime import UTC, datetime, timedelta
+
+from tests.component.cli.conftest import Vllama
+from tests.fakes.service import SHOW, Service
+
+DIGEST = "6c1f0e5ad3b84c7f9b20d9c1e47a8d30f5b6e2a19c84d7730be1f25a49c8e6d1"
+
+
+def ago(**parts: int) -> str:
+    return (datetime.now(UTC) - timedelta(**parts)).isoformat().replace("+00:00", "Z")
+
+
+def tags() -> dict[str, object]:
+    return {
+        "models": [
+            {"name": "mini:latest", "digest": DIGEST, "size": 3_720_000, "modified_at": ago(minutes=2, seconds=5)},
+            {"name": "thinker:8b", "digest": DIGEST[::-1], "size": 16_400_000_000, "modified_at": ago(days=15)},
+        ]
+    }
+
+
+def test_list_has_ollamas_columns(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/tags"] = (200, tags())
+    done = vllama("list")
+    assert done.stdout.splitlines() == [
+        "NAME           ID              SIZE      MODIFIED",
+        "mini:latest    6c1f0e5ad3b8    3.7 MB    2 minutes ago",
+        "thinker:8b     1d6e8c94a52f    16 GB     2 weeks ago",
+    ]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ls_lists_models_by_the_beginning_of_their_name(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/tags"] = (200, tags())
+    assert [line.split()[0] for line in vllama("ls", "THINK").stdout.splitlines()] == ["NAME", "thinker:8b"]
+
+
+def test_list_gives_json_to_programs(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/tags"] = (200, tags())
+    assert json.loads(vllama("list", "--json").stdout) == service.fixed["/api/tags"][1]
+
+
+def test_ps_tells_where_and_how_long(vllama: Vllama, service: Service) -> None:
+    later = (datetime.now(UTC) + timedelta(minutes=4, seconds=30)).isoformat()
+    models = [
+        {"name": "mini:latest", "size": 5_137_025_024, "size_vram": 5_137_025_024, "expires_at": later},
+        {"name": "kept:latest", "size": 900_000_000, "size_vram": 0, "expires_at": "2318-11-04T12:09:03.183+02:00"},
+        {"name": "old:latest", "size": 400, "size_vram": 100, "expires_at": ago(seconds=1)},
+    ]
+    service.fixed["/api/ps"] = (200, {"models": [{**m, "digest": DIGEST, "context_length": 8192} for m in models]})
+    assert vllama("ps").stdout.splitlines() == [
+        "NAME           ID              SIZE      PROCESSOR          CONTEXT    UNTIL",
+        "mini:latest    6c1f0e5ad3b8    5.1 GB    100% GPU           8192       4 minutes from now",
+        "kept:latest    6c1f0e5ad3b8    900 MB    100% CPU           8192       Forever",
+        "old:latest     6c1f0e5ad3b8    400 B     75%/25% CPU/GPU    8192       Stopping...",
+    ]
+
+
+def test_ps_without_models_prints_only_the_headers(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/ps"] = (200, {"models": []})
+    assert vllama("ps").stdout.split() == ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]
+
+
+def test_show_prints_ollamas_sections(vllama: Vllama) -> None:
+    assert vllama("show", "mini").stdout.splitlines() == [
+        "  Model",
+        "    architecture        qwen3",
+        "    parameters          1.7B",
+        "    context length      40960",
+        "    embedding length    2048",
+        "    quantization        BF16",
+        "",
+        "  Capabilities",
+        "    completion",
+        "    tools",
+        "    thinking",
+        "",
+        "  Parameters",
+        "    temperature    0.6",
+        '    stop           "<|end|>"',
+        "",
+        "  System",
+        "    Answer briefly.",
+        "",
+        "  License",
+        "    Apache License",
+        "    Version 2.0, January 2004",
+        "    ...",
+        "",
+    ]
+
+
+def test_show_prints_one_part_alone(vllama: Vllama) -> None:
+    assert vllama("show", "mini", "--modelfile").stdout == SHOW["modelfile"]
+    assert vllama("show", "mini", "--system").stdout == "Answer briefly.\n"
+    assert vllama("show", "mini", "--template").stdout == SHOW["template"] + "\n"
+    assert vllama("show", "mini", "--license").stdout == SHOW["license"] + "\n"
+    assert vllama("show", "mini", "--parameters").stdout == SHOW["parameters"] + "\n"
+
+
+def test_show_verbose_asks_for_all_and_prints_the_metadata(vllama: Vllama, service: Service) -> None:
+    shown = vllama("show", "-v", "mini").stdout
+    assert service.bodies("/api/show") == [{"model": "mini", "verbose": True}]
+    assert "  Metadata\n    general.architecture       qwen3\n" in shown
+
+
+def test_stop_unloads_the_model(vllama: Vllama, service: Service) -> None:
+    assert vllama("stop", "mini").returncode == 0
+    assert service.bodies("/api/generate") == [{"model": "mini", "keep_alive": 0}]
+
+
+def test_stop_tells_an_unknown_model(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/generate"] = (404, {"error": "model 'mini' not found"})
+    done = vllama("stop", "mini")
+    assert done.returncode == 1
+    assert 'couldn\'t find model "mini" to stop' in done.stderr
+
+
+def test_version_tells_both_sides(vllama: Vllama) -> None:
+    done = vllama("version")
+    assert done.stdout.startswith("vllama version is ")
+    assert "0.33.0" in done.stdout
+    assert json.loads(vllama("version", "--json").stdout)["service"] == "0.33.0"
+
+
+def test_version_warns_when_no_service_runs(vllama: Vllama) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        done = vllama("version", VLLAMA_HOST=f"127.0.0.1:{taken.getsockname()[1]}")
+    assert done.returncode == 0
+    assert done.stdout.startswith("vllama version is ")
+    assert "could not connect to a running vllama service" in done.stderr
+
+
+def test_a_service_that_does_not_run_is_told_with_what_to_do(vllama: Vllama) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        done = vllama("ps", VLLAMA_HOST=f"127.0.0.1:{taken.getsockname()[1]}")
+    assert done.returncode == 1
+    assert "could not connect to vllama at http://127.0.0.1:" in done.stderr
+    assert "systemctl start vllama" in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_host_flag_wins_over_the_environment(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/ps"] = (200, {"models": []})
+    assert vllama("ps", "--host", f"http://{service.host}", VLLAMA_HOST="nowhere.invalid").returncode == 0
+
+
+def test_ollamas_variable_names_the_service_too(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/ps"] = (200, {"models": []})
+    assert vllama("ps", VLLAMA_HOST="", OLLAMA_HOST=service.host).returncode == 0
+
+
+def test_the_services_own_words_are_the_error(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/show"] = (404, {"error": "model 'foo:latest' not found"})
+    done = vllama("show", "foo")
+    assert (done.returncode, done.stderr) == (1, "Error: model 'foo:latest' not found\n")
+
+
+def test_another_kind_of_service_is_recognised(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/ps"] = (200, b"<html>hello</html>")
+    done = vllama("ps")
+    assert done.returncode == 1
+    assert "unexpected answer" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_is_coloured_in_a_pipe(vllama: Vllama) -> None:
+    assert "\x1b" not in vllama("show", "mini").stdout
+
+
+def test_no_color_is_honoured_on_a_terminal(terminal: object) -> None:
+    for more, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+        screen = terminal("show", "mini", **more)  # type: ignore[operator]
+        assert screen.leave() == 0
+        assert ("\x1b[" in screen.raw) is coloured
