@@ -55,6 +55,10 @@ class FakeEngines:
             if loaded.keep_alive == 0 and not loaded.leases:
                 self._loaded.pop(key, None)
 
+    def clients(self) -> Mapping[str, EngineClient]:
+        """For the metrics scrape: engines that are loaded, by model name."""
+        return {loaded.model.name.short: self._clients[loaded.model.path.name] for loaded in self._loaded.values()}
+
     def snapshot(self) -> tuple[EngineView, ...]:
         """The port's ``snapshot``."""
         return tuple(self._view(loaded) for loaded in self._loaded.values())

@@ -1,4 +1,4 @@
-"""Our Prometheus metrics, on a registry of their own.
+"""Our Prometheus metrics, on a registry of their own, and the engines' beside them.
 
 The HTTP layer takes one ``Meter`` for each request; engines are read from the supervisor's snapshot when a scrape
 comes. Everything runs on the event loop's thread.
@@ -6,17 +6,23 @@ comes. Everything runs on the event loop's thread.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from vllama.engine.client import EngineClient
+from vllama.errors import EngineError
 from vllama.models.model import Model
+from vllama.observe.exposition import merge
 from vllama.observe.latency import Latency, Series
 
+_SCRAPE_SECONDS: Final = 1.0
+"""An engine that takes longer is left out of the scrape."""
 _FIRST_TOKEN: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _BETWEEN_TOKENS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _REQUEST: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -65,10 +71,23 @@ class EngineSeen(Protocol):
         ...
 
 
+class Engines(Protocol):
+    """What we ask of the supervisor."""
+
+    def snapshot(self) -> Sequence[EngineSeen]:
+        """All engines that are not absent."""
+        ...
+
+    def clients(self) -> Mapping[str, EngineClient]:
+        """Clients of the engines that are ready, by model name."""
+        ...
+
+
 class Metrics:
     """All of our metrics; one instance in a process, made by the daemon."""
 
-    def __init__(self) -> None:
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "vllama_requests",
@@ -105,8 +124,7 @@ class Metrics:
             "Time between two reads of tokens of one stream (tokens that arrive together count once).",
             _BETWEEN_TOKENS,
         )
-        self._engines = _Engines((self._first, self._between))
-        self._registry.register(self._engines)
+        self._registry.register(_AtScrape(engines, (self._first, self._between)))
         ProcessCollector(registry=self._registry)
         self._loading: dict[str, float] = {}
 
@@ -114,10 +132,6 @@ class Metrics:
         """Count a request in; ``route`` is the pattern it matched, never a path with names in it."""
         self._in_flight.inc()
         return Meter(self, route)
-
-    def watch(self, snapshot: Callable[[], Sequence[EngineSeen]]) -> None:
-        """Read engines from ``snapshot`` at every scrape."""
-        self._engines.snapshot = snapshot
 
     def engine_changed(self, engine: EngineSeen) -> None:
         """Told by the supervisor at each change of phase; measures loads."""
@@ -128,6 +142,12 @@ class Metrics:
             began = self._loading.pop(name, None)
             if began is not None and engine.phase == "ready":
                 self._load.labels(name).observe(max(0.0, engine.since - began))
+
+    async def scrape(self) -> str:
+        """Prometheus text of our own metrics and of every ready engine's, the latter labelled ``model="NAME"``."""
+        clients = self._engines.clients()
+        texts = await asyncio.gather(*map(_scraped, clients.values()))
+        return merge(self.render(), {name: text for name, text in zip(clients, texts, strict=True) if text})
 
     def render(self) -> str:
         """Prometheus text of our own metrics."""
@@ -192,11 +212,18 @@ class Meter:
         self._metrics.ended(self, status, time.perf_counter())
 
 
-class _Engines(Collector):
+async def _scraped(client: EngineClient) -> str:
+    try:
+        return (await client.get("/metrics", timeout=_SCRAPE_SECONDS)).decode("utf-8", "replace")
+    except EngineError:
+        return ""
+
+
+class _AtScrape(Collector):
     """Engines at the moment of the scrape, and the latencies kept outside the client library."""
 
-    def __init__(self, latencies: Iterable[Latency]) -> None:
-        self.snapshot: Callable[[], Sequence[EngineSeen]] = tuple
+    def __init__(self, engines: Engines, latencies: Iterable[Latency]) -> None:
+        self._engines = engines
         self._latencies = tuple(latencies)
 
     def collect(self) -> Iterator[Metric]:
@@ -205,7 +232,7 @@ class _Engines(Collector):
         leases = GaugeMetricFamily("vllama_engine_leases", "Requests using the engine.", labels=("model",))
         size = GaugeMetricFamily("vllama_engine_bytes", "Memory planned for the engine.", labels=("model",))
         restarts = CounterMetricFamily("vllama_engine_restarts", "Restarts after a crash.", labels=("model",))
-        for engine in self.snapshot():
+        for engine in self._engines.snapshot():
             name = engine.model.name.short
             for phase in _PHASES:
                 state.add_metric((name, phase), float(phase == engine.phase))

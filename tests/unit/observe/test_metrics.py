@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from vllama.engine.client import EngineClient
 from vllama.observe.metrics import Metrics, dialect
 
 
@@ -24,6 +25,17 @@ class Engine:
     model: Any = field(default_factory=lambda: SimpleNamespace(name=SimpleNamespace(short="tiny:latest")))
 
 
+class Engines:
+    def __init__(self, seen: tuple[Engine, ...] = ()) -> None:
+        self._seen = seen
+
+    def snapshot(self) -> tuple[Engine, ...]:
+        return self._seen
+
+    def clients(self) -> dict[str, EngineClient]:
+        return {}
+
+
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     for family in text_string_to_metric_families(metrics.render()):
         for sample in family.samples:
@@ -33,7 +45,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 def test_a_request_is_counted_once_with_its_tokens_and_latencies():
-    metrics = Metrics()
+    metrics = Metrics(Engines())
     meter = metrics.meter("/api/chat")
     assert value(metrics, "vllama_requests_in_flight") == 1
     meter.model = "tiny:latest"
@@ -51,7 +63,7 @@ def test_a_request_is_counted_once_with_its_tokens_and_latencies():
 
 
 def test_latencies_fall_into_their_buckets():
-    metrics = Metrics()
+    metrics = Metrics(Engines())
     first, _ = metrics.series("m")
     for seconds in (0.004, 0.005, 0.02, 500.0):
         first.observe(seconds)
@@ -61,7 +73,7 @@ def test_latencies_fall_into_their_buckets():
 
 
 def test_a_request_without_a_model_names_none():
-    metrics = Metrics()
+    metrics = Metrics(Engines())
     meter = metrics.meter("/api/chat")
     meter.tokens()
     meter.end(404)
@@ -69,9 +81,8 @@ def test_a_request_without_a_model_names_none():
 
 
 def test_engines_are_read_at_the_scrape():
-    metrics = Metrics()
     engine = Engine(phase="backoff", leases=2, waiting=3, restarts=1, size=1000)
-    metrics.watch(lambda: (engine,))
+    metrics = Metrics(Engines((engine,)))
     assert value(metrics, "vllama_engine_state", state="backoff", model="tiny:latest") == 1
     assert value(metrics, "vllama_engine_state", state="ready") == 0
     assert value(metrics, "vllama_requests_waiting") == 3
@@ -81,7 +92,7 @@ def test_engines_are_read_at_the_scrape():
 
 
 def test_a_load_is_measured_from_its_beginning_to_ready():
-    metrics = Metrics()
+    metrics = Metrics(Engines())
     now = time.time()
     for phase, at in (("planning", 0), ("starting", 1), ("warming", 20), ("ready", 22)):
         metrics.engine_changed(Engine(phase=phase, since=now + at))
@@ -90,14 +101,14 @@ def test_a_load_is_measured_from_its_beginning_to_ready():
 
 
 def test_a_load_that_failed_is_not_measured():
-    metrics = Metrics()
+    metrics = Metrics(Engines())
     for phase, at in (("planning", 0), ("broken", 5), ("ready", 9)):
         metrics.engine_changed(Engine(phase=phase, since=at))
     assert value(metrics, "vllama_load_seconds_count") is None
 
 
 def test_two_instances_share_nothing():
-    one, other = Metrics(), Metrics()
+    one, other = Metrics(Engines()), Metrics(Engines())
     one.meter("/api/chat").end(200)
     assert value(other, "vllama_requests_total") is None
 
