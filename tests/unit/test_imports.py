@@ -1,0 +1,276 @@
+"""Who may import whom, read from the source: the floor plan of CONTRIBUTING.md as tests."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "vllama"
+
+LAYERS: Final = (
+    ("errors", ("vllama", "vllama.errors")),
+    ("pure rooms", ()),  # every module that calls itself pure
+    (
+        "edges",
+        (
+            "vllama.config",
+            "vllama.models",
+            "vllama.fit",
+            "vllama.engine",
+            "vllama.observe",
+            "vllama.admission",
+            "vllama.translate",
+        ),
+    ),
+    ("supervisor", ("vllama.supervisor",)),
+    ("http", ("vllama.http",)),
+    ("daemon", ("vllama.daemon", "vllama.bench")),
+    ("cli", ("vllama.cli", "vllama.__main__")),
+)
+"""From the ground upwards; a module may import its own floor and those below."""
+
+PURE_ROOMS: Final = (
+    "vllama.config.schema",
+    "vllama.config.address",
+    "vllama.models.names",
+    "vllama.models.model",
+    "vllama.models.facts",
+    "vllama.fit.profiles",
+    "vllama.engine.command",
+    "vllama.engine.sse",
+    "vllama.engine.spec",
+    "vllama.engine.diagnose",
+    "vllama.supervisor.states",
+    "vllama.supervisor.policy",
+    "vllama.translate",
+    "vllama.cli.format",
+    "vllama.cli.checks",
+)
+"""These must say in their docstring that they are pure; whoever else says so is held to it, too."""
+
+IMPURE: Final = {
+    *("aiohttp", "asyncio", "ctypes", "fcntl", "http", "huggingface_hub", "multiprocessing", "os", "psutil", "random"),
+    *("select", "shutil", "socket", "ssl", "subprocess", "tempfile", "threading", "urllib.request"),
+}
+"""Effects, clocks and chance: none of it in a pure room."""
+
+PURE_PARTS: Final = {
+    "logging": r"[A-Z]+|getLevelNamesMapping",  # the levels' numbers
+    "signal": r"SIG[A-Z0-9]+|Signals",  # the signals' numbers
+    "sys": "float_info|maxsize|intern",
+    "time": "strftime|gmtime",  # of a time that was handed over
+}
+"""Modules of which a pure room may use what is itself pure."""
+
+ENGINE_SIDE: Final = "vllama.engine.ask"
+"""A script that the engine's own interpreter runs: it imports vLLM and prints its answer; nobody here imports it."""
+
+_PURE: Final = re.compile(r"(?:^|[.;] |\n)pure[.;:,]", re.IGNORECASE)
+ENGINE_PACKAGES: Final = {"vllm", "torch", "transformers", "safetensors", "numpy", "ray"}
+
+
+@dataclass(frozen=True)
+class Module:
+    name: str
+    tree: ast.Module
+
+    @property
+    def pure(self) -> bool:
+        return bool(_PURE.search(ast.get_docstring(self.tree) or ""))
+
+    @property
+    def layer(self) -> int:
+        if self.name in {"vllama", "vllama.errors"}:
+            return 0
+        if self.pure:
+            return 1
+        for number, (_, rooms) in enumerate(LAYERS):
+            if any(within(self.name, room) for room in rooms if room != "vllama"):
+                return number
+        raise AssertionError(f"{self.name} stands on no floor: add its room to LAYERS and to CONTRIBUTING.md")
+
+    def imports(self) -> Iterator[tuple[str, int]]:
+        """Absolute names of what is imported anywhere in the module, and the line."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from ((alias.name, node.lineno) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{self.name}:{node.lineno}: imports are absolute here"
+                base = node.module or ""
+                for alias in node.names:
+                    full = f"{base}.{alias.name}"
+                    yield (full if full in modules() else base), node.lineno
+
+
+def within(name: str, room: str) -> bool:
+    return name == room or name.startswith(room + ".")
+
+
+@cache
+def modules() -> dict[str, Module]:
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = Module(name, ast.parse(path.read_text("utf-8"), str(path)))
+    return found
+
+
+def tell(findings: list[str]) -> None:
+    assert not findings, "\n".join(["", *sorted(findings)])
+
+
+def calls(module: Module) -> Iterator[tuple[str, int]]:
+    """Dotted names that are read or called: ``print``, ``click.echo``, ``os.environ``."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}", node.lineno
+        elif isinstance(node, ast.Name):
+            yield node.id, node.lineno
+
+
+def test_every_module_imports_only_its_own_floor_and_those_below() -> None:
+    findings = []
+    for module in modules().values():
+        for name, line in module.imports():
+            other = modules().get(name)
+            if other is not None and other.layer > module.layer:
+                mine, theirs = LAYERS[module.layer][0], LAYERS[other.layer][0]
+                findings.append(f"{module.name}:{line} ({mine}) imports {name} ({theirs}), which is above it")
+    tell(findings)
+
+
+@pytest.mark.parametrize(
+    ("room", "strangers", "reason"),
+    [
+        ("vllama.translate", ("vllama.supervisor", "vllama.http", "aiohttp"), "translation knows texts, not machines"),
+        ("vllama.engine", ("vllama.translate", "vllama.http", "vllama.supervisor"), "the engine knows no Ollama"),
+        ("vllama.models", ("vllama.supervisor", "vllama.http", "vllama.engine.process"), "models are files"),
+        ("vllama.fit", ("vllama.supervisor", "vllama.engine.process"), "fitting is arithmetic"),
+        ("vllama.bench", ("vllama.supervisor", "vllama.http", "vllama.daemon"), "the bench is a client"),
+        ("vllama.http", ("vllama.engine.process", "vllama.fit", "vllama.cli"), "http sees no process and no GPU"),
+    ],
+)
+def test_a_room_keeps_to_its_own_matter(room: str, strangers: tuple[str, ...], reason: str) -> None:
+    tell(
+        [
+            f"{module.name}:{line} imports {name}: {reason}"
+            for module in modules().values()
+            if within(module.name, room)
+            for name, line in module.imports()
+            if any(within(name, stranger) for stranger in strangers)
+        ]
+    )
+
+
+def test_http_sees_of_the_supervisor_only_its_port() -> None:
+    tell(
+        [
+            f"{module.name}:{line} imports {name}: http asks the supervisor through supervisor.port only"
+            for module in modules().values()
+            if within(module.name, "vllama.http")
+            for name, line in module.imports()
+            if within(name, "vllama.supervisor") and name != "vllama.supervisor.port"
+        ]
+    )
+
+
+def test_the_rooms_that_should_be_pure_say_so() -> None:
+    tell(
+        [
+            f"{module.name} does not say 'Pure.' in its docstring"
+            for module in modules().values()
+            if any(within(module.name, room) for room in PURE_ROOMS)
+            if not module.pure
+        ]
+    )
+
+
+def test_pure_rooms_have_no_effects() -> None:
+    tell(
+        [
+            f"{module.name}:{line} is pure but imports {name}"
+            for module in modules().values()
+            if module.pure
+            for name, line in module.imports()
+            if name in IMPURE or name.partition(".")[0] in IMPURE
+        ]
+        + [
+            f"{module.name}:{line} is pure but uses {name}"
+            for module in modules().values()
+            if module.pure
+            for name, line in calls(module)
+            if (allowed := PURE_PARTS.get(name.partition(".")[0])) and "." in name
+            if not re.fullmatch(allowed, name.partition(".")[2])
+        ]
+    )
+
+
+def test_the_service_never_imports_the_engine() -> None:
+    findings = []
+    for module in modules().values():
+        for name, line in module.imports():
+            if name.partition(".")[0] in ENGINE_PACKAGES and module.name != ENGINE_SIDE:
+                findings.append(f"{module.name}:{line} imports {name}: that lives in the engine's own interpreter")
+            if name == ENGINE_SIDE:
+                findings.append(f"{module.name}:{line} imports {name}: only the engine's interpreter runs it")
+    tell(findings)
+
+
+def test_only_cli_output_prints() -> None:
+    printers = {"print", "pprint", "click.echo", "click.secho", "sys.stdout", "sys.stderr", "sys.__stdout__"}
+    # these only look whether there is a terminal; the log goes to stderr by its own handler
+    looks = {"vllama.cli.run", "vllama.cli.progress", "vllama.observe.logs"}
+    tell(
+        [
+            f"{module.name}:{line} uses {name}: only vllama.cli.output prints"
+            for module in modules().values()
+            if module.name not in {"vllama.cli.output", ENGINE_SIDE}
+            for name, line in calls(module)
+            if name in printers and not (module.name in looks and name.startswith("sys.std"))
+        ]
+    )
+
+
+def test_only_config_reads_the_environment() -> None:
+    readers = {"os.environ", "os.environb", "os.getenv", "environ", "getenv"}
+    tell(
+        [
+            f"{module.name}:{line} uses {name}: only vllama.config.load and vllama.config.environment read it"
+            for module in modules().values()
+            if module.name not in {"vllama.config.load", "vllama.config.environment", ENGINE_SIDE}
+            for name, line in calls(module)
+            if name in readers and not (name == "environ" and takes_environ(module))
+        ]
+    )
+
+
+def takes_environ(module: Module) -> bool:
+    """A parameter of that name is a mapping that was handed over."""
+    return not any(name.startswith("os.environ") for name, _ in calls(module))
+
+
+def test_bare_exceptions_are_caught_in_three_places_only() -> None:
+    allowed = {"vllama.http.middleware", "vllama.supervisor.loop", "vllama.cli.main"}
+    findings = []
+    for module in modules().values():
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.ExceptHandler) or module.name in allowed or module.name == ENGINE_SIDE:
+                continue
+            kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            names = [getattr(kind, "id", "everything" if kind is None else "") for kind in kinds]
+            if {"everything", "Exception", "BaseException"} & set(names):
+                findings.append(f"{module.name}:{node.lineno} catches everything: name what can happen there")
+    tell(findings)
+
+
+def test_every_module_says_what_it_is() -> None:
+    tell([f"{module.name} has no docstring" for module in modules().values() if not ast.get_docstring(module.tree)])
