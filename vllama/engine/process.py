@@ -11,11 +11,13 @@ import logging
 import os
 import re
 import signal
+import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from vllama.engine.diagnose import Cause, diagnose
 from vllama.engine.progress import Progress, read_line
@@ -31,7 +33,7 @@ _BREAKS = re.compile(rb"[\r\n]+")
 _TERM_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 _GONE_SECONDS = 30.0
-# vLLM wants 65535 open files and warns below.
+_PIPES_SECONDS = 2.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -45,7 +47,8 @@ class EngineProcess:
         self._on_stage = on_stage
         self._lines: deque[str] = deque(maxlen=_KEEP_LINES)
         self._log = _LOG.getChild(spec.name)
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._exited = asyncio.Event()
         self._readers: list[asyncio.Task[None]] = []
 
     @property
@@ -55,24 +58,24 @@ class EngineProcess:
             raise LoadFailed("the engine is not running")
         return self._process.pid
 
-    async def spawn(self) -> None:
+    def spawn(self) -> None:
         """Start the child; raises LoadFailed when the interpreter can't be executed."""
         spec = self.spec
         spec.socket.unlink(missing_ok=True)  # vLLM never removes its socket and can't start over a stale one
         spec.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *spec.argv,
+            self._process = subprocess.Popen(
+                spec.argv,
                 env=dict(spec.env),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 start_new_session=True,
-                limit=_LINE_LIMIT,
             )
         except OSError as error:
             reason = f"can't start the engine's interpreter {spec.argv[0]}: {error.strerror}"
             raise LoadFailed(reason, hint="run: vllama engine status") from error
+        self._notice_exit(self._process)
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
                 self._readers.append(asyncio.create_task(self._drain(stream)))
@@ -82,28 +85,24 @@ class EngineProcess:
         process = self._process
         if process is None:
             raise LoadFailed("the engine is not running")
-        returncode = await process.wait()
+        await self._exited.wait()
         await self._bury(process.pid)
-        # A grandchild may have held the pipes open until now.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(2):
-                await asyncio.gather(*self._readers, return_exceptions=True)
+        await asyncio.wait(self._readers, timeout=_PIPES_SECONDS)  # who held the pipes is gone, so they end
         for reader in self._readers:
             reader.cancel()
         self.spec.socket.unlink(missing_ok=True)
-        return diagnose(returncode, list(self._lines))
+        return diagnose(process.returncode, list(self._lines))
 
     async def stop(self, *, gentle: bool) -> None:
         """Ask the child to end (when ``gentle``), then make it. ``wait`` returns soon after."""
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None:
             return
         if gentle:
-            with suppress(ProcessLookupError):
-                process.terminate()
+            process.terminate()
             try:
                 async with asyncio.timeout(_TERM_SECONDS):
-                    await process.wait()
+                    await self._exited.wait()
             except TimeoutError:
                 self._log.warning("did not end within %.0f s of SIGTERM; killing it", _TERM_SECONDS)
             else:
@@ -123,8 +122,32 @@ class EngineProcess:
                 return
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _drain(self, stream: asyncio.StreamReader) -> None:
+    def _notice_exit(self, process: subprocess.Popen[bytes]) -> None:
+        """Set ``_exited`` when the child itself ends. asyncio's own wait would also wait for its pipes, which
+        orphaned children hold open."""
+        loop = asyncio.get_running_loop()
+        watched = os.pidfd_open(process.pid)
+
+        def ended() -> None:
+            loop.remove_reader(watched)
+            os.close(watched)
+            process.poll()
+            self._exited.set()
+
+        loop.add_reader(watched, ended)
+
+    async def _drain(self, pipe: IO[bytes]) -> None:
         """Read to the end, always: a full pipe would block the engine. Bars use ``\\r`` for a new line."""
+        stream = asyncio.StreamReader(limit=_LINE_LIMIT)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), pipe
+        )
+        try:
+            await self._read(stream)
+        finally:
+            transport.close()
+
+    async def _read(self, stream: asyncio.StreamReader) -> None:
         rest = b""
         while data := await stream.read(_READ):
             self.last_output = time.monotonic()

@@ -230,7 +230,7 @@ class Supervisor:
         for note in spec.notes:
             _LOG.info("%s: %s", spec.name, note)
         try:
-            await process.spawn()
+            process.spawn()
         except LoadFailed as error:
             cause = Cause(error.error_code, error.message, error.hint, permanent=True)
             self.post(ev.Exited(self.now(), key, run, cause))

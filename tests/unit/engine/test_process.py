@@ -1,0 +1,127 @@
+"""Real processes: what is spawned is drained, and what is ended is gone with everything it started."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from vllama.engine.process import EngineProcess, remember, sweep
+from vllama.engine.spec import EngineSpec
+from vllama.errors import LoadFailed
+
+# prints a stage, starts a grandchild that ignores SIGTERM, says its pid, waits
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"],
+    stdout=subprocess.PIPE)
+child.stdout.readline()
+print("Starting to load model x...", flush=True)
+print("child", child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def spec(tmp_path: Path, *argv: str) -> EngineSpec:
+    return EngineSpec("mini", argv, dict(os.environ), tmp_path / "run" / "e.sock", "mini", "generate")
+
+
+async def started(tmp_path: Path, *argv: str) -> tuple[EngineProcess, asyncio.Queue[str]]:
+    stages: asyncio.Queue[str] = asyncio.Queue()
+    process = EngineProcess(spec(tmp_path, *argv), stages.put_nowait)
+    process.spawn()
+    return process, stages
+
+
+def session(pid: int) -> list[psutil.Process]:
+    return [p for p in psutil.process_iter() if p.status() != psutil.STATUS_ZOMBIE and os.getsid(p.pid) == pid]
+
+
+@pytest.mark.parametrize("gentle", [True, False])
+async def test_nothing_of_the_session_survives_a_stop(tmp_path, gentle):
+    process, stages = await started(tmp_path, sys.executable, "-c", PARENT)
+    assert await stages.get() == "loading weights"
+    pid = process.pid
+    assert len(session(pid)) == 2
+    await process.stop(gentle=gentle)
+    await process.wait()
+    assert session(pid) == []
+
+
+async def test_children_of_a_killed_parent_are_buried_too(tmp_path):
+    process, stages = await started(tmp_path, sys.executable, "-c", PARENT)
+    await stages.get()
+    pid = process.pid
+    os.kill(pid, 9)
+    cause = await process.wait()
+    assert cause.code == "killed"
+    assert session(pid) == []
+
+
+async def test_a_flood_of_output_does_not_block_the_child(tmp_path):
+    code = "import sys\nfor _ in range(20000): print('x' * 200); print('y' * 200, file=sys.stderr)"
+    process, _ = await started(tmp_path, sys.executable, "-c", code)
+    cause = await process.wait()
+    assert "status 0" in cause.text
+
+
+async def test_bars_that_use_carriage_returns_are_read_as_lines(tmp_path):
+    code = "print('Loading safetensors checkpoint shards:  50% Completed\\rLoading safetensors checkpoint shards: 100% Completed')"
+    process, stages = await started(tmp_path, sys.executable, "-c", code)
+    await process.wait()
+    assert [stages.get_nowait(), stages.get_nowait()] == ["loading weights 50 %", "loading weights 100 %"]
+
+
+async def test_the_cause_comes_from_the_last_lines(tmp_path):
+    process, _ = await started(
+        tmp_path, sys.executable, "-c", "import sys; sys.exit('vllm: error: unrecognized arguments: --nope')"
+    )
+    cause = await process.wait()
+    assert (cause.code, cause.permanent) == ("bad_flag", True)
+
+
+async def test_an_interpreter_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(LoadFailed, match="can't start the engine's interpreter"):
+        await started(tmp_path, "/nonexistent/python")
+
+
+async def test_a_stale_socket_is_removed_before_the_start(tmp_path):
+    socket = tmp_path / "run" / "e.sock"
+    socket.parent.mkdir()
+    socket.touch()
+    process, _ = await started(tmp_path, sys.executable, "-c", f"import os; print(os.path.exists({str(socket)!r}))")
+    await process.wait()
+    assert not socket.exists()
+
+
+async def test_a_sweep_ends_what_an_earlier_daemon_left(tmp_path):
+    process, stages = await started(tmp_path, sys.executable, "-c", PARENT)
+    await stages.get()
+    pid_file = tmp_path / "mini.pid"
+    remember(pid_file, process.pid)
+    assert await asyncio.to_thread(sweep, pid_file) == 2
+    await process.wait()
+    assert not pid_file.exists()
+
+
+async def test_a_sweep_leaves_a_stranger_with_the_same_number_alone(tmp_path):
+    process, stages = await started(tmp_path, sys.executable, "-c", PARENT)
+    await stages.get()
+    pid_file = tmp_path / "mini.pid"
+    pid_file.write_text(f"{process.pid} {10**12}\n")
+    assert await asyncio.to_thread(sweep, pid_file) == 0
+    assert len(session(process.pid)) == 2
+    await process.stop(gentle=False)
+    await process.wait()
+
+
+@pytest.mark.parametrize("text", ["", "x y", "12", "\x00"])
+def test_a_broken_pid_file_is_ignored(tmp_path, text):
+    pid_file = tmp_path / "mini.pid"
+    pid_file.write_text(text)
+    assert sweep(pid_file) == 0
