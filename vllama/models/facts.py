@@ -113,7 +113,8 @@ def read_facts(files: ModelFiles) -> Facts:
         special_tokens=added,
         stop_tokens=_stop_tokens(files, added) if task == "generate" else (),
         dtype="" if method else _DTYPES.get(level, ""),
-        attention=read_attention(text) if task == "generate" else Attention(),
+        # encoders keep no KV cache; embedders made of a decoder do, and say so by their key-value heads
+        attention=read_attention(text) if task == "generate" or "num_key_value_heads" in text else Attention(),
     )
 
 

@@ -158,21 +158,20 @@ def _locate(source: Source, state: Path) -> Path:
 
 
 def _stamps(path: Path) -> tuple[_Stamp, ...]:
-    """All files of the directory (links followed), hidden ones left out."""
+    """The model's files (links followed), and those one directory below (``1_Pooling``); hidden ones left out."""
+    if not (path / "config.json").is_file():
+        read_files(path)  # tells why it is no model, before a wrong path makes us walk over the whole disk
     stamps = []
     try:
-        for file in sorted(path.rglob("*")):
-            relative = file.relative_to(path)
-            if not any(part.startswith(".") for part in relative.parts) and file.is_file():
+        for file in sorted((*path.glob("*"), *path.glob("*/*"))):
+            name = str(file.relative_to(path))
+            if not name.startswith(".") and "/." not in name and file.is_file():
                 found = file.stat()
-                stamps.append(_Stamp(str(relative), found.st_size, found.st_mtime_ns))
+                stamps.append(_Stamp(name, found.st_size, found.st_mtime_ns))
     except OSError as error:
         raise ModelUnusable(
             f"{path} can't be read: {error.strerror}", hint="Let the service's user read it."
         ) from error
-    if not stamps:
-        read_files(path)  # tells why
-        raise ModelUnusable(f"{path} is empty", hint="Fetch the model again.")
     return tuple(stamps)
 
 
@@ -200,8 +199,8 @@ def _digest(path: Path, stamps: tuple[_Stamp, ...]) -> str:
 
 
 def _license(path: Path, stamps: tuple[_Stamp, ...]) -> tuple[str, ...]:
-    texts = []
-    for stamp in stamps:
-        if stamp.name.upper().split(".")[0] in {"LICENSE", "LICENCE"} and stamp.size <= _SAMPLE:
-            texts.append((path / stamp.name).read_text("utf-8", "replace"))
-    return tuple(texts)
+    return tuple(
+        (path / stamp.name).read_text("utf-8", "replace")
+        for stamp in stamps
+        if stamp.name.upper().split(".")[0] in {"LICENSE", "LICENCE"} and stamp.size <= _SAMPLE
+    )

@@ -1,0 +1,180 @@
+"""Looks at the machine: GPUs by NVML, else nvidia-smi, else rocm-smi; cores and memory with the cgroup's limits.
+
+Never raises: what can't be found out isn't there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from vllama.fit.hardware import Gpu, Hardware, Kind
+
+_SMI: Final = (
+    "nvidia-smi",
+    "--query-gpu=index,name,memory.total,memory.free,compute_cap",
+    "--format=csv,noheader,nounits",
+)
+_ROCM: Final = ("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--json")
+_MIB: Final = 1 << 20
+_SECONDS: Final = 20
+_CGROUPS: Final = Path("/sys/fs/cgroup")
+
+
+def detect() -> Hardware:
+    """What there is now; free memory is a snapshot."""
+    kind: Kind = "cpu"
+    gpus: tuple[Gpu, ...] = ()
+    for look, found_kind in ((_by_nvml, "cuda"), (_by_nvidia_smi, "cuda"), (_by_rocm_smi, "rocm")):
+        if gpus := look():
+            kind = "rocm" if found_kind == "rocm" else "cuda"
+            break
+    limits = _cgroup_limits(Path("/proc/self/cgroup"), _CGROUPS)
+    memory = psutil.virtual_memory()
+    available = memory.available
+    if limits.memory is not None:
+        available = min(available, max(limits.memory - limits.used, 0))
+    cores = tuple(sorted(os.sched_getaffinity(0)))
+    if limits.cpus is not None:
+        # a quota without a cpuset: more threads than the quota would only be throttled
+        cores = cores[: max(1, math.ceil(limits.cpus))]
+    return Hardware(kind, cores, min(memory.total, limits.memory or memory.total), available, gpus)
+
+
+def _by_nvml() -> tuple[Gpu, ...]:
+    try:
+        import pynvml  # noqa: PLC0415 - optional: the extra "gpu"
+    except ImportError:
+        return ()
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return ()
+    try:
+        return tuple(_nvml_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
+    except pynvml.NVMLError:
+        return ()
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _nvml_gpu(pynvml: Any, index: int) -> Gpu:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    name = pynvml.nvmlDeviceGetName(handle)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+    return Gpu(
+        index=index,
+        name=name.decode() if isinstance(name, bytes) else str(name),
+        total=int(memory.total),
+        free=int(memory.free),
+        capability=(int(major), int(minor)),
+    )
+
+
+def _by_nvidia_smi() -> tuple[Gpu, ...]:
+    return read_nvidia_smi(_output(_SMI))
+
+
+def read_nvidia_smi(text: str) -> tuple[Gpu, ...]:
+    """``0, NVIDIA GeForce RTX 4090, 24564, 24000, 8.9`` a line, in MiB; other lines are no GPUs."""
+    gpus = []
+    for line in text.splitlines():
+        fields = [field.strip() for field in line.split(",")]
+        if len(fields) == 5 and all(field.isdecimal() for field in (fields[0], fields[2], fields[3])):
+            major, _, minor = fields[4].partition(".")
+            capability = (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else None
+            gpus.append(Gpu(int(fields[0]), fields[1], int(fields[2]) * _MIB, int(fields[3]) * _MIB, capability))
+    return tuple(gpus)
+
+
+def _by_rocm_smi() -> tuple[Gpu, ...]:
+    return read_rocm_smi(_output(_ROCM))
+
+
+def read_rocm_smi(text: str) -> tuple[Gpu, ...]:
+    """rocm-smi's JSON: ``{"card0": {"VRAM Total Memory (B)": "...", "Card Series": ...}, ...}``."""
+    try:
+        cards = json.loads(text)
+    except ValueError:
+        return ()
+    gpus = []
+    for index, card in enumerate(cards.values() if isinstance(cards, dict) else ()):
+        total, used = (str(card.get(f"VRAM Total {part}(B)", "")) for part in ("Memory ", "Used Memory "))
+        if total.isdecimal():
+            name = str(card.get("Card Series") or card.get("Card series") or "AMD GPU")
+            gpus.append(Gpu(index, name, int(total), int(total) - int(used) if used.isdecimal() else int(total)))
+    return tuple(gpus)
+
+
+def _output(command: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+class _Limits:
+    """The tightest limits of the cgroups around a process."""
+
+    def __init__(self) -> None:
+        self.memory: int | None = None
+        self.used = 0
+        self.cpus: float | None = None
+
+
+def _cgroup_limits(membership: Path, root: Path) -> _Limits:
+    """Walk from the process's cgroup (version 2) up to the root."""
+    limits = _Limits()
+    try:
+        line = next(text for text in membership.read_text().splitlines() if text.startswith("0::"))
+    except (OSError, StopIteration):
+        return limits
+    relative = line.removeprefix("0::").strip("/")
+    group = root / relative if ".." not in relative else root
+    while True:
+        memory = _number(group / "memory.max")
+        if memory is not None and (limits.memory is None or memory < limits.memory):
+            # page cache of the group is given back when memory is needed
+            cached = _stat(group / "memory.stat", "inactive_file")
+            limits.memory, limits.used = memory, max((_number(group / "memory.current") or 0) - cached, 0)
+        quota = _quota(group / "cpu.max")
+        if quota is not None and (limits.cpus is None or quota < limits.cpus):
+            limits.cpus = quota
+        if group in {root, group.parent}:
+            return limits
+        group = group.parent
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _number(path: Path) -> int | None:
+    text = _read(path).strip()
+    return int(text) if text.isdecimal() else None
+
+
+def _stat(path: Path, key: str) -> int:
+    for line in _read(path).splitlines():
+        name, _, value = line.partition(" ")
+        if name == key and value.isdecimal():
+            return int(value)
+    return 0
+
+
+def _quota(path: Path) -> float | None:
+    quota, _, period = _read(path).strip().partition(" ")
+    return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() and int(period) else None

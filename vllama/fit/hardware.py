@@ -1,0 +1,70 @@
+"""What the machine has, as a value. Pure; ``fit.gpu`` looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from vllama.config.schema import GpuClass
+
+Kind = Literal["cpu", "cuda", "rocm"]
+_GIB: Final = 1 << 30
+# Below so many GiB a card belongs to the class; cards report a little less than they are sold with.
+_CLASSES: Final[tuple[tuple[int, GpuClass], ...]] = ((20, "16"), (28, "24"), (60, "32"), (100, "80"))
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One device, as the driver tells it."""
+
+    index: int
+    name: str
+    total: int
+    """Bytes."""
+    free: int
+    """Bytes, when we looked."""
+    capability: tuple[int, int] | None = None
+    """CUDA compute capability: (8, 0) A100, (8, 9) Ada, (9, 0) Hopper, (12, 0) RTX 50; None when unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What an engine may use."""
+
+    kind: Kind
+    cores: tuple[int, ...]
+    """CPU numbers we may run on."""
+    ram_total: int
+    """Bytes, of the machine or of our cgroup's limit."""
+    ram_available: int
+    """Bytes that can be taken without swapping, when we looked."""
+    gpus: tuple[Gpu, ...] = ()
+
+    @property
+    def gpu_class(self) -> GpuClass:
+        """Which overlay of a profile holds: by the smallest GPU's memory."""
+        if self.kind == "cpu" or not self.gpus:
+            return "cpu"
+        smallest = min(gpu.total for gpu in self.gpus)
+        return next((name for limit, name in _CLASSES if smallest < limit * _GIB), "141")
+
+    @property
+    def fp8(self) -> bool:
+        """Whether all GPUs compute with 8-bit floats (compute capability 8.9 and above); unknown counts as yes."""
+        return all(gpu.capability is None or gpu.capability >= (8, 9) for gpu in self.gpus)
+
+    def for_backend(self, backend: Kind) -> Hardware:
+        """As an engine built for ``backend`` sees it: the CPU build sees no GPU."""
+        return replace(self, kind="cpu", gpus=()) if backend == "cpu" else replace(self, kind=backend)
+
+
+def cpu_list(cores: Iterable[int]) -> str:
+    """``(0, 1, 2, 5)`` as ``0-2,5``."""
+    runs: list[list[int]] = []
+    for core in sorted(set(cores)):
+        if runs and core == runs[-1][1] + 1:
+            runs[-1][1] = core
+        else:
+            runs.append([core, core])
+    return ",".join(f"{first}-{last}" if last > first else str(first) for first, last in runs)
