@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 OPEN: Final = "<think>"
@@ -62,3 +63,12 @@ class ThinkingSplitter:
 def _beginning_of(tag: str, text: str) -> int:
     """How many characters at the end of ``text`` may be the beginning of ``tag``."""
     return next((n for n in range(min(len(tag) - 1, len(text)), 0, -1) if text.endswith(tag[:n])), 0)
+
+
+def ends_inside(prompt: str | Sequence[int], special_tokens: Mapping[str, int]) -> bool:
+    """Does the prompt leave a think tag open, so that the answer begins with thinking?"""
+    if isinstance(prompt, str):
+        return prompt.rfind(OPEN) > prompt.rfind(CLOSE)
+    opening, closing = special_tokens.get(OPEN), special_tokens.get(CLOSE)
+    last = next((token for token in reversed(prompt) if token in {opening, closing}), None)
+    return last is not None and last == opening

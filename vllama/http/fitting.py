@@ -1,0 +1,187 @@
+"""Makes the engine's request of a call, and a shorter one when the engine says that the prompt is too long.
+
+The first request is sent as it is: asking the engine for a count each time would cost every short conversation a
+round trip. Only after its refusal tokens are counted (``/tokenize``) and the oldest turns go (contract 3.10).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from vllama.engine.client import engine_error
+from vllama.errors import BadRequest
+from vllama.models.model import Model
+from vllama.supervisor.port import Lease
+from vllama.translate import history
+from vllama.translate.faults import TOO_LONG, exceeds_context
+from vllama.translate.options import Options, max_tokens
+from vllama.translate.pieces import ChatCall, Message, TextCall
+from vllama.translate.requests import (
+    CHAT_PATH,
+    TEXT_PATH,
+    chat_body,
+    chat_prompt,
+    conversation,
+    text_body,
+    thinks,
+)
+from vllama.translate.stream import ChatReader, TextReader
+from vllama.translate.thinking import ThinkingSplitter, ends_inside
+
+_log = logging.getLogger(__name__)
+_TOKENIZE: Final = "/tokenize"
+_TOKENIZE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request for the engine and the reader of its answer."""
+
+    path: str
+    body: dict[str, Any]
+    reader: ChatReader | TextReader
+    dropped: int = 0
+    """Messages of the history that had to go."""
+    cut: int = 0
+    """Tokens that had to go out of the middle of the prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """One call on one leased engine."""
+
+    lease: Lease
+    model: Model
+    call: ChatCall | TextCall
+    options: Options
+
+    async def first(self) -> Prepared:
+        """The call as it is; shortened at once when it is far too long even to be tried."""
+        if isinstance(self.call, TextCall):
+            if history.hopeless(len(self.call.prompt), self.lease.max_model_len):
+                return await self.shorter()
+            return self._text(self.call)
+        messages = conversation(self.model, self.call.messages)
+        if history.hopeless(history.text_bytes(messages, self.call.tools), self.lease.max_model_len):
+            return await self.shorter()
+        return self._chat(self.call, messages, dropped=0)
+
+    async def shorter(self) -> Prepared:
+        """What fits, by the call's ``truncate`` and ``shift``; raises BadRequest when nothing may go."""
+        if isinstance(self.call, TextCall):
+            return await self._shorter_text(self.call)
+        return await self._shorter_chat(self.call)
+
+    def _chat(self, call: ChatCall, messages: Sequence[Message], *, dropped: int) -> Prepared:
+        body = chat_body(
+            call,
+            messages,
+            self.options,
+            self.model,
+            served_name=self.lease.served_name,
+            context_length=self.lease.max_model_len,
+        )
+        reader = ChatReader(engine_error, thinking=thinks(call, self.model), top_logprobs=call.top_logprobs)
+        return Prepared(CHAT_PATH, body, reader, dropped=dropped)
+
+    def _text(self, call: TextCall, *, dropped: int = 0, cut: int = 0) -> Prepared:
+        body = text_body(
+            call,
+            self.options,
+            self.model,
+            served_name=self.lease.served_name,
+            context_length=self.lease.max_model_len,
+        )
+        splitter = None
+        if call.split_thinking:
+            splitter = ThinkingSplitter(inside=ends_inside(call.prompt, self.model.facts.special_tokens))
+        reader = TextReader(engine_error, splitter=splitter, top_logprobs=call.top_logprobs)
+        return Prepared(TEXT_PATH, body, reader, dropped=dropped, cut=cut)
+
+    async def _shorter_chat(self, call: ChatCall) -> Prepared:
+        context = self.lease.max_model_len
+        messages = conversation(self.model, call.messages)
+        if not call.truncate:
+            raise exceeds_context(await self._count(call, messages), context)
+        wanted = max_tokens(self.options, context)
+        limit = context - history.room_for_answer(wanted, context)
+        least, most = 0, history.droppable(messages)
+        while least < most and history.hopeless(self._bytes(history.without_oldest(messages, least)), context):
+            least += 1
+        while least < most:  # the fewest that must go; each step halves what is left to try
+            middle = (least + most) // 2
+            if await self._count(call, history.without_oldest(messages, middle)) <= limit:
+                most = middle
+            else:
+                least = middle + 1
+        rest = history.without_oldest(messages, least)
+        dropped = len(messages) - len(rest)
+        if await self._count(call, rest) < context:
+            _log.warning(
+                "%s: dropped the %d oldest of %d messages, because they don't fit the context of %d tokens",
+                self.model.name.short,
+                dropped,
+                len(messages),
+                context,
+            )
+            return self._chat(call, rest, dropped=dropped)
+        if not call.shift or call.tools:
+            raise BadRequest(TOO_LONG)
+        ids = await self._ids(chat_prompt(call, rest, self.model))
+        return self._cut(call, ids, split=thinks(call, self.model), dropped=dropped)
+
+    async def _shorter_text(self, call: TextCall) -> Prepared:
+        context = self.lease.max_model_len
+        if not isinstance(call.prompt, str):
+            ids = list(call.prompt)
+        elif history.hopeless(len(call.prompt), context):
+            raise BadRequest(TOO_LONG)
+        else:
+            ids = await self._ids({"prompt": call.prompt})
+        if not call.truncate:
+            raise exceeds_context(len(ids), context)
+        if not call.shift:
+            raise BadRequest(TOO_LONG)
+        return self._cut(call, ids, split=call.split_thinking)
+
+    def _cut(self, call: ChatCall | TextCall, ids: Sequence[int], *, split: bool, dropped: int = 0) -> Prepared:
+        kept = history.cut_middle(ids, self.options.num_keep, self.lease.max_model_len)
+        _log.warning(
+            "%s: cut %d of %d tokens out of the prompt, because it doesn't fit the context of %d tokens",
+            self.model.name.short,
+            len(ids) - len(kept),
+            len(ids),
+            self.lease.max_model_len,
+        )
+        text = TextCall(
+            prompt=tuple(kept),
+            format=call.format,
+            options=call.options,
+            logprobs=call.logprobs,
+            top_logprobs=call.top_logprobs,
+            want_token_ids=call.want_token_ids,
+            split_thinking=split,
+        )
+        return self._text(text, dropped=dropped, cut=len(ids) - len(kept))
+
+    def _bytes(self, messages: Sequence[Message]) -> int:
+        tools = self.call.tools if isinstance(self.call, ChatCall) else ()
+        return history.text_bytes(messages, tools)
+
+    async def _count(self, call: ChatCall, messages: Sequence[Message]) -> int:
+        """Tokens of the rendered conversation; an estimate when it is too long to be worth counting."""
+        size = self._bytes(messages)
+        if history.hopeless(size, self.lease.max_model_len):
+            return size // 4
+        return len(await self._ids(chat_prompt(call, messages, self.model)))
+
+    async def _ids(self, prompt: dict[str, Any]) -> list[int]:
+        body = {"model": self.lease.served_name, **prompt}
+        answer = await self.lease.client.call(_TOKENIZE, body, timeout=_TOKENIZE_SECONDS)
+        tokens: list[int] = orjson.loads(answer)["tokens"]
+        return tokens

@@ -1,0 +1,125 @@
+"""The one way from a call to an answer, for all dialects: lease, request, stream, pieces.
+
+::
+
+    async with open_answer(request, model, call) as answer:
+        async for steps in answer:      # lists of Piece; the last list ends with the Final
+            ...
+
+Entering waits for the engine's first event, so that what raises there still becomes a status; what raises inside
+comes after output began. Leaving early aborts the engine's request and returns the lease.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from vllama.errors import EngineRefused
+from vllama.http.fitting import Fitting, Prepared
+from vllama.http.front import front_of, meter_of
+from vllama.models.model import Model
+from vllama.observe.metrics import Meter
+from vllama.supervisor.port import Lease
+from vllama.translate.faults import is_too_long, refusal
+from vllama.translate.options import read_options
+from vllama.translate.pieces import ChatCall, Final, TextCall
+from vllama.translate.stream import ChatReader, Step, TextReader
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Nanoseconds, all above zero (contract 4.1)."""
+
+    total: int
+    load: int
+    prompt: int
+    answer: int
+
+
+class Answer:
+    """One answer on its way: iterate it once."""
+
+    def __init__(self, meter: Meter, steps: AsyncIterator[list[Step]], prepared: Prepared, loaded: float) -> None:
+        self._meter = meter
+        self._steps = steps
+        self._loaded = loaded
+        self._first: list[Step] = []
+        self.headers: dict[str, str] = {}
+        """Headers of ours: what had to go out of the prompt to make it fit."""
+        if prepared.dropped:
+            self.headers["X-Vllama-Dropped-Messages"] = str(prepared.dropped)
+        if prepared.cut:
+            self.headers["X-Vllama-Cut-Tokens"] = str(prepared.cut)
+
+    async def wait(self) -> None:
+        """Wait for the first steps and keep them."""
+        self._first = await self._next()
+
+    async def __aiter__(self) -> AsyncIterator[list[Step]]:
+        steps = self._first
+        while steps:
+            yield steps
+            steps = await self._next()
+
+    async def _next(self) -> list[Step]:
+        try:
+            steps: list[Step] = await anext(self._steps, [])
+        except EngineRefused as error:
+            raise refusal(error) from error
+        if steps:
+            self._meter.tokens()
+            if isinstance(final := steps[-1], Final):
+                self._meter.usage(final.prompt_tokens, final.completion_tokens)
+        return steps
+
+    def timing(self, final: Final) -> Timing:
+        """Durations for the reply, taken at this moment."""
+        return Timing(
+            total=_ns(time.perf_counter() - self._meter.began),
+            load=_ns(self._loaded - self._meter.began),
+            prompt=max(1, final.prefill_ns),
+            answer=max(1, final.decode_ns),
+        )
+
+
+def _ns(seconds: float) -> int:
+    return max(1, round(seconds * 1e9))
+
+
+@asynccontextmanager
+async def open_answer(
+    request: web.Request, model: Model, call: ChatCall | TextCall, *, keep_alive: float | None = None
+) -> AsyncIterator[Answer]:
+    """Lease the model's engine, send the call and wait for the first event.
+
+    ``keep_alive`` as in ``Engines.lease``. Raises OptionError, BadRequest, the EngineError family, Busy, ModelUnusable.
+    """
+    meter = meter_of(request)
+    meter.model = model.name.short
+    options = read_options(call.options, model.parameters)
+    async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
+        loaded = time.perf_counter()
+        fitting = Fitting(lease, model, call, options)
+        prepared = await fitting.first()
+        async with AsyncExitStack() as stack:
+            try:
+                payloads = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
+            except EngineRefused as error:
+                if not is_too_long(error):
+                    raise refusal(error) from error
+                prepared = await fitting.shorter()
+                payloads = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
+            answer = Answer(meter, _read(payloads, prepared.reader), prepared, loaded)
+            await answer.wait()
+            yield answer
+
+
+async def _read(payloads: AsyncIterator[list[bytes]], reader: ChatReader | TextReader) -> AsyncIterator[list[Step]]:
+    async for batch in payloads:
+        if steps := reader.feed(batch):
+            yield steps
