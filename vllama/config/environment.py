@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,11 @@ class Shell:
     """``OLLAMA_NOHISTORY``: keep no history of what was typed."""
 
 
+def environment() -> Mapping[str, str]:
+    """This process's environment as it is now, for ``config.load`` and for the engines' own."""
+    return dict(os.environ)
+
+
 @functools.cache
 def shell() -> Shell:
     """Read the environment of this process."""
@@ -45,3 +52,8 @@ def shell() -> Shell:
 def _truth(text: str) -> bool:
     """Ollama's reading of booleans: what can't be parsed is true (contract 9)."""
     return text.strip(" \t\"'").lower() not in {"", "0", "f", "false"}
+
+
+def environ() -> Mapping[str, str]:
+    """The whole environment of this process, to be handed to ``config.load`` and to the engines."""
+    return os.environ

@@ -33,12 +33,20 @@ _TEXT_LINE = re.compile(
 )
 _UVICORN = re.compile(r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL):\s+(.*)$")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# Printed on every start or exit of a healthy CPU engine; a person can do nothing about them.
+# Warnings that every start or exit of a healthy engine prints; a person can do nothing about them.
 _HARMLESS: Final = (
     "Triton is not installed",
     "Model Runner V2 requires Triton",
     "doesn't include CPU backend",
     "leaked",
+    "Found ulimit of",
+    "Enforce eager set",
+    "Inductor compilation was disabled by user settings",
+    "is not found in LD_PRELOAD",
+    "Failed to create oneDNN linear",
+    "leaving Torch threads at",
+    "API fast, please install orjson",
+    "Default vLLM sampling parameters have been overridden",
 )
 
 

@@ -57,7 +57,8 @@ def who_listens(port: int) -> str:
     """``name (pid N)`` of the program that listens on a TCP port; empty when it can't be seen."""
     with suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            local = connection.laddr
+            if connection.status == psutil.CONN_LISTEN and local and local.port == port and connection.pid:
                 with suppress(psutil.Error):
                     return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     return ""

@@ -13,7 +13,7 @@ from vllama.engine.command import build_spec
 from vllama.engine.install import locate
 from vllama.engine.spec import EngineSpec
 from vllama.fit.gpu import detect
-from vllama.fit.profiles import effective_settings
+from vllama.fit.settings import effective_settings
 from vllama.models.model import Model
 
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")

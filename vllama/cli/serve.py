@@ -1,0 +1,135 @@
+"""``vllama serve``: the daemon in the foreground, as systemd and ``make run`` start it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from vllama import __version__
+from vllama.cli.progress import Show, progress
+from vllama.config.environment import environment
+from vllama.config.load import Loaded, load_config
+from vllama.daemon import serve
+from vllama.errors import NotFound, VllamaError
+from vllama.models.fetch import fetch
+from vllama.models.model import Model
+from vllama.models.names import parse_name
+from vllama.models.sources import parse_argument
+from vllama.models.store import ModelStore
+from vllama.observe import logs
+from vllama.supervisor.port import EngineView
+
+
+@click.command("serve")
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--config", "file", type=click.Path(path_type=Path), help="Configuration file (/etc/vllama.yaml).")
+@click.option("--host", help="Address to listen on (server.host).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (server.port).")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much to log (log.level)."
+)
+def command(
+    models: tuple[str, ...], file: Path | None, host: str | None, port: int | None, log_level: str | None
+) -> None:
+    """Serve until stopped.
+
+    Each MODEL is loaded at once and kept: a configured name, tinychat (vLLama's own small model), a directory, a
+    Hugging Face repository (org/name), or NAME=SOURCE. Configured models are loaded when a client asks for them.
+    """
+    environ = environment()
+    flags = {"server.host": host, "server.port": port, "log.level": log_level}
+    loaded = load_config(file, environ=environ, flags=flags)
+    journal = environ.get("JOURNAL_STREAM", "")
+    logs.set_up(loaded.config.log.level, journal_stream=journal)
+    if not journal and loaded.config.log.level == "info":
+        logging.getLogger("vllama").setLevel(logging.WARNING)  # people read the progress instead
+    names = _names(models, loaded)
+    store = ModelStore(loaded, {name: source for name, source in names.items() if source is not None})
+    with progress(quiet=bool(journal)) as show:
+        _fetch_missing(names, store, loaded, show)
+        chosen = [_find(store, name) for name in names]
+        asyncio.run(serve(loaded, chosen, store, environ, _Terminal(show, chosen)))
+
+
+def _names(models: Sequence[str], loaded: Loaded) -> dict[str, str | None]:
+    """The arguments' model names and, where they are no configured ones, their sources."""
+    configured = {name.key for text in loaded.config.models if (name := parse_name(text)) is not None}
+    found: dict[str, str | None] = {}
+    for text in models:
+        read = parse_argument(text, configured, lambda place: Path(place).expanduser().is_dir())
+        if read is None:
+            hint = "Give a configured name, tinychat, a directory, a repository (org/name) or NAME=SOURCE."
+            raise NotFound(f"there is no model {text!r}", hint=hint)
+        found[read[0]] = read[1]
+    return found
+
+
+def _fetch_missing(names: Iterable[str], store: ModelStore, loaded: Loaded, show: Show) -> None:
+    """Bring the named models' repositories that are not on this machine yet."""
+    keys = {name.key for text in names if (name := parse_name(text)) is not None}
+    wanted = [source for name, source in store.missing() if name.key in keys]
+    for source in wanted:
+        bar = show.bar(f"pulling {source}", unit="bytes")
+        fetch(source, loaded.state, lambda done, total, bar=bar: bar.update(done, total=total))
+        bar.finish()
+    if wanted:
+        store.refresh()
+
+
+def _find(store: ModelStore, text: str) -> Model:
+    name = parse_name(text)
+    if name is None or (model := store.find(name)) is None:
+        problem = store.problem(name) if name is not None else None
+        raise problem or NotFound(f"model {text!r} not found")
+    return model
+
+
+class _Terminal:
+    """Tells a person how the service comes up; ``daemon.Watcher``."""
+
+    def __init__(self, show: Show, named: Sequence[Model]) -> None:
+        self._show = show
+        self._named = named
+        self._began = time.monotonic()
+        self._url = ""
+
+    def listening(self, host: str, port: int) -> None:
+        self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._show.say(f"vLLama {__version__} listens on {self._url} (Ctrl-C stops it)")
+        if not self._named:
+            self._show.say("Models are loaded when a client asks for them.")
+
+    def changed(self, engine: EngineView) -> None:
+        name = engine.model.name.short
+        match engine.phase:
+            case "planning" | "starting" | "warming":
+                self._show.status(f"{name}: {engine.stage}")
+            case "ready":
+                self._show.status("")
+            case "backoff" | "broken":
+                self._show.status("")
+                self._show.say(f"{name}: {engine.cause}")
+            case "draining" | "failing" | "stopping":
+                self._show.status(f"{name}: {engine.stage}")
+            case "absent":
+                self._show.status("")
+
+    def preloaded(self, model: Model, error: VllamaError | None) -> None:
+        name = model.name.short.removesuffix(":latest")
+        if error is not None:
+            self._show.say(f"{name} could not be loaded: {error.message}")
+            if error.hint:
+                self._show.say(f"  {error.hint}")
+            return
+        self._show.say(f"{name} is ready in {time.monotonic() - self._began:.0f} s. Try this in another terminal:")
+        if model.facts.task == "embed":
+            path, body = "/api/embed", f'{{"model": "{name}", "input": "Hello"}}'
+        else:
+            turn = '[{"role": "user", "content": "What is the capital of France?"}]'
+            path, body = "/api/chat", f'{{"model": "{name}", "messages": {turn}}}'
+        self._show.say(f"  curl {self._url}{path} -d '{body}'")
