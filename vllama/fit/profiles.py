@@ -107,7 +107,7 @@ def merge(stack: Iterator[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
     for origin, layer in stack:
         for key, value in layer.items():
             values[key] = value
-            origins[key] = origin if origin in {"context_length"} or origin.startswith("shipped") else f"{origin}.{key}"
+            origins[key] = origin if origin == "context_length" or origin.startswith("shipped") else f"{origin}.{key}"
     return values, origins
 
 

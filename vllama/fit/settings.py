@@ -93,7 +93,7 @@ class _Choice:
         self.origins = origins
         self.notes: list[str] = []
 
-    def set(self, key: str, value: Any, why: str) -> None:
+    def set(self, key: str, value: Any, *, why: str) -> None:
         self.values[key] = value
         self.origins[key] = f"chosen: {why}"
 
@@ -112,19 +112,22 @@ class _Choice:
     def for_cpu(self, facts: Facts, hardware: Hardware) -> None:
         if "dtype" not in self.values:
             if facts.task == "embed" and facts.dtype in {"float32", "float16"}:
-                self.set("dtype", "float32", "embeddings as exact as the checkpoint")
+                self.set("dtype", "float32", why="embeddings as exact as the checkpoint")
             else:
-                self.set("dtype", "bfloat16", "float16 is 5 to 8 times slower on CPUs")
+                self.set("dtype", "bfloat16", why="float16 is 5 to 8 times slower on CPUs")
         if "cpu_threads" not in self.values and self.values.get("tensor_parallel_size", 1) == 1:
-            self.set("cpu_threads", cpu_list(hardware.cores), "every core that we may use")
+            self.set("cpu_threads", cpu_list(hardware.cores), why="every core that we may use")
 
     def eager(self, facts: Facts, *, on_cpu: bool) -> None:
         if "enforce_eager" in self.values:
             return
+        why = ""
         if on_cpu and facts.task == "embed":
-            self.set("enforce_eager", True, "compiling embedding models gains nothing on CPUs")
+            why = "compiling embedding models gains nothing on CPUs"
         elif facts.parameter_count < self.values.get("eager_below", 0):
-            self.set("enforce_eager", True, "so small a model is not worth compiling")
+            why = "so small a model is not worth compiling"
+        if why:
+            self.set("enforce_eager", value=True, why=why)
 
     def memory(self, facts: Facts, hardware: Hardware, *, sharers: int) -> MemoryEstimate:
         """Settle the context and, on a CPU, the size of the KV cache."""
@@ -148,7 +151,7 @@ class _Choice:
             return MemoryEstimate(weights, max(room, 0) * parallel if facts.attention.full_layers else 0, overhead)
         if "kv_cache_memory" not in self.values:
             free = int((hardware.ram_available - weights - overhead) * _CPU_SHARE / sharers)
-            self.set("kv_cache_memory", self._cpu_kv(facts, free), "a share of the free memory")
+            self.set("kv_cache_memory", self._cpu_kv(facts, free), why="a share of the free memory")
         room = self.values["kv_cache_memory"]
         self._fit_context(facts, room, _CPU_BLOCK)
         has_kv = facts.attention.full_layers + facts.attention.window_layers > 0
@@ -157,13 +160,13 @@ class _Choice:
     def _limit_context(self, facts: Facts) -> None:
         wanted = self.values.get("max_model_len", "auto")
         if wanted == "auto":
-            self.set("max_model_len", facts.context_length, "the model's own limit")
+            self.set("max_model_len", facts.context_length, why="the model's own limit")
         elif wanted > facts.context_length:
             if not self.origins["max_model_len"].startswith("shipped"):
                 self.notes.append(
                     f"max_model_len {wanted} ({self.origins['max_model_len']}) lowered to the model's own limit"
                 )
-            self.set("max_model_len", facts.context_length, "the model's own limit")
+            self.set("max_model_len", facts.context_length, why="the model's own limit")
 
     def _cpu_kv(self, facts: Facts, free: int) -> int:
         """Bytes: up to 128 requests of full length, within ``free``; whole MiB."""
@@ -171,7 +174,7 @@ class _Choice:
         one = kv_bytes_per_request(facts.attention, context + _CPU_BLOCK, kv_dtype, block=_CPU_BLOCK)
         if not one:
             return _NO_KV
-        useful = one * min(self.values.get("max_num_seqs", _CPU_FULL_REQUESTS), _CPU_FULL_REQUESTS)
+        useful: int = one * min(self.values.get("max_num_seqs", _CPU_FULL_REQUESTS), _CPU_FULL_REQUESTS)
         return -(-max(min(useful, free), 64 * _MIB) // _MIB) * _MIB
 
     def _fit_context(self, facts: Facts, room: int, block: int) -> None:
@@ -183,4 +186,4 @@ class _Choice:
             self.notes.append(
                 f"context lowered from {wanted} to {fits} tokens: the KV cache has {max(room, 0) / GIB:.1f} GiB"
             )
-            self.set("max_model_len", fits, "what memory allows")
+            self.set("max_model_len", fits, why="what memory allows")

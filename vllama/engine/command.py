@@ -1,0 +1,267 @@
+"""From a model and its settings to the command line and the environment of one vLLM child. Pure.
+
+Every flag is checked against the installed engine: vLLM ends with status 2, after ten seconds of imports, for a flag
+that it doesn't know. The reasons for flags and variables are in reference 1.3, 1.4 and 11.3.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from vllama.engine.spec import EngineSpec
+from vllama.errors import ConfigError, EngineError
+from vllama.fit.hardware import Hardware
+from vllama.fit.settings import EffectiveSettings
+from vllama.models.model import Model
+
+ENTRY: Final = "vllm.entrypoints.launchers.api_server.entry"
+"""The module and not ``vllm serve``: the console script of the CPU build is broken (reference 0)."""
+
+_MAX_STOP_STRINGS: Final = 256
+_KEEPALIVE_SECONDS: Final = 75  # longer than our client keeps idle connections
+_LONGEST_SOCKET_PATH: Final = 107
+# Without it, JSON mode allows any white space and weak models write blanks for ever.
+_STRUCTURED: Final = {"backend": "xgrammar", "disable_any_whitespace": True}
+# What an engine may see of our own environment: devices, libraries, certificates and language; nothing that would
+# change what we set, and no secrets.
+_INHERITED: Final = (
+    "PATH", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_DEVICE_ORDER",
+    "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES", "HSA_OVERRIDE_GFX_VERSION", "ROCM_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR",
+)  # fmt: skip
+_INHERITED_PREFIXES: Final = ("NCCL_", "GLOO_", "RCCL_")
+# Flags of ours that a person's extra_args must not repeat: we rely on their values.
+_OURS: Final = frozenset({"--model", "--uds", "--served-model-name", "--host", "--port", "--api-key"})
+
+
+class Engine(Protocol):
+    """What must be known of the installed engine (``engine.capabilities.Capabilities``)."""
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        ...
+
+    @property
+    def tool_parsers(self) -> frozenset[str]:
+        """Names that ``--tool-call-parser`` takes."""
+        ...
+
+    @property
+    def reasoning_parsers(self) -> frozenset[str]:
+        """Names that ``--reasoning-parser`` takes."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """vLLM's."""
+        ...
+
+    def supports(self, flag: str) -> bool:
+        """Whether vLLM knows the flag."""
+        ...
+
+
+def build_spec(
+    model: Model,
+    settings: EffectiveSettings,
+    hardware: Hardware,
+    capabilities: Engine,
+    *,
+    name: str,
+    socket: Path,
+    cache: Path,
+    environ: Mapping[str, str],
+    preload: tuple[Path, ...] = (),
+) -> EngineSpec:
+    """The child that serves ``model`` on ``socket`` under ``name``.
+
+    ``cache``: our cache directory; ``environ``: our own environment, of which the child sees a part; ``preload``:
+    libraries for LD_PRELOAD (``engine.preload``). Raises ConfigError for flags of ``extra_args`` that the engine does
+    not know, EngineError when it lacks one that we can't do without.
+    """
+    if len(str(socket).encode()) > _LONGEST_SOCKET_PATH:
+        raise ConfigError(
+            f"the path of the engine's socket is too long: {socket}", hint="Set paths.runtime to a shorter directory."
+        )
+    flags = _Flags(capabilities)
+    _serving(flags, model, name, socket, settings)
+    _sizing(flags, model, settings)
+    if model.facts.task == "generate":
+        _generating(flags, model, settings, capabilities)
+    flags.extra(settings.values.extra_args, f"models.{name}.settings.extra_args")
+    on_gpu = hardware.kind != "cpu"
+    return EngineSpec(
+        name=name,
+        argv=(str(capabilities.python), "-m", ENTRY, *flags.argv),
+        env=_environment(settings, hardware, socket, cache, environ, preload),
+        socket=socket,
+        served_name=name,
+        task=model.facts.task,
+        size=settings.estimate.total,
+        size_vram=settings.estimate.total if on_gpu else 0,
+        notes=(*settings.notes, *flags.notes),
+    )
+
+
+class _Flags:
+    """Collects the arguments; only what the engine knows gets in."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.argv: list[str] = []
+        self.notes: list[str] = []
+
+    def need(self, flag: str, value: Any = None) -> None:
+        """A flag without which the engine would be of no use to us."""
+        if not self._engine.supports(flag):
+            raise EngineError(
+                f"vLLM {self._engine.version} does not know {flag}",
+                hint="This version was not tested; 'vllama engine install' brings one that was.",
+            )
+        self._add(flag, value)
+
+    def want(self, flag: str, value: Any = None) -> None:
+        """A flag that makes things better; left out with a note where the engine lacks it."""
+        if self._engine.supports(flag):
+            self._add(flag, value)
+        else:
+            self.notes.append(f"{flag} left out: vLLM {self._engine.version} does not know it")
+
+    def extra(self, arguments: tuple[str, ...], key: str) -> None:
+        """A person's own flags, as written; all wrong ones are told."""
+        problems = []
+        for argument in arguments:
+            flag = argument.partition("=")[0]
+            if not flag.startswith("--"):
+                continue
+            if flag in _OURS:
+                problems.append(f"{key}: {flag} is set by vLLama itself")
+            elif not self._engine.supports(flag):
+                problems.append(f"{key}: vLLM {self._engine.version} does not know {flag}")
+        if problems:
+            raise ConfigError("the engine can't be started with these flags", problems=tuple(problems))
+        self.argv.extend(arguments)
+
+    def _add(self, flag: str, value: Any) -> None:
+        self.argv.append(flag)
+        if value is not None:
+            self.argv.append(value if isinstance(value, str) else json.dumps(value))
+
+
+def _serving(flags: _Flags, model: Model, name: str, socket: Path, settings: EffectiveSettings) -> None:
+    """Where it listens and what it writes."""
+    flags.need("--model", str(model.path))
+    flags.need("--served-model-name", name)
+    flags.need("--uds", str(socket))
+    flags.want("--disable-uvicorn-access-log")
+    flags.want("--logging-config.formatter", "json")
+    # a little less than our own patience, so that vLLM is gone before it is killed
+    flags.want("--shutdown-timeout", max(1, int(settings.drain_timeout)))
+    if model.facts.task == "embed":
+        flags.want("--runner", "pooling")
+
+
+def _sizing(flags: _Flags, model: Model, settings: EffectiveSettings) -> None:
+    """Memory, context, batch and the way of computing."""
+    values = settings.values
+    flags.need("--max-model-len", settings.context)
+    for flag, value in (
+        ("--max-num-seqs", values.max_num_seqs),
+        ("--max-num-batched-tokens", values.max_num_batched_tokens),
+        ("--gpu-memory-utilization", values.gpu_memory_utilization),
+        ("--kv-cache-dtype", values.kv_cache_dtype),
+        ("--kv-cache-memory-bytes", values.kv_cache_memory),
+        ("--dtype", values.dtype),
+        ("--quantization", values.quantization),
+        ("--tensor-parallel-size", values.tensor_parallel_size),
+    ):
+        if value is not None:
+            flags.want(flag, value)
+    if values.prefix_caching is not None and model.facts.task == "generate":
+        flags.want("--enable-prefix-caching" if values.prefix_caching else "--no-enable-prefix-caching")
+    if values.enforce_eager:
+        flags.want("--enforce-eager")
+
+
+def _generating(flags: _Flags, model: Model, settings: EffectiveSettings, engine: Engine) -> None:
+    """What only models that write text have."""
+    values, facts = settings.values, model.facts
+    flags.want("--enable-per-request-metrics")
+    flags.want("--enable-prompt-tokens-details")
+    flags.want("--structured-outputs-config", _STRUCTURED)
+    if values.speculative is not None:
+        flags.want("--speculative-config", dict(values.speculative))
+    tool = _parser(flags, "tool", values.tool_parser, facts.tool_parser, engine.tool_parsers)
+    if tool is not None:
+        flags.want("--enable-auto-tool-choice")
+        flags.want("--tool-call-parser", tool)
+    reasoning = _parser(flags, "reasoning", values.reasoning_parser, facts.reasoning_parser, engine.reasoning_parsers)
+    if reasoning is not None:
+        flags.want("--reasoning-parser", reasoning)
+
+
+def _parser(flags: _Flags, kind: str, configured: str | None, found: str | None, known: frozenset[str]) -> str | None:
+    """The configured parser, else the one that fits the template; ``none`` switches it off."""
+    if configured == "none":
+        return None
+    if configured is not None and configured not in known:
+        raise ConfigError(
+            f"vLLM has no {kind} parser {configured!r}",
+            hint=f"It has: {', '.join(sorted(known))}; none switches it off.",
+        )
+    if configured is None and found is not None and found not in known:
+        flags.notes.append(f"no {kind} parser: this vLLM has no {found!r}")
+        return None
+    return configured or found
+
+
+def _environment(
+    settings: EffectiveSettings,
+    hardware: Hardware,
+    socket: Path,
+    cache: Path,
+    environ: Mapping[str, str],
+    preload: tuple[Path, ...],
+) -> dict[str, str]:
+    """The whole environment of the child; a person's ``env`` setting wins over all of it."""
+    inherited = {
+        key: value for key, value in environ.items() if key in _INHERITED or key.startswith(_INHERITED_PREFIXES)
+    }
+    temporary = str(socket.parent)  # short and private; vLLM makes sockets of its own there
+    env = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        **inherited,
+        "HOME": str(cache),  # whatever a library leaves at home is a cache
+        "XDG_CACHE_HOME": str(cache),
+        "XDG_CONFIG_HOME": str(cache / "config"),
+        "TMPDIR": temporary,
+        "VLLM_RPC_BASE_PATH": temporary,
+        "VLLM_CACHE_ROOT": str(cache / "vllm"),
+        "VLLM_CONFIG_ROOT": str(cache / "config" / "vllm"),
+        "TORCHINDUCTOR_CACHE_DIR": str(cache / "torchinductor"),
+        "TRITON_CACHE_DIR": str(cache / "triton"),
+        "FLASHINFER_WORKSPACE_BASE": str(cache),
+        "HF_HOME": str(cache / "huggingface"),
+        "HF_HUB_OFFLINE": "1",  # the model is a directory: nothing is to be fetched by an engine
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_MAX_STOP_STRINGS": str(_MAX_STOP_STRINGS),
+        "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": str(_KEEPALIVE_SECONDS),
+        "VLLM_SKIP_MODEL_NAME_VALIDATION": "1",  # derived models share the engine under names of their own
+        "VLLM_DISABLE_LOG_LOGO": "1",
+        "NO_COLOR": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if hardware.kind == "cpu":
+        env["VLLM_TARGET_DEVICE"] = "cpu"
+        if settings.values.cpu_threads is not None:
+            env["VLLM_CPU_OMP_THREADS_BIND"] = settings.values.cpu_threads
+        if preload:
+            env["LD_PRELOAD"] = ":".join(map(str, preload))
+    else:
+        env["VLLM_ENABLE_STARTUP_PLAN"] = "1"  # the second start skips profiling the memory
+    return {**env, **settings.values.env}
