@@ -92,12 +92,12 @@ def build_spec(
     _sizing(flags, model, settings)
     if model.facts.task == "generate":
         _generating(flags, model, settings, capabilities)
-    flags.extra(settings.values.extra_args, f"models.{name}.settings.extra_args")
+    flags.own(settings.values.extra_args, f"models.{name}.settings.extra_args")
     on_gpu = hardware.kind != "cpu"
     return EngineSpec(
         name=name,
         argv=(str(capabilities.python), "-m", ENTRY, *flags.argv),
-        env=_environment(settings, hardware, socket, cache, environ, preload),
+        env=_environment(settings, hardware, socket=socket, cache=cache, environ=environ, preload=preload),
         socket=socket,
         served_name=name,
         task=model.facts.task,
@@ -131,7 +131,7 @@ class _Flags:
         else:
             self.notes.append(f"{flag} left out: vLLM {self._engine.version} does not know it")
 
-    def extra(self, arguments: tuple[str, ...], key: str) -> None:
+    def own(self, arguments: tuple[str, ...], key: str) -> None:
         """A person's own flags, as written; all wrong ones are told."""
         problems = []
         for argument in arguments:
@@ -222,6 +222,7 @@ def _parser(flags: _Flags, kind: str, configured: str | None, found: str | None,
 def _environment(
     settings: EffectiveSettings,
     hardware: Hardware,
+    *,
     socket: Path,
     cache: Path,
     environ: Mapping[str, str],
