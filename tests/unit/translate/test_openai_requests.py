@@ -42,8 +42,10 @@ def image(url: object) -> dict:
         ),
         (
             b'{"messages": "hi"}',
-            "json: cannot unmarshal string into Go struct field ChatCompletionRequest.messages "
-            "of type []openai.Message",
+            (
+                "json: cannot unmarshal string into Go struct field ChatCompletionRequest.messages "
+                "of type []openai.Message"
+            ),
         ),
         (
             b'{"max_tokens": "5"}',
