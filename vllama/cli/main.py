@@ -52,11 +52,10 @@ def cli() -> None:
 def main() -> None:
     """Entry point: errors become one line and an exit status (78 for a wrong configuration, 130 for Ctrl-C)."""
     try:
-        cli(standalone_mode=False)
+        status = cli(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
     except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

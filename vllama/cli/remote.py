@@ -72,6 +72,14 @@ class Remote:
         with self._exchange("POST", path, body, None if patient else _ANSWER_SECONDS) as answer:
             return _object(answer.read(), needs)
 
+    def has(self, path: str) -> bool:
+        """Whether GET ``path`` is answered with success; its body does not matter."""
+        try:
+            with self._exchange("GET", path, None, _ANSWER_SECONDS):
+                return True
+        except (Unreachable, Refused, Broken):
+            return False
+
     def stream(self, path: str, body: Mapping[str, Any]) -> Generator[dict[str, Any]]:
         """POST ``body`` and yield the objects of the NDJSON answer up to the one with ``done``.
 

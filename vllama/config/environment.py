@@ -1,14 +1,13 @@
-"""What the command's shell says: the client side of the environment, read once per run.
+"""The only room that looks at the process's environment.
 
-Apart from ``config.load`` because the small verbs (``ps``, ``list``, ``stop``) need no configuration file and should
-not pay for reading one.
+``environment`` hands it on to ``config.load``; ``shell`` is what the command's small verbs (``ps``, ``list``, ``stop``)
+need of it: they read no configuration file and should not pay for one.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +51,3 @@ def shell() -> Shell:
 def _truth(text: str) -> bool:
     """Ollama's reading of booleans: what can't be parsed is true (contract 9)."""
     return text.strip(" \t\"'").lower() not in {"", "0", "f", "false"}
-
-
-def environ() -> Mapping[str, str]:
-    """The whole environment of this process, to be handed to ``config.load`` and to the engines."""
-    return os.environ

@@ -1,0 +1,239 @@
+"""What ``vllama doctor`` says about what it found. Pure: ``cli.doctor`` looks, this room judges.
+
+A ``bad`` finding keeps models from being served and has the command that mends it; a ``warning`` does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from vllama.cli import format as fmt
+from vllama.engine.backends import PINNED, PYTHONS, TESTED, is_tested
+from vllama.fit.hardware import Hardware
+
+State = Literal["good", "warning", "bad"]
+Occupant = Literal["nobody", "vllama", "ollama", "other"]
+
+_OLDEST_PYTHON: Final = (3, 11)
+_GIB: Final = 1 << 30
+_ENGINE_SPACE: Final = {"cpu": 8 * _GIB, "cuda": 15 * _GIB}
+"""Room for a download and its unpacked form side by side."""
+_MODEL_SPACE: Final = 20 * _GIB
+"""An 8B model in bf16 and a bit."""
+_LITTLE_SPACE: Final = _GIB
+_ENGINE_MEMORY: Final = 3 * _GIB
+"""What vLLM's processes take on a CPU with the smallest model (measured: 2 to 3 GB)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFact:
+    """The engine in force, or why there is none."""
+
+    version: str = ""
+    backend: str = ""
+    python: str = ""
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory that the service uses, or the nearest one above that exists."""
+
+    purpose: str
+    path: Path
+    free: int
+    """Bytes."""
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PortFact:
+    """Who has our port."""
+
+    where: str
+    """``127.0.0.1:11434``."""
+    occupant: Occupant
+    problem: str = ""
+    """Why we could not listen there; empty when we could."""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFact:
+    """A configured model; ``problem`` is empty when it can be used."""
+
+    name: str
+    size: int = 0
+    """Bytes on disk."""
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that was looked at."""
+
+    python: tuple[int, int, int]
+    user: str
+    config_path: str
+    config_problems: tuple[str, ...]
+    engine: EngineFact
+    engine_pythons: tuple[str, ...]
+    """Interpreters on PATH that an engine could be made with."""
+    install_command: str
+    hardware: Hardware
+    nvidia_card: bool
+    compiler: str
+    """Path of a C compiler, empty when there is none."""
+    places: tuple[Place, ...]
+    port: PortFact
+    models: tuple[ModelFact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's report."""
+
+    name: str
+    state: State
+    text: str
+    mend: str = ""
+    """The command or the sentence that mends it."""
+
+
+def examine(facts: Facts) -> list[Finding]:
+    """All findings, in the order in which a person would mend them."""
+    return [finding for check in _CHECKS for finding in check(facts)]
+
+
+def _python(facts: Facts) -> Iterator[Finding]:
+    version = ".".join(map(str, facts.python))
+    if facts.python[:2] < _OLDEST_PYTHON:
+        yield Finding("python", "bad", f"{version}, vLLama needs 3.11", "Install a newer one: sudo dnf install python3")
+    else:
+        yield Finding("python", "good", version)
+
+
+def _config(facts: Facts) -> Iterator[Finding]:
+    for problem in facts.config_problems:
+        yield Finding("config", "bad", problem, "Correct it, then: vllama config check")
+    if not facts.config_problems:
+        yield Finding("config", "good", facts.config_path or "no file, the defaults hold")
+
+
+def _engine(facts: Facts) -> Iterator[Finding]:
+    engine = facts.engine
+    if engine.problem:
+        yield Finding("engine", "bad", engine.problem, engine.hint or facts.install_command)
+        if not facts.engine_pythons:
+            names = ", ".join(f"3.{minor}" for _, minor in PYTHONS)
+            newest = f"python3.{PYTHONS[0][1]}"
+            yield Finding("engine", "bad", f"no Python for it on PATH ({names})", f"sudo dnf install {newest}")
+        return
+    text = f"vLLM {engine.version} ({engine.backend}) in {engine.python}"
+    if is_tested(engine.version):
+        yield Finding("engine", "good", text)
+    else:
+        low, high = (".".join(map(str, version)) for version in TESTED)
+        told = f"{text}: tested are {low} up to before {high}"
+        yield Finding("engine", "warning", told, f"To get {PINNED}: {facts.install_command}")
+
+
+def _gpu(facts: Facts) -> Iterator[Finding]:
+    hardware, backend = facts.hardware, facts.engine.backend
+    for gpu in hardware.gpus:
+        text = f"{gpu.name}, {fmt.human_bytes(gpu.free)} of {fmt.human_bytes(gpu.total)} free"
+        if gpu.free < gpu.total // 2:
+            yield Finding("gpu", "warning", f"{text}: other programs use it", "See who: nvidia-smi")
+        else:
+            yield Finding("gpu", "good", text)
+    if hardware.gpus and backend == "cpu":
+        mend = f"{facts.install_command} --backend cuda" if hardware.kind == "cuda" else ""
+        yield Finding("gpu", "warning", "the installed engine is the CPU build and leaves the GPU unused", mend)
+    elif not hardware.gpus and backend == "cuda":
+        yield Finding(
+            "gpu", "bad", "the installed engine is the CUDA build, but no GPU answers", "nvidia-smi tells why"
+        )
+    elif not hardware.gpus and facts.nvidia_card:
+        mend = "Install NVIDIA's driver (on Fedora: akmod-nvidia from RPM Fusion), then restart"
+        yield Finding("gpu", "warning", "there is an NVIDIA card, but its driver is not loaded", mend)
+    elif not hardware.gpus:
+        yield Finding("gpu", "good", f"none: models run on {len(hardware.cores)} CPU cores")
+
+
+def _memory(facts: Facts) -> Iterator[Finding]:
+    hardware = facts.hardware
+    text = f"{fmt.human_bytes(hardware.ram_available)} of {fmt.human_bytes(hardware.ram_total)} free"
+    if hardware.ram_total < _ENGINE_MEMORY:
+        yield Finding("memory", "bad", f"{text}: vLLM alone needs about 3 GB", "Give the machine more memory")
+    elif hardware.ram_available < _ENGINE_MEMORY:
+        yield Finding("memory", "warning", f"{text}: vLLM alone needs about 3 GB", "See who has it: ps aux --sort -rss")
+    else:
+        yield Finding("memory", "good", text)
+
+
+def _compiler(facts: Facts) -> Iterator[Finding]:
+    if facts.compiler:
+        yield Finding("compiler", "good", facts.compiler)
+    else:
+        text = "no C compiler: vLLM compiles its kernels with one, models above a few hundred MB need it"
+        yield Finding("compiler", "warning", text, "sudo dnf install gcc-c++")
+
+
+def _places(facts: Facts) -> Iterator[Finding]:
+    for place in facts.places:
+        text = f"{place.path}: {fmt.human_bytes(place.free)} free"
+        name = f"{place.purpose} directory"
+        if not place.writable:
+            yield Finding(name, "bad", f"{place.path} can't be written by {facts.user}", _writable(place, facts.user))
+        elif place.purpose == "models" and place.free < _MODEL_SPACE:
+            state: State = "bad" if place.free < _LITTLE_SPACE else "warning"
+            yield Finding(name, state, f"{text}: an 8B model needs 16 GB", "Free some, or set paths.state elsewhere")
+        elif place.purpose == "engine" and facts.engine.problem and place.free < _engine_space(facts):
+            need = fmt.human_bytes(_engine_space(facts))
+            yield Finding(name, "bad", f"{text}: the engine needs {need}", "Free some, or set engine.prefix elsewhere")
+        else:
+            yield Finding(name, "good", text)
+
+
+def _port(facts: Facts) -> Iterator[Finding]:
+    port = facts.port
+    if port.occupant == "vllama":
+        yield Finding("port", "good", f"{port.where}: vLLama is running")
+    elif port.problem:
+        yield Finding("port", "bad", port.problem, port.hint)
+    else:
+        yield Finding("port", "good", f"{port.where} is free")
+
+
+def _models(facts: Facts) -> Iterator[Finding]:
+    for model in facts.models:
+        if model.problem:
+            yield Finding("model", "bad", f"{model.name}: {model.problem}", model.hint)
+        else:
+            yield Finding("model", "good", f"{model.name}, {fmt.human_bytes(model.size)}")
+
+
+def _engine_space(facts: Facts) -> int:
+    return _ENGINE_SPACE["cuda" if facts.hardware.kind == "cuda" else "cpu"]
+
+
+def _writable(place: Place, user: str) -> str:
+    return f"sudo install -d -o {user} {place.path}"
+
+
+_CHECKS: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
+    _python,
+    _config,
+    _engine,
+    _gpu,
+    _memory,
+    _compiler,
+    _places,
+    _port,
+    _models,
+)

@@ -1,0 +1,158 @@
+"""``vllama doctor``: looks at everything that serving models needs, and says what is missing and how to mend it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from vllama.cli import output
+from vllama.cli.checks import EngineFact, Facts, Finding, ModelFact, Occupant, Place, PortFact, examine
+from vllama.cli.progress import progress
+from vllama.cli.remote import Broken, Refused, Remote, Unreachable
+from vllama.config.environment import environment
+from vllama.config.load import Loaded, load_config
+from vllama.engine.backends import PYTHONS
+from vllama.engine.install import locate
+from vllama.engine.prefix import install_command
+from vllama.errors import ConfigError, EngineNotInstalled, VllamaError
+from vllama.fit.gpu import detect
+from vllama.http.listener import bind, who_listens
+from vllama.models.names import parse_name
+from vllama.models.store import ModelStore
+
+_COMPILERS: Final = ("c++", "g++", "gcc", "cc", "clang")
+_PCI: Final = Path("/sys/bus/pci/devices")
+_NVIDIA_VENDOR: Final = "0x10de"
+_DISPLAY_CLASS: Final = "0x03"
+
+
+@click.command("doctor")
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Configuration file to look at.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def command(*, config_path: Path | None, as_json: bool) -> None:
+    """Look whether everything is there to serve models. Exit status 1 when something must be mended."""
+    with progress(quiet=as_json) as show:
+        show.status("looking at the machine")
+        findings = examine(gather(config_path))
+    healthy = all(finding.state != "bad" for finding in findings)
+    if as_json:
+        output.data({"healthy": healthy, "findings": [_as_dict(finding) for finding in findings]})
+    else:
+        _print(findings)
+    if not healthy:
+        raise click.exceptions.Exit(1)
+
+
+def gather(config_path: Path | None) -> Facts:
+    """Look at the machine; nothing is changed. A wrong configuration is a finding, then the defaults hold."""
+    try:
+        loaded = load_config(config_path, environ=environment())
+        problems: tuple[str, ...] = ()
+    except ConfigError as error:
+        problems = error.problems or (error.message,)
+        # the defaults, because a doctor who stops at the first illness is none
+        loaded = load_config(Path(os.devnull), environ={"HOME": str(Path.home())})
+    paths = loaded.directories
+    return Facts(
+        python=sys.version_info[:3],
+        user=getpass.getuser(),
+        config_path=str(loaded.path or ""),
+        config_problems=problems,
+        engine=_engine(loaded),
+        engine_pythons=tuple(filter(None, (shutil.which(f"python{major}.{minor}") for major, minor in PYTHONS))),
+        install_command=install_command(paths.engine_prefix),
+        hardware=detect(),
+        nvidia_card=_nvidia_card(),
+        compiler=next(filter(None, map(shutil.which, _COMPILERS)), ""),
+        places=(
+            _place("models", paths.state),
+            _place("cache", paths.cache),
+            _place("runtime", paths.runtime),
+            *((_place("engine", paths.engine_prefix),) if loaded.config.engine.python is None else ()),
+        ),
+        port=_port(loaded.config.server.host, loaded.config.server.port),
+        models=_models(loaded),
+    )
+
+
+def _engine(loaded: Loaded) -> EngineFact:
+    try:
+        found = locate(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
+    except EngineNotInstalled as error:
+        return EngineFact(problem=error.message, hint=error.hint)
+    return EngineFact(found.version, found.backend, str(found.python))
+
+
+def _nvidia_card() -> bool:
+    """Whether the PCI bus has an NVIDIA display device, driver or not."""
+    try:
+        devices = [device for device in _PCI.iterdir() if (device / "vendor").read_text().strip() == _NVIDIA_VENDOR]
+        return any((device / "class").read_text().startswith(_DISPLAY_CLASS) for device in devices)
+    except OSError:
+        return False
+
+
+def _place(purpose: str, path: Path) -> Place:
+    there = next((folder for folder in (path, *path.parents) if folder.exists()), Path("/"))
+    return Place(purpose, path, shutil.disk_usage(there).free, os.access(there, os.W_OK | os.X_OK))
+
+
+def _port(host: str, port: int) -> PortFact:
+    where = f"{host}:{port}"
+    occupant = _who_answers(where)
+    if occupant == "vllama":
+        return PortFact(where, occupant)
+    try:
+        for listener in bind(host, port):
+            listener.close()
+    except VllamaError as error:
+        if occupant == "ollama" and not who_listens(port):
+            hint = "stop it: sudo systemctl disable --now ollama"
+            return PortFact(where, occupant, f"{where} is taken by Ollama", hint)
+        return PortFact(where, occupant, error.message, error.hint)
+    return PortFact(where, "nobody")
+
+
+def _who_answers(where: str) -> Occupant:
+    remote = Remote(where)
+    try:
+        remote.get("/api/version", "version")
+    except Unreachable:
+        return "nobody"
+    except (Refused, Broken):
+        return "other"
+    return "vllama" if remote.has("/metrics") else "ollama"
+
+
+def _models(loaded: Loaded) -> tuple[ModelFact, ...]:
+    store = ModelStore(loaded)
+    facts = []
+    for text in loaded.config.models:
+        name = parse_name(text)
+        if name is None:  # the schema has refused it already
+            continue
+        model, problem = store.find(name), store.problem(name)
+        if model is not None:
+            facts.append(ModelFact(text, model.size))
+        elif problem is not None:
+            facts.append(ModelFact(text, problem=problem.message, hint=problem.hint))
+    return tuple(facts)
+
+
+def _print(findings: list[Finding]) -> None:
+    width = max(len(finding.name) for finding in findings)
+    marks = {"good": output.good("✓"), "warning": output.caution("!"), "bad": output.bad("✗")}
+    for finding in findings:
+        output.line(f"{marks[finding.state]} {finding.name.ljust(width)}  {finding.text}")
+        if finding.mend:
+            output.line(f"  {''.ljust(width)}  {output.bold(finding.mend)}")
+
+
+def _as_dict(finding: Finding) -> dict[str, str]:
+    return {"name": finding.name, "state": finding.state, "text": finding.text, "mend": finding.mend}
