@@ -33,7 +33,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
             for other in sockets:
                 other.close()
             raise _refusal(host, port, error) from error
-        listener.setblocking(False)
+        listener.settimeout(0)
         sockets.append(listener)
     return sockets
 
