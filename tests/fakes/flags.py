@@ -28,6 +28,13 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def known() -> list[str]:
+    """All spellings of all flags."""
+    return [
+        word for line in _TABLE.read_text().splitlines() for word in line.partition(" = ")[0].split() if word[0] == "-"
+    ]
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parse as vLLM does: dashes and underscores are the same, ``--a.b value`` sets a key of the JSON flag ``--a``.
 

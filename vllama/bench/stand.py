@@ -1,0 +1,51 @@
+"""The service on a fake engine, for a bench without targets: both come from a checkout's ``tests``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vllama.errors import NotFound
+
+_CHECKOUT = Path(__file__).parents[2]
+_END_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a bare engine and vLLama in front of it are found."""
+
+    direct: str
+    """``unix:/PATH`` or ``http://HOST:PORT``."""
+    through: str
+    """Our URL."""
+    model: str
+    """The model's name at vLLama."""
+    pid: int | None = None
+    """The front end's process, where it is on this machine and known."""
+
+
+@contextmanager
+def fake_stand(token_rate: float) -> Iterator[Stand]:
+    """A fake engine of so many tokens a second and stream, and the service in front; ended with the block.
+
+    Raises NotFound where vLLama was not started from a checkout, or where the service does not come up.
+    """
+    if not (_CHECKOUT / "tests" / "fakes" / "stand.py").is_file():
+        raise NotFound("the fake engine is only in a checkout", hint="name targets: --direct ADDRESS --through URL")
+    argv = [sys.executable, "-m", "tests.fakes.stand", "--token-rate", str(token_rate)]
+    with subprocess.Popen(argv, cwd=_CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            if not line:
+                raise NotFound("the service on the fake engine did not start", hint="what it said is above")
+            yield Stand(**json.loads(line))
+        finally:
+            if process.stdin:
+                process.stdin.close()
+            process.wait(_END_SECONDS)
