@@ -19,7 +19,7 @@ from vllama.config.directories import make_directories
 from vllama.config.load import Loaded
 from vllama.engine.process import sweep
 from vllama.errors import AlreadyRunning, VllamaError
-from vllama.http.app import make_app
+from vllama.http.app import make_app, make_runner
 from vllama.http.listener import bind
 from vllama.models.model import Model
 from vllama.models.names import parse_name
@@ -33,7 +33,6 @@ from vllama.supervisor.port import FOREVER, EngineView
 from vllama.supervisor.probes import Patience
 
 _LOG = logging.getLogger("vllama")
-_CONNECTIONS_SECONDS = 2.0  # after the engines are gone only idle connections are left
 
 
 class Watcher(Protocol):
@@ -71,7 +70,7 @@ async def serve(
         supervisor = Supervisor(Planner(loaded, environ), _policy(loaded), _patience(loaded), changed)
         metrics = Metrics(supervisor)
         app = make_app(config, supervisor, store, metrics)
-        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=_CONNECTIONS_SECONDS)
+        runner = make_runner(app)
         await runner.setup()
         stop = _stop_signal()
         try:

@@ -20,7 +20,7 @@ from vllama.engine.client import EngineClient
 from vllama.engine.diagnose import Cause
 from vllama.engine.process import EngineProcess, remember
 from vllama.engine.spec import EngineSpec
-from vllama.errors import Busy, EngineError, EngineNotInstalled, LoadFailed, VllamaError
+from vllama.errors import Busy, ConfigError, EngineError, EngineNotInstalled, LoadFailed, VllamaError
 from vllama.models.model import Model
 from vllama.supervisor import events as ev
 from vllama.supervisor.policy import Policy
@@ -218,7 +218,9 @@ class Supervisor:
         try:
             spec = await self._planner(action.model)
         except VllamaError as error:
-            cause = Cause(error.error_code, error.message, error.hint, permanent=True, status=error.http_status)
+            problems = error.problems if isinstance(error, ConfigError) else ()
+            text = "; ".join((error.message, *problems))
+            cause = Cause(error.error_code, text, error.hint, permanent=True, status=error.http_status)
             self.post(ev.PlanRefused(self.now(), action.key, action.run, cause))
         else:
             self.post(ev.Planned(self.now(), action.key, action.run, spec))

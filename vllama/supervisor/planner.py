@@ -11,6 +11,7 @@ from pathlib import Path
 from vllama.config.load import Loaded
 from vllama.engine.command import build_spec
 from vllama.engine.install import locate
+from vllama.engine.preload import find_preload
 from vllama.engine.spec import EngineSpec
 from vllama.fit.gpu import detect
 from vllama.fit.settings import effective_settings
@@ -33,7 +34,7 @@ class Planner:
     def _plan(self, model: Model) -> EngineSpec:
         loaded = self._loaded
         capabilities = locate(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
-        hardware = detect()
+        hardware = detect().for_backend(capabilities.backend)
         settings = effective_settings(model, loaded.config, hardware)
         return build_spec(
             model,
@@ -44,6 +45,7 @@ class Planner:
             socket=socket_path(loaded.runtime, model),
             cache=loaded.cache,
             environ=self._environ,
+            preload=find_preload(capabilities.python) if hardware.kind == "cpu" else (),
         )
 
 
