@@ -92,7 +92,7 @@ def build_spec(
     _sizing(flags, model, settings)
     if model.facts.task == "generate":
         _generating(flags, model, settings, capabilities)
-    flags.own(settings.values.extra_args, f"models.{name}.settings.extra_args")
+    flags.own(settings.values.extra_args, settings.origins.get("extra_args", "extra_args"))
     on_gpu = hardware.kind != "cpu"
     return EngineSpec(
         name=name,
