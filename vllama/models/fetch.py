@@ -7,6 +7,7 @@ was broken off goes on where it stopped.
 from __future__ import annotations
 
 import errno
+import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -24,9 +25,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-
-from huggingface_hub.utils import disable_progress_bars
-from huggingface_hub.utils import logging as hub_logging
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from vllama.errors import PullFailed
 from vllama.models.hub import hub_cache
@@ -38,7 +37,9 @@ Progress = Callable[[int, int], None]
 _SMALL_SUFFIXES: Final = {".json", ".jinja", ".model", ".txt", ".tiktoken"}
 _OTHER_WEIGHTS: Final = ("consolidated", "adapter_")
 # The library's transport (requests, httpx) changes with its versions; the root of its errors is a base of its own one.
-_TRANSPORT_ERROR: Final = next(base for base in HfHubHTTPError.__mro__ if base.__name__ == "HTTPError")
+_TRANSPORT_ERROR: Final[type[BaseException]] = next(
+    base for base in HfHubHTTPError.__mro__ if base.__name__ == "HTTPError"
+)
 _POLL_SECONDS: Final = 0.3
 _RESERVE: Final = 64 << 20
 
@@ -72,7 +73,7 @@ def fetch(source: Source, state: Path, progress: Progress, *, endpoint: str | No
     repository, revision = source.location, source.revision or "main"
     cache = hub_cache(state)
     disable_progress_bars()  # ours is shown
-    hub_logging.set_verbosity_error()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     with _border(source):
         cache.mkdir(parents=True, exist_ok=True)
         info = HfApi(endpoint=endpoint).model_info(repository, revision=revision, files_metadata=True)
