@@ -27,6 +27,8 @@ from vllama.models.names import parse_name
 from vllama.models.store import ModelStore
 
 _COMPILERS: Final = ("c++", "g++", "gcc", "cc", "clang")
+_ANSWER_SECONDS: Final = 3.0
+"""Whoever has our port and says nothing for so long is neither Ollama nor one of us."""
 _PCI: Final = Path("/sys/bus/pci/devices")
 _NVIDIA_VENDOR: Final = "0x10de"
 _DISPLAY_CLASS: Final = "0x03"
@@ -120,7 +122,7 @@ def _port(host: str, port: int) -> PortFact:
 
 
 def _who_answers(where: str) -> Occupant:
-    remote = Remote(where)
+    remote = Remote(where, answer_seconds=_ANSWER_SECONDS)
     try:
         remote.get("/api/version", "version")
     except Unreachable:

@@ -20,7 +20,7 @@ from vllama.errors import VllamaError
 
 _CONNECT_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 60.0
-"""For answers that need no model; a generation may take as long as it takes."""
+"""For answers that need no model; a generation takes as long as it takes."""
 _QUOTED_BYTES: Final = 200
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -59,23 +59,25 @@ def host_option(command: F) -> F:
 class Remote:
     """One service. ``host`` is what ``--host`` said, empty for the environment's."""
 
-    def __init__(self, host: str = "") -> None:
+    def __init__(self, host: str = "", *, answer_seconds: float = _ANSWER_SECONDS) -> None:
+        """``answer_seconds``: how long an answer that needs no model may take."""
         self.address: Address = read_address(host or shell().host).reachable
+        self._answer_seconds = answer_seconds
 
     def get(self, path: str, needs: str) -> dict[str, Any]:
         """GET ``path``: its JSON object, which has the key ``needs``. Raises Unreachable, Refused, Broken."""
-        with self._exchange("GET", path, None, _ANSWER_SECONDS) as answer:
+        with self._exchange("GET", path, None, self._answer_seconds) as answer:
             return _object(answer.read(), needs)
 
     def post(self, path: str, body: Mapping[str, Any], needs: str, *, patient: bool = False) -> dict[str, Any]:
         """POST ``body``, else as ``get``; ``patient`` waits without end (a model may have to load)."""
-        with self._exchange("POST", path, body, None if patient else _ANSWER_SECONDS) as answer:
+        with self._exchange("POST", path, body, None if patient else self._answer_seconds) as answer:
             return _object(answer.read(), needs)
 
     def has(self, path: str) -> bool:
         """Whether GET ``path`` is answered with success; its body does not matter."""
         try:
-            with self._exchange("GET", path, None, _ANSWER_SECONDS):
+            with self._exchange("GET", path, None, self._answer_seconds):
                 return True
         except (Unreachable, Refused, Broken):
             return False

@@ -1,0 +1,99 @@
+"""``vllama doctor`` on this machine, with directories and a port of its own."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.component.cli.conftest import Vllama
+from tests.fakes.service import Service
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> dict[str, str]:
+    return {
+        "VLLAMA_CONFIG": str(tmp_path / "vllama.yaml"),
+        "VLLAMA_STATE_DIR": str(tmp_path / "state"),
+        "VLLAMA_CACHE_DIR": str(tmp_path / "cache"),
+        "VLLAMA_RUNTIME_DIR": str(tmp_path / "run"),
+        "VLLAMA_ENGINE_PREFIX": str(tmp_path / "engine"),
+        "VLLAMA_HOST": "127.0.0.1:0",
+    }
+
+
+def report(vllama: Vllama, **place: str) -> dict[str, dict[str, str]]:
+    done = vllama("doctor", "--json", **place)
+    answer = json.loads(done.stdout)
+    assert done.returncode == (0 if answer["healthy"] else 1)
+    assert done.stderr == ""
+    return {finding["name"]: finding for finding in answer["findings"]}
+
+
+def test_a_missing_engine_is_told_with_the_command_that_installs_it(
+    vllama: Vllama, place: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "vllama.yaml").write_text("models:\n  tiny: {source: 'builtin:tinychat'}\n")
+    told = report(vllama, **place)
+    assert told["engine"]["state"] == "bad"
+    assert f"vllama engine install --prefix {tmp_path / 'engine'}" in told["engine"]["mend"]
+    assert told["config"]["text"] == str(tmp_path / "vllama.yaml")
+    assert told["model"]["text"].startswith("tiny, 3.")
+    assert told["port"]["state"] == "good"
+    assert {told[name]["state"] for name in ("python", "models directory", "runtime directory")} == {"good"}
+    assert not (tmp_path / "state").exists(), "the doctor changes nothing"
+
+
+def test_a_wrong_configuration_hides_nothing_else(vllama: Vllama, place: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "vllama.yaml").write_text("server:\n  prot: 1\n")
+    told = report(vllama, **{**place, "VLLAMA_HOST": ""})
+    assert "did you mean 'port'" in told["config"]["text"]
+    assert {"engine", "memory", "port"} <= told.keys()
+
+
+def test_a_broken_model_is_told(vllama: Vllama, place: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "vllama.yaml").write_text(f"models:\n  mine: {{source: '{tmp_path / 'empty'}'}}\n")
+    told = report(vllama, **place)
+    assert told["model"]["state"] == "bad"
+    assert told["model"]["text"].startswith("mine: ")
+
+
+def test_ollama_on_the_port_is_recognised(
+    vllama: Vllama, service: Service, place: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "vllama.yaml").write_text("")
+    told = report(vllama, **{**place, "VLLAMA_HOST": service.host})
+    assert told["port"]["state"] == "bad"
+    assert service.host in told["port"]["text"]
+
+
+def test_our_own_service_on_the_port_is_good(
+    vllama: Vllama, service: Service, place: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "vllama.yaml").write_text("")
+    service.fixed["/metrics"] = (200, {})
+    told = report(vllama, **{**place, "VLLAMA_HOST": service.host})
+    assert (told["port"]["state"], told["port"]["text"]) == ("good", f"{service.host}: vLLama is running")
+
+
+def test_another_program_on_the_port_is_named(vllama: Vllama, place: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "vllama.yaml").write_text("")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        taken.settimeout(30)
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        told = report(vllama, **{**place, "VLLAMA_HOST": where})
+    assert told["port"]["state"] == "bad"
+    assert "taken" in told["port"]["text"]
+
+
+def test_people_read_marks_and_cures(vllama: Vllama, place: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "vllama.yaml").write_text("")
+    done = vllama("doctor", **place)
+    assert done.returncode == 1
+    assert "✓ python" in done.stdout
+    assert "✗ engine" in done.stdout

@@ -1,0 +1,147 @@
+"""What the doctor says about what was found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vllama.cli.checks import EngineFact, Facts, Finding, ModelFact, Place, PortFact, examine
+from vllama.engine.backends import PINNED
+from vllama.fit.hardware import Gpu, Hardware
+
+GIB = 1 << 30
+HEALTHY = Facts(
+    python=(3, 12, 1),
+    user="vllama",
+    config_path="/etc/vllama.yaml",
+    config_problems=(),
+    engine=EngineFact(PINNED, "cpu", "/var/lib/vllama-engine/current/bin/python"),
+    engine_pythons=("/usr/bin/python3.12",),
+    install_command="sudo vllama engine install",
+    hardware=Hardware("cpu", (0, 1), 24 * GIB, 16 * GIB),
+    nvidia_card=False,
+    compiler="/usr/bin/gcc",
+    places=(Place("models", Path("/var/lib/vllama"), 100 * GIB, writable=True),),
+    port=PortFact("127.0.0.1:11434", "nobody"),
+    models=(ModelFact("tinychat", 3_720_000),),
+)
+RTX = Gpu(0, "NVIDIA GeForce RTX 4090", 24 * GIB, 23 * GIB)
+
+
+def findings(**changes: Any) -> list[Finding]:
+    """What is not good after ``changes`` to a healthy machine."""
+    return [finding for finding in examine(replace(HEALTHY, **changes)) if finding.state != "good"]
+
+
+def test_a_healthy_machine_has_only_ticks() -> None:
+    assert findings() == []
+    assert {finding.name for finding in examine(HEALTHY)} >= {"python", "config", "engine", "gpu", "memory", "port"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "state", "text", "mend"),
+    [
+        ({"python": (3, 10, 4)}, "python", "bad", "needs 3.11", "install"),
+        ({"config_problems": ("/etc/vllama.yaml:3: port: x",)}, "config", "bad", "vllama.yaml:3", "config check"),
+        (
+            {
+                "engine": EngineFact(
+                    problem="no vLLM engine is installed", hint="Install it with: vllama engine install"
+                )
+            },
+            "engine",
+            "bad",
+            "no vLLM engine",
+            "vllama engine install",
+        ),
+        (
+            {"engine": replace(HEALTHY.engine, version="0.20.1")},
+            "engine",
+            "warning",
+            "tested are",
+            "sudo vllama engine install",
+        ),
+        (
+            {"hardware": Hardware("cuda", (0,), 24 * GIB, 16 * GIB, (RTX,))},
+            "gpu",
+            "warning",
+            "leaves the GPU unused",
+            "--backend cuda",
+        ),
+        ({"engine": replace(HEALTHY.engine, backend="cuda")}, "gpu", "bad", "no GPU answers", "nvidia-smi"),
+        ({"nvidia_card": True}, "gpu", "warning", "driver is not loaded", "driver"),
+        ({"hardware": Hardware("cpu", (0,), 2 * GIB, GIB)}, "memory", "bad", "about 3 GB", "memory"),
+        ({"hardware": Hardware("cpu", (0,), 24 * GIB, GIB)}, "memory", "warning", "about 3 GB", "ps"),
+        ({"compiler": ""}, "compiler", "warning", "no C compiler", "gcc"),
+        (
+            {"places": (Place("models", Path("/srv"), 100 * GIB, writable=False),)},
+            "models directory",
+            "bad",
+            "/srv can't be written by vllama",
+            "sudo install -d -o vllama /srv",
+        ),
+        (
+            {"places": (Place("models", Path("/srv"), 5 * GIB, writable=True),)},
+            "models directory",
+            "warning",
+            "8B model",
+            "paths.state",
+        ),
+        (
+            {"places": (Place("models", Path("/srv"), 1 << 20, writable=True),)},
+            "models directory",
+            "bad",
+            "1.0 MB free",
+            "paths.state",
+        ),
+        (
+            {"port": PortFact("127.0.0.1:11434", "ollama", "taken by Ollama", "stop it: systemctl stop ollama")},
+            "port",
+            "bad",
+            "taken by Ollama",
+            "systemctl stop ollama",
+        ),
+        (
+            {"models": (ModelFact("big", problem="no weights", hint="Fetch them."),)},
+            "model",
+            "bad",
+            "big: no weights",
+            "Fetch them.",
+        ),
+    ],
+)
+def test_each_illness_is_told_with_its_cure(
+    changes: dict[str, Any], name: str, state: str, text: str, mend: str
+) -> None:
+    (finding,) = findings(**changes)
+    assert (finding.name, finding.state) == (name, state)
+    assert text in finding.text
+    assert mend in finding.mend
+
+
+def test_a_gpu_that_others_use_is_told() -> None:
+    hardware = Hardware("cuda", (0,), 24 * GIB, 16 * GIB, (replace(RTX, free=GIB),))
+    (finding,) = findings(hardware=hardware, engine=replace(HEALTHY.engine, backend="cuda"))
+    assert finding.state == "warning"
+    assert "other programs use it" in finding.text
+
+
+def test_without_an_engine_space_for_it_is_needed() -> None:
+    told = findings(
+        engine=EngineFact(problem="no vLLM engine is installed"),
+        places=(Place("engine", Path("/var/lib/vllama-engine"), GIB, writable=True),),
+    )
+    assert [finding.name for finding in told] == ["engine", "engine directory"]
+    assert told[0].mend == "sudo vllama engine install"
+
+
+def test_without_an_engine_a_python_for_it_is_needed() -> None:
+    told = findings(engine=EngineFact(problem="no vLLM engine is installed"), engine_pythons=())
+    assert told[1].mend == "sudo dnf install python3.14"
+
+
+def test_our_own_service_on_the_port_is_fine() -> None:
+    assert findings(port=PortFact("127.0.0.1:11434", "vllama")) == []
