@@ -183,7 +183,9 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(terminal: Open, service: Se
 
 def test_ctrl_c_at_the_prompt_tells_how_to_leave(terminal: Open) -> None:
     screen = chat(terminal)
-    screen.type("half a thou" + CTRL_C)
+    screen.type("half a thou")
+    screen.see("half a thou")
+    screen.type(CTRL_C)
     screen.see("Use Ctrl-D or /bye to leave.")
     screen.see(">>> ")
     screen.type(CTRL_D)
