@@ -1,0 +1,65 @@
+"""``vllama config``: check the file, show what holds and where it comes from, print the schema."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from vllama.cli import output
+from vllama.config.environment import environment
+from vllama.config.explain import as_tree, as_yaml, rows
+from vllama.config.jsonschema import schema_text
+from vllama.config.load import load_config
+from vllama.errors import ConfigError
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group("config")
+def command() -> None:
+    """Check and explain the configuration."""
+
+
+@command.command("check")
+@click.argument("file", type=_FILE, required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def check(file: Path | None, *, as_json: bool) -> None:
+    """Read the configuration (FILE, else the one in force) and tell everything that is wrong.
+
+    Exit status 78 when something is.
+    """
+    try:
+        loaded = load_config(file, environ=environment())
+    except ConfigError as error:
+        if not as_json:
+            raise
+        output.data({"valid": False, "message": error.message, "problems": list(error.problems)})
+        raise click.exceptions.Exit(78) from error
+    if as_json:
+        output.data({"valid": True, "file": loaded.path, "problems": []})
+    else:
+        output.line(f"{loaded.path} is valid" if loaded.path else "There is no configuration file; the defaults hold")
+
+
+@command.command("show")
+@click.option("--config", "file", type=_FILE, help="Configuration file (/etc/vllama.yaml).")
+@click.option("--origin", is_flag=True, help="Say where each value comes from.")
+@click.option("--json", "as_json", is_flag=True, help="Print values and origins as JSON.")
+def show(file: Path | None, *, origin: bool, as_json: bool) -> None:
+    """Print every value that holds: defaults, file, environment and shipped profiles together."""
+    loaded = load_config(file, environ=environment())
+    found = list(rows(loaded.config, asdict(loaded.directories), loaded.origin_of))
+    if as_json:
+        origins = {".".join(row.key): row.origin for row in found}
+        output.data({"file": loaded.path, "values": as_tree(iter(found)), "origins": origins})
+        return
+    for line in as_yaml(iter(found), origins=origin):
+        output.line(line)
+
+
+@command.command("schema")
+def schema() -> None:
+    """Print the JSON schema of the configuration file, for editors."""
+    output.line(schema_text().rstrip("\n"))
