@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vllama.translate.jsontext import encode
-from vllama.translate.openai_replies import DONE, FINGERPRINT, Head, error_event, usage
+from vllama.translate.openai_replies import FINGERPRINT, Ending, Head, error_event, usage
 from vllama.translate.pieces import Final, Piece
 from vllama.translate.whole import Whole
 
@@ -54,53 +54,68 @@ def text_logprobs(entries: Iterable[dict[str, Any]], offset: int) -> dict[str, A
     return {"tokens": tokens, "token_logprobs": values, "top_logprobs": alternatives, "text_offset": offsets}
 
 
-class CompletionStream:
-    """Writes one answer as chunks; an instance per request, fed choice by choice in any order."""
+def completion_streams(head: Head, *, include_usage: bool = False, choices: int = 1) -> list[CompletionStream]:
+    """The writers of one answer, one for each choice."""
 
-    def __init__(self, head: Head, *, include_usage: bool = False, choices: int = 1) -> None:
-        self._start = b'data: {"id":%b,"object":"text_completion","created":%d,"choices":[' % (
+    def usage_chunk(counts: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "id": head.id,
+            "object": "text_completion",
+            "created": head.created,
+            "choices": [],
+            "model": head.model,
+            "system_fingerprint": FINGERPRINT,
+            "usage": counts,
+        }
+
+    ending = Ending(choices, usage_chunk if include_usage else None)
+    return [CompletionStream(head, index, ending, include_usage=include_usage) for index in range(choices)]
+
+
+class CompletionStream:
+    """Writes one choice as chunks."""
+
+    def __init__(self, head: Head, index: int, ending: Ending, *, include_usage: bool) -> None:
+        self._before = b'data: {"id":%b,"object":"text_completion","created":%d,"choices":[{"text":' % (
             encode(head.id),
             head.created,
         )
-        self._tail = b'],"model":%b,"system_fingerprint":%b' % (encode(head.model), encode(FINGERPRINT))
+        self._between = b',"index":%d,"finish_reason":' % index
         # Ollama's chunks carry zeros here until the last one tells the numbers; clients read the last
-        self._end = (b',"usage":' + encode(usage(())) if include_usage else b"") + b"}\n\n"
-        self._include_usage = include_usage
-        self._lengths = [0] * choices
-        self._finals: list[Final] = []
+        counts = b',"usage":' + encode(usage(())) if include_usage else b""
+        self._after = b'}],"model":%b,"system_fingerprint":%b%b}\n\n' % (
+            encode(head.model),
+            encode(FINGERPRINT),
+            counts,
+        )
+        self._ending = ending
+        self._length = 0
 
     def start(self) -> bytes:
         """Nothing precedes the first chunk."""
         return b""
 
-    def feed(self, pieces: Sequence[Piece], choice: int = 0) -> bytes:
+    def feed(self, pieces: Sequence[Piece]) -> bytes:
         """The chunks of these pieces; one empty chunk when the model only thought."""
         shown = [piece for piece in pieces if piece.content or (piece.logprobs and not piece.thinking)]
         if not shown:
-            return self._chunk("", choice, b"null") if pieces else b""
-        return b"".join([self._of(piece, choice) for piece in shown])
+            return self._chunk("") if pieces else b""
+        return b"".join([self._of(piece) for piece in shown])
 
-    def finish(self, final: Final, choice: int = 0, *, reason: str | None = None) -> bytes:
-        """The choice's last chunk; after the last choice also the usage and ``[DONE]``."""
-        self._finals.append(final)
-        out = self._chunk("", choice, encode(reason or final.reason))
-        if len(self._finals) < len(self._lengths):
-            return out
-        if self._include_usage:
-            out += self._start + self._tail + b',"usage":' + encode(usage(self._finals)) + b"}\n\n"
-        return out + DONE
+    def finish(self, final: Final, *, reason: str | None = None) -> bytes:
+        """The choice's last chunk; ``reason`` replaces the answer's own (``load``)."""
+        return self._chunk("", encode(reason or final.reason)) + self._ending.after(final)
 
     def fail(self, status: int, message: str) -> bytes:
         """The stream's last event when the answer can't go on."""
         return error_event(status, message)
 
-    def _of(self, piece: Piece, choice: int) -> bytes:
+    def _of(self, piece: Piece) -> bytes:
         entries = None if piece.thinking else piece.logprobs
-        logprobs = text_logprobs(entries, self._lengths[choice]) if entries else None
-        self._lengths[choice] += len(piece.content)
-        return self._chunk(piece.content, choice, b"null", logprobs)
+        logprobs = text_logprobs(entries, self._length) if entries else None
+        self._length += len(piece.content)
+        return self._chunk(piece.content, logprobs=logprobs)
 
-    def _chunk(self, text: str, choice: int, reason: bytes, logprobs: dict[str, Any] | None = None) -> bytes:
+    def _chunk(self, text: str, reason: bytes = b"null", logprobs: dict[str, Any] | None = None) -> bytes:
         given = b',"logprobs":' + encode(logprobs) if logprobs else b""
-        body = b'{"text":%b,"index":%d,"finish_reason":%b%b}' % (encode(text), choice, reason, given)
-        return self._start + body + self._tail + self._end
+        return self._before + encode(text) + self._between + reason + given + self._after

@@ -6,7 +6,7 @@ several choices are possible, and a failure in mid-stream is told instead of swa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,66 +105,79 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "index": call.index, "type": "function", "function": function}
 
 
-class ChatStream:
-    """Writes one answer as chunks; an instance per request, fed choice by choice in any order."""
+class Ending:
+    """What follows the last choice of a streamed answer: the usage, when it was asked for, and ``[DONE]``."""
 
-    def __init__(self, head: Head, *, include_usage: bool = False, choices: int = 1) -> None:
-        self._head = head
-        self._include_usage = include_usage
-        self._choices = [_ChoiceChunks(head, index) for index in range(choices)]
+    def __init__(self, choices: int, usage_chunk: Callable[[dict[str, Any]], dict[str, Any]] | None) -> None:
+        """``usage_chunk`` makes the chunk of the counts; None: nobody asked for them."""
+        self._open = choices
+        self._usage_chunk = usage_chunk
         self._finals: list[Final] = []
 
-    def start(self) -> bytes:
-        """Nothing precedes the first chunk."""
-        return b""
-
-    def feed(self, pieces: Sequence[Piece], choice: int = 0) -> bytes:
-        """The chunks of these pieces."""
-        chunks = self._choices[choice]
-        return b"".join([chunks.of(piece) for piece in pieces])
-
-    def finish(self, final: Final, choice: int = 0) -> bytes:
-        """The choice's last chunk; after the last choice also the usage and ``[DONE]``."""
+    def after(self, final: Final) -> bytes:
+        """What to write behind a choice's last chunk: nothing until all have ended."""
         self._finals.append(final)
-        out = self._choices[choice].end(final)
-        if len(self._finals) < len(self._choices):
-            return out
-        return out + (self._usage() if self._include_usage else b"") + DONE
+        if len(self._finals) < self._open:
+            return b""
+        if self._usage_chunk is None:
+            return DONE
+        return b"data: " + encode(self._usage_chunk(usage(self._finals))) + b"\n\n" + DONE
 
-    def fail(self, status: int, message: str) -> bytes:
-        """The stream's last event when the answer can't go on."""
-        return error_event(status, message)
 
-    def _usage(self) -> bytes:
-        chunk = {
-            "id": self._head.id,
+def chat_streams(head: Head, *, include_usage: bool = False, choices: int = 1) -> list[ChatStream]:
+    """The writers of one answer, one for each choice."""
+
+    def usage_chunk(counts: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "id": head.id,
             "object": "chat.completion.chunk",
-            "created": self._head.created,
-            "model": self._head.model,
+            "created": head.created,
+            "model": head.model,
             "system_fingerprint": FINGERPRINT,
             "choices": [],
-            "usage": usage(self._finals),
+            "usage": counts,
         }
-        return b"data: " + encode(chunk) + b"\n\n"
+
+    ending = Ending(choices, usage_chunk if include_usage else None)
+    return [ChatStream(head, index, ending) for index in range(choices)]
 
 
-class _ChoiceChunks:
-    """One choice's chunks, from bytes that are prepared once: only the text is encoded anew each time."""
+class ChatStream:
+    """Writes one choice as chunks, from bytes that are prepared once: only the text is encoded anew each time."""
 
-    __slots__ = ("_calls", "_content", "_opened", "_prefix")
+    __slots__ = ("_calls", "_content", "_ending", "_opened", "_prefix")
 
     _SUFFIX = b'},"finish_reason":null}]}\n\n'
 
-    def __init__(self, head: Head, index: int) -> None:
+    def __init__(self, head: Head, index: int, ending: Ending) -> None:
         self._prefix = (
             b'data: {"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,'
             b'"system_fingerprint":%b,"choices":[{"index":%d,"delta":{'
         ) % (encode(head.id), head.created, encode(head.model), encode(FINGERPRINT), index)
         self._content = self._prefix + b'"content":'
+        self._ending = ending
         self._opened = False
         self._calls = False
 
-    def of(self, piece: Piece) -> bytes:
+    def start(self) -> bytes:
+        """Nothing precedes the first chunk."""
+        return b""
+
+    def feed(self, pieces: Sequence[Piece]) -> bytes:
+        """The chunks of these pieces."""
+        return b"".join([self._of(piece) for piece in pieces])
+
+    def finish(self, final: Final) -> bytes:
+        """The chunk that carries the reason; an answer without any piece is opened first."""
+        opening = b"" if self._opened else self._chunk(Piece())
+        reason = encode(finish_reason(final, calls=self._calls))
+        return opening + self._prefix + b'},"finish_reason":' + reason + b"}]}\n\n" + self._ending.after(final)
+
+    def fail(self, status: int, message: str) -> bytes:
+        """The stream's last event when the answer can't go on."""
+        return error_event(status, message)
+
+    def _of(self, piece: Piece) -> bytes:
         """The chunk of one piece; two where thinking and answer meet in it."""
         if self._opened and not piece.thinking and not piece.tool_calls and piece.logprobs is None:
             return self._content + encode(piece.content) + self._SUFFIX
@@ -186,9 +199,3 @@ class _ChoiceChunks:
         if not piece.logprobs:
             return delta + self._SUFFIX
         return delta + b'},"finish_reason":null,"logprobs":{"content":' + encode(piece.logprobs) + b"}}]}\n\n"
-
-    def end(self, final: Final) -> bytes:
-        """The chunk that carries the reason; an answer without any piece is opened first."""
-        opening = b"" if self._opened else self._chunk(Piece())
-        reason = encode(finish_reason(final, calls=self._calls))
-        return opening + self._prefix + b'},"finish_reason":' + reason + b"}]}\n\n"

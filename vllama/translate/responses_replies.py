@@ -7,7 +7,7 @@ failure in mid-stream ends in ``response.failed``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -150,8 +150,10 @@ def _call_item(item_id: str, call: ToolCall, status: str, arguments: str) -> dic
 class ResponseStream:
     """Writes one answer as events; an instance per request."""
 
-    def __init__(self, head: ResponseHead) -> None:
+    def __init__(self, head: ResponseHead, clock: Callable[[], int]) -> None:
+        """``clock`` tells Unix seconds; it is asked once, at the end."""
         self._head = head
+        self._clock = clock
         self._sequence = 0
         self._output: list[dict[str, Any]] = []
         self._open: Literal["", "reasoning", "message"] = ""
@@ -176,12 +178,12 @@ class ResponseStream:
             out.extend(self._call(call) for call in piece.tool_calls)
         return b"".join(out)
 
-    def finish(self, final: Final, *, completed: int) -> bytes:
+    def finish(self, final: Final) -> bytes:
         """Close the open item and the response; an answer without text or call gets an empty message."""
         out = self._close()
         if all(item["type"] == "reasoning" for item in self._output):
             out += self._begin("message") + self._close()
-        response = self._response("completed", completed=completed, usage=response_usage(final))
+        response = self._response("completed", completed=self._clock(), usage=response_usage(final))
         return out + self._event("response.completed", response=response)
 
     def fail(self, status: int, message: str) -> bytes:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.unit.translate.sse_events import datas
 from tests.unit.translate.strategies import FINALS, answers, batches
-from vllama.translate.completions_replies import CompletionStream, completion_answer, text_logprobs
+from vllama.translate.completions_replies import completion_answer, completion_streams, text_logprobs
 from vllama.translate.openai_replies import Head
 from vllama.translate.pieces import Final, Piece
 from vllama.translate.whole import EMPTY, gather
@@ -46,13 +46,13 @@ def test_logprobs_are_four_parallel_lists_without_those_of_the_thinking():
 
 def test_text_offsets_go_on_where_the_text_before_ended():
     assert text_logprobs(ENTRIES, 7)["text_offset"] == [7, 9]
-    writer = CompletionStream(HEAD)
+    (writer,) = completion_streams(HEAD)
     chunks = datas(writer.feed([Piece("abc"), Piece("Hi", logprobs=ENTRIES[:1])]))
     assert chunks[1]["choices"][0]["logprobs"]["text_offset"] == [3]
 
 
 def test_the_last_chunk_of_text_carries_the_reason():
-    writer = CompletionStream(HEAD)
+    (writer,) = completion_streams(HEAD)
     chunks = datas(writer.start() + writer.feed([Piece("a")]) + writer.finish(Final("length")))
     assert [chunk["choices"][0] for chunk in chunks[:-1]] == [
         {"text": "a", "index": 0, "finish_reason": None},
@@ -63,13 +63,13 @@ def test_the_last_chunk_of_text_carries_the_reason():
 
 
 def test_thinking_shows_as_an_empty_chunk():
-    assert datas(CompletionStream(HEAD).feed([Piece(thinking="h"), Piece(thinking="m")]))[0]["choices"] == [
+    assert datas(completion_streams(HEAD)[0].feed([Piece(thinking="h"), Piece(thinking="m")]))[0]["choices"] == [
         {"text": "", "index": 0, "finish_reason": None}
     ]
 
 
 def test_usage_is_real_in_a_last_chunk_of_its_own():
-    writer = CompletionStream(HEAD, include_usage=True)
+    (writer,) = completion_streams(HEAD, include_usage=True)
     chunks = datas(writer.feed([Piece("a")]) + writer.finish(Final("stop", 9, 2)))
     assert chunks[0]["usage"] == {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     assert chunks[2]["choices"] == []
@@ -77,12 +77,12 @@ def test_usage_is_real_in_a_last_chunk_of_its_own():
 
 
 def test_a_failure_in_mid_stream_is_told_and_done_is_not():
-    assert datas(CompletionStream(HEAD).fail(400, "no"))[-1]["error"]["type"] == "invalid_request_error"
+    assert datas(completion_streams(HEAD)[0].fail(400, "no"))[-1]["error"]["type"] == "invalid_request_error"
 
 
 @given(st.data(), answers(), FINALS)
 def test_any_cut_of_the_pieces_gives_the_whole_text_and_one_reason(data, pieces, final):
-    writer = CompletionStream(HEAD)
+    (writer,) = completion_streams(HEAD)
     chunks = datas(b"".join([writer.feed(batch) for batch in data.draw(batches(pieces))]) + writer.finish(final))
     choices = [chunk["choices"][0] for chunk in chunks[:-1]]
     assert "".join(choice["text"] for choice in choices) == gather(pieces, final).content

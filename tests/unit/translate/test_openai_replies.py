@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.unit.translate.sse_events import datas
 from tests.unit.translate.strategies import FINALS, answers, batches
-from vllama.translate.openai_replies import ChatStream, Head, chat_answer, error_body
+from vllama.translate.openai_replies import Head, chat_answer, chat_streams, error_body
 from vllama.translate.pieces import Final, Piece, ToolCall
 from vllama.translate.whole import gather
 
@@ -17,7 +17,7 @@ LOGPROBS = [{"token": "Hi", "logprob": -0.5, "bytes": [72, 105]}]
 
 
 def stream(*pieces: Piece, final: Final, include_usage: bool = False) -> list:
-    writer = ChatStream(HEAD, include_usage=include_usage)
+    (writer,) = chat_streams(HEAD, include_usage=include_usage)
     return datas(writer.start() + writer.feed(pieces) + writer.finish(final))
 
 
@@ -112,7 +112,7 @@ def test_streamed_logprobs_stand_beside_their_delta():
 
 
 def test_a_failure_in_mid_stream_is_told_and_done_is_not():
-    writer = ChatStream(HEAD)
+    (writer,) = chat_streams(HEAD)
     chunks = datas(writer.feed([Piece("a")]) + writer.fail(500, "the engine is gone"))
     assert chunks[-1] == {
         "error": {"message": "the engine is gone", "type": "api_error", "param": None, "code": None},
@@ -120,9 +120,9 @@ def test_a_failure_in_mid_stream_is_told_and_done_is_not():
 
 
 def test_choices_end_one_by_one_and_done_comes_once():
-    writer = ChatStream(HEAD, choices=2, include_usage=True)
-    out = writer.feed([Piece("a")], 1) + writer.feed([Piece("b")], 0)
-    out += writer.finish(Final("stop", 5, 1), 1) + writer.finish(Final("length", 5, 1), 0)
+    first, second = chat_streams(HEAD, choices=2, include_usage=True)
+    out = second.feed([Piece("a")]) + first.feed([Piece("b")])
+    out += second.finish(Final("stop", 5, 1)) + first.finish(Final("length", 5, 1))
     chunks = datas(out)
     assert [c["choices"][0]["index"] for c in chunks[:4]] == [1, 0, 1, 0]
     assert chunks[4]["usage"]["completion_tokens"] == 2
@@ -130,7 +130,7 @@ def test_choices_end_one_by_one_and_done_comes_once():
 
 
 def test_line_separators_and_tags_are_escaped():
-    raw = ChatStream(HEAD).feed([Piece("<b>\u2028")])
+    raw = chat_streams(HEAD)[0].feed([Piece("<b>\u2028")])
     assert b"\\u003cb\\u003e\\u2028" in raw
 
 
@@ -142,9 +142,9 @@ def test_error_types_follow_the_status():
 @given(st.data(), answers(), FINALS)
 def test_any_cut_of_the_pieces_gives_the_same_bytes_and_the_whole_text(data, pieces, final):
     whole = gather(pieces, final)
-    writer = ChatStream(HEAD)
+    (writer,) = chat_streams(HEAD)
     out = b"".join([writer.feed(batch) for batch in data.draw(batches(pieces))]) + writer.finish(final)
-    once = ChatStream(HEAD)
+    (once,) = chat_streams(HEAD)
     assert out == once.feed(pieces) + once.finish(final)
     chunks = datas(out)
     assert "".join(d.get("content", "") for d in deltas(chunks)) == whole.content

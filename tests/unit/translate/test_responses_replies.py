@@ -49,8 +49,8 @@ def test_thinking_text_and_calls_are_items_in_this_order():
 
 
 def test_a_stream_announces_itself_and_ends_with_the_whole_response():
-    writer = ResponseStream(HEAD)
-    out = events(writer.start() + writer.feed([Piece("Do"), Piece("ne")]) + writer.finish(Final("stop"), completed=9))
+    writer = ResponseStream(HEAD, lambda: 9)
+    out = events(writer.start() + writer.feed([Piece("Do"), Piece("ne")]) + writer.finish(Final("stop")))
     assert [name for name, _ in out] == [
         "response.created",
         "response.in_progress",
@@ -78,18 +78,18 @@ def test_a_stream_announces_itself_and_ends_with_the_whole_response():
 
 
 def test_a_streamed_effort_has_a_summary_beside_it():
-    writer = ResponseStream(ResponseHead("20", 1, Echo("mini", reasoning={"effort": "none"})))
+    writer = ResponseStream(ResponseHead("20", 1, Echo("mini", reasoning={"effort": "none"})), lambda: 9)
     assert events(writer.start())[0][1]["response"]["reasoning"] == {"effort": "none", "summary": None}
 
 
 def test_an_answer_without_text_or_call_gets_an_empty_message():
-    writer = ResponseStream(HEAD)
-    out = events(writer.start() + writer.feed([Piece(thinking="hm")]) + writer.finish(Final("length"), completed=9))
+    writer = ResponseStream(HEAD, lambda: 9)
+    out = events(writer.start() + writer.feed([Piece(thinking="hm")]) + writer.finish(Final("length")))
     assert [item["type"] for item in out[-1][1]["response"]["output"]] == ["reasoning", "message"]
 
 
 def test_a_failure_in_mid_stream_ends_in_response_failed():
-    writer = ResponseStream(HEAD)
+    writer = ResponseStream(HEAD, lambda: 9)
     out = events(writer.start() + writer.feed([Piece("so")]) + writer.fail(500, "gone"))
     name, last = out[-1]
     assert name == "response.failed"
@@ -100,10 +100,10 @@ def test_a_failure_in_mid_stream_ends_in_response_failed():
 
 @given(st.data(), answers(), FINALS)
 def test_any_cut_of_the_pieces_gives_the_same_bytes_and_well_formed_items(data, pieces, final):
-    writer, once = ResponseStream(HEAD), ResponseStream(HEAD)
+    writer, once = ResponseStream(HEAD, lambda: 9), ResponseStream(HEAD, lambda: 9)
     out = writer.start() + b"".join([writer.feed(b) for b in data.draw(batches(pieces))])
-    out += writer.finish(final, completed=9)
-    assert out == once.start() + once.feed(pieces) + once.finish(final, completed=9)
+    out += writer.finish(final)
+    assert out == once.start() + once.feed(pieces) + once.finish(final)
     told = events(out)
     assert [event["sequence_number"] for _, event in told] == list(range(len(told)))
     items = {}
