@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from vllama.engine.spec import EngineSpec
+from vllama.engine.spec import EngineSpec, scratch_beside
 from vllama.errors import ConfigError, EngineError
 from vllama.fit.hardware import Hardware
 from vllama.fit.settings import EffectiveSettings
@@ -232,7 +232,7 @@ def _environment(
     inherited = {
         key: value for key, value in environ.items() if key in _INHERITED or key.startswith(_INHERITED_PREFIXES)
     }
-    temporary = str(socket.parent)  # short and private; vLLM makes sockets of its own there
+    temporary = str(scratch_beside(socket))
     env = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         **inherited,

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -63,6 +64,7 @@ class EngineProcess:
         spec = self.spec
         spec.socket.unlink(missing_ok=True)  # vLLM never removes its socket and can't start over a stale one
         spec.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        spec.scratch.mkdir(mode=0o700, exist_ok=True)
         try:
             self._process = subprocess.Popen(
                 spec.argv,
@@ -80,6 +82,10 @@ class EngineProcess:
             if stream is not None:
                 self._readers.append(asyncio.create_task(self._drain(stream)))
 
+    async def exited(self) -> None:
+        """Until the child itself has ended; what it started may still live."""
+        await self._exited.wait()
+
     async def wait(self) -> Cause:
         """Until the child and all it started are gone; what to tell if nobody asked for it."""
         process = self._process
@@ -91,6 +97,7 @@ class EngineProcess:
         for reader in self._readers:
             reader.cancel()
         self.spec.socket.unlink(missing_ok=True)
+        shutil.rmtree(self.spec.scratch, ignore_errors=True)
         return diagnose(process.returncode, list(self._lines))
 
     async def stop(self, *, gentle: bool) -> None:

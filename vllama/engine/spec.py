@@ -27,3 +27,16 @@ class EngineSpec:
     size_vram: int = 0
     notes: tuple[str, ...] = field(default=())
     """What was chosen and why, in people's words, for the log and ``vllama show``."""
+
+    @property
+    def scratch(self) -> Path:
+        """See ``scratch_beside``."""
+        return scratch_beside(self.socket)
+
+
+def scratch_beside(socket: Path) -> Path:
+    """The engine's own temporary directory, removed with it: every start of vLLM leaves files there.
+
+    Its path is short because vLLM's own sockets (36 characters) lie in it.
+    """
+    return socket.parent / socket.stem[-8:]

@@ -112,6 +112,15 @@ class Unhealthy:
 
 
 @dataclass(frozen=True, slots=True)
+class Died:
+    """Its main process is gone; what it left behind is being ended, Exited follows."""
+
+    now: float
+    key: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exited:
     """The whole process group is gone. ``cause`` is what to tell if nobody asked for it."""
 
@@ -146,6 +155,7 @@ Event: TypeAlias = (
     | Listening
     | Warmed
     | Unhealthy
+    | Died
     | Exited
     | Ticked
     | Closing

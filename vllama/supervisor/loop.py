@@ -20,12 +20,12 @@ from vllama.engine.client import EngineClient
 from vllama.engine.diagnose import Cause
 from vllama.engine.process import EngineProcess, remember
 from vllama.engine.spec import EngineSpec
-from vllama.errors import Busy, ConfigError, EngineError, EngineNotInstalled, LoadFailed, VllamaError
+from vllama.errors import Busy, ConfigError, EngineError, EngineGone, EngineNotInstalled, LoadFailed, VllamaError
 from vllama.models.model import Model
 from vllama.supervisor import events as ev
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import EngineView, Lease
-from vllama.supervisor.probes import Patience, first_answer, until_listening, until_unhealthy
+from vllama.supervisor.probes import DIED, Patience, first_answer, until_listening, until_unhealthy
 from vllama.supervisor.states import EngineState, Phase, State, next_deadline
 from vllama.supervisor.step import step
 
@@ -86,7 +86,11 @@ class Supervisor:
             if child is None or child.run != run:  # it died between the grant and our turn
                 raise LoadFailed("the engine stopped before it could answer; try again")
             limit = self._state.engines[key].capacity.max_model_len
-            yield Lease(child.client, child.process.spec.served_name, limit, cold)
+            try:
+                yield Lease(child.client, child.process.spec.served_name, limit, cold)
+            except EngineGone:
+                self._start(self._suspect(key, child))
+                raise
         finally:
             # One event for all ways out: never granted, granted a moment ago, used.
             self._asking.pop(ticket, None)
@@ -244,6 +248,8 @@ class Supervisor:
         self.post(ev.Spawned(self.now(), key, run, process.pid))
         child.watch = self._loop.create_task(self._watch(key, child))
         try:
+            await process.exited()
+            self.post(ev.Died(self.now(), key, run))
             cause = await process.wait()
         finally:
             child.watch.cancel()
@@ -285,6 +291,13 @@ class Supervisor:
 
         cause = await until_unhealthy(child.client, child.process, self._patience, busy)
         self.post(ev.Unhealthy(self.now(), key, child.run, cause))
+
+    async def _suspect(self, key: str, child: _Child) -> None:
+        """A request found the engine gone: look now. A dying API server answers 503 for four seconds."""
+        try:
+            await child.client.get("/health")
+        except EngineError:
+            self.post(ev.Unhealthy(self.now(), key, child.run, DIED))
 
     async def _stop(self, action: ev.Stop) -> None:
         child = self._children.get(action.key)

@@ -31,6 +31,7 @@ _WORKING_SHARE = 0.05  # of one core: an idle engine uses 0.01
 _MARKS = re.compile(
     rb"^vllm:(?:generation_tokens_total|prompt_tokens_total|kv_cache_usage_perc|num_requests_\w+)\{.*$", re.MULTILINE
 )
+DIED = Cause("crashed", "the engine's core died", "it is started again; its log may tell why")
 HUNG = Cause("hung", "the engine hung and was ended", "it is started again; its log may tell why")
 STALLED = Cause("stalled", "the engine's start made no progress", "the engine's log has the details", permanent=False)
 

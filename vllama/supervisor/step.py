@@ -1,8 +1,8 @@
 """The life of every engine as one pure function: ``step(state, event) -> (state, actions)``.
 
 ``absent → planning → starting → warming → ready → stopping → absent``; a crash leads through ``backoff`` to the
-next start, or to ``broken`` when it can't succeed or the breaker opens; ``failing`` is an engine that hangs and is
-being killed; ``draining`` one whose last answers are finished at shutdown.
+next start, or to ``broken`` when it can't succeed or the breaker opens; ``failing`` is an engine that died or hangs
+and is being buried; ``draining`` one whose last answers are finished at shutdown.
 
 Invariants (tests/unit/supervisor/test_step.py runs long random histories over them): every waiter is answered
 exactly once; a lease counts until it is returned; nothing is stopped while leased, save by a hang or a shutdown's
@@ -17,6 +17,7 @@ from vllama.engine.diagnose import Cause
 from vllama.supervisor.events import (
     Action,
     Closing,
+    Died,
     Event,
     Exited,
     Grant,
@@ -220,7 +221,7 @@ def _start_next(state: State, now: float, actions: list[Action]) -> State:
 def _lived(
     state: State,
     engine: EngineState,
-    event: Planned | PlanRefused | Spawned | Progressed | Listening | Warmed | Unhealthy | Exited,
+    event: Planned | PlanRefused | Spawned | Progressed | Listening | Warmed | Unhealthy | Died | Exited,
     actions: list[Action],
 ) -> State:
     """An event in the life of the engine's present run."""
@@ -245,6 +246,8 @@ def _lived(
             # Its Exited follows and decides what comes next; the cause found here is the better one.
             actions.append(Stop(engine.key, engine.run, gentle=False))
             engine = replace(_phase(engine, "failing", now, "ending a hung engine"), cause=event.cause)
+        case Died() if engine.phase in {"starting", "warming", "ready", "draining"}:
+            engine = replace(_phase(engine, "failing", now, "ending what it left behind"), cause=None)
         case Exited():
             return _exited(state, engine, event, actions)
         case _:

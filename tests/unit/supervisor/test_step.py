@@ -215,6 +215,18 @@ def test_a_hung_engine_is_killed_and_started_again_and_its_cause_is_kept():
     assert world.engine(MINI).phase == "backoff"
 
 
+def test_a_request_that_comes_while_a_dead_engine_is_buried_waits_for_the_next_one():
+    world = World()
+    world.ready(MINI)
+    world.feed(ev.Died(0, MINI.engine_key, world.engine(MINI).run))
+    ticket = world.want(MINI)
+    assert ticket not in world.granted()
+    world.exit(MINI)
+    world.tick(1)
+    world.start(MINI)
+    assert ticket in world.granted()
+
+
 def test_an_event_of_an_older_run_changes_nothing():
     world = World()
     world.give_back(MINI, world.ready(MINI, keep_alive=0))
@@ -327,13 +339,13 @@ class Histories(RuleBasedStateMachine):
         self.world.now += seconds
         self.feed(ev.Ticked(self.world.now))
 
-    @rule(which=st.sampled_from([MINI, OTHER]), what=st.sampled_from(["plan", "refuse", "listen", "warm", "hang"]))
+    @rule(which=st.sampled_from([MINI, OTHER]), what=st.sampled_from(["plan", "refuse", "listen", "warm", "hang", "die"]))
     def live(self, which, what) -> None:
         engine = self.world.state.engines.get(which.engine_key)
         if engine is None:
             return
         now, key, run = self.world.now, which.engine_key, engine.run
-        if what in {"listen", "warm", "hang"} and self.living.get(key) != run:
+        if what in {"listen", "warm", "hang", "die"} and self.living.get(key) != run:
             return
         self.feed(
             {
@@ -341,6 +353,7 @@ class Histories(RuleBasedStateMachine):
                 "refuse": ev.PlanRefused(now, key, run, BAD_FLAG),
                 "listen": ev.Listening(now, key, run),
                 "warm": ev.Warmed(now, key, run, Capacity(2048, 4096)),
+                "die": ev.Died(now, key, run),
                 "hang": ev.Unhealthy(now, key, run, Cause("hung", "it hung")),
             }[what]
         )
