@@ -69,6 +69,8 @@ class Fitting:
         messages = conversation(self.model, self.call.messages)
         if history.hopeless(history.text_bytes(messages, self.call.tools), self.lease.max_model_len):
             return await self.shorter()
+        if self.call.context:
+            return self._text(await self._continued(self.call, messages))
         return self._chat(self.call, messages, dropped=0)
 
     async def shorter(self) -> Prepared:
@@ -103,9 +105,29 @@ class Fitting:
         reader = TextReader(engine_error, splitter=splitter, top_logprobs=call.top_logprobs)
         return Prepared(TEXT_PATH, body, reader, dropped=dropped, cut=cut)
 
+    async def _continued(self, call: ChatCall, messages: Sequence[Message]) -> TextCall:
+        """An earlier answer's tokens with the new turn behind them; thinking has to be told apart here."""
+        turn = await self._ids(chat_prompt(call, messages, self.model))
+        return self._as_text(call, (*call.context, *turn))
+
+    def _as_text(self, call: ChatCall | TextCall, prompt: Sequence[int]) -> TextCall:
+        return TextCall(
+            prompt=tuple(prompt),
+            format=call.format,
+            options=call.options,
+            logprobs=call.logprobs,
+            top_logprobs=call.top_logprobs,
+            truncate=call.truncate,
+            shift=call.shift,
+            want_token_ids=call.want_token_ids,
+            split_thinking=call.split_thinking if isinstance(call, TextCall) else thinks(call, self.model),
+        )
+
     async def _shorter_chat(self, call: ChatCall) -> Prepared:
         context = self.lease.max_model_len
         messages = conversation(self.model, call.messages)
+        if call.context:
+            return await self._shorter_text(await self._continued(call, messages))
         if not call.truncate:
             raise exceeds_context(await self._count(call, messages), context)
         wanted = max_tokens(self.options, context)
@@ -132,8 +154,7 @@ class Fitting:
             return self._chat(call, rest, dropped=dropped)
         if not call.shift or call.tools:
             raise BadRequest(TOO_LONG)
-        ids = await self._ids(chat_prompt(call, rest, self.model))
-        return self._cut(call, ids, split=thinks(call, self.model), dropped=dropped)
+        return self._cut(call, await self._ids(chat_prompt(call, rest, self.model)), dropped=dropped)
 
     async def _shorter_text(self, call: TextCall) -> Prepared:
         context = self.lease.max_model_len
@@ -147,9 +168,9 @@ class Fitting:
             raise exceeds_context(len(ids), context)
         if not call.shift:
             raise BadRequest(TOO_LONG)
-        return self._cut(call, ids, split=call.split_thinking)
+        return self._cut(call, ids)
 
-    def _cut(self, call: ChatCall | TextCall, ids: Sequence[int], *, split: bool, dropped: int = 0) -> Prepared:
+    def _cut(self, call: ChatCall | TextCall, ids: Sequence[int], *, dropped: int = 0) -> Prepared:
         kept = history.cut_middle(ids, self.options.num_keep, self.lease.max_model_len)
         _log.warning(
             "%s: cut %d of %d tokens out of the prompt, because it doesn't fit the context of %d tokens",
@@ -158,16 +179,7 @@ class Fitting:
             len(ids),
             self.lease.max_model_len,
         )
-        text = TextCall(
-            prompt=tuple(kept),
-            format=call.format,
-            options=call.options,
-            logprobs=call.logprobs,
-            top_logprobs=call.top_logprobs,
-            want_token_ids=call.want_token_ids,
-            split_thinking=split,
-        )
-        return self._text(text, dropped=dropped, cut=len(ids) - len(kept))
+        return self._text(self._as_text(call, kept), dropped=dropped, cut=len(ids) - len(kept))
 
     def _bytes(self, messages: Sequence[Message]) -> int:
         tools = self.call.tools if isinstance(self.call, ChatCall) else ()

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from vllama.config.schema import Config
+from vllama.errors import VllamaError
 from vllama.models.model import Model
 from vllama.models.names import ModelName
 from vllama.observe.metrics import Meter, Metrics
@@ -23,6 +24,10 @@ class Models(Protocol):
 
     def all(self) -> tuple[Model, ...]:
         """All usable models, newest first."""
+        ...
+
+    def problem(self, name: ModelName) -> VllamaError | None:
+        """Why a model that should be there can't be used."""
         ...
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -24,21 +23,10 @@ from vllama.http.fitting import Fitting, Prepared
 from vllama.http.front import front_of, meter_of
 from vllama.models.model import Model
 from vllama.observe.metrics import Meter
-from vllama.supervisor.port import Lease
 from vllama.translate.faults import is_too_long, refusal
 from vllama.translate.options import read_options
-from vllama.translate.pieces import ChatCall, Final, TextCall
+from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
 from vllama.translate.stream import ChatReader, Step, TextReader
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Nanoseconds, all above zero (contract 4.1)."""
-
-    total: int
-    load: int
-    prompt: int
-    answer: int
 
 
 class Answer:

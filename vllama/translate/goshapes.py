@@ -194,6 +194,18 @@ def boxed(of: Shape, then: Callable[[Any], Any] = lambda value: value) -> Shape:
     return Shape(of.go, lambda: then(of.zero()), read)
 
 
+def object_type(go: str, of: Shape, wrong: str) -> Shape:
+    """A map with a reader of its own, which tells ``wrong`` of anything that is no object."""
+    members = boxed(map_of(of))
+
+    def read(value: Any, trace: Trace) -> Any:
+        if kind_of(value) != "object":
+            raise trace.stop(GoValueError(wrong))
+        return members.read(value, trace)
+
+    return Shape(go, dict, read)
+
+
 def checked(of: Shape) -> Shape:
     """Checks a value by ``of`` and hands it on whole, with what Go's struct would drop."""
 

@@ -53,6 +53,16 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """Nanoseconds, all above zero (contract 4.1)."""
+
+    total: int
+    load: int
+    prompt: int
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation, as Ollama sees it (contract 3.7)."""
 
@@ -85,6 +95,8 @@ class ChatCall:
     truncate: bool = True
     shift: bool = True
     want_token_ids: bool = False
+    context: tuple[int, ...] = ()
+    """Token ids of an earlier answer (generate's ``context``), put before the rendered conversation."""
 
 
 @dataclass(frozen=True, slots=True)

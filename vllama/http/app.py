@@ -1,0 +1,42 @@
+"""Builds the front end: routes, middleware, limits. The daemon (and a test) makes one and runs it."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from vllama.config.schema import Config
+from vllama.http import metrics as metrics_route
+from vllama.http.access import read_host_check, read_origins
+from vllama.http.front import FRONT, Front, Models
+from vllama.http.middleware import finish_headers, make_middleware
+from vllama.http.ollama.routes import ROUTES as OLLAMA_ROUTES
+from vllama.observe.metrics import Metrics
+from vllama.supervisor.port import Engines
+
+OLLAMA_VERSION = "0.33.0"
+"""The Ollama whose API this is; clients compare it with the version that brought a feature."""
+
+
+def make_app(
+    config: Config, engines: Engines, models: Models, metrics: Metrics, *, version: str = OLLAMA_VERSION
+) -> web.Application:
+    """The whole front end; raises ConfigError when ``server.origins`` can't be meant."""
+    app = web.Application(
+        client_max_size=config.server.max_body,
+        middlewares=make_middleware(
+            read_origins(config.server.origins),
+            read_host_check(config.server.host),
+            log_access=config.log.access,
+        ),
+    )
+    app[FRONT] = Front(config=config, engines=engines, models=models, metrics=metrics, version=version)
+    app[metrics_route.METRICS] = metrics
+    app.add_routes(OLLAMA_ROUTES)
+    app.add_routes(metrics_route.routes)
+    app.on_response_prepare.append(finish_headers)
+    return app
+
+
+def make_runner(app: web.Application) -> web.AppRunner:
+    """The server's settings: a client that leaves cancels its handler; bodies arrive as they were sent."""
+    return web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, handle_signals=False)

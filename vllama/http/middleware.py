@@ -1,0 +1,134 @@
+"""What every request passes, outermost first: clean paths, measuring, Host and Origin, the router's pages, errors.
+
+Nothing raised below reaches a client as a traceback: our own errors are told in the dialect of the path, everything
+else is logged with the request's id and told as an internal error.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from vllama.errors import VllamaError
+from vllama.http import pages
+from vllama.http.access import HostCheck, Origins, same_origin
+from vllama.http.faults import INTERNAL, error_response, message_of
+from vllama.http.front import front_of, set_meter
+
+_log = logging.getLogger(__name__)
+LEFT: Final = 499
+_MAX_ID: Final = 128
+
+
+def make_middleware(origins: Origins, hosts: HostCheck, *, log_access: bool) -> list[Middleware]:
+    """The chain, outermost first."""
+
+    @web.middleware
+    async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Counts every request and how it ended; ``X-Request-Id`` names it in our log and in the answer."""
+        request_id = request.headers.get("X-Request-Id", "")[:_MAX_ID] or secrets.token_hex(8)
+        request["request_id"] = request_id
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource else "unknown"
+        meter = front_of(request).metrics.meter(route)
+        set_meter(request, meter)
+        status = LEFT
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        finally:
+            meter.end(status)
+            if log_access:
+                _log.info("%s %s %s %s %s", request.remote, request.method, request.path, status, request_id)
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Host and Origin, for known and unknown paths alike."""
+        if (cleaned := pages.clean(request.raw_path.partition("?")[0])) is not None:
+            return pages.redirect(request.method, 307, _with_query(request, cleaned))
+        if (bare := _trailing_slash(request)) is not None:
+            return pages.redirect(request.method, 301 if request.method == "GET" else 307, _with_query(request, bare))
+        response = await _admitted(request, handler, origins, hosts)
+        refused = request.match_info.http_exception
+        if isinstance(refused, web.HTTPMethodNotAllowed) and not response.prepared:
+            response.headers["Allow"] = pages.allow(refused.allowed_methods)
+        return response
+
+    return [measure, guard, _errors]
+
+
+async def _admitted(request: web.Request, handler: Handler, origins: Origins, hosts: HostCheck) -> web.StreamResponse:
+    host = request.headers.get("Host", "")
+    if not hosts.allow(host):
+        return web.Response(status=403)
+    origin = request.headers.get("Origin")
+    foreign = origin is not None and not same_origin(origin, host)
+    if origin is not None and foreign:
+        if not origins.allow(origin):
+            return web.Response(status=403)
+        if request.method == "OPTIONS":
+            return web.Response(status=204, headers=origins.headers(origin, preflight=True))
+        request["cors"] = origins.headers(origin, preflight=False)
+    elif request.method == "OPTIONS" and hosts.is_name(host):
+        return web.Response(status=204)
+    return await handler(request)
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if pages.spans_segments(request.raw_path.partition("?")[0]):
+        return pages.not_found()
+    try:
+        return await handler(request)
+    except VllamaError as error:
+        return error_response(request.path, error.http_status, message_of(error))
+    except web.HTTPMethodNotAllowed as error:
+        return pages.not_allowed(error.allowed_methods)
+    except web.HTTPNotFound:
+        return pages.not_found()
+    except web.HTTPRequestEntityTooLarge:
+        limit = front_of(request).config.server.max_body
+        text = f"the request's body is larger than {limit} bytes; raise server.max_body to allow it"
+        response = error_response(request.path, 413, text)
+        response.force_close()
+        return response
+    except web.HTTPException:
+        raise
+    except ConnectionError:
+        return web.Response(status=LEFT)  # nobody reads it
+    except Exception:
+        _log.exception("%s %s failed (%s)", request.method, request.path, request["request_id"])
+        if request.writer.output_size:  # too late for a status: cutting the answer is the honest end
+            raise
+        return error_response(request.path, 500, INTERNAL)
+
+
+async def finish_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """``on_response_prepare``: CORS, the request's id, and no word about our library."""
+    response.headers.update(request.get("cors", {}))
+    response.headers["X-Request-Id"] = request.get("request_id", "")
+    response.headers.pop("Server", None)
+    if isinstance(response, web.Response) and not response.body:
+        empty_of_nothing = response.headers.get("Content-Type") == "application/octet-stream"
+        if empty_of_nothing:
+            del response.headers["Content-Type"]
+
+
+def _trailing_slash(request: web.Request) -> str | None:
+    """The path without its last slash, where only that one is a route."""
+    path = request.raw_path.partition("?")[0]
+    if not path.endswith("/") or path == "/" or not isinstance(request.match_info.http_exception, web.HTTPNotFound):
+        return None
+    bare = path.rstrip("/")
+    known = any(resource.get_info().get("path") == bare for resource in request.app.router.resources())
+    return bare if known else None
+
+
+def _with_query(request: web.Request, path: str) -> str:
+    query = request.raw_path.partition("?")[2]
+    return f"{path}?{query}" if query else path

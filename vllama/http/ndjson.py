@@ -1,0 +1,74 @@
+"""Writes answers as Ollama frames them: one JSON object, or a stream with one object a line (contract 1.3)."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from vllama.errors import VllamaError
+from vllama.http.faults import error_body, error_response, message_of
+from vllama.http.generation import Answer, open_answer
+from vllama.models.model import Model
+from vllama.translate.faults import mid_stream
+from vllama.translate.jsontext import encode
+from vllama.translate.pieces import ChatCall, Final, Piece, TextCall
+from vllama.translate.replies import Writer
+from vllama.translate.whole import gather
+
+_NDJSON = {"Content-Type": "application/x-ndjson"}
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
+
+
+def json_response(body: bytes) -> web.Response:
+    """A whole answer, without a line break at its end."""
+    return web.Response(body=body, headers=_JSON)
+
+
+async def answer_call(
+    request: web.Request,
+    model: Model,
+    call: ChatCall | TextCall,
+    writer: Writer,
+    *,
+    stream: bool,
+    keep_alive: float | None,
+) -> web.StreamResponse:
+    """Generate and answer. A failure before the first event is a status, one after it the stream's last line."""
+    try:
+        async with open_answer(request, model, call, keep_alive=keep_alive) as answer:
+            if not stream:
+                return await _whole(answer, writer)
+            response = web.StreamResponse(headers=_NDJSON | answer.headers)
+            await response.prepare(request)
+            await _lines(response, answer, writer)
+            return response
+    except VllamaError as error:
+        # raised by open_answer: _lines tells its own
+        return error_response(request.path, error.http_status, message_of(error), streamed=stream)
+
+
+async def _whole(answer: Answer, writer: Writer) -> web.Response:
+    pieces: list[Piece] = []
+    async for steps in answer:
+        pieces += [step for step in steps if isinstance(step, Piece)]
+        if isinstance(last := steps[-1], Final):
+            body = writer.whole(gather(pieces, last), answer.timing(last), time.time_ns())
+            return web.Response(body=body, headers=_JSON | answer.headers)
+    raise VllamaError("the answer ended without its last event")
+
+
+async def _lines(response: web.StreamResponse, answer: Answer, writer: Writer) -> None:
+    """One line a step; what arrived together goes out in one write."""
+    try:
+        async for steps in answer:
+            now = time.time_ns()
+            lines = [
+                writer.last(step, answer.timing(step), now) if isinstance(step, Final) else writer.piece(step, now)
+                for step in steps
+            ]
+            lines.append(b"")
+            await response.write(b"\n".join(lines))
+    except VllamaError as error:
+        await response.write(encode(error_body("/api/", error.http_status, mid_stream(error))) + b"\n")
+    await response.write_eof()

@@ -1,0 +1,90 @@
+"""What chat and generate share: the order of their checks (contract 5.2, 5.3), load and unload."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from vllama.errors import BadRequest, VllamaError
+from vllama.http.front import front_of, meter_of
+from vllama.http.ndjson import json_response
+from vllama.models.model import Model
+from vllama.translate.gojson import raw_member
+from vllama.translate.gosyntax import go_quote
+from vllama.translate.options import read_options
+from vllama.translate.pieces import ChatCall
+from vllama.translate.replies import ChatWriter, GenerateWriter, Writer
+from vllama.translate.requests import chat_prompt, conversation
+
+
+class FormatError(VllamaError):
+    """``format`` is neither "json" nor a schema; Ollama finds that when generation starts, hence 500."""
+
+    code = "bad_format"
+    status = 500
+
+
+def check_top_logprobs(fields: Mapping[str, Any]) -> None:
+    """Before the model's name is looked at."""
+    if not 0 <= fields["top_logprobs"] <= 20:
+        raise BadRequest("top_logprobs must be between 0 and 20")
+
+
+def check_thinking(fields: Mapping[str, Any], model: Model) -> None:
+    """Only false may be said to a model that can't think."""
+    if fields["think"] and "thinking" not in model.facts.capabilities:
+        raise BadRequest(f'"{fields["model"]}" does not support thinking')
+
+
+def check_images(images: int, fields: Mapping[str, Any], model: Model) -> None:
+    """An honest refusal where Ollama leaves it to the backend."""
+    if images and "vision" not in model.facts.capabilities:
+        raise BadRequest(f'"{fields["model"]}" does not support vision')
+
+
+async def read_format(request: web.Request, fields: Mapping[str, Any]) -> str | Mapping[str, Any] | None:
+    """``"json"``, a schema or None; raises FormatError."""
+    wanted = fields["format"]
+    if wanted is None or wanted == "":  # 0 and [] are errors, only these two mean nothing
+        return None
+    if wanted == "json" or isinstance(wanted, dict):
+        checked: str | Mapping[str, Any] = wanted
+        return checked
+    raw = raw_member(await request.read(), "format").decode("utf-8", "replace")
+    raise FormatError(f'invalid format: {go_quote(raw)}; expected "json" or a valid JSON Schema object')
+
+
+def asked_to_unload(fields: Mapping[str, Any], *, empty: bool) -> bool:
+    """Nothing to answer and ``keep_alive`` 0."""
+    return empty and fields["keep_alive"] == 0
+
+
+async def unload(request: web.Request, model: Model, writer: Writer) -> web.Response:
+    """Answers at once; running requests finish first."""
+    await front_of(request).engines.unload(model)
+    return json_response(writer.mark("unload", time.time_ns()))
+
+
+async def load(request: web.Request, model: Model, fields: Mapping[str, Any], writer: Writer) -> web.Response:
+    """Waits until the model is really loaded."""
+    meter_of(request).model = model.name.short
+    read_options(fields["options"], model.parameters)
+    async with front_of(request).engines.lease(model, keep_alive=fields["keep_alive"]):
+        return json_response(writer.mark("load", time.time_ns()))
+
+
+async def render_only(
+    request: web.Request, model: Model, call: ChatCall, writer: ChatWriter | GenerateWriter
+) -> web.Response:
+    """The prompt as the chat template renders it, for people who debug one (``_debug_render_only``)."""
+    async with front_of(request).engines.lease(model) as lease:
+        prompt = chat_prompt(call, conversation(model, call.messages), model)
+        tokens = orjson.loads(await lease.client.call("/tokenize", {"model": lease.served_name, **prompt}))["tokens"]
+        body = {"model": lease.served_name, "tokens": tokens}
+        text = orjson.loads(await lease.client.call("/detokenize", body))["prompt"]
+    images = sum(len(message.images) for message in call.messages)
+    return json_response(writer.rendered(text, images, time.time_ns()))

@@ -1,0 +1,85 @@
+"""``POST /api/embed`` and the older ``/api/embeddings`` (contract 5.4, 5.5)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import orjson
+from aiohttp import web
+
+from vllama.errors import BadRequest, EngineRefused, NotFound, VllamaError
+from vllama.http.bodies import read_body
+from vllama.http.front import front_of, meter_of
+from vllama.http.lookup import PULL_FIRST, QUOTED, find_model
+from vllama.http.ndjson import json_response
+from vllama.models.model import Model
+from vllama.translate import native
+from vllama.translate.embeddings import EMBED_PATH, embed_body, embed_fault, read_input, read_vectors, unit
+from vllama.translate.jsontext import encode
+from vllama.translate.options import read_options
+
+
+class EmbeddingFailed(VllamaError):
+    """The older endpoint answers every failure of the model with 500."""
+
+    code = "embedding_failed"
+
+
+async def embed(request: web.Request) -> web.Response:
+    """Vectors of length 1 for one text or many; without any it loads the model."""
+    fields = await read_body(request, native.EMBED)
+    texts = read_input(fields["input"])
+    if not fields["model"]:
+        raise NotFound(QUOTED.format(""))
+    model = find_model(front_of(request), fields["model"], missing=PULL_FIRST)
+    read_options(fields["options"], model.parameters)
+    out: dict[str, object] = {"model": fields["model"], "embeddings": []}
+    vectors, tokens, loaded = await run_embedding(
+        request, model, texts, keep_alive=fields["keep_alive"], truncate=fields["truncate"] is not False
+    )
+    if texts:
+        out["embeddings"] = [unit(vector, fields["dimensions"]) for vector in vectors]
+        began = meter_of(request).began
+        out["total_duration"] = max(1, round((time.perf_counter() - began) * 1e9))
+        out["load_duration"] = max(1, round((loaded - began) * 1e9))
+    if tokens:
+        out["prompt_eval_count"] = tokens
+    return json_response(encode(out))
+
+
+async def embeddings(request: web.Request) -> web.Response:
+    """One vector for one text, as the engine gives it."""
+    fields = await read_body(request, native.EMBEDDING)
+    if not fields["model"]:
+        raise BadRequest("model is required")
+    model = find_model(front_of(request), fields["model"], missing=PULL_FIRST)
+    read_options(fields["options"], model.parameters)
+    texts = [fields["prompt"]] if fields["prompt"] else []
+    try:
+        vectors, _, _ = await run_embedding(request, model, texts, keep_alive=fields["keep_alive"], truncate=False)
+    except BadRequest as error:
+        raise EmbeddingFailed(error.message) from error
+    return json_response(encode({"embedding": vectors[0] if vectors else []}))
+
+
+async def run_embedding(
+    request: web.Request, model: Model, texts: Sequence[str], *, keep_alive: float | None = None, truncate: bool = True
+) -> tuple[list[list[float]], int, float]:
+    """Vectors as the engine gives them, input tokens, and when the model was ready (``perf_counter`` seconds).
+
+    Without texts the model is only loaded.
+    """
+    meter = meter_of(request)
+    meter.model = model.name.short
+    async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
+        loaded = time.perf_counter()
+        if not texts:
+            return [], 0, loaded
+        try:
+            answer = await lease.client.call(EMBED_PATH, embed_body(texts, lease.served_name, truncate=truncate))
+        except EngineRefused as error:
+            raise embed_fault(error) from error
+    vectors, tokens = read_vectors(orjson.loads(answer))
+    meter.usage(tokens, 0)
+    return vectors, tokens, loaded

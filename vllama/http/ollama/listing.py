@@ -1,0 +1,66 @@
+"""Which models there are and which are loaded: tags, ps, show (contract 5.6 to 5.8)."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from vllama.errors import BadRequest
+from vllama.http.bodies import read_body
+from vllama.http.front import front_of
+from vllama.http.lookup import QUOTED, get_model, read_name
+from vllama.http.ndjson import json_response
+from vllama.supervisor.port import EngineView
+from vllama.translate import details, native
+from vllama.translate.jsontext import encode
+
+_LOADED = frozenset({"ready", "draining"})
+_COPILOT = "GitHubCopilotChat/"
+
+
+def _offset() -> int:
+    """Seconds of local time east of UTC."""
+    return time.localtime().tm_gmtoff
+
+
+async def tags(request: web.Request) -> web.Response:
+    """All models, newest first."""
+    models = sorted(front_of(request).models.all(), key=lambda model: -model.modified_at)
+    return json_response(encode({"models": [details.tag(model, _offset()) for model in models]}))
+
+
+async def ps(request: web.Request) -> web.Response:
+    """Loaded models, the one that stays longest first."""
+    now = time.time()
+    views = [view for view in front_of(request).engines.snapshot() if view.phase in _LOADED]
+    views.sort(key=lambda view: -int(min(_expiry(view, now) - now, 1e12)))
+    listed = [
+        details.loaded(
+            view.model,
+            size=view.size,
+            size_vram=view.size_vram,
+            expires_at=_expiry(view, now),
+            context_length=view.context_length,
+            now=now,
+            offset=_offset(),
+        )
+        for view in views
+    ]
+    return json_response(encode({"models": listed}))
+
+
+def _expiry(view: EngineView, now: float) -> float:
+    return now if view.expires_at is None else view.expires_at
+
+
+async def show(request: web.Request) -> web.Response:
+    """All there is to know of one model."""
+    fields = await read_body(request, native.SHOW)
+    typed = fields["model"] or fields["name"]
+    if not typed:
+        raise BadRequest("model is required")
+    name = read_name(typed, no_cloud="ollama cloud is disabled: remote model details are unavailable")
+    model = get_model(front_of(request), name, QUOTED.format(name.short))
+    asked = typed if request.headers.get("User-Agent", "").startswith(_COPILOT) else ""
+    return json_response(encode(details.shown(model, fields, _offset(), basename=asked)))

@@ -1,0 +1,122 @@
+"""Pull, push, create, copy, delete, blobs (contract 5.9 to 5.14), as far as a fixed set of models allows.
+
+Which models there are is the configuration's affair: what is there can be "pulled", everything that would change the
+set is checked as Ollama checks it and then refused with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from aiohttp import web
+
+from vllama.errors import BadRequest, NotFound, VllamaError
+from vllama.http.bodies import read_body
+from vllama.http.front import front_of
+from vllama.http.lookup import QUOTED, find_model, read_name
+from vllama.models.names import parse_name
+from vllama.translate import native
+from vllama.translate.jsontext import encode
+
+_DIGEST: Final = re.compile(r"sha256[:-][0-9a-fA-F]{64}")
+_STREAM: Final = {"Content-Type": "application/x-ndjson"}
+_ONCE: Final = {"Content-Type": "application/json"}
+_CONFIGURED: Final = "the models of this server are those of its configuration"
+
+
+class NotOffered(VllamaError):
+    """This server has no way to do that."""
+
+    code = "not_offered"
+    status = 501
+
+
+async def pull(request: web.Request) -> web.Response:
+    """A model that is there is complete; another one has to be configured."""
+    fields = await read_body(request, native.PULL)
+    typed = fields["model"] or fields["name"]
+    name = read_name(typed)
+    if front_of(request).models.find(name):
+        return _progress(fields, [{"status": "pulling manifest"}, {"status": "success"}])
+    reason = f"pull model manifest: file does not exist ({_CONFIGURED}: add it under 'models')"
+    return _progress(fields, [{"status": "pulling manifest"}, {"error": reason}])
+
+
+async def push(request: web.Request) -> web.Response:
+    """There is no registry to push to."""
+    fields = await read_body(request, native.PUSH)
+    typed = fields["model"] or fields["name"]
+    if not typed:
+        raise BadRequest("model is required")
+    reason = "this server pushes to no registry"
+    return _progress(fields, [{"status": "retrieving manifest"}, {"error": reason}])
+
+
+async def create(request: web.Request) -> web.Response:
+    """Checked as far as it goes without a store to write to."""
+    fields = await read_body(request, native.CREATE)
+    if parse_name(fields["model"] or fields["name"]) is None:
+        raise BadRequest("invalid model name")
+    for path in (*fields["files"], *fields["adapters"]):
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise BadRequest("file path must be relative")
+    for digest in (*fields["files"].values(), *fields["adapters"].values()):
+        if not _DIGEST.fullmatch(digest):
+            raise BadRequest("invalid digest format")
+    if not fields["from"] and not fields["files"]:
+        raise BadRequest("neither 'from' or 'files' was specified")
+    return _progress(fields, [{"error": f"models can't be created: {_CONFIGURED}"}], status=501)
+
+
+async def copy(request: web.Request) -> web.Response:
+    """Names are checked; a second name for a model has to be configured."""
+    fields = await read_body(request, native.COPY)
+    for which in ("source", "destination"):
+        if parse_name(fields[which]) is None:
+            raise BadRequest(f'{which} "{fields[which]}" is invalid')
+    find_model(front_of(request), fields["source"], missing='model "{}" not found')
+    raise NotOffered(f"models can't be copied: {_CONFIGURED}")
+
+
+async def delete(request: web.Request) -> web.Response:
+    """Names are checked; what is configured stays until the configuration says otherwise."""
+    fields = await read_body(request, native.DELETE)
+    typed = fields["model"] or fields["name"]
+    if not typed:
+        raise BadRequest("model is required")
+    if parse_name(typed) is None:
+        raise BadRequest(f'name "{typed}" is invalid')
+    find_model(front_of(request), typed, missing=QUOTED)
+    raise NotOffered(f"models can't be deleted: {_CONFIGURED}")
+
+
+async def blob_there(request: web.Request) -> web.Response:
+    """HEAD: is the blob there? No blobs are kept."""
+    digest = _digest(request)
+    raise NotFound(f'blob "{digest}" not found')
+
+
+async def blob_upload(request: web.Request) -> web.Response:
+    """Nothing here takes files."""
+    _digest(request)
+    raise NotOffered(f"files can't be uploaded: {_CONFIGURED}")
+
+
+def _digest(request: web.Request) -> str:
+    digest = request.match_info["digest"]
+    if not _DIGEST.fullmatch(digest):
+        raise BadRequest("invalid digest format")
+    return digest.replace("-", ":", 1).lower()
+
+
+def _progress(fields: dict[str, Any], events: list[dict[str, str]], *, status: int = 500) -> web.Response:
+    """All events as lines, or the last one alone where no stream is wanted.
+
+    An error that is the first event has a status of its own; one that follows progress is a line.
+    """
+    last = events[-1]
+    if fields["stream"] is False or (len(events) == 1 and "error" in last):
+        return web.Response(status=status if "error" in last else 200, body=encode(last), headers=_ONCE)
+    return web.Response(body=b"".join(encode(event) + b"\n" for event in events), headers=_STREAM)

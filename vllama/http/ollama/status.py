@@ -1,0 +1,52 @@
+"""Root, version, status and account (contract 5.1, 5.15)."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from vllama.errors import Forbidden, VllamaError
+from vllama.http.front import front_of
+from vllama.http.ndjson import json_response
+from vllama.translate.jsontext import encode
+
+
+class NotSignedIn(VllamaError):
+    """There is no account: this server has no cloud."""
+
+    code = "not_signed_in"
+    status = 401
+
+
+async def root(_: web.Request) -> web.Response:
+    """Launchers compare this text."""
+    return web.Response(body=b"Ollama is running", headers={"Content-Type": "text/plain; charset=utf-8"})
+
+
+async def version(request: web.Request) -> web.Response:
+    """The Ollama version whose API we speak."""
+    return json_response(encode({"version": front_of(request).version}))
+
+
+async def status(_: web.Request) -> web.Response:
+    """Whether requests may go to Ollama's cloud: never."""
+    return json_response(encode({"cloud": {"disabled": True, "source": "config"}}))
+
+
+async def me(_: web.Request) -> web.Response:
+    """The signed-in account: there is none."""
+    raise NotSignedIn("unauthorized")
+
+
+async def signout(_: web.Request) -> web.Response:
+    """Sign out of an account that can't be signed in to."""
+    raise NotSignedIn("you are not currently signed in")
+
+
+async def web_search(_: web.Request) -> web.Response:
+    """A service of Ollama's cloud."""
+    raise Forbidden("ollama cloud is disabled: web search is unavailable")
+
+
+async def web_fetch(_: web.Request) -> web.Response:
+    """A service of Ollama's cloud."""
+    raise Forbidden("ollama cloud is disabled: web fetch is unavailable")

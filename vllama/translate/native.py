@@ -1,0 +1,241 @@
+"""The native API's request types, as Ollama declares them (contract 1.4, 3 and 5). Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from vllama.translate.gojson import (
+    ANY,
+    BOOL,
+    INT,
+    MAP,
+    STRING,
+    GoValueError,
+    Mismatch,
+    Shape,
+    boxed,
+    bytes_type,
+    checked,
+    custom,
+    kind_of,
+    map_of,
+    object_type,
+    pointer,
+    slice_of,
+    struct,
+)
+from vllama.translate.gotypes import parse_duration
+from vllama.translate.pieces import Message, ToolCall
+
+FOREVER: Final = math.inf
+_LONGEST: Final = (2**63 - 1) / 1e9  # seconds; what is longer overflows in Go and means forever here
+_EFFORTS: Final = ("high", "medium", "low", "max")
+_NO_OBJECT: Final = "Value looks like object, but can't find closing '}' symbol"
+
+
+def _keep_alive(value: Any) -> float:
+    """Seconds; negative is forever."""
+    if isinstance(value, str):
+        seconds = parse_duration(value)
+    elif isinstance(value, bool):
+        raise GoValueError("Unsupported type: 'bool'")
+    elif isinstance(value, int | float):
+        seconds = float(value)
+    elif isinstance(value, list):
+        raise GoValueError("Unsupported type: '[]interface {}'")
+    else:
+        raise GoValueError("Unsupported type: 'map[string]interface {}'")
+    return FOREVER if seconds < 0 or seconds > _LONGEST else seconds
+
+
+def _think(value: Any) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    choices = '"high", "medium", "low", "max", true, or false'
+    if not isinstance(value, str):
+        raise GoValueError(f"think must be a boolean or string ({choices})")
+    if value not in _EFFORTS:
+        raise GoValueError(f'invalid think value: "{value}" (must be {choices})')
+    return value
+
+
+KEEP_ALIVE: Final = custom("api.Duration", _keep_alive)
+"""Seconds, FOREVER, or None when it isn't given."""
+THINK: Final = custom("api.ThinkValue", _think)
+IMAGES: Final = slice_of(bytes_type("api.ImageData"))
+_ARGUMENTS: Final = object_type("api.ToolCallFunctionArguments", ANY, _NO_OBJECT)
+
+_CALL: Final = struct(
+    "ToolCall",
+    "api.ToolCall",
+    {
+        "id": STRING,
+        "function": struct(
+            "ToolCallFunction", "api.ToolCallFunction", {"index": INT, "name": STRING, "arguments": _ARGUMENTS}
+        ),
+    },
+)
+
+
+def _message(fields: Mapping[str, Any]) -> Message:
+    calls = tuple(
+        ToolCall(
+            id=call["id"],
+            index=call["function"]["index"],
+            name=call["function"]["name"],
+            arguments=call["function"]["arguments"],
+        )
+        for call in fields["tool_calls"]
+    )
+    return Message(
+        role=fields["role"].lower(),
+        content=fields["content"],
+        thinking=fields["thinking"],
+        images=tuple(image for image in fields["images"] if image),
+        tool_calls=calls,
+        tool_name=fields["tool_name"],
+        tool_call_id=fields["tool_call_id"],
+    )
+
+
+_ALIAS: Final = struct(
+    "Alias",
+    "api.Alias",
+    {
+        "role": STRING,
+        "content": STRING,
+        "thinking": STRING,
+        "images": IMAGES,
+        "tool_calls": slice_of(_CALL),
+        "tool_name": STRING,
+        "tool_call_id": STRING,
+    },
+)
+MESSAGES: Final = slice_of(boxed(_ALIAS, _message), "[]api.Message")
+"""A list of ``pieces.Message``."""
+
+
+def _property_type(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        raise Mismatch(kind_of(value), "[]string")
+    for name in value:
+        if name is not None and not isinstance(name, str):
+            raise Mismatch(kind_of(name), "string")
+    return value
+
+
+_PROPERTY_FIELDS: dict[str, Shape] = {}
+_PROPERTIES: Final = pointer(
+    object_type("api.ToolPropertiesMap", struct("ToolProperty", "api.ToolProperty", _PROPERTY_FIELDS), _NO_OBJECT)
+)
+_PROPERTY_FIELDS |= {
+    "anyOf": slice_of(struct("ToolProperty", "api.ToolProperty", _PROPERTY_FIELDS)),
+    "type": custom("api.PropertyType", _property_type),
+    "items": ANY,
+    "description": STRING,
+    "enum": slice_of(ANY),
+    "properties": _PROPERTIES,
+    "required": slice_of(STRING),
+}
+_PARAMETERS: Final = struct(
+    "ToolFunctionParameters",
+    "api.ToolFunctionParameters",
+    {"type": STRING, "$defs": ANY, "items": ANY, "required": slice_of(STRING), "properties": _PROPERTIES},
+)
+_FUNCTION: Final = struct(
+    "ToolFunction", "api.ToolFunction", {"name": STRING, "description": STRING, "parameters": _PARAMETERS}
+)
+TOOL: Final = struct("Tool", "api.Tool", {"type": STRING, "items": ANY, "function": _FUNCTION})
+TOOLS: Final = checked(slice_of(TOOL, "api.Tools"))
+"""Checked like Ollama's, handed on whole: it drops most keywords of a schema, vLLM understands them."""
+
+_ASKING: Final = {
+    "model": STRING,
+    "stream": pointer(BOOL),
+    "format": ANY,
+    "keep_alive": KEEP_ALIVE,
+    "options": MAP,
+    "think": THINK,
+    "truncate": pointer(BOOL),
+    "shift": pointer(BOOL),
+    "_debug_render_only": BOOL,
+    "logprobs": BOOL,
+    "top_logprobs": INT,
+}
+CHAT: Final = struct("ChatRequest", "api.ChatRequest", {**_ASKING, "messages": MESSAGES, "tools": TOOLS})
+GENERATE: Final = struct(
+    "GenerateRequest",
+    "api.GenerateRequest",
+    {
+        **_ASKING,
+        "prompt": STRING,
+        "suffix": STRING,
+        "system": STRING,
+        "template": STRING,
+        "context": slice_of(INT),
+        "raw": BOOL,
+        "images": IMAGES,
+    },
+)
+EMBED: Final = struct(
+    "EmbedRequest",
+    "api.EmbedRequest",
+    {
+        "model": STRING,
+        "input": ANY,
+        "keep_alive": KEEP_ALIVE,
+        "truncate": pointer(BOOL),
+        "dimensions": INT,
+        "options": MAP,
+    },
+)
+EMBEDDING: Final = struct(
+    "EmbeddingRequest",
+    "api.EmbeddingRequest",
+    {"model": STRING, "prompt": STRING, "keep_alive": KEEP_ALIVE, "options": MAP},
+)
+SHOW: Final = struct(
+    "ShowRequest",
+    "api.ShowRequest",
+    {"model": STRING, "system": STRING, "template": STRING, "verbose": BOOL, "options": MAP, "name": STRING},
+)
+_TRANSFER: Final = {
+    "model": STRING,
+    "insecure": BOOL,
+    "username": STRING,
+    "password": STRING,
+    "stream": pointer(BOOL),
+    "name": STRING,
+}
+PULL: Final = struct("PullRequest", "api.PullRequest", _TRANSFER)
+PUSH: Final = struct("PushRequest", "api.PushRequest", _TRANSFER)
+DELETE: Final = struct("DeleteRequest", "api.DeleteRequest", {"model": STRING, "name": STRING})
+COPY: Final = struct("CopyRequest", "api.CopyRequest", {"source": STRING, "destination": STRING})
+CREATE: Final = struct(
+    "CreateRequest",
+    "api.CreateRequest",
+    {
+        "model": STRING,
+        "stream": pointer(BOOL),
+        "quantize": STRING,
+        "from": STRING,
+        "remote_host": STRING,
+        "files": map_of(STRING),
+        "adapters": map_of(STRING),
+        "template": STRING,
+        "license": ANY,
+        "system": STRING,
+        "parameters": MAP,
+        "messages": MESSAGES,
+        "renderer": STRING,
+        "parser": STRING,
+        "requires": STRING,
+        "info": MAP,
+        "name": STRING,
+        "quantization": STRING,
+    },
+)
