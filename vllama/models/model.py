@@ -92,6 +92,9 @@ class Model:
     keep_alive: float | None = None
     """Seconds to stay loaded after the last use (``models.NAME.keep_alive``); None: the server's default."""
 
+    pinned: bool = False
+    """Its engine is never evicted to make room for another."""
+
     @property
     def engine_key(self) -> str:
         """Models with the same key share one engine."""

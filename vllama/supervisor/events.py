@@ -63,6 +63,17 @@ class PlanRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class NoRoom:
+    """It would fit if ``missing`` bytes more were free; ``cause`` is what to tell if they can't be."""
+
+    now: float
+    key: str
+    run: int
+    missing: int
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
 class Spawned:
     """The process exists."""
 
@@ -150,6 +161,7 @@ Event: TypeAlias = (
     | UnloadWanted
     | Planned
     | PlanRefused
+    | NoRoom
     | Spawned
     | Progressed
     | Listening
@@ -164,7 +176,7 @@ Event: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Work out the spec; answer with Planned or PlanRefused."""
+    """Work out the spec; answer with Planned, PlanRefused or NoRoom."""
 
     key: str
     run: int

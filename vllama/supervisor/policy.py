@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -20,6 +21,8 @@ class Policy:
     breaker_cooloff: float = 60.0
     drain: float = 30.0
     """How long answers may go on when the daemon stops."""
+    min_residence: float = 15.0
+    """An engine is not evicted sooner than this after it became ready, so that two clients don't thrash."""
     start_attempts: int = 2
     """Failed starts in a row after which those who wait are told."""
 
@@ -37,3 +40,32 @@ def recent(crashes: tuple[float, ...], now: float, policy: Policy) -> tuple[floa
 def breaker_open(crashes: tuple[float, ...], now: float, policy: Policy) -> bool:
     """Too many crashes too quickly: a person is needed, or the cool-off."""
     return len(recent(crashes, now, policy)) >= policy.breaker_crashes
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """A ready engine as a candidate for eviction."""
+
+    key: str
+    size: int
+    """Bytes that its end sets free."""
+    used_at: float
+    """When its last request ended; of a busy one: now."""
+    ready_since: float
+    busy: bool
+
+
+def choose_victims(residents: Sequence[Resident], missing: int, now: float, min_residence: float) -> tuple[str, ...]:
+    """Who goes so that ``missing`` bytes become free: the least recently used idle ones first, busy ones last.
+
+    Only engines that have stayed their time are taken; pinned ones are not among the candidates. Nobody is taken when
+    all together would not do. A busy one is asked to yield: it finishes its answers and takes no new ones.
+    """
+    ripe = [r for r in residents if now - r.ready_since >= min_residence]
+    chosen: list[str] = []
+    for resident in sorted(ripe, key=lambda r: (r.busy, r.used_at)):
+        if missing <= 0:
+            break
+        chosen.append(resident.key)
+        missing -= resident.size
+    return tuple(chosen) if missing <= 0 else ()

@@ -9,7 +9,7 @@ from typing import Literal
 from vllama.engine.diagnose import Cause
 from vllama.engine.spec import EngineSpec
 from vllama.models.model import Model
-from vllama.supervisor.policy import Policy
+from vllama.supervisor.policy import Policy, Resident
 
 Phase = Literal[
     "absent", "planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken"
@@ -56,6 +56,12 @@ class EngineState:
     """When an idle ready engine is stopped; while leased: what people are shown."""
     wanted: bool = False
     """It was ready and has not expired: after a crash it is started again without a new request."""
+    used_at: float = 0.0
+    """When its last request ended."""
+    missing: int = 0
+    """Bytes that must become free before it can be planned again."""
+    yielding: bool = False
+    """Ready, but another engine needs its room: it finishes its answers and takes no new ones."""
     unload: bool = False
     """An unload was asked for while it loads."""
     retry_at: float = 0.0
@@ -88,7 +94,26 @@ def next_deadline(state: State) -> float | None:
         for e in state.engines.values()
         if e.phase == "ready" and not e.leases and e.expires_at is not None and e.expires_at != FOREVER
     ]
+    head = state.engines[state.queue[0]] if state.queue else None
+    if head is not None and head.missing:
+        times += [ripe for e in state.engines.values() if (ripe := _ripe_at(e, state.policy)) is not None]
     return min(times, default=None)
+
+
+def residents(state: State, now: float) -> tuple[Resident, ...]:
+    """The engines that may be evicted: ready and not pinned."""
+    return tuple(
+        Resident(e.key, e.spec.size if e.spec else 0, now if e.leases else e.used_at, e.since, bool(e.leases))
+        for e in state.engines.values()
+        if e.phase == "ready" and not e.model.pinned
+    )
+
+
+def _ripe_at(engine: EngineState, policy: Policy) -> float | None:
+    """When a ready engine has stayed its time and may be evicted; None when it may already, or never."""
+    if engine.phase != "ready" or engine.model.pinned:
+        return None
+    return engine.since + policy.min_residence
 
 
 def waiting(state: State) -> int:

@@ -24,6 +24,7 @@ from vllama.supervisor.events import (
     LeaseReturned,
     LeaseWanted,
     Listening,
+    NoRoom,
     Plan,
     Planned,
     PlanRefused,
@@ -38,10 +39,11 @@ from vllama.supervisor.events import (
     Warm,
     Warmed,
 )
-from vllama.supervisor.policy import backoff_delay, breaker_open, recent
-from vllama.supervisor.states import LOADING, Capacity, EngineState, Phase, State, Waiter, waiting
+from vllama.supervisor.policy import backoff_delay, breaker_open, choose_victims, recent
+from vllama.supervisor.states import LOADING, Capacity, EngineState, Phase, State, Waiter, residents, waiting
 
 BUSY = Cause("busy", "server busy, please try again.  maximum pending requests exceeded", status=503)
+NO_ROOM = Cause("no_room", "there is not enough memory for this model beside the ones that are loaded")
 CLOSING = Cause("closing", "the server is shutting down", status=503)
 
 
@@ -89,7 +91,7 @@ def _lease_wanted(state: State, event: LeaseWanted, actions: list[Action]) -> St
     if state.closing:
         actions.append(Refuse(event.ticket, CLOSING))
         return state
-    if engine.phase == "ready":
+    if engine.phase == "ready" and not engine.yielding:
         actions.append(Grant(event.ticket, engine.key, engine.run))
         keep = engine.keep_alive if event.keep_alive is None else event.keep_alive
         return _put(state, replace(engine, leases=engine.leases | {event.ticket}, keep_alive=keep))
@@ -126,7 +128,7 @@ def _lease_returned(state: State, event: LeaseReturned, actions: list[Action]) -
         return state
     engine = replace(engine, leases=engine.leases - {event.ticket})
     if not engine.leases and engine.phase == "ready":
-        return _put(state, _rest(engine, event.now, actions))
+        return _put(state, _rest(replace(engine, used_at=event.now), event.now, actions))
     if not engine.leases and engine.phase == "draining":
         return _put(state, _stop(engine, event.now, actions, gentle=True))
     return _put(state, engine)
@@ -134,7 +136,7 @@ def _lease_returned(state: State, event: LeaseReturned, actions: list[Action]) -
 
 def _rest(engine: EngineState, now: float, actions: list[Action]) -> EngineState:
     """The last lease of a ready engine has ended: its timer starts, or it goes."""
-    if engine.keep_alive <= 0:
+    if engine.keep_alive <= 0 or engine.yielding:
         return _stop(engine, now, actions, gentle=True)
     return replace(engine, expires_at=now + engine.keep_alive)
 
@@ -202,15 +204,20 @@ def _closed(engine: EngineState, now: float, drain: float, actions: list[Action]
 
 def _stop(engine: EngineState, now: float, actions: list[Action], *, gentle: bool) -> EngineState:
     actions.append(Stop(engine.key, engine.run, gentle))
-    return replace(_phase(engine, "stopping", now, "stopping"), wanted=False, expires_at=now)
+    return replace(_phase(engine, "stopping", now, "stopping"), wanted=False, yielding=False, expires_at=now)
 
 
-# ------------------------------------------------------------------------------------------- an engine's life
+# ------------------------------------------------------------------------------------------------ who loads next
 
 
 def _start_next(state: State, now: float, actions: list[Action]) -> State:
     """Loads happen one at a time: a second engine must see what memory the first has left."""
-    if not state.queue or state.closing or any(e.phase in LOADING for e in state.engines.values()):
+    if state.closing or any(e.phase in LOADING for e in state.engines.values()):
+        return state
+    if state.queue and state.engines[state.queue[0]].missing:
+        return _make_room(state, state.engines[state.queue[0]], now, actions)
+    state = _nobody_needs_room(state, now, actions)
+    if not state.queue:
         return state
     engine = state.engines[state.queue[0]]
     engine = replace(_phase(engine, "planning", now, "planning"), run=engine.run + 1, pid=None, expires_at=None)
@@ -218,10 +225,53 @@ def _start_next(state: State, now: float, actions: list[Action]) -> State:
     return replace(_put(state, engine), queue=state.queue[1:])
 
 
+# ------------------------------------------------------------------------------------------------- making room
+
+
+def _make_room(state: State, engine: EngineState, now: float, actions: list[Action]) -> State:
+    """The head of the queue needs memory that others have: idle ones go, busy ones yield, young ones are waited for."""
+    if any(e.phase in {"stopping", "failing", "draining"} or e.yielding for e in state.engines.values()):
+        return state  # something is on its way out; then the machine is looked at afresh
+    candidates = residents(state, now)
+    if sum(r.size for r in candidates) < engine.missing:
+        state = replace(state, queue=state.queue[1:])
+        cause = engine.cause or NO_ROOM
+        state = _put(state, _give_up(replace(engine, missing=0), cause, now, actions, phase="absent"))
+        return _start_next(state, now, actions)
+    for key in choose_victims(candidates, engine.missing, now, state.policy.min_residence):
+        victim = state.engines[key]
+        if victim.leases:
+            state = _put(state, replace(victim, yielding=True, stage="finishing its answers, then making room"))
+        else:
+            state = _put(state, _stop(victim, now, actions, gentle=True))
+    return state
+
+
+def _nobody_needs_room(state: State, now: float, actions: list[Action]) -> State:
+    """Engines that were asked to yield for one that is no longer wanted go on."""
+    for engine in tuple(state.engines.values()):
+        if engine.yielding and engine.phase == "ready":
+            actions += [Grant(w.ticket, engine.key, engine.run) for w in engine.waiters]
+            leases = engine.leases | {w.ticket for w in engine.waiters}
+            engine_now = replace(engine, yielding=False, stage="", leases=leases, waiters=())
+            state = _put(state, engine_now if leases else _rest(engine_now, now, actions))
+    return state
+
+
+def _room_changed(state: State) -> State:
+    """An engine has gone: who waits for room is planned again."""
+    if not state.queue or not state.engines[state.queue[0]].missing:
+        return state
+    return _put(state, replace(state.engines[state.queue[0]], missing=0))
+
+
+# ------------------------------------------------------------------------------------------- an engine's life
+
+
 def _lived(
     state: State,
     engine: EngineState,
-    event: Planned | PlanRefused | Spawned | Progressed | Listening | Warmed | Unhealthy | Died | Exited,
+    event: Planned | PlanRefused | NoRoom | Spawned | Progressed | Listening | Warmed | Unhealthy | Died | Exited,
     actions: list[Action],
 ) -> State:
     """An event in the life of the engine's present run."""
@@ -232,6 +282,10 @@ def _lived(
             engine = replace(_phase(engine, "starting", now, "engine is starting"), spec=event.spec)
         case PlanRefused() if engine.phase == "planning":
             engine = _give_up(engine, event.cause, now, actions, phase="absent")
+        case NoRoom() if engine.phase == "planning":
+            engine = replace(engine, missing=event.missing, cause=event.cause)
+            state = _put(state, _phase(engine, "absent", now, "waiting for room"))
+            return replace(state, queue=(engine.key, *state.queue))
         case Spawned():
             engine = replace(engine, pid=event.pid)
         case Progressed() if engine.phase == "starting":
@@ -268,6 +322,7 @@ def _ready(engine: EngineState, event: Warmed, default_keep: float, actions: lis
         keep_alive=0.0 if engine.unload else keep,
         expires_at=event.now + keep,
         unload=False,
+        used_at=event.now,
         wanted=True,
         failed_starts=0,
         cause=None,
@@ -280,7 +335,8 @@ def _exited(state: State, engine: EngineState, event: Exited, actions: list[Acti
     was_ready = engine.capacity != Capacity()
     failing_cause = engine.cause if engine.phase == "failing" else None
     asked_for = engine.phase == "stopping"
-    engine = replace(engine, pid=None, capacity=Capacity(), expires_at=None)
+    engine = replace(engine, pid=None, capacity=Capacity(), expires_at=None, yielding=False)
+    state = _room_changed(state)
     if asked_for or state.closing:
         engine = replace(_phase(engine, "absent", now), unload=False)
         return _enqueue(state, engine, now) if engine.waiters else _put(state, engine)

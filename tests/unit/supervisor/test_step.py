@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.unit.supervisor.worlds import BAD_FLAG, CRASH, World, model, spec
+from tests.unit.supervisor.worlds import BAD_FLAG, CRASH, SIZE, World, model, spec
 from vllama.engine.diagnose import Cause
 from vllama.supervisor import events as ev
 from vllama.supervisor.policy import Policy
@@ -12,6 +14,8 @@ from vllama.supervisor.states import FOREVER, LOADING, Capacity, next_deadline
 
 MINI = model("mini")
 OTHER = model("other")
+THIRD = model("third")
+PINNED = replace(model("pinned"), pinned=True)
 
 
 def kinds(actions):
@@ -291,8 +295,104 @@ def test_after_closing_nothing_starts():
     assert ev.Plan not in kinds(world.actions)
 
 
+TOO_BIG = Cause("too_big", "it needs 9 GiB and 4 are free")
+POLICY = Policy(min_residence=15)
+
+
+def no_room(world, of, missing=10):
+    return world.feed(ev.NoRoom(world.now, of.engine_key, world.engine(of).run, missing, TOO_BIG))
+
+
+def two_loaded(policy=POLICY):
+    """MINI used at 0, OTHER at 1, both idle and past their minimum residence; THIRD wants in."""
+    world = World(policy)
+    world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
+    world.now = 1
+    world.give_back(OTHER, world.ready(OTHER, keep_alive=FOREVER))
+    world.tick(100)
+    return world
+
+
+def test_the_least_recently_used_idle_engine_makes_room():
+    world = two_loaded()
+    ticket = world.want(THIRD)
+    assert no_room(world, THIRD) == [ev.Stop(MINI.engine_key, 1, gentle=True)]
+    assert world.exit(MINI) == [ev.Plan(THIRD.engine_key, 2, THIRD)]
+    world.start(THIRD)
+    assert world.granted()[-1] == ticket
+    assert world.engine(OTHER).phase == "ready"
+
+
+def test_as_many_go_as_are_needed():
+    world = two_loaded()
+    world.want(THIRD)
+    assert len(no_room(world, THIRD, missing=SIZE + 1)) == 2
+
+
+def test_nobody_goes_when_all_together_would_not_do_and_the_reason_is_told():
+    world = two_loaded()
+    ticket = world.want(THIRD)
+    no_room(world, THIRD, missing=2 * SIZE + 1)
+    assert world.refused() == {ticket: TOO_BIG}
+    assert world.engine(MINI).phase == world.engine(OTHER).phase == "ready"
+
+
+def test_a_pinned_engine_is_never_evicted():
+    world = World(POLICY)
+    world.give_back(PINNED, world.ready(PINNED, keep_alive=FOREVER))
+    world.tick(100)
+    ticket = world.want(THIRD)
+    no_room(world, THIRD)
+    assert world.refused() == {ticket: TOO_BIG}
+    assert world.engine(PINNED).phase == "ready"
+
+
+def test_a_young_engine_stays_its_minimum_time():
+    world = World(POLICY)
+    world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
+    world.want(THIRD)
+    assert no_room(world, THIRD) == []
+    assert next_deadline(world.state) == 15
+    assert kinds(world.tick(15)) == [ev.Stop]
+
+
+def test_a_busy_engine_yields_finishes_its_answers_and_takes_no_new_ones():
+    world = World(POLICY)
+    running = world.ready(MINI)
+    world.tick(100)
+    waiting = world.want(THIRD)
+    assert no_room(world, THIRD) == []
+    late = world.want(MINI)
+    assert late not in world.granted()
+    assert kinds(world.give_back(MINI, running)) == [ev.Stop]
+    world.exit(MINI)
+    world.start(THIRD)
+    assert waiting in world.granted()
+    world.give_back(THIRD, waiting)
+    world.tick(100)
+    assert kinds(no_room(world, MINI)) == [ev.Stop]
+    world.exit(THIRD)
+    world.start(MINI)
+    assert late in world.granted()
+
+
+def test_an_engine_that_yields_goes_on_when_nobody_needs_its_room_any_more():
+    world = World(POLICY)
+    world.ready(MINI)
+    world.tick(100)
+    waiting = world.want(THIRD)
+    no_room(world, THIRD)
+    late = world.want(MINI)
+    world.give_back(THIRD, waiting)
+    assert late in world.granted()
+    assert not world.engine(MINI).yielding
+
+
+MODELS = [MINI, OTHER, PINNED]
+
+
 class Histories(RuleBasedStateMachine):
-    """Long random lives of two engines: whatever happens, nobody is forgotten and nothing is done twice."""
+    """Long random lives of three engines: whatever happens, nobody is forgotten and nothing is done twice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -315,7 +415,7 @@ class Histories(RuleBasedStateMachine):
     def feed(self, event) -> None:
         self.absorb(self.world.feed(event))
 
-    @rule(which=st.sampled_from([MINI, OTHER]), keep=st.sampled_from([None, 0.0, 5.0, FOREVER]))
+    @rule(which=st.sampled_from(MODELS), keep=st.sampled_from([None, 0.0, 5.0, FOREVER]))
     def request(self, which, keep) -> None:
         self.world.tickets += 1
         ticket = self.world.tickets
@@ -330,7 +430,7 @@ class Histories(RuleBasedStateMachine):
         del self.open[ticket]
         self.feed(ev.LeaseReturned(self.world.now, ticket, self.models[ticket].engine_key))
 
-    @rule(which=st.sampled_from([MINI, OTHER]))
+    @rule(which=st.sampled_from(MODELS))
     def unload(self, which) -> None:
         self.feed(ev.UnloadWanted(self.world.now, which.engine_key))
 
@@ -339,8 +439,12 @@ class Histories(RuleBasedStateMachine):
         self.world.now += seconds
         self.feed(ev.Ticked(self.world.now))
 
-    @rule(which=st.sampled_from([MINI, OTHER]), what=st.sampled_from(["plan", "refuse", "listen", "warm", "hang", "die"]))
-    def live(self, which, what) -> None:
+    @rule(
+        which=st.sampled_from(MODELS),
+        what=st.sampled_from(["plan", "refuse", "room", "listen", "warm", "hang", "die"]),
+        missing=st.sampled_from([1, SIZE, 3 * SIZE]),
+    )
+    def live(self, which, what, missing) -> None:
         engine = self.world.state.engines.get(which.engine_key)
         if engine is None:
             return
@@ -351,6 +455,7 @@ class Histories(RuleBasedStateMachine):
             {
                 "plan": ev.Planned(now, key, run, spec(which)),
                 "refuse": ev.PlanRefused(now, key, run, BAD_FLAG),
+                "room": ev.NoRoom(now, key, run, missing, BAD_FLAG),
                 "listen": ev.Listening(now, key, run),
                 "warm": ev.Warmed(now, key, run, Capacity(2048, 4096)),
                 "die": ev.Died(now, key, run),
@@ -358,7 +463,7 @@ class Histories(RuleBasedStateMachine):
             }[what]
         )
 
-    @rule(which=st.sampled_from([MINI, OTHER]), cause=st.sampled_from([CRASH, BAD_FLAG]))
+    @rule(which=st.sampled_from(MODELS), cause=st.sampled_from([CRASH, BAD_FLAG]))
     def die(self, which, cause) -> None:
         run = self.living.pop(which.engine_key, None)
         if run is not None:
@@ -388,9 +493,20 @@ class Histories(RuleBasedStateMachine):
         state = self.world.state
         for engine in state.engines.values():
             if engine.waiters:
-                assert engine.phase not in {"ready", "broken"}
+                assert engine.phase != "broken"
+                assert engine.phase != "ready" or engine.yielding
                 assert engine.phase != "absent" or engine.key in state.queue
                 assert engine.phase != "backoff" or next_deadline(state) is not None
+
+    @invariant()
+    def nobody_yields_for_nobody(self) -> None:
+        state = self.world.state
+        if any(e.yielding and e.phase == "ready" for e in state.engines.values()):
+            assert state.queue or any(e.phase in LOADING for e in state.engines.values())
+
+    @invariant()
+    def pinned_engines_do_not_yield(self) -> None:
+        assert not any(e.yielding and e.model.pinned for e in self.world.state.engines.values())
 
     @invariant()
     def phases_that_need_a_process_have_one(self) -> None:

@@ -13,6 +13,7 @@ from vllama.supervisor.policy import Policy
 from vllama.supervisor.states import Capacity, State
 from vllama.supervisor.step import step
 
+SIZE = 100
 CRASH = Cause("crashed", "it crashed")
 BAD_FLAG = Cause("bad_flag", "vLLM does not know the argument --nope", "remove it", permanent=True)
 
@@ -25,7 +26,7 @@ def model(name: str = "mini", digest: str = "0" * 64) -> Model:
 
 
 def spec(of: Model) -> EngineSpec:
-    return EngineSpec(of.name.model, ("true",), {}, Path("/run/x.sock"), of.name.model, "generate")
+    return EngineSpec(of.name.model, ("true",), {}, Path("/run/x.sock"), of.name.model, "generate", size=SIZE)
 
 
 class World:
