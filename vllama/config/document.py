@@ -49,6 +49,8 @@ def read_document(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = " ".join(part for part in (error.problem, error.context) if part)
+        if error.context and error.context_mark and mark and error.context_mark.line != mark.line:
+            what += f" that begins in line {error.context_mark.line + 1}"
         document.findings.append(Finding(mark.line + 1 if mark else 0, (), f"is not valid YAML: {what}"))
         return document
     except yaml.YAMLError as error:  # characters that no YAML may hold

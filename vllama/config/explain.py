@@ -35,7 +35,8 @@ def rows(config: Config, directories: Mapping[str, object], origin_of: Callable[
     """Every effective value in the order of the schema.
 
     ``directories``: the chosen ``state``, ``cache``, ``runtime`` and ``engine_prefix``. ``origin_of``: as
-    ``Loaded.origin_of``. Of the models and profiles only what is set; the profiles are the shipped ones with the configured changes.
+    ``Loaded.origin_of``. Of models and profiles only what is set; the profiles are the shipped ones with the
+    configured changes.
     """
     for row in _section(config, (), origin_of):
         section, last = row.key[0], row.key[-1]

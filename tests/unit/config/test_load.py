@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vllama.config.load import Loaded, load_config
+from vllama.config.schema import Config
+from vllama.errors import ConfigError
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(text: str | bytes) -> Path:
+        path = tmp_path / "vllama.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def load(path: Path, environ: dict[str, str] | None = None, flags: dict[str, object] | None = None) -> Loaded:
+    return load_config(path, environ={"HOME": "/home/ada", **(environ or {})}, flags=flags)
+
+
+def problems(path: Path, environ: dict[str, str] | None = None) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load(path, environ)
+    return caught.value.problems
+
+
+def outcome(path: Path, environ: dict[str, str] | None = None) -> tuple[str, ...]:
+    """The problems of a file that may also be right."""
+    try:
+        load(path, environ)
+    except ConfigError as error:
+        return error.problems or ("no problem named",)
+    return ()
+
+
+def test_an_empty_file_is_the_defaults(write):
+    loaded = load(write(""))
+    assert loaded.config == Config()
+    assert loaded.origin_of("server.port") == "default"
+
+
+def test_values_of_the_file_know_their_line(write):
+    path = write("server:\n  port: 8080\nmodels:\n  mini: {source: org/mini}\n")
+    loaded = load(path)
+    assert loaded.config.server.port == 8080
+    assert loaded.origin_of("server.port") == f"{path}:2"
+    assert loaded.origin_of(("models", "mini", "source")) == f"{path}:4"
+
+
+def test_flag_beats_environment_beats_file(write):
+    path = write("server: {host: 10.0.0.1, port: 1}\n")
+    loaded = load(path, {"OLLAMA_HOST": "0.0.0.0:2"})
+    assert (loaded.config.server.host, loaded.config.server.port) == ("0.0.0.0", 2)
+    assert loaded.origin_of("server.port") == "environment OLLAMA_HOST"
+    loaded = load(
+        path, {"OLLAMA_HOST": "0.0.0.0:2", "VLLAMA_HOST": "127.0.0.1:3"}, {"server.port": 4, "log.level": None}
+    )
+    assert (loaded.config.server.host, loaded.config.server.port) == ("127.0.0.1", 4)
+    assert (loaded.origin_of("server.host"), loaded.origin_of("server.port")) == ("environment VLLAMA_HOST", "flag")
+    assert loaded.origin_of("log.level") == "default"
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_lines(write):
+    path = write(
+        "sever: {}\n"
+        "server:\n"
+        "  prot: 1\n"
+        "  port: '80'\n"
+        "  max_body: 3 cows\n"
+        "keep_alive: soon\n"
+        "preload: mini\n"
+        "models:\n"
+        "  bad name: {source: a/b}\n"
+        "  two: {source: a/b/c}\n"
+        "  three: {}\n"
+        "profiles:\n"
+        "  smal: {}\n"
+        "  small: {gpu: {15: {}}, max_num_seqs: 0, gpu_memory_utilization: 1.5}\n"
+        "log: {level: warn}\n"
+    )
+    assert [problem.removeprefix(f"{path}:") for problem in problems(path)] == [
+        "1: sever: unknown key (did you mean 'server'?)",
+        "3: server.prot: unknown key (did you mean 'port'?)",
+        "4: server.port: must be a whole number, not '80'",
+        "5: server.max_body: must be a size such as 64MiB or 4GiB, not '3 cows'",
+        "6: keep_alive: must be a duration such as 30s, 5m or 1h30m, not 'soon'",
+        "7: preload: must be a list: one '- entry' a line, or [a, b], not 'mini'",
+        "9: models.bad name: must be a model name (letters, digits, '_', '-', '.', then ':tag'), not 'bad name'",
+        (
+            "10: models.two.source: must be a directory (/path or ./path), builtin:tinychat or a repository"
+            " org/name[@revision], not 'a/b/c'"
+        ),
+        "11: models.three.source: is required",
+        "13: profiles.smal: must be one of small, medium, large, xlarge, not 'smal' (did you mean 'small'?)",
+        "14: profiles.small.max_num_seqs: must be at least 1, not 0",
+        "14: profiles.small.gpu_memory_utilization: must be at most 1.0, not 1.5",
+        "14: profiles.small.gpu.15: must be one of cpu, 16, 24, 32, 80, 141, not '15'",
+        "15: log.level: must be one of debug, info, warning, error, not 'warn' (did you mean 'warning'?)",
+    ]
+
+
+def test_a_key_given_twice_is_a_problem(write):
+    assert problems(write("keep_alive: 5m\nkeep_alive: 6m\n"))[0].endswith(
+        ":2: keep_alive: is given twice (first in line 1)"
+    )
+
+
+def test_two_spellings_of_one_model_are_a_problem(write):
+    (problem,) = problems(write("models:\n  mini: {source: a/b}\n  MINI:latest: {source: a/b}\n"))
+    assert problem.endswith(":3: models.MINI:latest: is the same model as 'mini'")
+
+
+def test_only_configured_models_can_be_preloaded(write):
+    (problem,) = problems(write("models:\n  mini: {source: a/b}\npreload: [Mini, maxi]\n"))
+    assert problem.endswith(":3: preload.1: 'maxi' is not among the models")
+
+
+def test_broken_yaml_tells_the_line(write):
+    (problem,) = problems(write("server:\n  port: [1\nkeep_alive: 5m\n"))
+    assert ":3: is not valid YAML" in problem
+
+
+def test_a_file_in_another_encoding_tells_the_line(write):
+    (problem,) = problems(write("server:\n  host: käse\n".encode("latin-1")))
+    assert problem.endswith(":2: is not UTF-8 (byte 0xe4)")
+
+
+def test_a_byte_order_mark_does_not_matter(write):
+    assert load(write(b"\xef\xbb\xbfkeep_alive: 1m\n")).config.keep_alive == 60
+
+
+def test_a_named_file_must_be_there(tmp_path: Path):
+    with pytest.raises(ConfigError, match="there is no configuration file"):
+        load(tmp_path / "nothing.yaml")
+    with pytest.raises(ConfigError, match="can't read"):
+        load(tmp_path)
+
+
+def test_the_file_may_be_named_by_the_environment(write):
+    path = write("keep_alive: 1m\n")
+    loaded = load_config(None, environ={"HOME": "/", "VLLAMA_CONFIG": str(path)})
+    assert (loaded.path, loaded.config.keep_alive) == (path, 60)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "key", "value"),
+    [
+        ("OLLAMA_KEEP_ALIVE", "10m", "keep_alive", 600),
+        ("OLLAMA_KEEP_ALIVE", "'1h30m'", "keep_alive", 5400),
+        ("OLLAMA_KEEP_ALIVE", "90", "keep_alive", 90),
+        ("OLLAMA_KEEP_ALIVE", "0", "keep_alive", 0),
+        ("OLLAMA_KEEP_ALIVE", "-1", "keep_alive", math.inf),
+        ("OLLAMA_KEEP_ALIVE", "-1m", "keep_alive", math.inf),
+        ("OLLAMA_KEEP_ALIVE", "soon", "keep_alive", 300),
+        (
+            "OLLAMA_ORIGINS",
+            "http://a.example, http://b.example,",
+            "server.origins",
+            ("http://a.example", "http://b.example"),
+        ),
+        ("OLLAMA_MAX_QUEUE", "3", "server.max_queue", 3),
+        ("OLLAMA_MAX_QUEUE", "many", "server.max_queue", 512),
+        ("OLLAMA_CONTEXT_LENGTH", "16384", "context_length", 16384),
+        ("OLLAMA_CONTEXT_LENGTH", "0", "context_length", None),
+        ("OLLAMA_LOAD_TIMEOUT", "1m", "engine.stall_timeout", 60),
+        ("OLLAMA_LOAD_TIMEOUT", "0", "engine.stall_timeout", math.inf),
+        ("OLLAMA_DEBUG", "1", "log.level", "debug"),
+        ("OLLAMA_DEBUG", "false", "log.level", "info"),
+        ("OLLAMA_HOST", ":8080", "server.port", 8080),
+        ("OLLAMA_HOST", "http://10.0.0.1", "server.port", 80),
+        ("OLLAMA_HOST", "[::1]:99999", "server.port", 11434),
+        ("VLLAMA_HOST", "[::1]", "server.host", "::1"),
+        ("VLLAMA_STATE_DIR", "/data", "paths.state", Path("/data")),
+        ("VLLAMA_ENGINE_PREFIX", "/opt/e", "engine.prefix", Path("/opt/e")),
+    ],
+)
+def test_environment_variables_as_ollamas_users_set_them(write, name: str, text: str, key: str, value: object):
+    found: object = load(write(""), {name: text}).config
+    for part in key.split("."):
+        found = getattr(found, part)
+    assert found == value
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
+def test_no_file_brings_anything_but_a_configuration_or_its_errors(tmp_path: Path, text: str):
+    path = tmp_path / "any.yaml"
+    path.write_bytes(text.encode())
+    assert all(problem.startswith(f"{path}:") for problem in outcome(path))
+
+
+_KEYS = st.sampled_from(
+    ["server", "port", "models", "profiles", "small", "gpu", "16", "source", "settings", "x", "keep_alive"]
+)
+_TREES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text("ab5m ", max_size=4), st.floats(allow_nan=False)),
+    lambda inner: st.one_of(st.dictionaries(_KEYS, inner, max_size=3), st.lists(inner, max_size=3)),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tree=st.dictionaries(_KEYS, _TREES, max_size=4))
+def test_no_tree_of_values_brings_anything_but_a_configuration_or_its_errors(tmp_path: Path, tree: dict[str, object]):
+    import yaml
+
+    path = tmp_path / "any.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    assert all(problem.startswith((f"{path}:", "environment ")) for problem in outcome(path, {"OLLAMA_HOST": "x:1"}))
+
+
+def test_a_value_that_the_user_may_not_read_is_told(write):
+    path = write("")
+    path.chmod(0)
+    if os.geteuid() == 0:  # root reads everything: nothing to see
+        assert load(path).config == Config()
+    else:
+        with pytest.raises(ConfigError, match="Permission denied"):
+            load(path)
