@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 _SEQUENCE = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[=>])")
@@ -50,6 +51,14 @@ class Terminal:
     def type(self, text: str) -> None:
         """Press keys; a line needs its own newline."""
         os.write(self._end, text.encode())
+
+    def interrupt(self, seconds: float = 20) -> None:
+        """Press Ctrl-C when the program waits: readline forgets one that comes while it echoes a key."""
+        deadline = time.monotonic() + seconds
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        while stat.read_text().rpartition(") ")[2][0] != "S":
+            assert time.monotonic() < deadline, "the program never waits"
+        self.type(CTRL_C)
 
     def leave(self, seconds: float = 20) -> int:
         """Read until the program ends; returns its exit status."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.component.cli.conftest import Vllama
-from tests.component.cli.terminal import CTRL_C, CTRL_D, Terminal
+from tests.component.cli.terminal import CTRL_D, Terminal
 from tests.fakes.service import SHOW, Service, answer, say
 
 Open = Callable[..., Terminal]
@@ -170,7 +170,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(terminal: Open, service: Se
     screen = chat(terminal)
     screen.type("Tell me a story\n")
     screen.see("Once upon")
-    screen.type(CTRL_C)
+    screen.interrupt()
     screen.see(">>> ")
     assert service.left.wait(10), "the service was not told that nobody listens"
     screen.type("Still there?\n")
@@ -185,7 +185,7 @@ def test_ctrl_c_at_the_prompt_tells_how_to_leave(terminal: Open) -> None:
     screen = chat(terminal)
     screen.type("half a thou")
     screen.see("half a thou")
-    screen.type(CTRL_C)
+    screen.interrupt()
     screen.see("Use Ctrl-D or /bye to leave.")
     screen.see(">>> ")
     screen.type(CTRL_D)
