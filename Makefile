@@ -18,15 +18,11 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 DATA := $(CURDIR)/.vllama
-# A unix socket's path holds 107 bytes: a checkout deep down keeps its sockets in /tmp.
-RUNTIME := $(shell [ $$(printf %s '$(DATA)' | wc -c) -le 60 ] && echo '$(DATA)/run' \
-	|| echo "/tmp/vllama-$$(id -u)-$$(printf %s '$(DATA)' | cksum | cut -d' ' -f1)")
-
 # vllama.config.load reads these.
 export VLLAMA_CONFIG := $(CURDIR)/etc/vllama.yaml
 export VLLAMA_STATE_DIR := $(DATA)/state
 export VLLAMA_CACHE_DIR := $(DATA)/cache
-export VLLAMA_RUNTIME_DIR := $(RUNTIME)
+export VLLAMA_RUNTIME_DIR := $(DATA)/run
 export VLLAMA_ENGINE_PREFIX := $(DATA)/engine
 
 .PHONY: help

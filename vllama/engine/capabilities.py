@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast, get_args
@@ -93,12 +93,11 @@ def ask(python: Path, *arguments: str) -> dict[str, Any]:
     """Run ``ask.py`` with that interpreter and return its answer.
 
     Raises:
-        EngineNotInstalled: it can't be run, fails, or says nothing that is JSON.
+        EngineNotInstalled: it can't be run, fails, or gives no answer.
     """
     try:
-        # -I: neither our PYTHONPATH nor the current directory may shadow what is installed there.
         done = subprocess.run(
-            [str(python), "-I", str(ASK), *arguments],
+            question(python, *arguments),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -109,17 +108,27 @@ def ask(python: Path, *arguments: str) -> dict[str, Any]:
         raise EngineNotInstalled(f"the interpreter {python} can't be run: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
         raise EngineNotInstalled(f"vLLM did not import within {_ASK_SECONDS} s in {python}") from error
-    lines = done.stdout.strip().splitlines()
-    if done.returncode != 0 or not lines:
+    answer = read_answer(done.stdout.splitlines())
+    if done.returncode != 0 or answer is None:
         said = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
         raise EngineNotInstalled(f"vLLM does not import in {python}: {said}")
-    try:
-        answer = json.loads(lines[-1])
-    except ValueError as error:
-        raise EngineNotInstalled(f"{python} answered {lines[-1][:200]!r} instead of JSON") from error
-    if not isinstance(answer, dict):
-        raise EngineNotInstalled(f"{python} answered {lines[-1][:200]!r} instead of an object")
     return answer
+
+
+def question(python: Path, *arguments: str) -> list[str]:
+    """The command that asks an interpreter: ``ask.py``, shielded from our PYTHONPATH and the current directory."""
+    return [str(python), "-I", str(ASK), *arguments]
+
+
+def read_answer(lines: Sequence[str]) -> dict[str, Any] | None:
+    """The answer among what ``ask.py`` printed: the last line that is a JSON object; libraries may talk around it."""
+    for line in reversed(lines):
+        if line.startswith("{"):
+            with contextlib.suppress(ValueError):
+                answer = json.loads(line)
+                if isinstance(answer, dict):
+                    return answer
+    return None
 
 
 def _from_answer(answer: Any, python: Path) -> Capabilities | None:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from vllama.engine.capabilities import Capabilities, probe, read_capabilities
-from vllama.engine.prefix import Prefix, install_command
-from vllama.errors import EngineNotInstalled
+from vllama.engine.backends import PINNED, TESTED, Backend, Choice, Devices, choose_backend, is_tested
+from vllama.engine.capabilities import Capabilities, ask, probe, read_capabilities
+from vllama.engine.ingredients import Audience, Wish
+from vllama.engine.installation import Installation
+from vllama.engine.prefix import Home, Prefix, install_command
+from vllama.engine.runner import Subprocesses
+from vllama.errors import EngineNotInstalled, InstallFailed
+
+_NVIDIA, _AMD = "0x10de", "0x1002"
+_DISPLAY: Final = "0x03"
+"""PCI class of display and 3D controllers."""
 
 
 def locate(python: Path | None, prefix: Path, *, probes: Path | None = None) -> Capabilities:
@@ -29,13 +42,138 @@ def locate(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
         raise EngineNotInstalled("no vLLM engine is installed", hint=f"Install it with: {command}")
     if home.interpreter_gone:
         raise EngineNotInstalled(
-            f"the Python that the vLLM engine was made with is gone ({home.python.readlink()}), "
+            f"the Python that the vLLM engine was made with is gone ({home.python.resolve()}), "
             "as happens after a distribution upgrade",
             hint=f"Install the engine anew with: {command}",
         )
     capabilities = read_capabilities(home.capabilities_file, home.python)
     if capabilities is None:
         raise EngineNotInstalled(
-            f"{home.capabilities_file} can't be read or is damaged", hint=f"Install the engine anew with: {command}"
+            f"{home.capabilities_file} can't be read or is damaged",
+            hint=f"Install the engine anew with: {command} --force",
         )
     return capabilities
+
+
+def install(wish: Wish, audience: Audience) -> tuple[Capabilities, bool]:
+    """Install the wished engine; returns it and whether anything had to be done.
+
+    Raises:
+        InstallFailed: says why and what to do; running it again goes on where it stopped.
+    """
+    beside = Path(sys.executable).with_name("uv")
+    uv = str(beside) if beside.is_file() else shutil.which("uv")
+    return Installation(wish, audience, Subprocesses(), uv).run()
+
+
+def choose_for_this_machine() -> Choice:
+    """The backend that fits what is plugged in."""
+    return choose_backend(devices())
+
+
+def devices(pci: Path = Path("/sys/bus/pci/devices"), driver: Path = Path("/proc/driver/nvidia/version")) -> Devices:
+    """Look for GPUs and the NVIDIA driver."""
+    vendors = {_read(card / "vendor") for card in _entries(pci) if _read(card / "class").startswith(_DISPLAY)}
+    return Devices(nvidia_card=_NVIDIA in vendors, nvidia_driver=driver.is_file(), amd_gpu=_AMD in vendors)
+
+
+def rollback(prefix: Path) -> Capabilities:
+    """Put the previous engine in force again; the current one becomes the previous.
+
+    Raises:
+        InstallFailed: there is none, or it is not usable any more.
+    """
+    folder = Prefix(prefix)
+    previous = folder.previous
+    known = None if previous is None else read_capabilities(previous.capabilities_file, previous.python)
+    if previous is None or known is None:
+        raise InstallFailed("there is no previous engine to return to")
+    if previous.interpreter_gone:
+        raise InstallFailed(f"the previous engine's Python is gone ({previous.python.resolve()})")
+    try:
+        folder.publish(previous)
+    except OSError as error:
+        raise InstallFailed(f"can't write {prefix}: {error.strerror}", hint="Run it as root.") from error
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """What ``vllama engine status`` tells."""
+
+    usable: bool
+    problem: str
+    """Why not; or, for a usable one, what is not as it should be. Empty: all is well."""
+    hint: str
+    capabilities: Capabilities | None = None
+    path: Path | None = None
+    """The venv's folder; None for an interpreter that the configuration names."""
+    size: int | None = None
+    """Bytes on the disk."""
+    previous: str = ""
+    """The engine that ``vllama engine rollback`` returns to."""
+
+
+def status(python: Path | None, prefix: Path, *, probes: Path | None = None) -> EngineStatus:
+    """Look at the engine that would be run, and try its interpreter."""
+    folder = Prefix(prefix)
+    home = None if python is not None else folder.current
+    previous = "" if folder.previous is None else folder.previous.path.name
+    try:
+        found = locate(python, prefix, probes=probes)
+        key = ask(found.python, "key")
+    except EngineNotInstalled as error:
+        halves = [half.path for half in folder.homes() if not half.complete] if python is None else []
+        half = f"; a half-made one is in {halves[0]}" if halves and home is None else ""
+        hint = error.hint or f"Install the engine anew with: {install_command(prefix)} --force"
+        return EngineStatus(False, error.message + half, hint, path=home.path if home else None, previous=previous)  # noqa: FBT003 - the field's name is beside it
+    problem, hint = _judge(found, key)
+    size = None if home is None else _size(home)
+    return EngineStatus(not problem, problem, hint, found, home.path if home else None, size, previous)
+
+
+def _judge(found: Capabilities, key: dict[str, str]) -> tuple[str, str]:
+    if not key.get("vllm") or not key.get("torch"):
+        lacking = "vLLM" if not key.get("vllm") else "torch"
+        return f"{found.python} has no {lacking} any more", "Install the engine anew: vllama engine install --force"
+    return "", ""
+
+
+def untested(version: str) -> str:
+    """A sentence where this vLLM is outside what our tests have seen; else empty."""
+    if is_tested(version):
+        return ""
+    low, high = (".".join(map(str, bound)) for bound in TESTED)
+    return (
+        f"vLLM {version} is untested: vLLama was tested with {low} up to, not including, {high} ({PINNED} is installed)"
+    )
+
+
+def _entries(folder: Path) -> Iterable[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _size(home: Home) -> int:
+    return sum(file.lstat().st_blocks * 512 for file in home.path.rglob("*"))
+
+
+__all__ = [
+    "Audience",
+    "Backend",
+    "EngineStatus",
+    "Wish",
+    "choose_for_this_machine",
+    "devices",
+    "install",
+    "locate",
+    "rollback",
+    "status",
+    "untested",
+]

@@ -1,0 +1,118 @@
+"""What an engine is made from on this machine: the Python, the installer, and on the CPU the torch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from vllama.engine import interpreter as pythons
+from vllama.engine import lockfile
+from vllama.engine.backends import PUBLIC_TORCH_COST, TORCH, Backend
+from vllama.engine.installers import Installer, Pip, Uv
+from vllama.engine.interpreter import Interpreter
+from vllama.engine.lockfile import LockName
+from vllama.engine.pip_config import parse_pip_config
+from vllama.engine.runner import Runner
+from vllama.errors import InstallFailed
+
+CPU_TORCH: Final = f"torch=={TORCH}+cpu"
+
+
+class Audience(Protocol):
+    """Who is told how an installation goes."""
+
+    def step(self, percent: float, doing: str) -> None:
+        """How far the whole is, 0 to 100, and what goes on now. Called at least once a second."""
+        ...
+
+    def note(self, text: str) -> None:
+        """A line that stays: a choice and its reason, something that went another way than hoped."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for."""
+
+    prefix: Path
+    backend: Backend
+    python: str | None = None
+    """None: the newest suitable one."""
+    torch_index: str | None = None
+    """A further index to look for ``torch+cpu`` in."""
+    force: bool = False
+    """Install anew although the same engine is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ingredients:
+    """All that is to be known before the first file is written."""
+
+    python: Interpreter
+    installer: Installer
+    locks: tuple[LockName, ...]
+    unhashed: str = ""
+    """A torch requirement whose wheel for this Python no lock knows the hash of."""
+
+
+def gather(wish: Wish, runner: Runner, audience: Audience, uv: str | None) -> Ingredients:
+    """Look around and choose. ``uv``: its executable, where there is one.
+
+    Raises:
+        InstallFailed: no Python, or neither uv nor pip.
+    """
+    audience.step(0, "looking for a Python")
+    found = [pythons.named(wish.python, runner.ask)] if wish.python else pythons.candidates(runner.ask)
+    if not found:
+        raise InstallFailed(
+            f"no Python that vLLM runs on was found ({pythons.SUPPORTED})",
+            hint="Install one (dnf install python3.13, apt install python3-venv) or name it with --python.",
+        )
+    installer = _installer(found, runner, uv)
+    if wish.backend == "cuda":
+        return Ingredients(found[0], installer, ("cuda",))
+    # On the CPU a Python is only as good as its torch: an older one with a `+cpu` wheel beats a newer one without.
+    for python in found:
+        audience.step(1, f"looking for {CPU_TORCH} for Python {python.short}")
+        command, stdin = installer.offers(CPU_TORCH, python, wish.torch_index)
+        if runner.ask(command, stdin) is None:
+            continue
+        if _hash_known(python):
+            return Ingredients(python, installer, ("cpu", "torch-cpu"))
+        audience.note(
+            f"the lock does not know the hash of {CPU_TORCH} for Python {python.short}: it is taken as the index has it"
+        )
+        return Ingredients(python, installer, ("cpu", "torch-cpu"), unhashed=CPU_TORCH)
+    audience.note(
+        f"no {CPU_TORCH} can be had from where pip is configured to look; taking torch=={TORCH} of the public index, "
+        f"which works as well but is a CUDA build ({PUBLIC_TORCH_COST}). --torch-index URL names a further index"
+    )
+    return Ingredients(found[0], installer, ("cpu", "torch-public"))
+
+
+def _hash_known(python: Interpreter) -> bool:
+    torch = next(pin for pin in lockfile.parse(lockfile.shipped("torch-cpu")) if pin.name == "torch")
+    return lockfile.vouches_for(torch, python.short, os.uname().machine)
+
+
+def _installer(found: Sequence[Interpreter], runner: Runner, uv: str | None) -> Installer:
+    """uv where it is, told what pip is configured with; else the first pip there is."""
+    configuration = ""
+    pip: Path | None = None
+    for python in (Path(sys.executable), *(one.path for one in found)):
+        said = runner.ask([str(python), "-m", "pip", "config", "list"])
+        if said is not None:
+            configuration, pip = said, python
+            break
+    if uv is not None:
+        return Uv(uv, parse_pip_config(configuration))
+    if pip is None:
+        raise InstallFailed(
+            "neither uv nor pip was found",
+            hint="Install one of them: dnf install python3-pip, apt install python3-pip",
+        )
+    return Pip(pip)

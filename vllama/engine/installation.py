@@ -1,0 +1,230 @@
+"""One run of ``vllama engine install``: from a bare folder, or a half-made venv, to a published engine.
+
+Killed at any point and run again it finishes: what a venv holds is believed only once it was verified, a half-made one
+is cleared (the installer's cache keeps what was fetched), and the engine in force is changed by one rename at the end.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from vllama.engine import interpreter as pythons
+from vllama.engine import lockfile
+from vllama.engine.backends import PINNED, Backend
+from vllama.engine.capabilities import Capabilities, question, read_answer, read_capabilities, write_capabilities
+from vllama.engine.ingredients import Audience, Ingredients, Wish, gather
+from vllama.engine.installers import explain
+from vllama.engine.prefix import SYSTEM, Home, Prefix
+from vllama.engine.runner import Runner
+from vllama.engine.tally import Tally
+from vllama.errors import InstallFailed
+
+_VENV_PERCENT: Final = 2.0
+_PACKAGES_PERCENT: Final = 90.0
+_VERIFY_PERCENT: Final = 94.0
+_REMEMBERED_LINES: Final = 60
+_BESIDE: Final = 1.25
+"""What an installation needs on the disk, as a multiple of what stays: wheels lie beside what is unpacked of them."""
+_CUDA_BYTES: Final = 14_000_000_000
+"""Most of the CUDA lock's packages were never weighed; vLLM's CUDA build with its libraries takes about 11 GB."""
+
+
+@dataclass(slots=True)
+class Installation:
+    """The steps, in order. Effects go through ``runner`` and to files under the prefix."""
+
+    wish: Wish
+    audience: Audience
+    runner: Runner
+    uv: str | None
+    """uv's executable, where there is one."""
+    _heard: list[str] = field(default_factory=list)
+    _lock: IO[str] | None = None
+
+    def run(self) -> tuple[Capabilities, bool]:
+        """Install; returns the engine and whether anything was done.
+
+        Raises:
+            InstallFailed: says why and what to do. Nothing that worked before is worse for it.
+        """
+        prefix = Prefix(self.wish.prefix)
+        try:
+            prefix.path.mkdir(parents=True, exist_ok=True)
+            with self._alone(prefix):
+                if not self.wish.force and (there := self._already_there(prefix)):
+                    return there, False
+                return self._install(prefix), True
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            raise InstallFailed(
+                f"can't write the engine's folder {prefix.path}: {error.strerror or error}{where}",
+                hint="Run it as root, or choose another folder with --prefix.",
+            ) from error
+
+    @contextmanager
+    def _alone(self, prefix: Prefix) -> Iterator[None]:
+        """Hold the lock file; an installation that is already running is waited for, and may have done our work."""
+        with (prefix.path / ".lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                owner = lock.read().strip() or "unknown"
+                self.audience.note(f"another installation is running (process {owner}); waiting for it")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.seek(0)
+            lock.truncate()
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+            self._lock = lock
+            yield
+
+    def _already_there(self, prefix: Prefix) -> Capabilities | None:
+        """A verified engine of the wished kind: the current one, or one that was finished but not published."""
+        current = prefix.current
+        wished = pythons.named(self.wish.python, self.runner.ask).short if self.wish.python else ""
+        for home in [*([current] if current else []), *prefix.homes()]:
+            known = read_capabilities(home.capabilities_file, home.python)
+            if known is None or home.interpreter_gone or (known.version, known.backend) != (PINNED, self.wish.backend):
+                continue
+            if wished and not known.interpreter.startswith(f"{wished}."):
+                continue
+            prefix.publish(home)
+            return known
+        return None
+
+    def _install(self, prefix: Prefix) -> Capabilities:
+        _check_room(self.runner.free_bytes(prefix.path), prefix.path, self.wish.backend)
+        made_from = gather(self.wish, self.runner, self.audience, self.uv)
+        python, installer = made_from.python, made_from.installer
+        self.audience.note(
+            f"vLLM {PINNED} for {self.wish.backend}, with Python {python.short} ({python.path}), by {installer.name}"
+        )
+        home = prefix.new_home(PINNED, self.wish.backend)
+        if home.path.exists():
+            self.audience.note(f"clearing a half-made installation ({home.path}); what was fetched is kept")
+            self.audience.step(1, "clearing a half-made installation")
+            shutil.rmtree(home.path)
+        self._run(installer.make_venv(python, home.path), tick=self._waiting(1, "making the venv"))
+        self._fill(home, made_from)
+        if self.wish.backend == "cuda":
+            self._download_kernels(home)
+        if prefix.path == SYSTEM:
+            # The service runs as a user that can't write here: without compiled files each start would compile anew.
+            command = [str(home.python), "-m", "compileall", "-q", "-j", "0", str(home.path / "lib")]
+            self._run(command, tick=self._waiting(_PACKAGES_PERCENT, "compiling Python files"), may_fail=True)
+        capabilities = self._verify(home)
+        prefix.publish(home)
+        for old in prefix.outdated():
+            self.audience.note(f"removing {old.path.name}, which is neither the current engine nor the one before")
+            shutil.rmtree(old.path)
+        self.audience.step(100, "done")
+        return capabilities
+
+    def _fill(self, home: Home, made_from: Ingredients) -> None:
+        """Install the locks, telling how far it is. The venv keeps the locks it was made from."""
+        files = [home.path / "locks" / f"{name}.lock" for name in made_from.locks]
+        files[0].parent.mkdir()
+        sizes: dict[str, float] = {}
+        for name, file in zip(made_from.locks, files, strict=True):
+            text = lockfile.shipped(name)
+            file.write_text(text)
+            sizes |= lockfile.sizes(lockfile.parse(text))
+        tally = Tally(sizes)
+        before = _packages_in(home)
+
+        def tick() -> None:
+            if tally.placing:
+                tally.placed(_packages_in(home) - before)
+            share = (_PACKAGES_PERCENT - _VENV_PERCENT) / 100
+            self.audience.step(_VENV_PERCENT + tally.percent * share, tally.doing)
+
+        installer = made_from.installer
+        self._run(installer.from_locks(home.python, files), tally.hear, tick)
+        if made_from.unhashed:
+            command = installer.unhashed(home.python, made_from.unhashed, self.wish.torch_index)
+            self._run(command, tally.hear, tick)
+
+    def _download_kernels(self, home: Home) -> None:
+        """FlashInfer's precompiled kernels: without them the first start compiles for minutes."""
+        command = [str(home.python), "-m", "vllm.entrypoints.cli.main", "download-kernels"]
+        tick = self._waiting(_PACKAGES_PERCENT, "fetching FlashInfer's precompiled kernels")
+        if not self._run(command, tick=tick, may_fail=True):
+            self.audience.note("FlashInfer's kernels could not be fetched; the first start compiles them (minutes)")
+
+    def _verify(self, home: Home) -> Capabilities:
+        """Ask the new interpreter for its vLLM (the first import takes 10 to 60 s) and keep the answer."""
+        said: list[str] = []
+        self._run(question(home.python), said.append, self._waiting(_VERIFY_PERCENT, "asking vLLM what it can do"))
+        answer = read_answer(said) or {}
+        if (answer.get("version"), answer.get("backend")) != (PINNED, self.wish.backend):
+            raise InstallFailed(
+                f"the installed engine is vLLM {answer.get('version')} for {answer.get('backend')}, "
+                f"not {PINNED} for {self.wish.backend}",
+                hint=self._look(),
+            )
+        write_capabilities(home.capabilities_file, answer)
+        capabilities = read_capabilities(home.capabilities_file, home.python)
+        if capabilities is None:
+            raise InstallFailed("the installed engine's answer makes no sense", hint=self._look())
+        return capabilities
+
+    def _run(
+        self,
+        command: list[str],
+        hear: Callable[[str], None] | None = None,
+        tick: Callable[[], None] | None = None,
+        *,
+        may_fail: bool = False,
+    ) -> bool:
+        """Run one command; its output goes to ``install.log`` and its last lines are kept to tell why it failed."""
+        self._heard.clear()
+        with (self.wish.prefix / "install.log").open("a") as log:
+
+            def listen(line: str) -> None:
+                log.write(line + "\n")
+                self._heard.append(line)
+                del self._heard[:-_REMEMBERED_LINES]
+                if hear is not None:
+                    hear(line)
+
+            hold = self._lock.fileno() if self._lock is not None else None
+            try:
+                status = self.runner.stream(command, listen, tick or (lambda: None), hold)
+            except OSError as error:
+                raise InstallFailed(f"{command[0]} can't be run: {error.strerror or error}") from error
+        if status != 0 and not may_fail:
+            message, hint = explain(self._heard)
+            raise InstallFailed(message, hint=f"{hint}\n{self._look()}")
+        return status == 0
+
+    def _waiting(self, percent: float, doing: str) -> Callable[[], None]:
+        """A tick for a command that does not say how far it is: shows that time passes."""
+        begun = time.monotonic()
+        self.audience.step(percent, doing)
+        return lambda: self.audience.step(percent, f"{doing} ({time.monotonic() - begun:.0f} s)")
+
+    def _look(self) -> str:
+        return f"All that was said: {self.wish.prefix / 'install.log'}"
+
+
+def _check_room(free: int, folder: Path, backend: Backend) -> None:
+    pins = lockfile.parse(lockfile.shipped("cpu")) + lockfile.parse(lockfile.shipped("torch-cpu"))
+    need = _CUDA_BYTES if backend == "cuda" else sum(lockfile.sizes(pins).values()) * 1e6 * _BESIDE
+    if free < need:
+        raise InstallFailed(
+            f"not enough room in {folder}: the engine needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+            hint="Make room, or choose another folder with --prefix.",
+        )
+
+
+def _packages_in(home: Home) -> int:
+    return sum(1 for _ in home.path.glob("lib/python*/site-packages/*.dist-info"))

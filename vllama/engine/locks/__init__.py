@@ -1,0 +1,1 @@
+"""Lock files per backend, made by ``make locks``; read by ``engine.lockfile``."""

@@ -1,0 +1,122 @@
+"""How far an installation has got, from the lines that uv or pip print. Pure.
+
+Weights are the packages' sizes: fetching takes the first 80 of a hundred, putting them in place the rest. The
+percentage never falls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from vllama.engine.lockfile import DEFAULT_MEGABYTES, normalised
+
+_FETCH_SHARE: Final = 80.0
+
+_UV_BEGUN: Final = re.compile(r"Downloading (\S+) \(([\d.]+) ?([KMG]?i?B)\)")
+_UV_FETCHED: Final = re.compile(r"Downloaded (\S+)")
+_UV_PREPARED: Final = re.compile(r"Prepared \d+ packages? in")
+_UV_INSTALLED: Final = re.compile(r"Installed \d+ packages? in")
+
+_PIP_WHEEL: Final = re.compile(
+    r"(Downloading|Using cached) ([A-Za-z0-9_.]+?)-\d[^-]*-\S+\.whl \(([\d.]+) ([kMG]?B|bytes)\)"
+)
+_PIP_LOCAL: Final = re.compile(r"Processing \S*/([A-Za-z0-9_.]+?)-\d[^-/]*-[^/]+\.whl")
+_PIP_FOUND: Final = re.compile(r"Collecting ([A-Za-z0-9_.-]+?)==")
+_PIP_PLACING: Final = re.compile(r"Installing collected packages:")
+_PIP_DONE: Final = re.compile(r"Successfully installed ")
+
+_MEGABYTES: Final = {"bytes": 1e-6, "B": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
+_MEBIBYTES: Final = {"KiB": 1.024e-3, "MiB": 1.048576, "GiB": 1073.74}
+
+
+class Tally:
+    """Counts one installation. Feed it every line; read ``percent`` and ``doing``."""
+
+    def __init__(self, sizes: Mapping[str, float]) -> None:
+        """``sizes``: megabytes of each package that will come, by normalised name."""
+        self._sizes = dict(sizes)
+        self._fetched: set[str] = set()
+        self._begun: dict[str, str] = {}
+        self._shown = 0.0
+        self._placing = False
+        self._placed = 0.0
+        self.doing = "looking for packages"
+        """What goes on, in people's words: ``triton 272.5 MiB``."""
+
+    @property
+    def percent(self) -> float:
+        """0 to 100."""
+        total = sum(self._sizes.values()) or 1.0
+        share = sum(self._sizes[name] for name in self._fetched) / total
+        now = _FETCH_SHARE + (100 - _FETCH_SHARE) * self._placed if self._placing else _FETCH_SHARE * share
+        self._shown = max(self._shown, min(now, 100.0))
+        return self._shown
+
+    @property
+    def placing(self) -> bool:
+        """Everything is fetched and being put in place; who can see the venv may call ``placed``."""
+        return self._placing
+
+    def placed(self, packages: int) -> None:
+        """So many packages are in place: pip says nothing between its first and its last line."""
+        if self._placing:
+            self._placed = max(self._placed, min(packages / max(len(self._sizes), 1), 0.99))
+
+    def hear(self, line: str) -> None:
+        """One line of uv's or pip's output; lines of no meaning are ignored."""
+        line = line.strip()
+        if found := _UV_BEGUN.match(line):
+            self._begin(found[1], f"{found[2]} {found[3]}")
+        elif found := _UV_FETCHED.match(line):
+            self._finish(found[1])
+        elif found := _PIP_WHEEL.match(line):
+            self._finish_all()
+            self._begin(found[2], f"{found[3]} {found[4]}")
+        elif found := _PIP_LOCAL.match(line):
+            self._finish_all()
+            self._begin(found[1], "")
+        elif found := _PIP_FOUND.match(line):
+            self._finish_all()
+            self._say(found[1])
+        elif _UV_PREPARED.match(line) or _PIP_PLACING.match(line):
+            self._fetched = set(self._sizes)
+            self._placing = True
+            self.doing = f"putting {len(self._sizes)} packages in place"
+        elif _UV_INSTALLED.match(line) or _PIP_DONE.match(line):
+            self._placing, self._placed = True, 1.0
+            self.doing = "packages in place"
+
+    def _begin(self, name: str, size: str) -> None:
+        name = normalised(name)
+        self._begun[name] = size
+        # a size seen on the wire is better than the guess for a package that the lock does not weigh
+        if self._sizes.get(name, DEFAULT_MEGABYTES) == DEFAULT_MEGABYTES:
+            self._sizes[name] = max(_megabytes(size), 0.1)
+        self._say(f"{name} {size}".strip())
+
+    def _finish(self, name: str) -> None:
+        name = normalised(name)
+        self._sizes.setdefault(name, DEFAULT_MEGABYTES)
+        self._fetched.add(name)
+        self._begun.pop(name, None)
+        if self._begun:
+            # the biggest that is still on its way is what people wait for
+            slowest = max(self._begun, key=lambda waiting: self._sizes[waiting])
+            self._say(f"{slowest} {self._begun[slowest]}".strip())
+
+    def _finish_all(self) -> None:
+        for name in list(self._begun):
+            self._finish(name)
+
+    def _say(self, what: str) -> None:
+        self.doing = what
+
+
+def _megabytes(size: str) -> float:
+    number, _, unit = size.partition(" ")
+    try:
+        return float(number) * (_MEGABYTES | _MEBIBYTES).get(unit, 1.0)
+    except ValueError:
+        return DEFAULT_MEGABYTES
