@@ -1,15 +1,21 @@
-"""Fixtures of the component ring: fake engines as processes, and the supervisor's port on top of one."""
+"""Fixtures of the component ring: fake engines as processes, the supervisor's port on top of one, the whole service."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-import vllama.models
+from tests.client import Client
+from tests.fakes import interpreter
+from tests.fakes.control import EngineControl
 from tests.fakes.engines import FakeEngines
+from tests.fakes.model_dir import TINYCHAT, scripted
 from tests.fakes.running import RunningEngine
+from tests.live import LiveService
 from vllama.engine.client import EngineClient
 
 CHAT_FLAGS = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--reasoning-parser", "qwen3")
@@ -18,13 +24,13 @@ CHAT_FLAGS = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--re
 @pytest.fixture
 def tinychat_dir() -> Path:
     """The directory of the project's own chat model."""
-    return Path(vllama.models.__file__).parent / "builtin" / "tinychat"
+    return TINYCHAT
 
 
 @pytest.fixture
-async def fake_engine(tmp_path: Path, tinychat_dir: Path) -> AsyncIterator[RunningEngine]:
+async def fake_engine(tmp_path: Path) -> AsyncIterator[RunningEngine]:
     """One fake chat engine named tinychat, up, with tools and thinking."""
-    async with RunningEngine(tmp_path, tinychat_dir, *CHAT_FLAGS) as engine:
+    async with RunningEngine(tmp_path, TINYCHAT, *CHAT_FLAGS) as engine:
         yield engine
 
 
@@ -34,3 +40,34 @@ async def fake_engines(fake_engine: RunningEngine) -> AsyncIterator[FakeEngines]
     client = EngineClient(fake_engine.socket)
     yield FakeEngines({fake_engine.name: client})
     await client.close()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory with a short name: unix sockets end at 107 bytes."""
+    made = Path(tempfile.mkdtemp(prefix="vl-"))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def service(folder: Path) -> LiveService:
+    """The whole service on fake engines, not started: models ``tinychat`` and ``other``, fast to restart."""
+    models = {name: {"source": str(scripted(folder, name))} for name in ("tinychat", "other")}
+    engine = {
+        "python": str(interpreter.write(folder)),
+        "restart_backoff": "100ms",
+        "hang_timeout": "1s",
+        "probe_interval": "100ms",
+        "drain_timeout": "5s",
+    }
+    return LiveService(folder, {"engine": engine, "models": models})
+
+
+async def engine_of(service: LiveService, model: str = "tinychat") -> EngineControl:
+    """The control of a model's fake engine (loads it)."""
+    async with Client(service.url) as client:
+        status, answer = await client.post("/api/generate", {"model": model})
+    assert status == 200, answer
+    (socket,) = service.runtime.glob(f"{model}-*.sock")
+    return EngineControl(socket)

@@ -12,17 +12,17 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-import aiohttp
+from tests.fakes.control import EngineControl
 
 _UP_WITHIN = 20.0  # seconds; it needs well under one
 ROOT = Path(__file__).parents[2]
 
 
-class RunningEngine:
+class RunningEngine(EngineControl):
     """``async with RunningEngine(tmp_path, model) as engine`` has it up on ``engine.socket``."""
 
     def __init__(self, folder: Path, model: Path, *flags: str, name: str = "tinychat", **script: Any) -> None:
-        self.socket = folder / f"{name}.sock"
+        super().__init__(folder / f"{name}.sock")
         self.model = model
         self.name = name
         self._flags = flags
@@ -73,27 +73,3 @@ class RunningEngine:
             return False
         writer.close()
         return True
-
-    async def state(self) -> dict[str, Any]:
-        """``pid, children, hung, running, waiting, finished, generation_tokens, seen`` (bodies of late requests)."""
-        async with self._session() as session, session.get("/fake/state") as answer:
-            state: dict[str, Any] = await answer.json()
-            return state
-
-    async def script(self, **changes: Any) -> None:
-        """Change its behaviour (fields of ``script.Script``); wakes it when it hung."""
-        async with self._session() as session, session.post("/fake/script", json=changes) as answer:
-            assert answer.status == 200, await answer.text()
-
-    async def until(self, *, within: float = 5.0, **wanted: Any) -> None:
-        """Wait until the named entries of ``state`` have these values."""
-        deadline = time.monotonic() + within
-        while True:
-            state = await self.state()
-            if all(state[name] == value for name, value in wanted.items()):
-                return
-            assert time.monotonic() < deadline, f"wanted {wanted} within {within} s, is {state}"
-            await asyncio.sleep(0.02)
-
-    def _session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession("http://engine", connector=aiohttp.UnixConnector(str(self.socket)))

@@ -1,0 +1,174 @@
+"""Requests through the whole service: real HTTP, the real supervisor, fake engines as processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import orjson
+import pytest
+
+from tests.client import text_of
+from tests.component.conftest import engine_of
+from tests.live import LiveService
+
+
+@pytest.fixture
+async def up(service: LiveService):
+    async with service:
+        yield service
+
+
+async def answers(up: LiveService) -> None:
+    status, answer = await up.chat("count to 3", stream=False)
+    assert status == 200, answer
+    assert answer["message"]["content"] == "1, 2, 3"
+
+
+async def test_a_request_loads_its_model_and_is_answered_token_by_token(up):
+    status, lines = await up.chat("count to 30")
+    assert status == 200
+    assert text_of(lines) == ", ".join(str(n) for n in range(1, 31))
+    assert len(lines) > 10
+    assert [line["done"] for line in lines] == [False] * (len(lines) - 1) + [True]
+    assert lines[-1]["eval_count"] == 60
+
+
+async def test_a_whole_answer_says_the_same(up):
+    status, answer = await up.chat("count to 5", stream=False)
+    assert status == 200
+    assert answer["message"]["content"] == "1, 2, 3, 4, 5"
+    assert answer["done_reason"] == "stop"
+
+
+async def test_two_models_are_served_by_two_engines_at_once(up):
+    (_, one), (_, other) = await asyncio.gather(
+        up.chat("count to 3", stream=False), up.chat("count to 4", model="other", stream=False)
+    )
+    assert one["message"]["content"] == "1, 2, 3"
+    assert other["message"]["content"] == "1, 2, 3, 4"
+    _, ps = await up.get("/api/ps")
+    assert {model["name"] for model in ps["models"]} == {"tinychat:latest", "other:latest"}
+
+
+async def test_fifty_clients_are_answered_together(up):
+    engine = await engine_of(up)
+    await engine.script(token_rate=100)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    answers = await asyncio.gather(*(up.chat("count to 20") for _ in range(50)))
+    took = loop.time() - began
+    assert {text_of(lines) for _, lines in answers} == {", ".join(str(n) for n in range(1, 21))}
+    assert took < 50 * 40 / 100 / 2, "one after another it would take twenty seconds"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_leaves_frees_the_engine(up, stream):
+    engine = await engine_of(up)
+    await engine.script(token_rate=20)
+    task = asyncio.create_task(up.chat("count to 700", stream=stream))
+    await engine.until(running=1)
+    task.cancel()
+    await engine.until(running=0, waiting=0)
+    await up.until_metric("vllama_engine_leases", 0, model="tinychat:latest")
+
+
+async def test_a_client_that_leaves_while_the_model_loads_loses_nothing(service: LiveService):
+    (service.folder / "tinychat" / "fake.json").write_text('{"start_seconds": 1.0}')
+    async with service as up:
+        task = asyncio.create_task(up.chat("hello"))
+        await up.until_metric("vllama_requests_waiting", 1, model="tinychat:latest")
+        task.cancel()
+        await up.until_metric("vllama_requests_waiting", 0, model="tinychat:latest")
+        status, _ = await up.chat("hello")
+        assert status == 200
+
+
+async def test_an_engine_that_dies_in_mid_stream_ends_it_with_an_error_line_and_is_back(up):
+    engine = await engine_of(up)
+    await engine.script(trouble="core_dies", after_tokens=20)
+    status, lines = await up.chat("count to 100")
+    assert status == 200
+    assert "error" in lines[-1]
+    assert 5 < len(lines) < 60
+    await answers(up)
+
+
+@pytest.mark.parametrize("trouble", ["error", "abort", "close"])
+async def test_a_stream_that_breaks_ends_with_an_error_line(up, trouble):
+    engine = await engine_of(up)
+    await engine.script(trouble=trouble, after_tokens=20, once=True)
+    _, lines = await up.chat("count to 100")
+    assert set(lines[-1]) == {"error"}
+    assert not any(line.get("done") for line in lines)
+    await answers(up)
+
+
+async def test_an_engine_that_dies_under_a_whole_answer_is_told_with_a_status(up):
+    engine = await engine_of(up)
+    await engine.script(trouble="core_dies", after_tokens=20)
+    status, answer = await up.chat("count to 100", stream=False)
+    assert status == 500
+    assert "unexpectedly stopped" in answer["error"]
+
+
+async def test_an_engine_that_is_full_is_told_as_busy(up):
+    engine = await engine_of(up)
+    await engine.script(refuse=1)
+    status, answer = await up.chat("hello")
+    assert status == 503
+    assert "busy" in answer["error"]
+    assert (await up.chat("hello"))[0] == 200
+
+
+@pytest.mark.parametrize("size", [1, 5])
+async def test_bytes_that_dribble_in_make_the_same_answer(up, size):
+    engine = await engine_of(up)
+    await engine.script(dribble=size)
+    _, lines = await up.chat("naïve 🙂 words, 日本語")
+    assert text_of(lines) == "naïve 🙂 words, 日本語"
+
+
+async def test_keep_alive_zero_unloads_and_the_processes_are_gone(up):
+    await up.chat("hello", keep_alive=0)
+    await asyncio.wait_for(_until_no_engine(up), 10)
+    assert (await up.get("/api/ps"))[1] == {"models": []}
+
+
+async def _until_no_engine(up: LiveService) -> None:
+    while up.family():
+        await asyncio.sleep(0.05)
+
+
+async def test_the_scrape_holds_our_metrics_and_the_engines(up):
+    await up.chat("count to 5")
+    model = {"model": "tinychat:latest"}
+    assert await up.metric("vllama_generated_tokens_total", **model) == 10
+    assert await up.metric("vllama_time_to_first_token_seconds_count", **model) == 1
+    assert await up.metric("vllama_engine_state", state="ready", **model) == 1
+    assert await up.metric("vllama_load_seconds_count", **model) == 1
+    assert await up.metric("vllm:generation_tokens_total", **model) >= 10
+    assert await up.metric("vllama_requests_total", route="/api/chat", status="200", **model) == 1
+
+
+async def test_a_hung_scrape_of_one_engine_does_not_hold_up_the_others(up):
+    pid = (await (await engine_of(up)).state())["pid"]
+    await engine_of(up, "other")
+    os.kill(pid, signal.SIGSTOP)
+    _, text = await up.get("/metrics")
+    os.kill(pid, signal.SIGCONT)
+    assert 'vllm:num_requests_running{model="other:latest"' in text
+    assert 'vllm:num_requests_running{model="tinychat:latest"' not in text
+    assert 'vllama_engine_state{model="tinychat:latest"' in text
+
+
+async def test_first_tokens_are_not_held_back(up):
+    engine = await engine_of(up)
+    await engine.script(token_rate=4)
+    body = {"model": "tinychat", "messages": [{"role": "user", "content": "count to 20"}], "think": False}
+    async with up.session.post("/api/chat", data=orjson.dumps(body)) as answer:
+        first = orjson.loads(await asyncio.wait_for(answer.content.readline(), 2))
+        assert first["message"]["content"] == "1"
+        state = await engine.state()
+        assert state["running"] == 1

@@ -1,0 +1,26 @@
+"""Model directories for fake engines: the real files of tinychat, and a script beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import vllama.models
+
+TINYCHAT = Path(vllama.models.__file__).parent / "builtin" / "tinychat"
+
+
+def scripted(folder: Path, name: str, **script: Any) -> Path:
+    """``folder/name``: tinychat's files, with ``fake.json`` to tell its engine how to behave."""
+    made = folder / name
+    made.mkdir()
+    for file in TINYCHAT.iterdir():
+        (made / file.name).symlink_to(file)
+    rescript(made, **script)
+    return made
+
+
+def rescript(model: Path, **script: Any) -> None:
+    """What the model's next engine does."""
+    (model / "fake.json").write_text(json.dumps(script))

@@ -1,0 +1,98 @@
+"""What happens to the service itself: it leaves in time, answers are finished, nothing of it stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import psutil
+import pytest
+
+from tests.client import text_of
+from tests.component.conftest import engine_of
+from tests.fakes.model_dir import rescript
+from tests.fault.test_engine_faults import until_gone, within
+from tests.live import LiveService
+
+
+async def test_sigterm_lets_running_answers_finish_and_leaves_nothing_within_10_s(service: LiveService):
+    async with service as up:
+        engine = await engine_of(up)
+        await engine.script(token_rate=50)
+        stream = asyncio.create_task(up.chat("count to 50"))
+        await engine.until(running=1)
+        pids = [process.pid for process in up.family()]
+        with within(10):
+            up.send(signal.SIGTERM)
+            _, lines = await stream
+            assert await up.wait(10) == 0
+        assert text_of(lines).endswith("49, 50")
+        await until_gone(pids, 1)
+
+
+async def test_sigterm_cuts_answers_that_outlast_the_drain_time_with_an_error_line(service: LiveService):
+    service.config["engine"]["drain_timeout"] = "1s"
+    async with service as up:
+        engine = await engine_of(up)
+        await engine.script(token_rate=20)
+        stream = asyncio.create_task(up.chat("count to 900"))
+        await engine.until(running=1)
+        pids = [process.pid for process in up.family()]
+        with within(15):
+            up.send(signal.SIGTERM)
+            _, lines = await stream
+            assert set(lines[-1]) == {"error"}
+            assert await up.wait(15) == 0
+        await until_gone(pids, 1)
+
+
+async def test_sigterm_while_an_engine_starts_and_swallows_it_leaves_nothing_within_10_s(service: LiveService):
+    rescript(service.folder / "tinychat", start_seconds=60, swallow_sigterm=True)
+    async with service as up:
+        asking = asyncio.create_task(up.chat("hello"))
+        await up.until_metric("vllama_engine_state", 1, model="tinychat:latest", state="starting")
+        pids = [process.pid for process in up.family()]
+        assert pids
+        with within(10):
+            up.send(signal.SIGTERM)
+            assert await up.wait(10) == 0
+        await until_gone(pids, 1)
+        await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_sigterm_when_an_engine_hangs_leaves_nothing_within_20_s(service: LiveService):
+    service.config["engine"] |= {"drain_timeout": "1s", "hang_timeout": "10m"}
+    async with service as up:
+        engine = await engine_of(up)
+        await engine.script(trouble="hang", after_tokens=10, ignore_sigterm=True)
+        stream = asyncio.create_task(up.chat("count to 50"))
+        await engine.until(hung=True)
+        pids = [process.pid for process in up.family()]
+        with within(20):
+            up.send(signal.SIGTERM)
+            assert await up.wait(20) == 0
+        await asyncio.gather(stream, return_exceptions=True)
+        await until_gone(pids, 1)
+
+
+async def test_what_a_killed_service_left_is_ended_by_the_next_start(service: LiveService):
+    service.start()
+    await engine_of(service)
+    pids = [process.pid for process in service.family()]
+    os.kill(service.pid, signal.SIGKILL)
+    await service.wait(5)
+    assert any(psutil.pid_exists(pid) for pid in pids), "the premise: engines outlive a killed service"
+    async with service as up:
+        await until_gone(pids, 5)
+        assert (await up.chat("hello"))[0] == 200
+
+
+async def test_two_services_on_one_runtime_directory_do_not_meet(service: LiveService):
+    async with service as up:
+        second = LiveService(service.folder, service.config)
+        second.log_file = service.folder / "second.log"
+        with pytest.raises(AssertionError, match="already running"):
+            second.start()
+        assert await second.wait(5) == 1
+        assert (await up.chat("hello"))[0] == 200
