@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from vllama.config.schema import Config
+from vllama.http import anthropic, openai, responses
 from vllama.http import metrics as metrics_route
 from vllama.http.access import read_host_check, read_origins
 from vllama.http.front import FRONT, Front, Models
@@ -32,6 +33,7 @@ def make_app(
     app[FRONT] = Front(config=config, engines=engines, models=models, metrics=metrics, version=version)
     app[metrics_route.METRICS] = metrics
     app.add_routes(OLLAMA_ROUTES)
+    app.add_routes([*openai.routes, *responses.routes, *anthropic.routes])
     app.add_routes(metrics_route.routes)
     app.on_response_prepare.append(finish_headers)
     return app

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vllama.errors import BadRequest
-from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, MAP, STRING, checked, decode, pointer, slice_of, struct
+from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, STRING, checked, decode, pointer, slice_of, struct
+from vllama.translate.native import TOOL
 from vllama.translate.openai_parts import arguments_of, go_type, image_data, think_of, tool_choice_of
 from vllama.translate.pieces import ChatCall, Message, ToolCall
 
@@ -19,18 +20,6 @@ MAX_CHOICES = 16
 """Most answers to one request; each is a request of its own to the engine."""
 
 STREAM_OPTIONS = struct("StreamOptions", "openai.StreamOptions", {"include_usage": BOOL})
-TOOL = checked(
-    struct(
-        "Tool",
-        "api.Tool",
-        {
-            "type": STRING,
-            "function": struct(
-                "ToolFunction", "api.ToolFunction", {"name": STRING, "description": STRING, "parameters": MAP}
-            ),
-        },
-    )
-)
 _FUNCTION = struct("", "struct { Name string; Arguments string }", {"name": STRING, "arguments": STRING})
 _TOOL_CALL = struct("ToolCall", "openai.ToolCall", {"id": STRING, "index": INT, "type": STRING, "function": _FUNCTION})
 _MESSAGE = struct(
@@ -68,7 +57,7 @@ _CHAT = struct(
         "presence_penalty": pointer(FLOAT),
         "top_p": pointer(FLOAT),
         "response_format": pointer(_RESPONSE_FORMAT),
-        "tools": slice_of(TOOL),
+        "tools": checked(slice_of(TOOL)),
         "tool_choice": ANY,
         "parallel_tool_calls": pointer(BOOL),
         "reasoning": pointer(struct("Reasoning", "openai.Reasoning", {"effort": STRING})),

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from vllama.errors import BadRequest
 from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, MAP, STRING, decode, pointer, slice_of, struct
 from vllama.translate.jsontext import number
@@ -132,7 +134,9 @@ def _echo(fields: Mapping[str, Any], tools: Sequence[Mapping[str, Any]], choice:
     effort = fields["reasoning"] or {}
     reasoning = {name: effort[name] for name in ("effort", "summary") if effort.get(name)}
     shown = tuple(
-        {name: tool[name] for name in ("type", "name", "description", "strict", "parameters")} for tool in tools
+        {name: tool[name] for name in ("type", "name", "description", "strict")}
+        | {"parameters": _sorted(tool["parameters"])}
+        for tool in tools
     )
     wanted = (fields["text"] or {}).get("format")
     return Echo(
@@ -150,6 +154,11 @@ def _echo(fields: Mapping[str, Any], tools: Sequence[Mapping[str, Any]], choice:
         parallel_tool_calls=fields["parallel_tool_calls"] is not False,
         metadata=fields["metadata"],
     )
+
+
+def _sorted(schema: Mapping[str, Any]) -> Any:
+    """Ollama keeps a schema in maps, which Go writes in alphabetical order."""
+    return orjson.loads(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS))
 
 
 # ------------------------------------------------------------------------------------------------- input

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vllama.translate.pieces import Final, Piece, ToolCall
+from vllama.translate.stream import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,11 @@ def gather(pieces: Iterable[Piece], final: Final) -> Whole:
     return Whole("".join(content), "".join(thinking), tuple(calls), tuple(logprobs), tuple(answer_logprobs), final)
 
 
-def first_call_only(pieces: Iterable[Piece]) -> list[Piece]:
-    """The pieces without any call but the first: what ``parallel_tool_calls: false`` asks for."""
+def first_call_only(steps: Iterable[Step]) -> list[Step]:
+    """The steps without any call but the first: what ``parallel_tool_calls: false`` asks for."""
     return [
-        Piece(p.content, p.thinking, tuple(c for c in p.tool_calls if c.index == 0), p.logprobs) if p.tool_calls else p
-        for p in pieces
+        Piece(step.content, step.thinking, tuple(c for c in step.tool_calls if c.index == 0), step.logprobs)
+        if isinstance(step, Piece) and step.tool_calls
+        else step
+        for step in steps
     ]

@@ -1,0 +1,57 @@
+"""Anthropic's messages and the count of their tokens (contract 7)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import orjson
+from aiohttp import web
+
+from vllama.errors import EngineRefused
+from vllama.http.asked import fresh_id, model_for_chat, reading, without_thinking_where_it_cannot
+from vllama.http.choices import open_choices
+from vllama.http.front import front_of, meter_of
+from vllama.http.sse import write_events
+from vllama.translate.anthropic_replies import MessageStream, message_answer
+from vllama.translate.anthropic_requests import MessagesRequest, read_messages
+from vllama.translate.faults import refusal
+from vllama.translate.jsontext import encode
+from vllama.translate.requests import chat_prompt, conversation
+
+_JSON = {"Content-Type": "application/json"}
+_STREAM = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+
+
+async def messages(request: web.Request, asked: MessagesRequest) -> web.StreamResponse:
+    """Continue a conversation."""
+    call = without_thinking_where_it_cannot(request, asked.model, asked.call)
+    model = model_for_chat(request, asked.model, call)
+    message_id = fresh_id("msg_")
+    async with open_choices(request, model, call, parallel_calls=asked.parallel_calls) as choices:
+        if asked.stream:
+            writer = MessageStream(
+                message_id, asked.model, input_estimate=asked.input_estimate, request_id=fresh_id("req_")
+            )
+            return await write_events(request, choices.steps, [writer], {**_STREAM, **choices.headers})
+        (whole,) = await choices.gather()
+        return web.Response(body=message_answer(message_id, asked.model, whole), headers={**_JSON, **choices.headers})
+
+
+async def count_tokens(request: web.Request, asked: MessagesRequest) -> web.Response:
+    """How many prompt tokens a message would take, counted by the engine."""
+    call = without_thinking_where_it_cannot(request, asked.model, asked.call)
+    model = model_for_chat(request, asked.model, call)
+    meter_of(request).model = model.name.short
+    prompt = chat_prompt(call, conversation(model, call.messages), model)
+    async with front_of(request).engines.lease(model) as lease:
+        try:
+            answer = await lease.client.call("/tokenize", {"model": lease.served_name, **prompt})
+        except EngineRefused as error:
+            raise refusal(error) from error
+    return web.Response(body=encode({"input_tokens": orjson.loads(answer)["count"]}) + b"\n", headers=_JSON)
+
+
+routes = [
+    web.post("/v1/messages", reading(read_messages, messages)),
+    web.post("/v1/messages/count_tokens", reading(partial(read_messages, counting=True), count_tokens)),
+]

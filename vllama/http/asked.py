@@ -1,0 +1,87 @@
+"""What the dialects beside Ollama's own share: reading a body, and Ollama's own checks of a conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Final, TypeVar
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from vllama.errors import BadRequest
+from vllama.http.faults import error_body
+from vllama.http.front import front_of
+from vllama.http.lookup import find_model
+from vllama.http.ollama.asking import FormatError, check_images, check_thinking, check_top_logprobs
+from vllama.models.model import Model
+from vllama.translate.gosyntax import go_quote
+from vllama.translate.jsontext import encode
+from vllama.translate.options import read_options
+from vllama.translate.pieces import ChatCall
+
+T = TypeVar("T")
+_LARGE: Final = 1 << 20
+
+
+def reading(read: Callable[[bytes], T], answer: Callable[[web.Request, T], Awaitable[web.StreamResponse]]) -> Handler:
+    """A handler that reads the body with ``read`` and has ``answer`` do the rest.
+
+    What is wrong with a body is told by another part of Ollama than what is wrong later: with a charset, and without
+    the line break at the end.
+    """
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        data = await request.read()
+        try:
+            # parsing megabytes must not hold up everybody else's tokens
+            asked = await asyncio.to_thread(read, data) if len(data) > _LARGE else read(data)
+        except BadRequest as error:
+            body = encode(error_body(request.path, error.http_status, error.message))
+            headers = {"Content-Type": "application/json; charset=utf-8"}
+            return web.Response(status=error.http_status, body=body, headers=headers)
+        return await answer(request, asked)
+
+    return handle
+
+
+def fresh_id(prefix: str) -> str:
+    """``prefix`` and 24 random hex digits."""
+    return prefix + secrets.token_hex(12)
+
+
+def model_for_chat(request: web.Request, typed: str, call: ChatCall) -> Model:
+    """The model of a conversation, checked in the order of Ollama's chat (contract 5.3)."""
+    fields = {"model": typed, "think": call.think, "top_logprobs": call.top_logprobs}
+    check_top_logprobs(fields)
+    if not typed:
+        raise BadRequest("model is required")
+    model = find_model(front_of(request), typed)
+    check_thinking(fields, model)
+    if "completion" not in model.facts.capabilities:
+        raise BadRequest(f'"{typed}" does not support chat')
+    if call.tools and "tools" not in model.facts.capabilities:
+        raise BadRequest(f"{model.name.full} does not support tools")
+    read_options(call.options, model.parameters)
+    check_images(sum(len(message.images) for message in call.messages), fields, model)
+    _check_format(call)
+    return model
+
+
+def without_thinking_where_it_cannot(request: web.Request, typed: str, call: ChatCall) -> ChatCall:
+    """Anthropic's layer drops a wish to think that the model can't fulfil, where all others refuse it."""
+    if not call.think or not typed:
+        return call
+    model = find_model(front_of(request), typed)
+    return call if "thinking" in model.facts.capabilities else replace(call, think=None)
+
+
+def _check_format(call: ChatCall) -> None:
+    wanted = call.format
+    if wanted is None or isinstance(wanted, Mapping) or wanted in {"", "json"}:
+        return
+    raw = orjson.dumps(wanted).decode()
+    raise FormatError(f'invalid format: {go_quote(raw)}; expected "json" or a valid JSON Schema object')

@@ -1,0 +1,121 @@
+"""OpenAI's older routes: chat completions, text completions, embeddings, models (contract 6.2 to 6.5)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from vllama.errors import BadRequest, NotFound
+from vllama.http.asked import fresh_id, model_for_chat, reading
+from vllama.http.choices import open_choices
+from vllama.http.front import front_of, meter_of
+from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, get_model, read_name
+from vllama.http.ollama.asking import check_top_logprobs
+from vllama.http.ollama.embed import run_embedding
+from vllama.http.sse import write_events
+from vllama.models.model import Model
+from vllama.translate.completions_replies import completion_answer, completion_streams
+from vllama.translate.completions_requests import CompletionRequest, EmbeddingRequest, read_completion, read_embedding
+from vllama.translate.embeddings import read_input, unit
+from vllama.translate.fim import fill_in_the_middle
+from vllama.translate.openai_listing import embeddings_answer, model_answer, model_entry, model_list
+from vllama.translate.openai_replies import Head, chat_answer, chat_streams
+from vllama.translate.openai_requests import ChatRequest, read_chat
+from vllama.translate.options import read_options
+from vllama.translate.pieces import ChatCall, Final, Message, TextCall
+from vllama.translate.whole import EMPTY
+
+_JSON = {"Content-Type": "application/json"}
+
+
+async def chat_completions(request: web.Request, asked: ChatRequest) -> web.StreamResponse:
+    """Continue a conversation."""
+    model = model_for_chat(request, asked.model, asked.call)
+    head = Head(fresh_id("chatcmpl-"), int(time.time()), asked.model)
+    async with open_choices(
+        request, model, asked.call, count=asked.choices, parallel_calls=asked.parallel_calls
+    ) as choices:
+        if asked.stream:
+            writers = chat_streams(head, include_usage=asked.include_usage, choices=asked.choices)
+            return await write_events(request, choices.steps, writers, choices.headers)
+        body = chat_answer(head, await choices.gather())
+        return web.Response(body=body, headers={**_JSON, **choices.headers})
+
+
+async def completions(request: web.Request, asked: CompletionRequest) -> web.StreamResponse:
+    """Answer a prompt, inside the model's chat template; an empty one only loads the model."""
+    model = _model_for_prompt(request, asked)
+    head = Head(fresh_id("cmpl-"), int(time.time()), asked.model)
+    writers = completion_streams(head, include_usage=asked.include_usage, choices=asked.choices)
+    if not asked.prompt:
+        meter_of(request).model = model.name.short
+        async with front_of(request).engines.lease(model):
+            if not asked.stream:
+                return web.Response(body=completion_answer(head, [EMPTY], reason="load"), headers=_JSON)
+            loaded = b"".join([writer.finish(Final("stop"), reason="load") for writer in writers])
+            return web.Response(body=loaded, headers={"Content-Type": "text/event-stream"})
+    async with open_choices(request, model, _text_call(asked, model), count=asked.choices) as choices:
+        if asked.stream:
+            return await write_events(request, choices.steps, writers, choices.headers)
+        body = completion_answer(head, await choices.gather())
+        return web.Response(body=body, headers={**_JSON, **choices.headers})
+
+
+def _model_for_prompt(request: web.Request, asked: CompletionRequest) -> Model:
+    """The model of a prompt, checked in the order of Ollama's generate (contract 5.2)."""
+    check_top_logprobs({"top_logprobs": asked.logprobs or 0})
+    if not asked.model:
+        raise NotFound(QUOTED.format(""))
+    model = find_model(front_of(request), asked.model)
+    if "completion" not in model.facts.capabilities:
+        raise BadRequest(f'"{asked.model}" does not support generate')
+    if asked.suffix and "insert" not in model.facts.capabilities:
+        raise BadRequest(f"{model.name.full} does not support insert")
+    read_options(asked.options, model.parameters)
+    return model
+
+
+def _text_call(asked: CompletionRequest, model: Model) -> ChatCall | TextCall:
+    logprobs, top = asked.logprobs is not None, asked.logprobs or 0
+    if asked.suffix:
+        prompt = fill_in_the_middle(asked.prompt, asked.suffix, model.facts.special_tokens)
+        return TextCall(prompt, options=asked.options, logprobs=logprobs, top_logprobs=top)
+    turn = Message("user", asked.prompt)
+    return ChatCall((turn,), options=asked.options, logprobs=logprobs, top_logprobs=top)
+
+
+async def embeddings(request: web.Request, asked: EmbeddingRequest) -> web.Response:
+    """Vectors of length 1, as numbers or as packed floats."""
+    texts: Sequence[str] = [""] if asked.input == "" else read_input(asked.input)
+    if not asked.model:
+        raise NotFound(QUOTED.format(""))
+    model = find_model(front_of(request), asked.model, missing=PULL_FIRST)
+    vectors, tokens, _ = await run_embedding(request, model, texts)
+    found = [unit(vector, asked.dimensions) for vector in vectors]
+    return web.Response(body=embeddings_answer(asked.model, found, tokens, base64=asked.base64), headers=_JSON)
+
+
+async def list_models(request: web.Request) -> web.Response:
+    """All models, newest first."""
+    models = sorted(front_of(request).models.all(), key=lambda model: -model.modified_at)
+    entries = [model_entry(model.name.short, model.modified_at, model.name.namespace) for model in models]
+    return web.Response(body=model_list(entries), headers=_JSON)
+
+
+async def retrieve_model(request: web.Request) -> web.Response:
+    """One model; it is named as in the address."""
+    typed = request.match_info["model"]
+    name = read_name(typed)
+    model = get_model(front_of(request), name, QUOTED.format(name.short))
+    return web.Response(body=model_answer(model_entry(typed, model.modified_at, name.namespace)), headers=_JSON)
+
+
+routes = [
+    web.post("/v1/chat/completions", reading(read_chat, chat_completions)),
+    web.post("/v1/completions", reading(read_completion, completions)),
+    web.post("/v1/embeddings", reading(read_embedding, embeddings)),
+    web.get("/v1/models", list_models, allow_head=False),
+    web.get("/v1/models/{model}", retrieve_model, allow_head=False),
+]

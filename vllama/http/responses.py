@@ -1,0 +1,51 @@
+"""OpenAI's Responses, stateless (contract 6.6)."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from vllama.http.asked import fresh_id, model_for_chat, reading
+from vllama.http.choices import open_choices
+from vllama.http.front import front_of, meter_of
+from vllama.http.sse import write_events
+from vllama.models.model import Model
+from vllama.translate.pieces import Final
+from vllama.translate.responses_replies import ResponseHead, ResponseStream, response_answer
+from vllama.translate.responses_requests import ResponsesRequest, read_responses
+from vllama.translate.whole import EMPTY
+
+_JSON = {"Content-Type": "application/json"}
+_STREAM = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+
+
+async def responses(request: web.Request, asked: ResponsesRequest) -> web.StreamResponse:
+    """Continue a conversation; without input only load the model."""
+    model = model_for_chat(request, asked.echo.model, asked.call)
+    head = ResponseHead(fresh_id(""), _now(), asked.echo)
+    if not asked.call.messages:
+        return await _load(request, model, asked, head)
+    async with open_choices(request, model, asked.call, parallel_calls=asked.echo.parallel_tool_calls) as choices:
+        if asked.stream:
+            writer = ResponseStream(head, _now)
+            return await write_events(request, choices.steps, [writer], {**_STREAM, **choices.headers})
+        (whole,) = await choices.gather()
+        body = response_answer(head, whole, completed=_now())
+        return web.Response(body=body, headers={**_JSON, **choices.headers})
+
+
+async def _load(request: web.Request, model: Model, asked: ResponsesRequest, head: ResponseHead) -> web.Response:
+    meter_of(request).model = model.name.short
+    async with front_of(request).engines.lease(model):
+        if not asked.stream:
+            return web.Response(body=response_answer(head, EMPTY, completed=_now()), headers=_JSON)
+        writer = ResponseStream(head, _now)
+        return web.Response(body=writer.start() + writer.finish(Final("stop")), headers=_STREAM)
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+routes = [web.post("/v1/responses", reading(read_responses, responses))]
