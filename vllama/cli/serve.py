@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import click
 
 from vllama import __version__
-from vllama.cli.progress import Show, progress
+from vllama.cli.progress import Bar, Show, progress
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.daemon import serve
@@ -75,10 +75,14 @@ def _fetch_missing(names: Iterable[str], store: ModelStore, loaded: Loaded, show
     wanted = [source for name, source in store.missing() if name.key in keys]
     for source in wanted:
         bar = show.bar(f"pulling {source}", unit="bytes")
-        fetch(source, loaded.state, lambda done, total, bar=bar: bar.update(done, total=total))
+        fetch(source, loaded.state, _onto(bar))
         bar.finish()
     if wanted:
         store.refresh()
+
+
+def _onto(bar: Bar) -> Callable[[int, int], None]:
+    return lambda done, total: bar.update(done, total=total)
 
 
 def _find(store: ModelStore, text: str) -> Model:

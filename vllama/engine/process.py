@@ -30,8 +30,8 @@ _KEEP_LINES = 400
 _READ = 1 << 16
 _LINE_LIMIT = 1 << 20
 _BREAKS = re.compile(rb"[\r\n]+")
-# From SIGTERM to SIGKILL, when nothing is left to drain: vLLM needs 0.3-0.7 s.
-_TERM_SECONDS = 10.0
+# From SIGTERM to SIGKILL, when nothing is left to drain: vLLM needs 0.3-0.7 s, much more on a busy machine.
+_TERM_SECONDS = 15.0
 _POLL_SECONDS = 0.05
 _GONE_SECONDS = 30.0
 _PIPES_SECONDS = 2.0
