@@ -45,7 +45,7 @@ def chat_prompt(call: ChatCall, messages: Sequence[Message], model: Model) -> di
     """The fields that decide how the chat template is rendered: shared by a generation and by ``/tokenize``."""
     body: dict[str, Any] = {"messages": list(_wire_messages(messages))}
     if call.tools:
-        body["tools"] = list(call.tools)
+        body["tools"] = [_wire_tool(tool) for tool in call.tools]
     if "thinking" in model.facts.capabilities:
         on = thinks(call, model)
         body["chat_template_kwargs"] = {"enable_thinking": on, "thinking": on}
@@ -138,6 +138,12 @@ def _wire_messages(messages: Iterable[Message]) -> Iterable[dict[str, Any]]:
             if message.tool_name:
                 wire["name"] = message.tool_name
         yield wire
+
+
+def _wire_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition with the two keys that vLLM insists on."""
+    function = {"name": "", **(tool.get("function") or {})}
+    return {**tool, "type": tool.get("type") or "function", "function": function}
 
 
 def _wire_call(call: ToolCall, call_id: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class ChatReader:
     ) -> None:
         self._end.note_ids(chunk, choice)
         reason = choice["finish_reason"]
-        entries = self._entries(choice, reason)
+        entries = self._entries(choice)
         thinking = self._thinking(delta.get("reasoning") or delta.get("reasoning_content") or "")
         content = self._content(delta.get("content") or "")
         done = self._calls.add(delta.get("tool_calls") or ())
@@ -97,13 +97,11 @@ class ChatReader:
             self._bare = not text
         return text
 
-    def _entries(self, choice: Mapping[str, Any], reason: str | None) -> list[dict[str, Any]]:
+    def _entries(self, choice: Mapping[str, Any]) -> list[dict[str, Any]]:
         logprobs = choice["logprobs"]
         if not logprobs:
             return []
-        entries = [_entry(entry, self._top) for entry in logprobs.get("content") or ()]
-        if _ended_by_token(choice, reason):
-            entries = entries[:-1]
+        entries = _shown([_entry(entry, self._top) for entry in logprobs.get("content") or ()], choice)
         if entries and not any(choice["delta"].values()):
             entries = [entry for entry in entries if entry["token"] not in MARKERS]
         elif entries and self._bare and not (choice["delta"].get("content") or "x").strip():
@@ -141,9 +139,7 @@ class TextReader:
             choice = choices[0]
             self._end.note_ids(chunk, choice)
             reason = choice["finish_reason"]
-            entries = _text_entries(choice.get("logprobs") or {}, self._top)
-            if _ended_by_token(choice, reason):
-                entries = entries[:-1]
+            entries = _shown(_text_entries(choice.get("logprobs") or {}, self._top), choice)
             text = choice["text"]
             if reason is not None:
                 text = self._end.finish(choice, text)
@@ -237,6 +233,13 @@ def _ns(milliseconds: float | None) -> int:
 def _ended_by_token(choice: Mapping[str, Any], reason: str | None) -> bool:
     """Is this chunk's last token the one that ended the answer? Then it is no part of it."""
     return reason in {"stop", "tool_calls"} and not isinstance(choice.get("stop_reason"), str)
+
+
+def _shown(entries: list[dict[str, Any]], choice: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Entries without the token that ended the answer and without half characters, which the next one has whole."""
+    if _ended_by_token(choice, choice["finish_reason"]):
+        entries = entries[:-1]
+    return [entry for entry in entries if entry["token"]]
 
 
 def _entry(entry: Mapping[str, Any], top: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from aiohttp import web
 from vllama.errors import BadRequest, EngineRefused, NotFound, VllamaError
 from vllama.http.bodies import read_body
 from vllama.http.front import front_of, meter_of
-from vllama.http.lookup import PULL_FIRST, QUOTED, find_model
+from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, read_name
 from vllama.http.ndjson import json_response
 from vllama.models.model import Model
 from vllama.translate import native
@@ -54,6 +54,8 @@ async def embeddings(request: web.Request) -> web.Response:
     if not fields["model"]:
         raise BadRequest("model is required")
     model = find_model(front_of(request), fields["model"], missing=PULL_FIRST)
+    if read_name(fields["model"]) != model.name:  # the one endpoint of Ollama's that minds the case
+        raise NotFound(PULL_FIRST.format(fields["model"]))
     read_options(fields["options"], model.parameters)
     texts = [fields["prompt"]] if fields["prompt"] else []
     try:

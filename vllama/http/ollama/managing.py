@@ -33,28 +33,28 @@ class NotOffered(VllamaError):
     status = 501
 
 
-async def pull(request: web.Request) -> web.Response:
+async def pull(request: web.Request) -> web.StreamResponse:
     """A model that is there is complete; another one has to be configured."""
     fields = await read_body(request, native.PULL)
     typed = fields["model"] or fields["name"]
     name = read_name(typed)
     if front_of(request).models.find(name):
-        return _progress(fields, [{"status": "pulling manifest"}, {"status": "success"}])
+        return await _progress(request, fields, [{"status": "pulling manifest"}, {"status": "success"}])
     reason = f"pull model manifest: file does not exist ({_CONFIGURED}: add it under 'models')"
-    return _progress(fields, [{"status": "pulling manifest"}, {"error": reason}])
+    return await _progress(request, fields, [{"status": "pulling manifest"}, {"error": reason}])
 
 
-async def push(request: web.Request) -> web.Response:
+async def push(request: web.Request) -> web.StreamResponse:
     """There is no registry to push to."""
     fields = await read_body(request, native.PUSH)
     typed = fields["model"] or fields["name"]
     if not typed:
         raise BadRequest("model is required")
     reason = "this server pushes to no registry"
-    return _progress(fields, [{"status": "retrieving manifest"}, {"error": reason}])
+    return await _progress(request, fields, [{"status": "retrieving manifest"}, {"error": reason}])
 
 
-async def create(request: web.Request) -> web.Response:
+async def create(request: web.Request) -> web.StreamResponse:
     """Checked as far as it goes without a store to write to."""
     fields = await read_body(request, native.CREATE)
     if parse_name(fields["model"] or fields["name"]) is None:
@@ -67,7 +67,7 @@ async def create(request: web.Request) -> web.Response:
             raise BadRequest("invalid digest format")
     if not fields["from"] and not fields["files"]:
         raise BadRequest("neither 'from' or 'files' was specified")
-    return _progress(fields, [{"error": f"models can't be created: {_CONFIGURED}"}], status=501)
+    return await _progress(request, fields, [{"error": f"models can't be created: {_CONFIGURED}"}], status=501)
 
 
 async def copy(request: web.Request) -> web.Response:
@@ -111,7 +111,9 @@ def _digest(request: web.Request) -> str:
     return digest.replace("-", ":", 1).lower()
 
 
-def _progress(fields: dict[str, Any], events: list[dict[str, str]], *, status: int = 500) -> web.Response:
+async def _progress(
+    request: web.Request, fields: dict[str, Any], events: list[dict[str, str]], *, status: int = 500
+) -> web.StreamResponse:
     """All events as lines, or the last one alone where no stream is wanted.
 
     An error that is the first event has a status of its own; one that follows progress is a line.
@@ -119,4 +121,8 @@ def _progress(fields: dict[str, Any], events: list[dict[str, str]], *, status: i
     last = events[-1]
     if fields["stream"] is False or (len(events) == 1 and "error" in last):
         return web.Response(status=status if "error" in last else 200, body=encode(last), headers=_ONCE)
-    return web.Response(body=b"".join(encode(event) + b"\n" for event in events), headers=_STREAM)
+    response = web.StreamResponse(headers=_STREAM)
+    await response.prepare(request)
+    await response.write(b"".join(encode(event) + b"\n" for event in events))
+    await response.write_eof()
+    return response
