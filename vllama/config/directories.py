@@ -18,8 +18,9 @@ from vllama.config.schema import Config
 from vllama.errors import ConfigError
 
 _LONGEST_SOCKET_PATH: Final = 107
-SOCKET_NAME_ROOM: Final = 48
-"""Bytes that file names below the runtime directory may use, slash included."""
+SOCKET_NAME_ROOM: Final = 72
+"""Bytes that paths below the runtime directory may use: an engine's own directory (34) and in it vLLM's sockets, which
+are named by a UUID (37)."""
 
 
 @dataclass(frozen=True, slots=True)

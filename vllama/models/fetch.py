@@ -161,10 +161,10 @@ def _border(source: Source) -> Iterator[None]:
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise _unreachable(source) from error
     except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "an error"
-        raise PullFailed(
-            f"the hub answered {status} for {source}", hint="Try again; what was fetched is kept."
-        ) from error
+        status = error.response.status_code
+        may_not = "Set HF_TOKEN to a token that may read it."
+        hint = may_not if status in {401, 403} else "Try again; what was fetched is kept."
+        raise PullFailed(f"the hub answered {status} for {source}", hint=hint) from error
     except (_TRANSPORT_ERROR, OSError) as error:
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise PullFailed("the disk is full", hint="Free some space; what was fetched is kept.") from error

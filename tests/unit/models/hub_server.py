@@ -25,6 +25,8 @@ class Hub:
     served: list[str] = field(default_factory=list)
     """Files whose contents were sent."""
     url: str = ""
+    claimed: Mapping[str, int] = field(default_factory=dict)
+    """Sizes to tell instead of the true ones."""
 
 
 @contextmanager
@@ -68,15 +70,17 @@ class _Handler(BaseHTTPRequestHandler):
             status, code = hub.refusal
             self._send(status, b"{}", {"X-Error-Code": code} if code else {})
         elif re.fullmatch(f"/api/models/{re.escape(hub.repository)}(/revision/(main|{COMMIT}))?", path):
-            files = [{"rfilename": name, "size": len(data)} for name, data in hub.files.items()]
+            files = [{"rfilename": name, "size": hub.claimed.get(name, len(data))} for name, data in hub.files.items()]
             self._json({"id": hub.repository, "modelId": hub.repository, "sha": COMMIT, "siblings": files})
         elif path.startswith(f"/api/models/{hub.repository}/revision/"):
             self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
         elif path.startswith(f"/api/models/{hub.repository}/tree/"):
-            self._json([
-                {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
-                for name, data in hub.files.items()
-            ])
+            self._json(
+                [
+                    {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+                    for name, data in hub.files.items()
+                ]
+            )
         elif found := re.fullmatch(f"/{re.escape(hub.repository)}/resolve/(?:main|{COMMIT})/(.+)", path):
             self._file(found[1])
         else:

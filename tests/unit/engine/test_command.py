@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.fit.machines import cpu, facts, gpu, model
+from vllama.config.schema import Config
+from vllama.engine.command import ENTRY, build_spec
+from vllama.engine.spec import EngineSpec
+from vllama.errors import ConfigError, EngineError
+from vllama.fit.hardware import Hardware
+from vllama.fit.settings import effective_settings
+from vllama.models.model import Attention, Facts
+
+CHAT = facts(1_855_840, context_length=2048, tool_parser="hermes", reasoning_parser="qwen3")
+EMBEDDER = facts(22_000_000, task="embed", dtype="float32", context_length=256, attention=Attention())
+KNOWN = frozenset(
+    {
+        "--model",
+        "--served-model-name",
+        "--uds",
+        "--disable-uvicorn-access-log",
+        "--logging-config",
+        "--shutdown-timeout",
+        "--runner",
+        "--max-model-len",
+        "--max-num-seqs",
+        "--max-num-batched-tokens",
+        "--gpu-memory-utilization",
+        "--kv-cache-dtype",
+        "--kv-cache-memory-bytes",
+        "--dtype",
+        "--quantization",
+        "--tensor-parallel-size",
+        "--enable-prefix-caching",
+        "--no-enable-prefix-caching",
+        "--enforce-eager",
+        "--enable-per-request-metrics",
+        "--enable-prompt-tokens-details",
+        "--structured-outputs-config",
+        "--speculative-config",
+        "--enable-auto-tool-choice",
+        "--tool-call-parser",
+        "--reasoning-parser",
+        "--stream-interval",
+        "--api-key",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An engine that knows all we use."""
+
+    flags: frozenset[str] = KNOWN
+    python: Path = Path("/engine/bin/python")
+    version: str = "0.32.0"
+    tool_parsers: frozenset[str] = frozenset({"hermes", "mistral"})
+    reasoning_parsers: frozenset[str] = frozenset({"qwen3"})
+
+    def supports(self, flag: str) -> bool:
+        return flag.partition("=")[0].partition(".")[0] in self.flags
+
+
+def build(
+    found: Facts = CHAT,
+    hardware: Hardware | None = None,
+    config: dict[str, Any] | None = None,
+    engine: Installed | None = None,
+    **more: Any,
+) -> EngineSpec:
+    hardware = hardware or cpu()
+    settings = effective_settings(model(found), Config.model_validate(config or {}), hardware)
+    return build_spec(
+        model(found),
+        settings,
+        hardware,
+        engine or Installed(),
+        name="mini",
+        **{"socket": Path("/run/v/mini.sock"), "cache": Path("/var/cache/v"), "environ": {}, **more},
+    )
+
+
+def value_of(spec: EngineSpec, flag: str) -> str:
+    return spec.argv[spec.argv.index(flag) + 1]
+
+
+def test_a_chat_model_on_a_cpu():
+    spec = build()
+    assert spec.argv[:3] == ("/engine/bin/python", "-m", ENTRY)
+    expected = {
+        "--model": "/models/mini",
+        "--served-model-name": "mini",
+        "--uds": "/run/v/mini.sock",
+        "--max-model-len": "2048",
+        "--max-num-seqs": "512",
+        "--dtype": "bfloat16",
+        "--tool-call-parser": "hermes",
+        "--reasoning-parser": "qwen3",
+        "--logging-config.formatter": "json",
+        "--shutdown-timeout": "30",
+    }
+    assert {flag: value_of(spec, flag) for flag in expected} == expected
+    for flag in (
+        "--enable-auto-tool-choice",
+        "--enable-per-request-metrics",
+        "--enable-prompt-tokens-details",
+        "--enforce-eager",
+    ):
+        assert flag in spec.argv
+    assert json.loads(value_of(spec, "--structured-outputs-config")) == {
+        "backend": "xgrammar",
+        "disable_any_whitespace": True,
+    }
+    assert (spec.task, spec.served_name, spec.size_vram, spec.notes) == ("generate", "mini", 0, ())
+    assert spec.size > 1 << 30
+
+
+def test_an_embedder_has_none_of_the_flags_for_text():
+    spec = build(EMBEDDER)
+    assert value_of(spec, "--runner") == "pooling"
+    assert value_of(spec, "--dtype") == "float32"
+    for flag in (
+        "--enable-auto-tool-choice",
+        "--tool-call-parser",
+        "--structured-outputs-config",
+        "--enable-per-request-metrics",
+    ):
+        assert flag not in spec.argv
+
+
+def test_a_gpu_has_no_cpu_environment():
+    spec = build(hardware=gpu(80))
+    assert not [name for name in spec.env if "CPU" in name or name == "LD_PRELOAD"]
+    assert spec.size_vram == spec.size > 0
+    assert value_of(spec, "--max-num-batched-tokens") == "8192"
+    assert "--dtype" not in spec.argv
+
+
+def test_the_environment_is_whole_and_ours():
+    environ = {
+        "PATH": "/bin",
+        "HOME": "/root",
+        "HF_TOKEN": "secret",
+        "VLLM_PORT": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": "/x",
+        "CUDA_VISIBLE_DEVICES": "1",
+        "NCCL_DEBUG": "INFO",
+        "LANG": "C.UTF-8",
+    }
+    env = build(environ=environ).env
+    assert {"PATH": "/bin", "CUDA_VISIBLE_DEVICES": "1", "NCCL_DEBUG": "INFO", "LANG": "C.UTF-8"}.items() <= env.items()
+    assert not {"HF_TOKEN", "VLLM_PORT", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH"} & env.keys()
+    assert env["VLLM_CPU_OMP_THREADS_BIND"] == "0-3"
+    assert env["HF_HUB_OFFLINE"] == "1"
+    assert int(env["VLLM_MAX_STOP_STRINGS"]) >= 64
+    assert int(env["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"]) >= 75
+    assert (env["HOME"], env["VLLM_CACHE_ROOT"], env["TMPDIR"]) == (
+        "/var/cache/v",
+        "/var/cache/v/vllm",
+        "/run/v/mini",
+    )
+    assert "VLLM_CPU_KVCACHE_SPACE" not in env  # whole GiB, and stronger than the exact flag
+
+
+def test_libraries_are_preloaded_on_a_cpu_only():
+    libraries = (Path("/e/tcmalloc.so"), Path("/e/libiomp5.so"))
+    assert build(preload=libraries).env["LD_PRELOAD"] == "/e/tcmalloc.so:/e/libiomp5.so"
+    assert "LD_PRELOAD" not in build(hardware=gpu(80), preload=libraries).env
+
+
+def test_a_persons_environment_wins():
+    config = {"profiles": {"small": {"env": {"VLLM_LOGGING_LEVEL": "DEBUG", "HF_HUB_OFFLINE": "0"}}}}
+    env = build(config=config).env
+    assert (env["VLLM_LOGGING_LEVEL"], env["HF_HUB_OFFLINE"]) == ("DEBUG", "0")
+
+
+def test_every_setting_becomes_its_flag():
+    settings = {
+        "max_num_batched_tokens": 4096,
+        "gpu_memory_utilization": 0.5,
+        "kv_cache_dtype": "fp8",
+        "kv_cache_memory": "1GiB",
+        "dtype": "float16",
+        "quantization": "fp8",
+        "tensor_parallel_size": 2,
+        "prefix_caching": False,
+        "speculative": {"method": "ngram"},
+        "enforce_eager": True,
+        "extra_args": ["--stream-interval", "4"],
+    }
+    spec = build(config={"profiles": {"small": settings}}, hardware=gpu(80, count=2))
+    expected = {
+        "--max-num-batched-tokens": "4096",
+        "--gpu-memory-utilization": "0.5",
+        "--kv-cache-dtype": "fp8",
+        "--kv-cache-memory-bytes": str(1 << 30),
+        "--dtype": "float16",
+        "--quantization": "fp8",
+        "--tensor-parallel-size": "2",
+        "--speculative-config": '{"method": "ngram"}',
+        "--stream-interval": "4",
+    }
+    assert {flag: value_of(spec, flag) for flag in expected} == expected
+    assert "--no-enable-prefix-caching" in spec.argv
+    assert spec.argv[-2:] == ("--stream-interval", "4")
+
+
+def test_an_unknown_flag_is_left_out_with_a_note():
+    spec = build(engine=Installed(flags=KNOWN - {"--enable-prompt-tokens-details"}))
+    assert "--enable-prompt-tokens-details" not in spec.argv
+    assert spec.notes == ("--enable-prompt-tokens-details left out: vLLM 0.32.0 does not know it",)
+
+
+@pytest.mark.parametrize("flag", ["--model", "--uds", "--served-model-name", "--max-model-len"])
+def test_an_engine_without_an_essential_flag_is_refused(flag: str):
+    with pytest.raises(EngineError, match=f"does not know {flag}") as caught:
+        build(engine=Installed(flags=KNOWN - {flag}))
+    assert "vllama engine install" in caught.value.hint
+
+
+def test_all_wrong_flags_of_a_person_are_told_at_once():
+    config = {
+        "models": {
+            "mini": {
+                "source": "a/b",
+                "settings": {"extra_args": ["--num-scheduler-steps", "8", "--uds=/x", "--stream-interval=2"]},
+            }
+        }
+    }
+    with pytest.raises(ConfigError) as caught:
+        build(config=config)
+    assert caught.value.problems == (
+        "models.mini.settings.extra_args: vLLM 0.32.0 does not know --num-scheduler-steps",
+        "models.mini.settings.extra_args: --uds is set by vLLama itself",
+    )
+
+
+def test_a_parser_may_be_chosen_or_switched_off():
+    config = {"profiles": {"small": {"tool_parser": "mistral", "reasoning_parser": "none"}}}
+    spec = build(config=config)
+    assert value_of(spec, "--tool-call-parser") == "mistral"
+    assert "--reasoning-parser" not in spec.argv
+
+
+def test_a_parser_that_a_person_named_must_exist():
+    with pytest.raises(ConfigError, match="no tool parser 'hermse'") as caught:
+        build(config={"profiles": {"small": {"tool_parser": "hermse"}}})
+    assert "hermes, mistral" in caught.value.hint
+
+
+def test_a_parser_that_this_vllm_lacks_is_left_out():
+    spec = build(engine=Installed(tool_parsers=frozenset(), reasoning_parsers=frozenset()))
+    assert "--enable-auto-tool-choice" not in spec.argv
+    assert spec.notes == ("no tool parser: this vLLM has no 'hermes'", "no reasoning parser: this vLLM has no 'qwen3'")
+
+
+def test_a_socket_path_that_no_kernel_takes_is_refused():
+    with pytest.raises(ConfigError, match="too long") as caught:
+        build(socket=Path("/run") / ("x" * 110))
+    assert "paths.runtime" in caught.value.hint
+
+
+def test_equal_inputs_make_equal_specs():
+    assert build() == build()

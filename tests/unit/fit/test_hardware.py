@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.fit.machines import cpu, gpu
+from vllama.fit import gpu as looking
+from vllama.fit.gpu import detect, read_nvidia_smi, read_rocm_smi
+from vllama.fit.hardware import Gpu, cpu_list
+
+
+@pytest.mark.parametrize(
+    ("memory", "name"),
+    [
+        (12, "16"),
+        (15.99, "16"),
+        (23.99, "24"),
+        (31.8, "32"),
+        (47.5, "32"),
+        (79.6, "80"),
+        (95, "80"),
+        (140.4, "141"),
+        (180, "141"),
+    ],
+)
+def test_cards_belong_to_the_class_of_their_memory(memory: float, name: str):
+    assert gpu(memory).gpu_class == name
+
+
+def test_no_card_is_the_cpu_class():
+    assert cpu().gpu_class == "cpu"
+    assert gpu(80).for_backend("cpu").gpu_class == "cpu"
+    assert gpu(80).for_backend("cuda").gpu_class == "80"
+
+
+def test_eight_bit_floats_come_with_ada():
+    assert [gpu(24, capability).fp8 for capability in ((8, 6), (8, 9), (12, 0), None)] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("cores", "text"), [((0, 1), "0-1"), ((5,), "5"), ((3, 0, 1, 2, 7, 9, 8), "0-3,7-9"), ((), ""), ((0, 2), "0,2")]
+)
+def test_cores_are_written_as_lists(cores: tuple[int, ...], text: str):
+    assert cpu_list(cores) == text
+
+
+def test_nvidia_smi_is_read():
+    text = "0, NVIDIA GeForce RTX 4090, 24564, 24000, 8.9\n1, NVIDIA A100-SXM4-80GB, 81920, 80000, 8.0\n"
+    first, second = read_nvidia_smi(text)
+    assert first == Gpu(0, "NVIDIA GeForce RTX 4090", 24564 << 20, 24000 << 20, (8, 9))
+    assert second.capability == (8, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "No devices were found\n", "NVIDIA-SMI has failed because it couldn't\n", "0, X, [N/A], 1, 8.9"]
+)
+def test_other_output_of_nvidia_smi_is_no_gpu(text: str):
+    assert read_nvidia_smi(text) == ()
+
+
+def test_rocm_smi_is_read():
+    card = {"VRAM Total Memory (B)": "17163091968", "VRAM Total Used Memory (B)": "1000", "Card Series": "W7800"}
+    assert read_rocm_smi(json.dumps({"card0": card})) == (Gpu(0, "W7800", 17163091968, 17163090968),)
+    assert read_rocm_smi("nonsense") == ()
+    assert read_rocm_smi("[]") == ()
+
+
+def test_this_machine_has_cores_and_memory():
+    found = detect()
+    assert found.cores
+    assert 0 < found.ram_available <= found.ram_total
+
+
+def test_the_tightest_cgroup_around_us_counts(tmp_path: Path):
+    inner = tmp_path / "system.slice" / "vllama.service"
+    inner.mkdir(parents=True)
+    (tmp_path / "system.slice" / "memory.max").write_text("8000\n")
+    (tmp_path / "system.slice" / "memory.current").write_text("5000\n")
+    (tmp_path / "system.slice" / "memory.stat").write_text("anon 1\ninactive_file 1000\n")
+    (tmp_path / "system.slice" / "cpu.max").write_text("250000 100000\n")
+    (inner / "memory.max").write_text("max\n")
+    (inner / "cpu.max").write_text("max 100000\n")
+    membership = tmp_path / "cgroup"
+    membership.write_text("0::/system.slice/vllama.service\n")
+    limits = looking._cgroup_limits(membership, tmp_path)
+    assert (limits.memory, limits.used, limits.cpus) == (8000, 4000, 2.5)
+
+
+@pytest.mark.parametrize("membership", ["", "1:name=x:/\n", "0::/../../etc\n", "0::/gone\n"])
+def test_strange_cgroups_set_no_limits(tmp_path: Path, membership: str):
+    (tmp_path / "cgroup").write_text(membership)
+    limits = looking._cgroup_limits(tmp_path / "cgroup", tmp_path)
+    assert (limits.memory, limits.cpus) == (None, None)

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.unit.models.model_files import make_model, safetensors
+from vllama.config.load import Loaded, load_config
+from vllama.errors import ModelUnusable
+from vllama.models.hub import find_snapshot, hub_cache
+from vllama.models.model import Model
+from vllama.models.names import ModelName, parse_name
+from vllama.models.store import ModelStore
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def configure(tmp_path: Path):
+    def configure(text: str = "") -> Loaded:
+        path = tmp_path / "vllama.yaml"
+        path.write_text(text)
+        return load_config(path, environ={"HOME": "/", "VLLAMA_STATE_DIR": str(tmp_path / "state")})
+
+    return configure
+
+
+def name(text: str) -> ModelName:
+    found = parse_name(text)
+    assert found is not None
+    return found
+
+
+def find(store: ModelStore, text: str) -> Model:
+    model = store.find(name(text))
+    assert model is not None
+    return model
+
+
+def make_snapshot(state: Path, repository: str, source: Path, commit: str = COMMIT) -> Path:
+    """Lay a directory into the hub's cache as huggingface_hub would."""
+    home = hub_cache(state) / f"models--{repository.replace('/', '--')}"
+    (home / "refs").mkdir(parents=True)
+    (home / "refs" / "main").write_text(commit)
+    snapshot = home / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (home / "blobs").mkdir()
+    for number, file in enumerate(sorted(source.iterdir())):
+        blob = home / "blobs" / f"{number:064x}"
+        blob.write_bytes(file.read_bytes())
+        (snapshot / file.name).symlink_to(Path("../../blobs") / blob.name)
+    return snapshot
+
+
+def test_configured_models_are_found_by_any_spelling_of_their_name(configure):
+    store = ModelStore(configure("models: {Tiny: {source: 'builtin:tinychat', system: Hi., parameters: {top_k: 3}}}\n"))
+    model = find(store, "tiny:LATEST")
+    assert (model.name.short, model.system, model.parameters) == ("Tiny:latest", "Hi.", {"top_k": 3})
+    assert model.facts.parameter_count == 1_855_840
+    assert (model.path / "config.json").is_file()
+    assert store.find(name("tiny:1b")) is None
+
+
+def test_our_own_model_is_not_there_unless_it_is_asked_for(configure):
+    assert ModelStore(configure()).all() == ()
+    assert [model.name.short for model in ModelStore(configure(), {"tinychat": "builtin:tinychat"}).all()] == [
+        "tinychat:latest"
+    ]
+
+
+def test_the_command_line_wins_over_the_configured_source(configure, tmp_path: Path):
+    make_model(tmp_path / "mine")
+    store = ModelStore(configure("models: {mini: {source: org/mini, system: Hi.}}\n"), {"MINI": str(tmp_path / "mine")})
+    model = find(store, "mini")
+    assert (model.path, model.system) == (tmp_path / "mine", "Hi.")
+
+
+def test_the_command_line_names_no_nonsense(configure):
+    with pytest.raises(ModelUnusable, match="names no model"):
+        ModelStore(configure(), {"mini": "nonsense"})
+
+
+def test_newest_come_first(configure, tmp_path: Path):
+    for age, word in enumerate(("new", "middle", "old")):
+        for file in make_model(tmp_path / word).iterdir():
+            os.utime(file, (1e9 - age, 1e9 - age))
+    store = ModelStore(configure(), {word: str(tmp_path / word) for word in ("old", "new", "middle")})
+    assert [model.name.model for model in store.all()] == ["new", "middle", "old"]
+    assert find(store, "new").modified_at == 1e9
+
+
+def test_a_broken_model_is_not_listed_but_its_reason_is_known(configure, tmp_path: Path):
+    make_model(tmp_path / "bad", config__json=None)
+    store = ModelStore(
+        configure(), {"bad": str(tmp_path / "bad"), "gone": "/nowhere", "good": str(make_model(tmp_path / "good"))}
+    )
+    assert [model.name.model for model in store.all()] == ["good"]
+    assert store.find(name("bad")) is None
+    problem, gone = store.problem(name("BAD")), store.problem(name("gone"))
+    assert problem is not None
+    assert "there is no config.json" in problem.message
+    assert gone is not None
+    assert "there is no directory /nowhere" in gone.message
+    assert store.problem(name("good")) is None
+    assert store.problem(name("other")) is None
+
+
+def test_a_wrong_path_does_not_make_us_walk_the_disk(configure):
+    store = ModelStore(configure(), {"root": "/"})
+    problem = store.problem(name("root"))
+    assert problem is not None
+    assert "no config.json" in problem.message
+
+
+def test_refresh_sees_what_was_mended_and_what_changed(configure, tmp_path: Path):
+    place = make_model(tmp_path / "m", config__json=None)
+    store = ModelStore(configure(), {"m": str(place)})
+    assert store.all() == ()
+    make_model(place)
+    store.refresh()
+    first = find(store, "m")
+    (place / "model.safetensors").write_bytes(safetensors({"w": ("BF16", (20, 10))}))
+    store.refresh()
+    second = find(store, "m")
+    assert (first.facts.parameter_count, second.facts.parameter_count) == (100, 200)
+    assert first.digest != second.digest
+
+
+def test_the_digest_belongs_to_the_contents_and_not_to_the_place(configure, tmp_path: Path):
+    one, copy, other = (
+        make_model(tmp_path / "a"),
+        make_model(tmp_path / "b"),
+        make_model(tmp_path / "c", README__md=b"x"),
+    )
+    for file in copy.iterdir():
+        os.utime(file, (1, 1))
+    store = ModelStore(configure(), {"a": str(one), "b": str(copy), "c": str(other)})
+    digests = [find(store, word).digest for word in "abc"]
+    assert digests[0] == digests[1] != digests[2]
+    assert len(digests[0]) == 64
+    assert set(digests[0]) <= set("0123456789abcdef")
+
+
+def test_both_ends_of_large_weights_count(configure, tmp_path: Path):
+    place = make_model(tmp_path / "m", model__safetensors=safetensors({"w": ("F32", (9 << 20,))}))
+    store = ModelStore(configure(), {"m": str(place)})
+    first = find(store, "m").digest
+    with (place / "model.safetensors").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\1")
+    store.refresh()
+    assert find(store, "m").digest != first
+
+
+def test_size_is_all_that_is_on_the_disk(configure, tmp_path: Path):
+    place = make_model(tmp_path / "m", **{"1_Pooling/config.json": b"{}", "LICENSE": b"free", ".git": b"x" * 999})
+    model = find(ModelStore(configure(), {"m": str(place)}), "m")
+    assert model.size == sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) - 999
+    assert model.license == ("free",)
+
+
+def test_a_repository_is_served_from_the_hubs_cache(configure, tmp_path: Path):
+    state = tmp_path / "state"
+    snapshot = make_snapshot(state, "org/mini", make_model(tmp_path / "m"))
+    loaded = configure(
+        "models: {mini: {source: org/mini}, same: {source: 'org/mini@0123456789abcdef0123456789abcdef01234567'}}\n"
+    )
+    store = ModelStore(loaded)
+    assert find(store, "mini").path == snapshot
+    assert find(store, "same").engine_key == find(store, "mini").engine_key
+    assert store.missing() == ()
+
+
+def test_what_was_not_fetched_or_not_whole_is_missing(configure, tmp_path: Path):
+    make_snapshot(tmp_path / "state", "org/half", make_model(tmp_path / "m", model__safetensors=None))
+    loaded = configure(
+        "models: {half: {source: org/half}, none: {source: org/none@v1}, own: {source: 'builtin:tinychat'}}\n"
+    )
+    store = ModelStore(loaded)
+    assert [(found.model, str(source)) for found, source in store.missing()] == [
+        ("half", "org/half"),
+        ("none", "org/none@v1"),
+    ]
+    problem = store.problem(name("none"))
+    assert problem is not None
+    assert problem.message == "org/none@v1 is not downloaded"
+
+
+@pytest.mark.parametrize("ref", ["", "../../x", "main", "0" * 39])
+def test_a_broken_ref_is_no_snapshot(tmp_path: Path, ref: str):
+    home = hub_cache(tmp_path) / "models--o--n"
+    (home / "refs").mkdir(parents=True)
+    (home / "snapshots").mkdir()
+    (home / "refs" / "main").write_text(ref)
+    assert find_snapshot(tmp_path, "o/n") is None
