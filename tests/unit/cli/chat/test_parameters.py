@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from vllama.cli.chat.parameters import read_parameter
+from vllama.cli.chat.parameters import PARAMETERS, read_parameter
 from vllama.errors import BadRequest
+from vllama.translate.options import read_options
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,8 @@ def test_words_are_read_by_the_options_type(name: str, words: list[str], value: 
 def test_what_cannot_be_read_is_told(name: str, words: list[str], complaint: str) -> None:
     with pytest.raises(BadRequest, match=complaint.replace("(", r"\(")):
         read_parameter(name, words)
+
+
+def test_the_service_takes_every_parameter_in_the_type_that_was_read() -> None:
+    words = {"float": "0.5", "integer": "3", "boolean": "true", "list": "END"}
+    read_options({name: read_parameter(name, [words[kind]]) for name, kind in PARAMETERS.items()}, {})
