@@ -49,7 +49,7 @@ class FakeEngines:
         loaded.leases += 1
         try:
             name = model.path.name
-            yield Lease(self._clients[name], name, self._max_model_len, cold)
+            yield Lease(self._clients[name], name, self._max_model_len, cold, _nothing)
         finally:
             loaded.leases -= 1
             if loaded.keep_alive == 0 and not loaded.leases:
@@ -85,3 +85,7 @@ class FakeEngines:
             restarts=0,
             cause="",
         )
+
+
+async def _nothing() -> None:
+    """A fake engine that is gone stays gone."""

@@ -18,11 +18,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 
-from vllama.errors import EngineRefused
+from vllama.errors import EngineGone, EngineRefused
 from vllama.http.fitting import Fitting, Prepared
 from vllama.http.front import front_of, meter_of
 from vllama.models.model import Model
 from vllama.observe.metrics import Meter
+from vllama.supervisor.port import Lease
 from vllama.translate.faults import is_too_long, refusal
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
@@ -102,12 +103,18 @@ async def open_answer(
                     raise refusal(error) from error
                 prepared = await fitting.shorter()
                 payloads = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
-            answer = Answer(meter, _read(payloads, prepared.reader), prepared, loaded)
+            answer = Answer(meter, _read(payloads, prepared.reader, lease), prepared, loaded)
             await answer.wait()
             yield answer
 
 
-async def _read(payloads: AsyncIterator[list[bytes]], reader: ChatReader | TextReader) -> AsyncIterator[list[Step]]:
-    async for batch in payloads:
-        if steps := reader.feed(batch):
-            yield steps
+async def _read(
+    payloads: AsyncIterator[list[bytes]], reader: ChatReader | TextReader, lease: Lease
+) -> AsyncIterator[list[Step]]:
+    try:
+        async for batch in payloads:
+            if steps := reader.feed(batch):
+                yield steps
+    except EngineGone:
+        await lease.suspect()
+        raise

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from vllama.engine.client import EngineClient
@@ -86,10 +87,11 @@ class Supervisor:
             if child is None or child.run != run:  # it died between the grant and our turn
                 raise LoadFailed("the engine stopped before it could answer; try again")
             limit = self._state.engines[key].capacity.max_model_len
+            suspect = partial(self._suspect, key, child)
             try:
-                yield Lease(child.client, child.process.spec.served_name, limit, cold)
+                yield Lease(child.client, child.process.spec.served_name, limit, cold, suspect)
             except EngineGone:
-                self._start(self._suspect(key, child))
+                await suspect()
                 raise
         finally:
             # One event for all ways out: never granted, granted a moment ago, used.

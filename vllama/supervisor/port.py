@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -54,6 +55,8 @@ class Lease:
     max_model_len: int
     cold: bool
     """True when this request had to wait for the engine to load."""
+    suspect: Callable[[], Awaitable[None]]
+    """Await it when the engine seems gone, before telling the client: who asks next then waits for a new one."""
 
 
 class Engines(Protocol):
