@@ -12,6 +12,7 @@ from typing import TypeAlias
 from vllama.engine.diagnose import Cause
 from vllama.engine.spec import EngineSpec
 from vllama.models.model import Model
+from vllama.supervisor.policy import Policy
 from vllama.supervisor.states import Capacity
 
 
@@ -40,6 +41,22 @@ class UnloadWanted:
 
     now: float
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """What the engine of ``model`` should be is no longer what it is: end it after its answers, then plan anew."""
+
+    now: float
+    model: Model
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChanged:
+    """These durations and limits hold from now on."""
+
+    now: float
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +176,8 @@ Event: TypeAlias = (
     LeaseWanted
     | LeaseReturned
     | UnloadWanted
+    | Reconfigured
+    | PolicyChanged
     | Planned
     | PlanRefused
     | NoRoom

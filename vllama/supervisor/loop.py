@@ -115,6 +115,16 @@ class Supervisor:
         ready = (e for e in self._state.engines.values() if e.phase == "ready" and e.key in self._children)
         return {e.model.name.short: self._children[e.key].client for e in ready}
 
+    def reconfigure(self, planner: Planner, policy: Policy, patience: Patience) -> None:
+        """Plan, decide and watch by these from now on; running engines stay as they are until ``renew``."""
+        self._planner = planner
+        self._patience = patience
+        self.post(ev.PolicyChanged(self.now(), policy))
+
+    def renew(self, model: Model) -> None:
+        """End the engine of ``model`` after its answers; who waits, and who comes next, gets one planned anew."""
+        self.post(ev.Reconfigured(self.now(), model))
+
     def turn(self) -> None:
         """Let time pass; a supervisor that can do this is alive (the watchdog's beat)."""
         self.post(ev.Ticked(self.now()))

@@ -62,6 +62,8 @@ class EngineState:
     """Bytes that must become free before it can be planned again."""
     yielding: bool = False
     """Ready, but another engine needs its room: it finishes its answers and takes no new ones."""
+    outdated: bool = False
+    """Ready, but the configuration wants another: it finishes its answers and takes no new ones."""
     unload: bool = False
     """An unload was asked for while it loads."""
     retry_at: float = 0.0

@@ -28,7 +28,9 @@ from vllama.supervisor.events import (
     Plan,
     Planned,
     PlanRefused,
+    PolicyChanged,
     Progressed,
+    Reconfigured,
     Refuse,
     Spawn,
     Spawned,
@@ -57,6 +59,10 @@ def step(state: State, event: Event) -> tuple[State, list[Action]]:
             state = _lease_returned(state, event, actions)
         case UnloadWanted():
             state = _unload_wanted(state, event, actions)
+        case Reconfigured():
+            state = _reconfigured(state, event, actions)
+        case PolicyChanged():
+            state = replace(state, policy=event.policy)
         case Ticked():
             state = _ticked(state, event.now, actions)
         case Closing():
@@ -91,7 +97,7 @@ def _lease_wanted(state: State, event: LeaseWanted, actions: list[Action]) -> St
     if state.closing:
         actions.append(Refuse(event.ticket, CLOSING))
         return state
-    if engine.phase == "ready" and not engine.yielding:
+    if engine.phase == "ready" and not engine.yielding and not engine.outdated:
         actions.append(Grant(event.ticket, engine.key, engine.run))
         keep = engine.keep_alive if event.keep_alive is None else event.keep_alive
         return _put(state, replace(engine, leases=engine.leases | {event.ticket}, keep_alive=keep))
@@ -136,7 +142,7 @@ def _lease_returned(state: State, event: LeaseReturned, actions: list[Action]) -
 
 def _rest(engine: EngineState, now: float, actions: list[Action]) -> EngineState:
     """The last lease of a ready engine has ended: its timer starts, or it goes."""
-    if engine.keep_alive <= 0 or engine.yielding:
+    if engine.keep_alive <= 0 or engine.yielding or engine.outdated:
         return _stop(engine, now, actions, gentle=True)
     return replace(engine, expires_at=now + engine.keep_alive)
 
@@ -161,6 +167,29 @@ def _unload_wanted(state: State, event: UnloadWanted, actions: list[Action]) -> 
             return _put(state, replace(engine, unload=True))
         case _:
             return state
+
+
+def _reconfigured(state: State, event: Reconfigured, actions: list[Action]) -> State:
+    engine = state.engines.get(event.model.engine_key)
+    if engine is None:
+        return state
+    engine = replace(engine, model=event.model)
+    match engine.phase:
+        case "ready" if engine.leases:
+            stage = "finishing its answers, then starting as configured now"
+            return _put(state, replace(engine, outdated=True, stage=stage))
+        case "ready":
+            return _put(state, _stop(engine, event.now, actions, gentle=True))
+        case "starting" | "warming":
+            return _put(state, _stop(engine, event.now, actions, gentle=False))
+        case "planning" | "backoff" | "broken":
+            # What was wrong may be right now: who waits, and an engine that was ready before, gets a fresh start.
+            again = bool(engine.waiters) or engine.wanted
+            fresh = replace(engine, run=engine.run + 1, crashes=(), failed_starts=0, cause=None, missing=0)
+            fresh = _phase(fresh, "absent", event.now)
+            return _enqueue(state, fresh, event.now) if again else _put(state, fresh)
+        case _:
+            return _put(state, engine)
 
 
 # ------------------------------------------------------------------------------------------ time and the end
@@ -204,7 +233,8 @@ def _closed(engine: EngineState, now: float, drain: float, actions: list[Action]
 
 def _stop(engine: EngineState, now: float, actions: list[Action], *, gentle: bool) -> EngineState:
     actions.append(Stop(engine.key, engine.run, gentle))
-    return replace(_phase(engine, "stopping", now, "stopping"), wanted=False, yielding=False, expires_at=now)
+    stopping = _phase(engine, "stopping", now, "stopping")
+    return replace(stopping, wanted=False, yielding=False, outdated=False, expires_at=now)
 
 
 # ------------------------------------------------------------------------------------------------ who loads next
@@ -250,7 +280,7 @@ def _make_room(state: State, engine: EngineState, now: float, actions: list[Acti
 def _nobody_needs_room(state: State, now: float, actions: list[Action]) -> State:
     """Engines that were asked to yield for one that is no longer wanted go on."""
     for engine in tuple(state.engines.values()):
-        if engine.yielding and engine.phase == "ready":
+        if engine.yielding and engine.phase == "ready" and not engine.outdated:
             actions += [Grant(w.ticket, engine.key, engine.run) for w in engine.waiters]
             leases = engine.leases | {w.ticket for w in engine.waiters}
             engine_now = replace(engine, yielding=False, stage="", leases=leases, waiters=())
@@ -335,7 +365,7 @@ def _exited(state: State, engine: EngineState, event: Exited, actions: list[Acti
     was_ready = engine.capacity != Capacity()
     failing_cause = engine.cause if engine.phase == "failing" else None
     asked_for = engine.phase == "stopping"
-    engine = replace(engine, pid=None, capacity=Capacity(), expires_at=None, yielding=False)
+    engine = replace(engine, pid=None, capacity=Capacity(), expires_at=None, yielding=False, outdated=False)
     state = _room_changed(state)
     if asked_for or state.closing:
         engine = replace(_phase(engine, "absent", now), unload=False)

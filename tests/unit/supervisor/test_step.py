@@ -388,6 +388,36 @@ def test_an_engine_that_yields_goes_on_when_nobody_needs_its_room_any_more():
     assert not world.engine(MINI).yielding
 
 
+def test_an_engine_whose_settings_changed_ends_after_its_answers_and_who_waits_gets_a_new_one():
+    world = World()
+    ticket = world.ready(MINI)
+    world.feed(ev.Reconfigured(world.now, MINI))
+    late = world.want(MINI)
+    assert late not in world.granted()
+    assert kinds(world.give_back(MINI, ticket)) == [ev.Stop]
+    assert kinds(world.exit(MINI)) == [ev.Plan]
+    world.start(MINI)
+    assert world.granted()[-1] == late
+
+
+def test_an_idle_engine_whose_settings_changed_is_stopped_at_once():
+    world = World()
+    world.give_back(MINI, world.ready(MINI))
+    assert kinds(world.feed(ev.Reconfigured(world.now, MINI))) == [ev.Stop]
+
+
+def test_a_changed_configuration_gives_a_broken_engine_another_try():
+    world = World()
+    world.want(MINI)
+    world.feed(ev.PlanRefused(world.now, MINI.engine_key, world.engine(MINI).run, BAD_FLAG))
+    world.want(MINI)
+    world.feed(ev.Planned(world.now, MINI.engine_key, world.engine(MINI).run, spec(MINI)))
+    world.exit(MINI, BAD_FLAG)
+    assert world.engine(MINI).phase == "broken"
+    world.feed(ev.Reconfigured(world.now, MINI))
+    assert kinds(world.feed(ev.LeaseWanted(world.now, 99, MINI))) == [ev.Plan]
+
+
 MODELS = [MINI, OTHER, PINNED]
 
 
@@ -433,6 +463,10 @@ class Histories(RuleBasedStateMachine):
     @rule(which=st.sampled_from(MODELS))
     def unload(self, which) -> None:
         self.feed(ev.UnloadWanted(self.world.now, which.engine_key))
+
+    @rule(which=st.sampled_from(MODELS))
+    def reconfigure(self, which) -> None:
+        self.feed(ev.Reconfigured(self.world.now, which))
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 10.0, 100.0, 1000.0]))
     def wait(self, seconds) -> None:
@@ -494,7 +528,7 @@ class Histories(RuleBasedStateMachine):
         for engine in state.engines.values():
             if engine.waiters:
                 assert engine.phase != "broken"
-                assert engine.phase != "ready" or engine.yielding
+                assert engine.phase != "ready" or engine.yielding or engine.outdated
                 assert engine.phase != "absent" or engine.key in state.queue
                 assert engine.phase != "backoff" or next_deadline(state) is not None
 
