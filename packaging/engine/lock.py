@@ -30,7 +30,8 @@ from packaging.utils import parse_wheel_filename
 
 from vllama.engine import lockfile
 from vllama.engine.backends import PINNED, PYTHONS, TORCH
-from vllama.engine.lockfile import LockName, Pin, normalised
+from vllama.engine.lockfile import Pin, normalised
+from vllama.engine.locks import LockName
 from vllama.engine.pip_config import parse_pip_config
 
 LOCKS: Final = Path(lockfile.__file__).with_name("locks")

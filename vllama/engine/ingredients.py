@@ -14,7 +14,7 @@ from vllama.engine import lockfile
 from vllama.engine.backends import PUBLIC_TORCH_COST, TORCH, Backend
 from vllama.engine.installers import Installer, Pip, Uv
 from vllama.engine.interpreter import Interpreter
-from vllama.engine.lockfile import LockName
+from vllama.engine.locks import LockName, shipped
 from vllama.engine.pip_config import parse_pip_config
 from vllama.engine.runner import Runner
 from vllama.errors import InstallFailed
@@ -66,7 +66,10 @@ def gather(wish: Wish, runner: Runner, audience: Audience, uv: str | None) -> In
         InstallFailed: no Python, or neither uv nor pip.
     """
     audience.step(0, "looking for a Python")
-    found = [pythons.named(wish.python, runner.ask)] if wish.python else pythons.candidates(runner.ask)
+    if wish.python:
+        found = [pythons.named(wish.python, runner.ask, runner.which)]
+    else:
+        found = pythons.candidates(runner.ask, runner.which, sys.executable)
     if not found:
         raise InstallFailed(
             f"no Python that vLLM runs on was found ({pythons.SUPPORTED})",
@@ -95,7 +98,7 @@ def gather(wish: Wish, runner: Runner, audience: Audience, uv: str | None) -> In
 
 
 def _hash_known(python: Interpreter) -> bool:
-    torch = next(pin for pin in lockfile.parse(lockfile.shipped("torch-cpu")) if pin.name == "torch")
+    torch = next(pin for pin in lockfile.parse(shipped("torch-cpu")) if pin.name == "torch")
     return lockfile.vouches_for(torch, python.short, os.uname().machine)
 
 

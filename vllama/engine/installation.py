@@ -22,6 +22,7 @@ from vllama.engine.backends import PINNED, Backend
 from vllama.engine.capabilities import Capabilities, question, read_answer, read_capabilities, write_capabilities
 from vllama.engine.ingredients import Audience, Ingredients, Wish, gather
 from vllama.engine.installers import explain
+from vllama.engine.locks import shipped
 from vllama.engine.prefix import SYSTEM, Home, Prefix
 from vllama.engine.runner import Runner
 from vllama.engine.tally import Tally
@@ -90,7 +91,7 @@ class Installation:
     def _already_there(self, prefix: Prefix) -> Capabilities | None:
         """A verified engine of the wished kind: the current one, or one that was finished but not published."""
         current = prefix.current
-        wished = pythons.named(self.wish.python, self.runner.ask).short if self.wish.python else ""
+        wished = pythons.named(self.wish.python, self.runner.ask, self.runner.which).short if self.wish.python else ""
         for home in [*([current] if current else []), *prefix.homes()]:
             known = read_capabilities(home.capabilities_file, home.python)
             if known is None or home.interpreter_gone or (known.version, known.backend) != (PINNED, self.wish.backend):
@@ -135,7 +136,7 @@ class Installation:
         files[0].parent.mkdir()
         sizes: dict[str, float] = {}
         for name, file in zip(made_from.locks, files, strict=True):
-            text = lockfile.shipped(name)
+            text = shipped(name)
             file.write_text(text)
             sizes |= lockfile.sizes(lockfile.parse(text))
         tally = Tally(sizes)
@@ -217,7 +218,7 @@ class Installation:
 
 
 def _check_room(free: int, folder: Path, backend: Backend) -> None:
-    pins = lockfile.parse(lockfile.shipped("cpu")) + lockfile.parse(lockfile.shipped("torch-cpu"))
+    pins = lockfile.parse(shipped("cpu")) + lockfile.parse(shipped("torch-cpu"))
     need = _CUDA_BYTES if backend == "cuda" else sum(lockfile.sizes(pins).values()) * 1e6 * _BESIDE
     if free < need:
         raise InstallFailed(

@@ -1,6 +1,6 @@
 """uv and pip behind one face: the command lines that make a venv and fill it from a lock, and what their errors mean.
 
-Pure: nothing here runs anything. uv is taken where there is one, because it fetches in parallel and goes on where it
+Pure. Nothing here runs anything. uv is taken where there is one, because it fetches in parallel and goes on where it
 was stopped; pip comes with every Python.
 """
 

@@ -1,10 +1,11 @@
-"""Which Python the engine's venv is made from: what there is, and the choice."""
+"""Which Python the engine's venv is made from: what there is, and the choice.
+
+Pure. The world is asked through two functions that are handed in.
+"""
 
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from vllama.errors import InstallFailed
 
 Ask = Callable[[Sequence[str]], str | None]
 """Run a command: its standard output, or None where it can't be run or fails."""
+Which = Callable[[str], str | None]
+"""``shutil.which``."""
 
 _QUESTION: Final = (
     "import json, os, platform, sys, sysconfig; print(json.dumps({"
@@ -60,14 +63,14 @@ def inspect(command: str, ask: Ask) -> Interpreter | str:
     return Interpreter(path, version)
 
 
-def candidates(ask: Ask, which: Callable[[str], str | None] = shutil.which) -> list[Interpreter]:
-    """Every suitable Python on PATH and the one we run on, the newest first, each once."""
+def candidates(ask: Ask, which: Which, own: str) -> list[Interpreter]:
+    """Every suitable Python on PATH and ``own``, the one we run on: the newest first, each once."""
     names = [f"python{major}.{minor}" for major, minor in PYTHONS] + ["python3"]
-    commands = [command for name in names if (command := which(name))] + [sys.executable]
+    commands = [command for name in names if (command := which(name))] + [own]
     return _distinct(found for command in commands if isinstance(found := inspect(command, ask), Interpreter))
 
 
-def named(python: str, ask: Ask, which: Callable[[str], str | None] = shutil.which) -> Interpreter:
+def named(python: str, ask: Ask, which: Which) -> Interpreter:
     """The interpreter that a person asked for by ``--python``: a path, a command, or ``3.12``.
 
     Raises:

@@ -12,11 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from typing import Final, Literal
-
-LockName = Literal["cpu", "torch-cpu", "torch-public", "cuda"]
-"""``cpu`` is the CPU engine without torch and triton; these come from one of the two ``torch-…`` locks."""
+from typing import Final
 
 DEFAULT_MEGABYTES: Final = 2.0
 """Taken for a package whose size the lock does not tell."""
@@ -101,8 +97,3 @@ def vouches_for(pin: Pin, python: str, machine: str) -> bool:
 def normalised(name: str) -> str:
     """``Foo.Bar_baz`` → ``foo-bar-baz``: installers spell names in several ways."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def shipped(name: LockName) -> str:
-    """The text of a lock file that comes with vLLama."""
-    return resources.files("vllama.engine.locks").joinpath(f"{name}.lock").read_text()

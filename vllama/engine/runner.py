@@ -22,6 +22,10 @@ class Runner(Protocol):
         """A short command's standard output; None where it can't be run or fails."""
         ...
 
+    def which(self, name: str) -> str | None:
+        """The path of a command; None where there is none."""
+        ...
+
     def stream(
         self, command: Sequence[str], hear: Callable[[str], None], tick: Callable[[], None], hold: int | None = None
     ) -> int:
@@ -72,6 +76,10 @@ class Subprocesses:
                 except subprocess.TimeoutExpired:
                     child.kill()
                     child.wait()
+
+    def which(self, name: str) -> str | None:
+        """See ``Runner``."""
+        return shutil.which(name)
 
     def free_bytes(self, folder: Path) -> int:
         """See ``Runner``."""

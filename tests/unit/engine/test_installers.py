@@ -1,0 +1,66 @@
+"""The command lines for uv and pip, and what their failures mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vllama.engine.installers import Installer, Pip, Uv, explain
+from vllama.engine.interpreter import Interpreter
+
+PYTHON = Interpreter(Path("/usr/bin/python3.12"), (3, 12))
+BOTH = [Uv("/usr/bin/uv"), Pip(Path("/usr/bin/python3"))]
+
+
+@pytest.mark.parametrize("installer", BOTH)
+def test_only_what_the_locks_vouch_for_is_installed(installer: Installer) -> None:
+    command = " ".join(installer.from_locks(Path("/e/bin/python"), [Path("a.lock"), Path("b.lock")]))
+    for part in ("--require-hashes", "--no-deps", "--only-binary :all:", "--requirement a.lock --requirement b.lock"):
+        assert part in command
+    assert "/e/bin/python" in command
+
+
+@pytest.mark.parametrize("installer", BOTH)
+def test_looking_for_a_wheel_asks_for_the_python_it_is_for_and_builds_nothing(installer: Installer) -> None:
+    command, stdin = installer.offers("torch==2.13.0+cpu", PYTHON, "https://wheels.example/cpu")
+    assert "3.12" in " ".join(command)
+    assert "--only-binary :all:" in " ".join(command)
+    assert "https://wheels.example/cpu" in command
+    assert "torch==2.13.0+cpu" in [*command, stdin.strip()]
+
+
+@pytest.mark.parametrize("installer", BOTH)
+def test_the_venv_is_made_from_the_interpreter_itself(installer: Installer) -> None:
+    command = installer.make_venv(PYTHON, Path("/e"))
+    assert "/usr/bin/python3.12" in command
+    assert command[-1] == "/e"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message", "hint"),
+    [
+        (["error: Failed to install: torch", "  cause: No space left on device (os error 28)"], "disk is full", "room"),
+        (
+            ["ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."],
+            "not the one that the lock file vouches for",
+            "mirror",
+        ),
+        (["error: Failed to fetch: `https://x/y`", "  cause: dns error"], "can't be fetched", "run the same command"),
+        (["ERROR: No matching distribution found for torch==2.13.0"], "can't be had", "mirror"),
+        (["error: failed to create directory", "  cause: Permission denied (os error 13)"], "written", "--prefix"),
+        (["something else", "error: of its own kind"], "of its own kind", "run the same command"),
+        ([], "without a word", "run the same command"),
+    ],
+)
+def test_a_failure_is_told_with_its_cause_and_what_to_do(lines: list[str], message: str, hint: str) -> None:
+    told, advice = explain(lines)
+    assert message in told
+    assert hint.lower() in advice.lower()
+
+
+@given(st.lists(st.text()))
+def test_every_failure_has_a_message_and_a_hint(lines: list[str]) -> None:
+    assert all(explain(lines))
