@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -52,7 +53,7 @@ def command(
     store = ModelStore(loaded, {name: source for name, source in names.items() if source is not None})
     with progress(quiet=bool(journal)) as show:
         _fetch_missing(names, store, loaded, show)
-        chosen = [_find(store, name) for name in names]
+        chosen = [replace(_find(store, name), pinned=True) for name in names]
         asyncio.run(serve(loaded, chosen, store, environ, _Terminal(show, chosen)))
 
 

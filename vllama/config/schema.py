@@ -196,6 +196,8 @@ class ModelEntry(Section):
     """What differs from the profile."""
     keep_alive: Duration | None = None
     """How long it stays loaded after its last use; null: the general ``keep_alive``."""
+    pin: bool = False
+    """Never evicted to make room for another model (models named on ``vllama serve`` are pinned too)."""
     system: str = ""
     """System prompt where the client sends none."""
     parameters: Mapping[str, Any] = Field(default_factory=dict)

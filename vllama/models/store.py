@@ -110,6 +110,8 @@ class ModelStore:
             system=entry.system if entry else "",
             license=read.license,
             parameters=dict(entry.parameters) if entry else {},
+            keep_alive=entry.keep_alive if entry else None,
+            pinned=entry.pin if entry else False,
         )
 
     def _directory(self, path: Path) -> _Read:
