@@ -6,7 +6,6 @@ the tests have seen, so that an interpreter named by ``engine.python`` may be ol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -86,9 +85,3 @@ def is_tested(version: str) -> bool:
     """Whether this vLLM is one whose flags and replies our tests have seen."""
     low, high = TESTED
     return low <= parse_version(version) < high
-
-
-def torch_source(offered: Sequence[str]) -> str:
-    """The torch requirement for the CPU build, given which of our two requirements can be had."""
-    wanted = f"torch=={TORCH}+cpu"
-    return wanted if wanted in offered else f"torch=={TORCH}"
