@@ -30,7 +30,7 @@ class ChatReader:
         self._top = top_logprobs
         self._calls = CallAssembler()
         self._thought = False
-        self._bare = thinking  # white space at the head of the answer is still to be dropped
+        self._bare = thinking  # white space that comes next is to be dropped: no short cut for content
         self._held: list[dict[str, Any]] = []  # log probabilities of tokens whose text a parser withholds
 
     def feed(self, payloads: list[bytes]) -> list[Step]:
@@ -68,6 +68,7 @@ class ChatReader:
         thinking = self._thinking(delta.get("reasoning") or delta.get("reasoning_content") or "")
         content = self._content(delta.get("content") or "")
         done = self._calls.add(delta.get("tool_calls") or ())
+        self._bare = self._bare or self._calls.begun
         if reason is not None:
             content = self._end.finish(choice, content)
             done += self._calls.end(cut=reason == "length")

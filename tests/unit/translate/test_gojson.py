@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -120,7 +121,7 @@ def told(body: bytes) -> str:
         ),
         (
             b'{"top_logprobs":99999999999999999999}',
-            "json: cannot unmarshal number 99999999999999999999 into Go struct field ChatRequest.top_logprobs of type int",
+            f"json: cannot unmarshal number {10**20 - 1} into Go struct field ChatRequest.top_logprobs of type int",
         ),
         (
             b'{"temperature":1e39}',
@@ -212,15 +213,11 @@ def test_damaged_json_is_read_or_refused_never_anything_else(value, data):
         else:
             del body[place:]
             break
-    try:
-        decode(bytes(body), CHAT)
-    except BadRequest as error:
-        assert error.message
+    with suppress(BadRequest):
+        assert decode(bytes(body), CHAT).keys() == CHAT.zero().keys()
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(body):
-    try:
-        decode(body, CHAT)
-    except BadRequest as error:
-        assert error.message
+    with suppress(BadRequest):
+        assert decode(body, CHAT).keys() == CHAT.zero().keys()
