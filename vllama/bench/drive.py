@@ -6,51 +6,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import aiohttp
 
+from vllama.bench.samples import Answer, Leg, Target
 from vllama.bench.workload import Dialect, Workload, tokens_of
 from vllama.errors import BadRequest, NotFound
 
 _TAIL = 4096  # bytes; the chunk with the counts is the last or next to last and well under this
 _READ_BUFFER = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server to ask: ``http://host:port`` or ``unix:/path``."""
-
-    name: str
-    address: str
-    dialect: Dialect
-    model: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One request as its client saw it; seconds."""
-
-    first: float
-    """From sending to the first bytes of the answer's body: the first token."""
-    total: float
-    tokens: int
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One target under a number of clients for a while."""
-
-    target: str
-    clients: int
-    seconds: float
-    answers: tuple[Answer, ...]
-
-    @property
-    def tokens_per_second(self) -> float:
-        """All clients together."""
-        return sum(answer.tokens for answer in self.answers) / self.seconds
 
 
 @asynccontextmanager

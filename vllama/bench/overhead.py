@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import orjson
 import psutil
 
-from vllama.bench.drive import Leg, Target, connect, drive, fetch
+from vllama.bench.drive import connect, drive, fetch
 from vllama.bench.report import Compared, FrontEnd, compare
+from vllama.bench.samples import Leg, Target
 from vllama.bench.stand import Stand
 from vllama.bench.workload import Workload
 

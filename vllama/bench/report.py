@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from vllama.bench.drive import Leg
+from vllama.bench.samples import Leg
 
 TOKENS_RATIO: Final = 0.98
 ADDED_FIRST_TOKEN: Final = 0.001

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vllama.bench.drive import Answer, Leg
 from vllama.bench.report import FrontEnd, as_json, compare, errors, percentile, table, verdicts
+from vllama.bench.samples import Answer, Leg
 
 
 def leg(target: str, *firsts: float, seconds: float = 1.0, clients: int = 1, tokens: int = 10) -> Leg:
