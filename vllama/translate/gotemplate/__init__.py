@@ -1,0 +1,15 @@
+"""Go's text/template language, as far as model templates use it. Pure.
+
+``parse`` reads a template once (it is remembered by its text), ``render`` runs it over data within limits of steps,
+depth and output. Nothing but ``TemplateError`` comes out of either; its text is Go's.
+"""
+
+from __future__ import annotations
+
+from vllama.translate.gotemplate.evaluate import render
+from vllama.translate.gotemplate.faults import TemplateError
+from vllama.translate.gotemplate.nodes import Template
+from vllama.translate.gotemplate.parser import parse
+from vllama.translate.gotemplate.values import JsonList, JsonMap, Struct
+
+__all__ = ["JsonList", "JsonMap", "Struct", "Template", "TemplateError", "parse", "render"]
