@@ -83,7 +83,7 @@ async def until_unhealthy(
 
     ``busy`` tells whether requests run. Cancel it when the engine stops.
     """
-    silence = _Silence(client.bytes_read, process.cpu_seconds(), time.monotonic())
+    silence = _Silence(client.bytes_read, time.monotonic())
     asked = silence.since
     while True:
         await asyncio.sleep(patience.interval)
@@ -99,7 +99,7 @@ async def until_unhealthy(
                 if not busy():
                     return HUNG
         if not busy() or client.bytes_read != silence.bytes_read:
-            silence = _Silence(client.bytes_read, process.cpu_seconds(), now)
+            silence = _Silence(client.bytes_read, now)
         elif now - silence.since >= patience.hang / 2 and await _worse(silence, client, process, patience):
             return HUNG
 
@@ -109,9 +109,11 @@ class _Silence:
     """Requests run and no byte came since."""
 
     bytes_read: int
-    cpu: float
     since: float
     marks: bytes | None = None
+    # Reading all of /proc takes milliseconds in which no token passes: only once there is a suspicion.
+    cpu: float = 0.0
+    looked: float = 0.0
 
 
 async def _worse(silence: _Silence, client: EngineClient, process: EngineProcess, patience: Patience) -> bool:
@@ -121,16 +123,15 @@ async def _worse(silence: _Silence, client: EngineClient, process: EngineProcess
         marks = b"".join(_MARKS.findall(await client.get("/metrics", timeout=_HEALTH_TIMEOUT)))
     except EngineError:
         marks = silence.marks or b""
-    if silence.marks is None:
-        silence.marks = marks
-        return False
     if marks != silence.marks:
-        silence.marks, silence.since, silence.cpu = marks, now, process.cpu_seconds()
+        if silence.marks is not None:
+            silence.since = now
+        silence.marks, silence.cpu, silence.looked = marks, process.cpu_seconds(), now
         return False
     quiet = now - silence.since
     if quiet < patience.hang:
         return False
-    working = process.cpu_seconds() - silence.cpu > _WORKING_SHARE * quiet
+    working = process.cpu_seconds() - silence.cpu > _WORKING_SHARE * (now - silence.looked)
     return not working or quiet > patience.hang * _BUSY_WITHOUT_PROGRESS
 
 
