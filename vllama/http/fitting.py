@@ -120,6 +120,7 @@ class Fitting:
             truncate=call.truncate,
             shift=call.shift,
             want_token_ids=call.want_token_ids,
+            engine_fields=call.engine_fields,
             split_thinking=call.split_thinking if isinstance(call, TextCall) else thinks(call, self.model),
         )
 
@@ -152,7 +153,7 @@ class Fitting:
                 context,
             )
             return self._chat(call, rest, dropped=dropped)
-        if not call.shift or call.tools:
+        if not call.shift or call.tools or history.hopeless(self._bytes(rest), context):
             raise BadRequest(TOO_LONG)
         return self._cut(call, await self._ids(chat_prompt(call, rest, self.model)), dropped=dropped)
 

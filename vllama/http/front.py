@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -43,8 +44,19 @@ class Front:
     """What ``/api/version`` says: clients compare it with the Ollama version that brought a feature."""
 
 
+@dataclass(slots=True)
+class Visit:
+    """One request on its way through the house; made by ``middleware`` before any handler runs."""
+
+    request_id: str
+    meter: Meter
+    cors: dict[str, str] = field(default_factory=dict)
+    """Headers that go onto the answer."""
+
+
 FRONT: Final = web.AppKey("front", Front)
-_METER: Final = "vllama_meter"
+# not kept in the request's own storage: its typed keys came only with newer versions of aiohttp
+VISIT: Final[ContextVar[Visit]] = ContextVar("visit")
 
 
 def front_of(request: web.Request) -> Front:
@@ -52,12 +64,6 @@ def front_of(request: web.Request) -> Front:
     return request.app[FRONT]
 
 
-def meter_of(request: web.Request) -> Meter:
-    """This request's measurements; made by ``middleware`` before any handler runs."""
-    meter: Meter = request[_METER]
-    return meter
-
-
-def set_meter(request: web.Request, meter: Meter) -> None:
-    """Called once, by ``middleware``."""
-    request[_METER] = meter
+def meter_of(_: web.Request) -> Meter:
+    """This request's measurements."""
+    return VISIT.get().meter

@@ -17,7 +17,7 @@ from vllama.errors import VllamaError
 from vllama.http import pages
 from vllama.http.access import HostCheck, Origins, same_origin
 from vllama.http.faults import INTERNAL, error_response, message_of
-from vllama.http.front import front_of, set_meter
+from vllama.http.front import VISIT, Visit, front_of
 
 _log = logging.getLogger(__name__)
 LEFT: Final = 499
@@ -31,11 +31,10 @@ def make_middleware(origins: Origins, hosts: HostCheck, *, log_access: bool) -> 
     async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Counts every request and how it ended; ``X-Request-Id`` names it in our log and in the answer."""
         request_id = request.headers.get("X-Request-Id", "")[:_MAX_ID] or secrets.token_hex(8)
-        request["request_id"] = request_id
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "unknown"
         meter = front_of(request).metrics.meter(route)
-        set_meter(request, meter)
+        VISIT.set(Visit(request_id, meter))
         status = LEFT
         try:
             response = await handler(request)
@@ -73,7 +72,7 @@ async def _admitted(request: web.Request, handler: Handler, origins: Origins, ho
             return web.Response(status=403)
         if request.method == "OPTIONS":
             return web.Response(status=204, headers=origins.headers(origin, preflight=True))
-        request["cors"] = origins.headers(origin, preflight=False)
+        VISIT.get().cors = origins.headers(origin, preflight=False)
     elif request.method == "OPTIONS" and hosts.is_name(host):
         return web.Response(status=204)
     return await handler(request)
@@ -102,16 +101,17 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionError:
         return web.Response(status=LEFT)  # nobody reads it
     except Exception:
-        _log.exception("%s %s failed (%s)", request.method, request.path, request["request_id"])
+        _log.exception("%s %s failed (%s)", request.method, request.path, VISIT.get().request_id)
         if request.writer.output_size:  # too late for a status: cutting the answer is the honest end
             raise
         return error_response(request.path, 500, INTERNAL)
 
 
-async def finish_headers(request: web.Request, response: web.StreamResponse) -> None:
+async def finish_headers(_: web.Request, response: web.StreamResponse) -> None:
     """``on_response_prepare``: CORS, the request's id, and no word about our library."""
-    response.headers.update(request.get("cors", {}))
-    response.headers["X-Request-Id"] = request.get("request_id", "")
+    visit = VISIT.get()
+    response.headers.update(visit.cors)
+    response.headers["X-Request-Id"] = visit.request_id
     response.headers.pop("Server", None)
     if isinstance(response, web.Response) and not response.body:
         empty_of_nothing = response.headers.get("Content-Type") == "application/octet-stream"

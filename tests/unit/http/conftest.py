@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import ClientResponse, ClientSession, TCPConnector, web
+
+from tests.fakes.engines import FakeEngines
+from tests.unit.http.scripted import CHAT, TEXT, Reply, ScriptedEngine
+from tests.unit.translate.chunks import chat, sse, text, usage
+from tests.unit.translate.models import model
+from vllama.config.schema import Config, Server
+from vllama.engine.client import EngineClient
+from vllama.errors import VllamaError
+from vllama.http.app import make_app, make_runner
+from vllama.models.model import Model
+from vllama.models.names import ModelName
+from vllama.observe.metrics import Metrics
+
+CHATTER = model("tinychat", capabilities=("completion", "tools", "thinking"), special_tokens={"<|im_end|>": 7})
+PLAIN = model("plainchat")
+EMBEDDER = model("minilm", capabilities=("embedding",), task="embed", family="bert")
+
+
+class KnownModels:
+    """A fixed set of models."""
+
+    def __init__(self, *models: Model) -> None:
+        self.models = {m.name.key: m for m in models}
+        self.problems: dict[str, VllamaError] = {}
+
+    def find(self, name: ModelName) -> Model | None:
+        return self.models.get(name.key)
+
+    def all(self) -> tuple[Model, ...]:
+        return tuple(self.models.values())
+
+    def problem(self, name: ModelName) -> VllamaError | None:
+        return self.problems.get(name.key)
+
+
+@dataclass
+class Door:
+    """The front end, its engine and a client."""
+
+    base: str
+    engine: ScriptedEngine
+    engines: FakeEngines
+    models: KnownModels
+    metrics: Metrics
+    session: ClientSession
+
+    async def post(self, path: str, body: Any) -> tuple[int, Any]:
+        """Status and JSON (or the lines' JSON) of an answer."""
+        data = body if isinstance(body, bytes) else orjson.dumps(body)
+        async with self.session.post(self.base + path, data=data) as answer:
+            return answer.status, await read(answer)
+
+
+async def read(answer: ClientResponse) -> Any:
+    raw = await answer.read()
+    if answer.headers.get("Content-Type") == "application/x-ndjson":
+        return [orjson.loads(line) for line in raw.splitlines()]
+    return orjson.loads(raw) if raw and "json" in answer.headers.get("Content-Type", "") else raw
+
+
+@pytest.fixture
+def config() -> Config:
+    """Overridden by tests that need another one."""
+    return Config(server=Server(host="127.0.0.1", port=0, max_body=1 << 20))
+
+
+@pytest.fixture
+async def server(config: Config) -> AsyncIterator[Door]:
+    with tempfile.TemporaryDirectory(prefix="vl-") as folder:
+        engine = ScriptedEngine()
+        await engine.start(Path(folder) / "e")
+        engine.replies[CHAT] = [Reply(parts=[sse([chat({"content": "Hi"}), chat({}, "stop"), usage()])])]
+        engine.replies[TEXT] = [Reply(parts=[sse([text("Hi"), text("", "stop"), usage()])])]
+        client = EngineClient(Path(folder) / "e")
+        engines = FakeEngines({m.path.name: client for m in (CHATTER, PLAIN, EMBEDDER)})
+        models = KnownModels(CHATTER, PLAIN, EMBEDDER)
+        metrics = Metrics(engines)
+        runner = make_runner(make_app(config, engines, models, metrics))
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        async with ClientSession(connector=TCPConnector(force_close=True), auto_decompress=False) as session:
+            yield Door(f"http://{host}:{port}", engine, engines, models, metrics, session)
+        await client.close()
+        await runner.cleanup()
+        await engine.stop()

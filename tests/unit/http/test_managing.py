@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+ZEROS = "sha256:" + "0" * 64
+
+
+async def test_lists_what_there_is_newest_first(server):
+    await server.post("/api/generate", {"model": "tinychat"})
+    async with server.session.get(server.base + "/api/tags") as answer:
+        names = [m["name"] for m in (await answer.json())["models"]]
+    assert names == ["tinychat:latest", "plainchat:latest", "minilm:latest"]
+    async with server.session.get(server.base + "/api/ps") as answer:
+        (loaded,) = (await answer.json())["models"]
+    assert (loaded["name"], loaded["context_length"]) == ("tinychat:latest", 2048)
+
+
+async def test_shows(server):
+    status, body = await server.post("/api/show", {"name": "TINYCHAT"})
+    assert (status, body["details"]["family"]) == (200, "qwen3")
+    assert await server.post("/api/show", {"model": "x"}) == (404, {"error": "model 'x:latest' not found"})
+    assert await server.post("/api/show", {}) == (400, {"error": "model is required"})
+
+
+async def test_a_pull_of_what_is_there_succeeds(server):
+    status, lines = await server.post("/api/pull", {"model": "tinychat"})
+    assert (status, lines) == (200, [{"status": "pulling manifest"}, {"status": "success"}])
+    assert await server.post("/api/pull", {"model": "tinychat", "stream": False}) == (200, {"status": "success"})
+
+
+async def test_a_pull_of_anything_else_says_what_to_do(server):
+    status, lines = await server.post("/api/pull", {"model": "nobody"})
+    assert (status, lines[0]) == (200, {"status": "pulling manifest"})
+    assert lines[-1]["error"].startswith("pull model manifest: file does not exist")
+    assert (await server.post("/api/pull", {"model": "nobody", "stream": False}))[0] == 500
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("/api/pull", {"model": ""}, 400, "invalid model name"),
+        ("/api/push", {}, 400, "model is required"),
+        ("/api/copy", {"source": "a b", "destination": "x"}, 400, 'source "a b" is invalid'),
+        ("/api/copy", {"source": "x", "destination": ""}, 400, 'destination "" is invalid'),
+        ("/api/copy", {"source": "x", "destination": "y"}, 404, 'model "x" not found'),
+        ("/api/create", {}, 400, "invalid model name"),
+        ("/api/create", {"model": "x"}, 400, "neither 'from' or 'files' was specified"),
+        ("/api/create", {"model": "x", "files": {"/a": ZEROS}}, 400, "file path must be relative"),
+        ("/api/create", {"model": "x", "files": {"a": "md5:0"}}, 400, "invalid digest format"),
+        ("/api/blobs/sha256:x", {}, 400, "invalid digest format"),
+        ("/api/me", {}, 401, "unauthorized"),
+        ("/api/signout", {}, 401, "you are not currently signed in"),
+        ("/api/experimental/web_search", {}, 403, "ollama cloud is disabled: web search is unavailable"),
+    ],
+)
+async def test_checks(server, path, body, status, said):
+    assert await server.post(path, body) == (status, {"error": said})
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({}, 400, "model is required"),
+        ({"model": "a b"}, 400, 'name "a b" is invalid'),
+        ({"model": "x"}, 404, "model 'x' not found"),
+    ],
+)
+async def test_deleting_checks(server, body, status, said):
+    async with server.session.delete(server.base + "/api/delete", json=body) as answer:
+        assert (answer.status, await answer.json()) == (status, {"error": said})
+
+
+async def test_blobs_are_absent(server):
+    for digest, status in ((ZEROS, 404), ("sha256-" + "0" * 64, 404), ("0" * 64, 400)):
+        async with server.session.head(f"{server.base}/api/blobs/{digest}") as answer:
+            assert answer.status == status

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import asyncio
+
+import orjson
+import pytest
+from yarl import URL
+
+from vllama.config.schema import Config, Server
+from vllama.errors import Busy, ModelUnusable
+
+
+async def ask(server, method, path, **more):
+    url = URL(server.base + path, encoded=True)
+    async with server.session.request(method, url, allow_redirects=False, **more) as answer:
+        return answer.status, answer.headers, await answer.read()
+
+
+@pytest.mark.parametrize("path", ["/nope", "/api", "/API/tags", "/v1", "/api/blobs", "/v1/models/acme%2Fmini"])
+async def test_unknown_paths(server, path):
+    status, headers, body = await ask(server, "GET", path)
+    assert (status, headers["Content-Type"], body) == (404, "text/plain", b"404 page not found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/api/generate", "POST"),
+        ("POST", "/api/tags", "HEAD, GET"),
+        ("PUT", "/api/blobs/sha256:00", "HEAD, POST"),
+        ("POST", "/api/delete", "DELETE"),
+        ("HEAD", "/api/ps", "GET"),
+    ],
+)
+async def test_wrong_methods(server, method, path, allow):
+    status, headers, body = await ask(server, method, path)
+    assert (status, headers["Allow"]) == (405, allow)
+    assert body == (b"" if method == "HEAD" else b"405 method not allowed")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "location"),
+    [
+        ("GET", "/api/tags/", 301, "/api/tags"),
+        ("POST", "/api/chat/?a=b", 307, "/api/chat?a=b"),
+        ("GET", "//api/tags", 307, "/api/tags"),
+        ("POST", "/v1/../api/chat", 307, "/api/chat"),
+        ("GET", "/api/./version", 307, "/api/version"),
+    ],
+)
+async def test_redirects(server, method, path, status, location):
+    got, headers, body = await ask(server, method, path)
+    assert (got, headers["Location"]) == (status, location)
+    assert bool(body) == (method == "GET")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/", "text/plain; charset=utf-8"), ("/api/version", "application/json; charset=utf-8"), ("/api/tags", None)],
+)
+async def test_head_is_get_without_the_body(server, path, kind):
+    status, headers, body = await ask(server, "HEAD", path)
+    _, got, full = await ask(server, "GET", path)
+    assert (status, body, headers["Content-Length"]) == (200, b"", str(len(full)))
+    assert headers["Content-Type"] == got["Content-Type"] == (kind or got["Content-Type"])
+
+
+async def test_foreign_pages_are_refused_everywhere_and_told_nothing(server):
+    for path in ("/api/tags", "/nope", "/metrics"):
+        status, headers, body = await ask(server, "GET", path, headers={"Origin": "http://evil.example"})
+        assert (status, body) == (403, b"")
+        assert "Content-Type" not in headers
+
+
+async def test_pages_of_this_machine_may_read_answers_errors_and_streams(server):
+    for method, path in (("GET", "/api/version"), ("GET", "/api/chat")):
+        _, headers, _ = await ask(server, method, path, headers={"Origin": "http://localhost:3000"})
+        assert headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
+        assert headers["Vary"] == "Origin"
+
+
+async def test_a_preflight_is_answered_for_any_path(server):
+    status, headers, body = await ask(server, "OPTIONS", "/nope", headers={"Origin": "http://localhost:3000"})
+    assert (status, body, headers["Access-Control-Max-Age"]) == (204, b"", "43200")
+
+
+async def test_a_foreign_host_is_refused(server):
+    assert (await ask(server, "GET", "/api/version", headers={"Host": "evil.example"}))[0] == 403
+    assert (await ask(server, "OPTIONS", "/api/chat", headers={"Host": "localhost"}))[0] == 204
+    assert (await ask(server, "OPTIONS", "/api/chat"))[0] == 405
+
+
+async def test_the_answer_names_the_request_and_not_our_library(server):
+    _, headers, _ = await ask(server, "GET", "/api/version", headers={"X-Request-Id": "abc"})
+    assert headers["X-Request-Id"] == "abc"
+    assert "Server" not in headers
+
+
+async def test_a_gzip_body_is_not_unpacked(server):
+    status, body = await server.post("/api/show", b"\x1f\x8b\x08")
+    assert (status, body) == (400, {"error": r"invalid character '\x1f' looking for beginning of value"})
+
+
+async def test_our_errors_have_the_status_and_the_dialect_of_the_path(server):
+    server.engines.failure = Busy("server busy, please try again.  maximum pending requests exceeded")
+    status, body = await server.post("/api/generate", {"model": "tinychat"})
+    assert (status, body) == (503, {"error": server.engines.failure.message})
+
+
+async def test_a_hint_comes_with_the_error(server):
+    server.engines.failure = ModelUnusable("broken", hint="mend it")
+    assert (await server.post("/api/generate", {"model": "tinychat"}))[1] == {"error": "broken\nmend it"}
+
+
+async def test_what_nobody_expected_is_logged_and_told_without_a_traceback(server, monkeypatch, caplog):
+    def fail():
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(server.models, "all", fail)
+    status, _, body = await ask(server, "GET", "/api/tags")
+    assert (status, orjson.loads(body)) == (500, {"error": "internal error; the server's log says more"})
+    assert "boom" in caplog.text
+
+
+class TestLimits:
+    @pytest.fixture
+    def config(self):
+        return Config(server=Server(host="127.0.0.1", port=0, max_body=1000))
+
+    async def test_a_body_over_the_limit_is_413_in_the_dialect_and_others_are_served_on(self, server):
+        big = {"model": "tinychat", "prompt": "x" * 5000}
+        status, body = await server.post("/api/generate", big)
+        assert status == 413
+        assert "1000 bytes" in body["error"]
+        assert (await server.post("/api/generate", {"model": "tinychat"}))[0] == 200
+
+
+async def test_requests_are_measured(server):
+    await server.post("/api/generate", {"model": "tinychat", "prompt": "Hi"})
+    await server.post("/api/generate", {"model": "nobody", "prompt": "Hi"})
+    await asyncio.sleep(0)
+    text = server.metrics.render()
+    assert (
+        'vllama_requests_total{dialect="ollama",model="tinychat:latest",route="/api/generate",status="200"} 1.0' in text
+    )
+    assert 'vllama_requests_total{dialect="ollama",model="",route="/api/generate",status="404"} 1.0' in text
+    assert 'vllama_generated_tokens_total{model="tinychat:latest"} 3.0' in text
