@@ -7,30 +7,33 @@ import fcntl
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from aiohttp import web
-
 from vllama import __version__
 from vllama.config.directories import make_directories
 from vllama.config.load import Loaded
+from vllama.config.schema import Config
+from vllama.engine.install import locate
 from vllama.engine.process import sweep
-from vllama.errors import AlreadyRunning, VllamaError
-from vllama.http.app import make_app, make_runner
+from vllama.errors import AlreadyRunning, ConfigError, EngineNotInstalled, VllamaError
+from vllama.http.app import make_app
 from vllama.http.listener import bind
+from vllama.http.server import Server
 from vllama.models.model import Model
 from vllama.models.names import parse_name
 from vllama.models.store import ModelStore
 from vllama.observe.metrics import Metrics
+from vllama.reload import Service
 from vllama.supervisor.loop import Supervisor
-from vllama.supervisor.notify import Notifier
+from vllama.supervisor.notify import Notifier, passed_sockets
 from vllama.supervisor.planner import Planner
-from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import FOREVER, EngineView
-from vllama.supervisor.probes import Patience
+from vllama.supervisor.states import LOADING
+from vllama.supervisor.tuning import patience_of, policy_of
 
 _LOG = logging.getLogger("vllama")
 
@@ -48,8 +51,22 @@ class Watcher(Protocol):
         """A preloaded model is ready, or failed with a reason."""
 
 
+Reader = Callable[[], tuple[Loaded, ModelStore]]
+"""Reads the configuration and the models anew; raises ConfigError."""
+
+_LAST_STEPS = 60.0
+"""Seconds after the drain time in which engines end, are killed and buried."""
+_LONGEST_SILENCE = 24 * 3600.0
+
+
 async def serve(
-    loaded: Loaded, named: Sequence[Model], store: ModelStore, environ: Mapping[str, str], watcher: Watcher
+    loaded: Loaded,
+    named: Sequence[Model],
+    store: ModelStore,
+    environ: Mapping[str, str],
+    *,
+    watcher: Watcher,
+    read_again: Reader,
 ) -> None:
     """Serve until SIGTERM or SIGINT. ``named``: models to load at once and keep.
 
@@ -59,38 +76,100 @@ async def serve(
     make_directories(loaded.directories)
     with _sole_owner(loaded.runtime):
         await asyncio.to_thread(_sweep_leftovers, loaded.runtime)
-        sockets = bind(config.server.host, config.server.port)
-        notifier = Notifier()
+        notifier = Notifier(environ)
+        sockets, own = _listen(config, notifier, environ)
+        starting = True
 
         def changed(view: EngineView) -> None:
             notifier.status(supervisor.snapshot())
+            if view.phase in LOADING and starting:  # the supervisor itself ends a start that stalls
+                notifier.extend(min(config.engine.stall_timeout, _LONGEST_SILENCE) + _LAST_STEPS)
+            if view.phase == "ready":
+                notifier.notice("engine", "")
             metrics.engine_changed(view)
             watcher.changed(view)
 
-        supervisor = Supervisor(Planner(loaded, environ), _policy(loaded), _patience(loaded), changed)
+        supervisor = Supervisor(Planner(loaded, environ), policy_of(config), patience_of(config), changed)
         metrics = Metrics(supervisor)
-        app = make_app(config, supervisor, store, metrics)
-        runner = make_runner(app)
-        await runner.setup()
-        stop = _stop_signal()
+        service = Service(loaded, store, sockets, own, Server(), supervisor, metrics, environ)
+        signals = _Signals(reloadable=notifier.supervised)
+        beating = asyncio.create_task(_beat(notifier, supervisor))
         try:
-            for listener in sockets:
-                await web.SockSite(runner, listener).start()
+            await service.server.serve(make_app(config, supervisor, store, metrics), sockets)
             host, port = sockets[0].getsockname()[:2]
             _LOG.info("vLLama %s listens on %s:%d", __version__, host, port)
             watcher.listening(host, port)
-            await _preload(_wanted(loaded, named, store), supervisor, watcher, stop)
+            await _look_for_engine(loaded, notifier)
+            await _preload(_wanted(loaded, named, store), supervisor, watcher, signals.stop)
+            starting = False
             notifier.ready()
             notifier.status(supervisor.snapshot())
-            await stop.wait()
-            _LOG.info("stopping: running answers may go on for up to %.0f s", config.engine.drain_timeout)
+            while await signals.reload_wanted():
+                await _reload(service, read_again, notifier)
+                await _preload(_wanted(service.loaded, (), service.store), supervisor, watcher, signals.any)
+            drain = service.loaded.config.engine.drain_timeout
+            _LOG.info("stopping: running answers may go on for up to %.0f s", drain)
         finally:
-            notifier.stopping()
-            for site in tuple(runner.sites):
-                await site.stop()
+            notifier.stopping(service.loaded.config.engine.drain_timeout + _LAST_STEPS)
+            await service.server.pause()
             await supervisor.close()
-            await runner.cleanup()
+            await service.server.close()
+            beating.cancel()
             _LOG.info("stopped")
+
+
+def _listen(config: Config, notifier: Notifier, environ: Mapping[str, str]) -> tuple[list[socket.socket], bool]:
+    """The listening sockets and whether they are our own: kept from before a restart, or bound now.
+
+    An administrator's socket unit decides instead of ``server.host`` where there is one.
+    """
+    passed = passed_sockets(environ)
+    given = [one.socket for one in passed if not one.ours]
+    kept = [one.socket for one in passed if one.ours]
+    if given:
+        for unused in kept:
+            unused.close()
+        return given, False
+    sockets = bind(config.server.host, config.server.port, kept)
+    notifier.store(sockets)
+    return sockets, True
+
+
+async def _beat(notifier: Notifier, supervisor: Supervisor) -> None:
+    """The watchdog's beat: it comes only while the event loop turns and the supervisor handles events."""
+    while notifier.beat_every is not None:
+        supervisor.turn()
+        notifier.beat()
+        await asyncio.sleep(notifier.beat_every)
+
+
+async def _look_for_engine(loaded: Loaded, notifier: Notifier) -> None:
+    """Without an engine we serve all that needs none, and say at once what is missing."""
+    if loaded.config.engine.python is not None:
+        return  # asking it takes a while: the first load does
+    try:
+        await asyncio.to_thread(locate, None, loaded.engine_prefix)
+    except EngineNotInstalled as error:
+        _LOG.warning("%s. %s", error.message, error.hint)
+        notifier.notice("engine", f"{error.message}. {error.hint}")
+
+
+async def _reload(service: Service, read_again: Reader, notifier: Notifier) -> None:
+    """Answer SIGHUP. A configuration that can't be put in force changes nothing."""
+    notifier.reloading()
+    sockets = service.sockets
+    try:
+        said = await service.reload(*await asyncio.to_thread(read_again))
+    except VllamaError as error:
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        _LOG.error("not reloaded, all is as before: %s", "\n".join((error.message, *problems)))
+        notifier.notice("config", "the changed configuration is wrong and not in force (see the journal)")
+    else:
+        _LOG.info("reloaded: %s", "; ".join(said))
+        notifier.notice("config", "")
+        if service.sockets is not sockets:
+            notifier.store(service.sockets)
+    notifier.ready()
 
 
 def _wanted(loaded: Loaded, named: Sequence[Model], store: ModelStore) -> dict[str, tuple[Model, float | None]]:
@@ -134,38 +213,36 @@ async def _preload(
     await asyncio.gather(stopped, *loads, return_exceptions=True)
 
 
-def _policy(loaded: Loaded) -> Policy:
-    config = loaded.config
-    return Policy(
-        keep_alive=config.keep_alive,
-        max_waiting=config.server.max_queue,
-        backoff=config.engine.restart_backoff,
-        backoff_max=config.engine.restart_backoff_max,
-        breaker_crashes=config.engine.breaker_crashes,
-        breaker_window=config.engine.breaker_window,
-        breaker_cooloff=config.engine.breaker_cooloff,
-        drain=config.engine.drain_timeout,
-    )
+class _Signals:
+    """SIGTERM and SIGINT stop us; SIGHUP reloads where systemd sends it, and is a closed terminal elsewhere.
 
+    A second SIGINT ends us at once, as a person expects.
+    """
 
-def _patience(loaded: Loaded) -> Patience:
-    engine = loaded.config.engine
-    return Patience(stall=engine.stall_timeout, hang=engine.hang_timeout, interval=engine.probe_interval)
+    def __init__(self, *, reloadable: bool) -> None:
+        self.stop = asyncio.Event()
+        self.any = asyncio.Event()
+        """Set as long as a signal waits for an answer."""
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop, number)
+        if reloadable:
+            self._loop.add_signal_handler(signal.SIGHUP, self.any.set)
+        else:
+            self._loop.add_signal_handler(signal.SIGHUP, self._stop, signal.SIGHUP)
 
+    async def reload_wanted(self) -> bool:
+        """Wait for a signal: true for a reload, false when it is time to stop."""
+        await self.any.wait()
+        if not self.stop.is_set():
+            self.any.clear()
+        return not self.stop.is_set()
 
-def _stop_signal() -> asyncio.Event:
-    """Set by SIGTERM, SIGINT or SIGHUP; a second SIGINT ends us at once, as a person expects."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def asked(number: signal.Signals) -> None:
-        if stop.is_set() and number is signal.SIGINT:
-            loop.remove_signal_handler(number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, asked, number)
-    return stop
+    def _stop(self, number: signal.Signals) -> None:
+        if self.stop.is_set() and number is signal.SIGINT:
+            self._loop.remove_signal_handler(number)
+        self.stop.set()
+        self.any.set()
 
 
 @contextmanager

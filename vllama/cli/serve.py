@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -42,19 +43,31 @@ def command(
     Each MODEL is loaded at once and kept: a configured name, tinychat (vLLama's own small model), a directory, a
     Hugging Face repository (org/name), or NAME=SOURCE. Configured models are loaded when a client asks for them.
     """
+    faulthandler.enable()  # when the watchdog aborts us, the journal has the stack of what hung
     environ = environment()
     flags = {"server.host": host, "server.port": port, "log.level": log_level}
-    loaded = load_config(file, environ=environ, flags=flags)
+
+    def read() -> Loaded:
+        return load_config(file, environ=environ, flags=flags)
+
+    loaded = read()
     journal = environ.get("JOURNAL_STREAM", "")
     logs.set_up(loaded.config.log.level, journal_stream=journal)
     if not journal and loaded.config.log.level == "info":
         logging.getLogger("vllama").setLevel(logging.WARNING)  # people read the progress instead
     names = _names(models, loaded)
-    store = ModelStore(loaded, {name: source for name, source in names.items() if source is not None})
+    extra = {name: source for name, source in names.items() if source is not None}
+    store = ModelStore(loaded, extra)
+
+    def read_again() -> tuple[Loaded, ModelStore]:
+        fresh = read()
+        return fresh, ModelStore(fresh, extra)
+
     with progress(quiet=bool(journal)) as show:
         _fetch_missing(names, store, loaded, show)
         chosen = [replace(_find(store, name), pinned=True) for name in names]
-        asyncio.run(serve(loaded, chosen, store, environ, _Terminal(show, chosen)))
+        watcher = _Terminal(show, chosen)
+        asyncio.run(serve(loaded, chosen, store, environ, watcher=watcher, read_again=read_again))
 
 
 def _names(models: Sequence[str], loaded: Loaded) -> dict[str, str | None]:

@@ -62,6 +62,13 @@ def entry_name(model: Model, config: Config) -> str:
     return next((text for text in config.models if (name := parse_name(text)) is not None and name.key == wanted), "")
 
 
+def configured_settings(model: Model, config: Config, gpu_class: GpuClass) -> Mapping[str, Any]:
+    """What profile, overlay and the model's own settings say, before anything is chosen for this machine."""
+    key = entry_name(model, config)
+    size = (config.models[key].profile if key else None) or size_class(model.facts.parameter_count)
+    return merge(layers(config, size, gpu_class, key))[0]
+
+
 def effective_settings(model: Model, config: Config, hardware: Hardware) -> EffectiveSettings:
     """Merge profile, overlay and the model's own settings, then choose what they leave open."""
     facts = model.facts

@@ -14,6 +14,9 @@ from vllama.http.ollama.routes import ROUTES as OLLAMA_ROUTES
 from vllama.observe.metrics import Metrics
 from vllama.supervisor.port import Engines
 
+_LONGEST_ANSWER = 24 * 3600.0
+"""Seconds; answers end with their engines, and after a reload the old application's answers go on."""
+
 OLLAMA_VERSION = "0.33.0"
 """The Ollama whose API this is; clients compare it with the version that brought a feature."""
 
@@ -41,4 +44,11 @@ def make_app(
 
 def make_runner(app: web.Application) -> web.AppRunner:
     """The server's settings: a client that leaves cancels its handler; bodies arrive as they were sent."""
-    return web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, handle_signals=False)
+    return web.AppRunner(
+        app,
+        handler_cancellation=True,
+        auto_decompress=False,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_LONGEST_ANSWER,
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import psutil
 
@@ -13,29 +15,50 @@ from vllama.errors import CannotListen
 _BACKLOG = 1024  # a burst of clients must not meet a refused connection
 
 
-def bind(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets for every address of ``host``; raises CannotListen with what to do."""
+def bind(host: str, port: int, kept: Sequence[socket.socket] = ()) -> list[socket.socket]:
+    """Listening sockets for every address of ``host``; raises CannotListen with what to do.
+
+    ``kept`` listen already, for us or for the process before us. Those that fit are used, the others are closed; when
+    the new address can't be had, all of them go on listening.
+    """
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise CannotListen(f"can't listen on {host!r}: {error.strerror}", hint="correct server.host") from error
+    wanted = {(family, address): (kind, proto) for family, kind, proto, _, address in found}
+    fitting = {(one.family, one.getsockname()): one for one in kept}
+    others = [one for where, one in fitting.items() if where not in wanted]
+    for other in others:
+        other.shutdown(socket.SHUT_RDWR)  # whoever has a copy: it gives the port free
     sockets: list[socket.socket] = []
-    for family, kind, proto, _, address in dict.fromkeys(found):
-        listener = socket.socket(family, kind, proto)
+    try:
+        for (family, address), (kind, proto) in wanted.items():
+            sockets.append(fitting.get((family, address)) or _listen(family, kind, proto, address))
+    except OSError as error:
+        for made in sockets:
+            if made not in kept:
+                made.close()
+        for other in others:
+            other.listen(_BACKLOG)
+        raise _refusal(host, port, error) from error
+    for other in others:
+        other.close()
+    return sockets
+
+
+def _listen(family: int, kind: int, proto: int, address: tuple[Any, ...]) -> socket.socket:
+    listener = socket.socket(family, kind, proto)
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        try:
-            listener.bind(address)
-            listener.listen(_BACKLOG)
-        except OSError as error:
-            listener.close()
-            for other in sockets:
-                other.close()
-            raise _refusal(host, port, error) from error
-        listener.settimeout(0)
-        sockets.append(listener)
-    return sockets
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.settimeout(0)
+    return listener
 
 
 def _refusal(host: str, port: int, error: OSError) -> CannotListen:

@@ -11,6 +11,8 @@ import os
 import sys
 from typing import Final, TextIO
 
+ROOT: Final = "vllama"
+"""The logger above all of ours; its level is ``log.level``."""
 _ENGINE: Final = "vllama.engine."
 _PRIORITIES: Final = (
     (logging.CRITICAL, 2),
@@ -33,7 +35,7 @@ def set_up(level: str, *, journal_stream: str = "", stream: TextIO | None = None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("vllama").setLevel(level.upper())
+    logging.getLogger(ROOT).setLevel(level.upper())
 
 
 class TerminalLines(logging.Formatter):

@@ -1,41 +1,121 @@
-"""The only room that speaks to systemd (sd_notify); silent where there is none."""
+"""The only room that speaks to systemd: sd_notify(3), the watchdog, the file-descriptor store; silent without it.
+
+By hand and not by a library: the messages are a datagram each, and the store needs descriptors to travel with them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import sdnotify
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from vllama.supervisor.port import EngineView
 
+_FIRST_FD: Final = 3
+_STORED: Final = "http"
+"""Our listening sockets' name in the store."""
+_BEATS: Final = 3
+"""In one watchdog period: a late one is no death."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A listening socket that systemd gave us."""
+
+    socket: socket.socket
+    ours: bool
+    """From our own store: it was ours before a restart. Else an administrator's socket unit says where to listen."""
+
 
 class Notifier:
-    """READY, STATUS and STOPPING; the status is sent only when it changes."""
+    """READY, STATUS, RELOADING, STOPPING, the beat and the store. A status is sent only when it changes."""
 
-    def __init__(self) -> None:
-        self._systemd = sdnotify.SystemdNotifier()
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._socket = _connect(environ.get("NOTIFY_SOCKET", ""))
         self._status = ""
+        self._engines: tuple[EngineView, ...] = ()
+        self._notices: dict[str, str] = {}
+        self.beat_every = _beat_seconds(environ)
+        """Seconds between two beats; None when nobody listens for them."""
+
+    @property
+    def supervised(self) -> bool:
+        """systemd started us: it says when to stop and when to reload."""
+        return self._socket is not None
 
     def ready(self) -> None:
-        """The port is bound and every preloaded model has answered or failed."""
-        self._systemd.notify("READY=1")
+        """The port is bound and every preloaded model has answered or failed; or a reload is done."""
+        self._send("READY=1")
 
-    def stopping(self) -> None:
-        """No new work is taken."""
-        self._systemd.notify("STOPPING=1")
+    def reloading(self) -> None:
+        """The configuration is being read again; ``ready`` follows in any case."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+    def stopping(self, seconds: float) -> None:
+        """No new work is taken; running answers and the engines' end take at most ``seconds``."""
+        self._send("STOPPING=1")
+        self.extend(seconds)
+
+    def extend(self, seconds: float) -> None:
+        """Starting or stopping moves on and may take so long from now."""
+        if seconds < float("inf"):
+            self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+
+    def beat(self) -> None:
+        """We are alive."""
+        self._send("WATCHDOG=1")
 
     def status(self, engines: Iterable[EngineView]) -> None:
         """One line of truth about all engines."""
-        text = status_line(engines)
+        self._engines = tuple(engines)
+        self._send_status()
+
+    def notice(self, topic: str, text: str) -> None:
+        """What a person must do something about; leads the status line until it is taken back by an empty text."""
+        self._notices.pop(topic, None)
+        if text:
+            self._notices[topic] = text
+        self._send_status()
+
+    def store(self, sockets: Sequence[socket.socket]) -> None:
+        """Let systemd keep our listening sockets open over a restart; what it kept before is replaced."""
+        self._send(f"FDSTOREREMOVE=1\nFDNAME={_STORED}")
+        self._send(f"FDSTORE=1\nFDNAME={_STORED}", [listener.fileno() for listener in sockets])
+
+    def _send_status(self) -> None:
+        text = status_line(self._engines, self._notices.values())
         if text != self._status:
             self._status = text
-            self._systemd.notify(f"STATUS={text}")
+            self._send(f"STATUS={text}")
+
+    def _send(self, message: str, descriptors: Sequence[int] = ()) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # a lost message must not end the service
+                socket.send_fds(self._socket, [message.encode()], descriptors)
 
 
-def status_line(engines: Iterable[EngineView]) -> str:
+def passed_sockets(environ: Mapping[str, str]) -> list[Passed]:
+    """The listening sockets that systemd gave us: from our store, or of a socket unit (sd_listen_fds(3))."""
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    count = int(environ.get("LISTEN_FDS", "0"))
+    names = environ.get("LISTEN_FDNAMES", "").split(":")
+    names += [""] * (count - len(names))
+    passed = []
+    for number, name in enumerate(names[:count], _FIRST_FD):
+        os.set_inheritable(number, False)  # noqa: FBT003 - it takes no keyword
+        passed.append(Passed(socket.socket(fileno=number), ours=name == _STORED))
+    return passed
+
+
+def status_line(engines: Iterable[EngineView], notices: Iterable[str] = ()) -> str:
     """``serving 2 models: qwen3:8b, nomic-embed; loading llama3.2:3b: loading weights 62 %``."""
+    parts = [*notices]
     serving = [e.model.name.short for e in engines if e.phase == "ready"]
-    parts = []
     if serving:
         parts.append(f"serving {len(serving)} model{'s' if len(serving) > 1 else ''}: {', '.join(serving)}")
     for engine in engines:
@@ -46,4 +126,23 @@ def status_line(engines: Iterable[EngineView]) -> str:
             parts.append(f"{name} failed: {engine.cause}")
         elif engine.phase in {"stopping", "draining", "failing"}:
             parts.append(f"unloading {name}")
-    return "; ".join(parts) or "ready, no model loaded"
+    return " ".join("; ".join(parts).split()) or "ready, no model loaded"
+
+
+def _connect(address: str) -> socket.socket | None:
+    if not address:
+        return None
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    try:
+        connection.connect("\0" + address[1:] if address.startswith("@") else address)
+    except OSError:
+        connection.close()
+        return None
+    return connection
+
+
+def _beat_seconds(environ: Mapping[str, str]) -> float | None:
+    microseconds = environ.get("WATCHDOG_USEC", "")
+    if not microseconds.isdigit() or environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    return int(microseconds) / 1e6 / _BEATS

@@ -14,7 +14,7 @@ from vllama.engine.install import locate
 from vllama.engine.preload import find_preload
 from vllama.engine.spec import EngineSpec
 from vllama.fit.gpu import detect
-from vllama.fit.settings import effective_settings
+from vllama.fit.settings import configured_settings, effective_settings
 from vllama.models.model import Model
 
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
@@ -47,6 +47,14 @@ class Planner:
             environ=self._environ,
             preload=find_preload(capabilities.python) if hardware.kind == "cpu" else (),
         )
+
+
+def needs_new_engine(before: Loaded, after: Loaded, model: Model) -> bool:
+    """Whether ``model`` would be started in another way under ``after``. Looks at the hardware: call it in a thread."""
+    if (before.config.engine.python, before.engine_prefix) != (after.config.engine.python, after.engine_prefix):
+        return True
+    gpu_class = detect().gpu_class
+    return configured_settings(model, before.config, gpu_class) != configured_settings(model, after.config, gpu_class)
 
 
 def socket_path(runtime: Path, model: Model) -> Path:

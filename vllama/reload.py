@@ -1,0 +1,89 @@
+"""Puts a changed configuration in force while the service runs; engines whose settings are the same notice nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from vllama.config.changes import changed_keys
+from vllama.config.load import Loaded
+from vllama.http.app import make_app
+from vllama.http.listener import bind
+from vllama.http.server import Server
+from vllama.models.model import Model
+from vllama.models.store import ModelStore
+from vllama.observe import logs
+from vllama.observe.metrics import Metrics
+from vllama.supervisor.loop import Supervisor
+from vllama.supervisor.planner import Planner, needs_new_engine
+from vllama.supervisor.tuning import patience_of, policy_of
+
+_AT_RESTART: Final = ("paths.",)
+"""Keys that can't change while engines live in those directories."""
+
+
+@dataclass(slots=True)
+class Service:
+    """What runs, and the configuration in force. Only ``reload`` changes it."""
+
+    loaded: Loaded
+    store: ModelStore
+    sockets: list[socket.socket]
+    own_sockets: bool
+    """We bound them; false where an administrator's socket unit did."""
+    server: Server
+    supervisor: Supervisor
+    metrics: Metrics
+    environ: Mapping[str, str]
+
+    async def reload(self, loaded: Loaded, store: ModelStore) -> list[str]:
+        """Put these in force and say what was done.
+
+        Raises ConfigError or CannotListen, and then everything is as before.
+        """
+        before, after = self.loaded, replace(loaded, directories=self.loaded.directories)
+        keys = changed_keys(before.config, after.config)
+        app = make_app(after.config, self.supervisor, store, self.metrics)
+        said = [f"changed: {', '.join(keys)}" if keys else "nothing changed in the configuration"]
+        if self.own_sockets and {"server.host", "server.port"} & {*keys}:
+            await self._rebind(after)
+            said.append(f"listening on {after.config.server.host}:{after.config.server.port}")
+        await self.server.serve(app, self.sockets)
+        self.supervisor.reconfigure(Planner(after, self.environ), policy_of(after.config), patience_of(after.config))
+        if "log.level" in keys:
+            logging.getLogger(logs.ROOT).setLevel(after.config.log.level.upper())
+        said += [f"{key} takes effect at the next restart" for key in keys if key.startswith(_AT_RESTART)]
+        self.loaded, self.store = after, store
+        return said + await self._renew_engines(before)
+
+    async def _rebind(self, after: Loaded) -> None:
+        await self.server.pause()
+        try:
+            self.sockets = bind(after.config.server.host, after.config.server.port, self.sockets)
+        finally:
+            await self.server.resume(self.sockets)
+
+    async def _renew_engines(self, before: Loaded) -> list[str]:
+        """End the engines of models that are gone, renew those whose settings changed."""
+        said = []
+        for view in self.supervisor.snapshot():
+            name = view.model.name.short
+            model = self._model_of(view.model)
+            if model is None:
+                await self.supervisor.unload(view.model)
+                said.append(f"{name} is no longer configured and is unloaded")
+            elif await asyncio.to_thread(needs_new_engine, before, self.loaded, model):
+                self.supervisor.renew(model)
+                said.append(f"{name} gets a new engine when its answers have ended")
+        return said
+
+    def _model_of(self, old: Model) -> Model | None:
+        """The model of that engine under the new configuration; of several the one that loaded it."""
+        named = self.store.find(old.name)
+        if named is not None and named.engine_key == old.engine_key:
+            return replace(named, pinned=old.pinned)
+        return next((model for model in self.store.all() if model.engine_key == old.engine_key), None)
