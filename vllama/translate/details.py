@@ -10,6 +10,7 @@ from vllama.translate.times import local_time
 
 _FOREVER_SECONDS: Final = 2**63 / 1e9  # how long Ollama's "forever" is: the CLI knows it by its century
 _FULL_KEYS: Final = ("general.", "tokenizer.")
+_BARE: Final = "{{ .Prompt }}"  # Ollama's word for: the text goes to the model as it is
 
 
 def tag(model: Model, offset: int) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def shown(model: Model, request: Mapping[str, Any], offset: int, *, basename: st
     """
     system = request["system"] or model.system
     stored = parameters(model)
-    template = model.template or model.facts.chat_template or ""
+    template = model.template or model.facts.chat_template or _BARE
     out: dict[str, Any] = {
         "license": "\n".join(model.license),
         "modelfile": modelfile(model, system, template, stored | request["options"]),
