@@ -53,7 +53,7 @@ class Service:
     """Answers by script and keeps what it was asked.
 
     ``chats``: the answers of the next generations, in order; an answer without a final chunk is left hanging until
-    the client goes, and then sets ``left``.
+    the client goes, and then sets ``left``. ``loadable``: models don't get loaded before it is set (it is at first).
     """
 
     def __init__(self) -> None:
@@ -64,6 +64,8 @@ class Service:
             "/api/version": (200, {"version": "0.33.0"}),
         }
         self.left = threading.Event()
+        self.loadable = threading.Event()
+        self.loadable.set()
         self.host = ""
 
     def bodies(self, path: str) -> list[Any]:
@@ -75,6 +77,7 @@ class Service:
         if path in self.fixed:
             return self.fixed[path]
         if path == "/api/chat" and not body.get("messages"):
+            self.loadable.wait(30)
             return 200, {"model": body["model"], "done": True, "done_reason": "load"}
         if path == "/api/generate" and "prompt" not in body:
             return 200, {"model": body["model"], "done": True, "done_reason": "unload"}

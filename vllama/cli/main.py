@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import traceback
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -50,7 +53,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: errors become one line and an exit status (78 for a wrong configuration, 130 for Ctrl-C)."""
+    """Entry point: errors become one line and an exit status (78 wrong configuration, 130 Ctrl-C, 70 a bug)."""
     try:
         status = cli(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
@@ -68,3 +71,18 @@ def main() -> None:
     except BrokenPipeError:
         output.silence()
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours, told in a line of its own
+        output.error(*_as_bug(error))
+        sys.exit(70)
+
+
+def _as_bug(error: Exception) -> tuple[str, str]:
+    """What to tell a person of an error that should not be: no traceback, but where it happened."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if f"{os.sep}vllama{os.sep}" in frame.filename
+    ]
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return (
+        f"unexpected {type(error).__name__}: {error}{where}",
+        "This is a bug in vllama; please report it with this line.",
+    )

@@ -12,10 +12,11 @@ import click
 from vllama.cli import output
 from vllama.cli.chat.answer import Answer, print_timings
 from vllama.cli.chat.conversation import Conversation, Settings, Think
-from vllama.cli.chat.session import chat, load
+from vllama.cli.chat.loading import load
+from vllama.cli.chat.session import chat
 from vllama.cli.chat.slash import read_format
-from vllama.cli.remote import Remote, host_option
-from vllama.errors import BadRequest
+from vllama.cli.remote import Refused, Remote, host_option
+from vllama.errors import BadRequest, NotFound
 
 _THINK: Final[dict[str, Think]] = {
     "true": True,
@@ -81,7 +82,7 @@ def command(
     )
     remote = Remote(host)
     text = _one_shot_text(prompt)
-    capabilities = remote.post("/api/show", {"model": model}, "model_info").get("capabilities") or []
+    capabilities = _capabilities(remote, model)
     if capabilities == ["embedding"]:
         _embed(remote, model, text)
     elif text:
@@ -90,8 +91,18 @@ def command(
         raise BadRequest("there is no prompt", hint=f'Give one: vllama run {model} "Why is the sky blue?"')
     else:
         conversation = Conversation(model, settings, system=system)
-        load(remote, conversation, model)
+        load(remote, model, keepalive)
         chat(remote, conversation)
+
+
+def _capabilities(remote: Remote, model: str) -> list[str]:
+    try:
+        answer = remote.post("/api/show", {"model": model}, "model_info")
+    except Refused as error:
+        if error.http_status == 404:
+            raise NotFound(error.message, hint="Which models there are: vllama list") from error
+        raise
+    return list(answer.get("capabilities") or [])
 
 
 def _one_shot_text(prompt: tuple[str, ...]) -> str:
@@ -117,6 +128,8 @@ def _ask_once(remote: Remote, model: str, text: str, system: str, settings: Sett
     if as_json:
         output.data(remote.post("/api/generate", body, "done", patient=True))
         return
+    if output.is_terminal(sys.stderr):  # somebody watches: a model may take a minute to load
+        load(remote, model, settings.keep_alive)
     answer = Answer(settings)
     with closing(remote.stream("/api/generate", body)) as chunks:
         last = answer.show(chunks)

@@ -113,7 +113,8 @@ def test_an_error_in_mid_stream_is_told_after_what_came(vllama: Vllama, service:
 def test_an_unknown_model_is_told_in_ollamas_words(vllama: Vllama, service: Service) -> None:
     service.fixed["/api/show"] = (404, {"error": "model 'foo:latest' not found"})
     done = vllama("run", "foo", "hi")
-    assert (done.returncode, done.stderr) == (1, "Error: model 'foo:latest' not found\n")
+    assert done.returncode == 1
+    assert done.stderr == "Error: model 'foo:latest' not found\nWhich models there are: vllama list\n"
 
 
 def test_no_prompt_and_no_terminal_is_an_error(vllama: Vllama) -> None:
@@ -126,6 +127,22 @@ def test_an_embedding_model_gives_a_vector(vllama: Vllama, service: Service) -> 
     service.fixed["/api/show"] = (200, {**SHOW, "capabilities": ["embedding"]})
     service.fixed["/api/embed"] = (200, {"model": "vec", "embeddings": [[0.6, -0.8]]})
     assert vllama("run", "vec", "some text").stdout == "[0.6,-0.8]\n"
+
+
+def test_who_watches_sees_that_the_model_is_loaded_first(terminal: Callable[..., Terminal], service: Service) -> None:
+    service.chats = [answer("Good")]
+    service.loadable.clear()
+    screen = terminal("run", "mini", "hi")
+    screen.see("loading mini")
+    service.loadable.set()
+    screen.see("Good\n")
+    assert screen.leave() == 0
+    assert service.bodies("/api/chat") == [{"model": "mini", "messages": [], "stream": False}]
+
+
+def test_text_that_the_locale_cannot_spell_does_not_break_the_answer(vllama: Vllama, service: Service) -> None:
+    service.chats = [answer("caf\u00e9 \u2603")]
+    assert vllama("run", "mini", "hi", PYTHONIOENCODING="ascii").stdout == "caf? ?\n"
 
 
 # a chat
@@ -236,6 +253,23 @@ def test_settings_change_the_next_request(terminal: Open, service: Service) -> N
         "messages": [{"role": "system", "content": "You are a pirate."}, {"role": "user", "content": "hi"}],
         "stream": True,
     }
+
+
+def test_another_model_can_be_loaded(terminal: Open, service: Service) -> None:
+    service.chats = [answer("one"), answer("two")]
+    screen = chat(terminal)
+    screen.type("a\n")
+    screen.see("one")
+    screen.see(">>> ")
+    service.loadable.clear()
+    screen.type("/load other\n")
+    screen.see("loading other")
+    service.loadable.set()
+    screen.see(">>> ")
+    screen.type("b\n")
+    screen.see("two")
+    last = service.bodies("/api/chat")[-1]
+    assert (last["model"], contents(last)) == ("other", ["b"])
 
 
 def test_clear_forgets_what_was_said(terminal: Open, service: Service) -> None:

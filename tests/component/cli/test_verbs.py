@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 from tests.component.cli.conftest import Vllama
@@ -170,6 +173,30 @@ def test_another_kind_of_service_is_recognised(vllama: Vllama, service: Service)
     assert done.returncode == 1
     assert "unexpected answer" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_bug_is_told_in_one_line(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/ps"] = (200, {"models": [{"name": "mini"}]})
+    done = vllama("ps")
+    assert done.returncode == 70
+    assert done.stderr.startswith("Error: unexpected KeyError: 'expires_at' (ps.py:")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_leaves_early_is_no_error(environment: dict[str, str], service: Service) -> None:
+    service.fixed["/api/tags"] = (200, tags())
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "vllama", "list"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env=environment,
+        timeout=30,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_nothing_is_coloured_in_a_pipe(vllama: Vllama) -> None:

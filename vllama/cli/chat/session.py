@@ -9,25 +9,13 @@ from vllama.cli.chat.answer import Answer, print_timings
 from vllama.cli.chat.conversation import Conversation
 from vllama.cli.chat.prompt import Prompt
 from vllama.cli.chat.slash import Leave, Room, is_command, obey
-from vllama.cli.progress import progress
 from vllama.cli.remote import Remote
 from vllama.errors import VllamaError
 
 
-def load(remote: Remote, conversation: Conversation, model: str) -> None:
-    """Have ``model`` loaded, with a spinner as long as it takes, and make it the conversation's."""
-    body = {"model": model, "messages": [], "stream": False}
-    if conversation.settings.keep_alive:
-        body["keep_alive"] = conversation.settings.keep_alive
-    with progress() as show:
-        show.status(f"loading {model}")
-        remote.post("/api/chat", body, "done", patient=True)
-    conversation.model = model
-
-
 def chat(remote: Remote, conversation: Conversation) -> None:
     """Talk until ``/bye`` or Ctrl-D. Ctrl-C stops an answer, not the program."""
-    room = Room(conversation, remote, lambda model: load(remote, conversation, model))
+    room = Room(conversation, remote)
     prompt = Prompt()
     output.line(output.dim("Send a message (/? for help)"))
     try:

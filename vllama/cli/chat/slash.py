@@ -9,6 +9,7 @@ from typing import Final
 
 from vllama.cli import output
 from vllama.cli.chat.conversation import Conversation
+from vllama.cli.chat.loading import load
 from vllama.cli.chat.parameters import PARAMETERS, read_parameter
 from vllama.cli.remote import Remote
 from vllama.cli.show import print_part, print_sections
@@ -23,8 +24,6 @@ class Room:
 
     conversation: Conversation
     remote: Remote
-    load: Callable[[str], None]
-    """Loads a model and makes it the conversation's; raises VllamaError when it can't."""
 
 
 class Leave(Exception):
@@ -58,7 +57,8 @@ def _clear(_: str, room: Room) -> None:
 def _load(rest: str, room: Room) -> None:
     if not rest:
         raise BadRequest("/load needs the name of a model", hint="See: vllama list")
-    room.load(rest)
+    load(room.remote, rest, room.conversation.settings.keep_alive)
+    room.conversation.model = rest
     room.conversation.forget()
 
 

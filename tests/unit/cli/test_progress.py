@@ -1,0 +1,42 @@
+"""Long work where nothing can move: plain lines, not too many."""
+
+from __future__ import annotations
+
+import pytest
+
+from vllama.cli.progress import progress
+
+
+def test_stages_are_lines_and_each_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as show:
+        show.status("loading weights")
+        show.status("loading weights")
+        show.status("")
+        show.say("ready in 31 s")
+    told = capsys.readouterr()
+    assert told.err == "loading weights\nready in 31 s\n"
+    assert told.out == ""
+
+
+def test_a_bar_tells_its_beginning_and_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as show:
+        bar = show.bar("torch", unit="bytes")
+        for done in range(0, 181_000_000, 1_000_000):
+            bar.update(done, total=181_000_000)
+        bar.finish()
+    assert capsys.readouterr().err == "torch: 0 B of 181 MB\ntorch: 181 MB of 181 MB\n"
+
+
+@pytest.mark.parametrize(("unit", "told"), [("percent", "x: 62 %"), ("items", "x: 5 of 8"), ("bytes", "x: 5 B of 8 B")])
+def test_amounts_are_told_in_the_bars_unit(capsys: pytest.CaptureFixture[str], unit: str, told: str) -> None:
+    with progress() as show:
+        show.bar("x", total=8, unit=unit).update(5)  # type: ignore[arg-type]
+    assert capsys.readouterr().err.strip() == told
+
+
+def test_quiet_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(quiet=True) as show:
+        show.status("loading")
+        show.bar("torch", total=1).finish()
+        show.say("ready")
+    assert capsys.readouterr() == ("", "")
