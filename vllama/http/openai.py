@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from aiohttp import web
 
@@ -78,12 +79,16 @@ def _model_for_prompt(request: web.Request, asked: CompletionRequest) -> Model:
 
 
 def _text_call(asked: CompletionRequest, model: Model) -> ChatCall | TextCall:
-    logprobs, top = asked.logprobs is not None, asked.logprobs or 0
+    common: dict[str, Any] = {
+        "options": asked.options,
+        "engine_fields": asked.engine_fields,
+        "logprobs": asked.logprobs is not None,
+        "top_logprobs": asked.logprobs or 0,
+    }
     if asked.suffix:
         prompt = fill_in_the_middle(asked.prompt, asked.suffix, model.facts.special_tokens)
-        return TextCall(prompt, options=asked.options, logprobs=logprobs, top_logprobs=top)
-    turn = Message("user", asked.prompt)
-    return ChatCall((turn,), options=asked.options, logprobs=logprobs, top_logprobs=top)
+        return TextCall(prompt, **common)
+    return ChatCall((Message("user", asked.prompt),), **common)
 
 
 async def embeddings(request: web.Request, asked: EmbeddingRequest) -> web.Response:

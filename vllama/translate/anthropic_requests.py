@@ -1,6 +1,7 @@
 """Anthropic's message requests as calls of ours (contract 7.1). Pure.
 
-Ollama's rules; beyond them ``tool_choice`` is honoured, and tool results carry the name of their tool.
+Ollama's rules; beyond them ``tool_choice`` and ``output_config.format`` are honoured, and tool results carry the name
+of their tool.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from vllama.translate.gojson import (
     BOOL,
     FLOAT,
     INT,
+    MAP,
     STRING,
     GoValueError,
     boxed,
@@ -74,7 +76,9 @@ _MESSAGES = struct(
         "tools": slice_of(_TOOL),
         "tool_choice": pointer(_CHOICE),
         "thinking": pointer(struct("ThinkingConfig", "anthropic.ThinkingConfig", {"type": STRING})),
-        "output_config": pointer(struct("OutputConfig", "anthropic.OutputConfig", {"effort": STRING})),
+        "output_config": pointer(
+            struct("OutputConfig", "anthropic.OutputConfig", {"effort": STRING, "format": pointer(MAP)})
+        ),
     },
 )
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "max"}
@@ -110,6 +114,7 @@ def read_messages(body: bytes, *, counting: bool = False) -> MessagesRequest:
         tools=tools,
         tool_choice=_tool_choice(choice) if tools and choice else None,
         think=_think(fields),
+        format=_format(fields["output_config"]),
         options=_options(fields),
     )
     return MessagesRequest(
@@ -135,6 +140,11 @@ def _think(fields: Mapping[str, Any]) -> bool | str | None:
     if kind in {"enabled", "disabled"}:
         return bool(kind == "enabled")
     return _EFFORTS.get((fields["output_config"] or {}).get("effort", ""))
+
+
+def _format(output: Mapping[str, Any] | None) -> Any:
+    wanted = (output or {}).get("format") or {}
+    return wanted.get("schema") if wanted.get("type") == "json_schema" else None
 
 
 def _system(system: Any) -> str:

@@ -1,7 +1,7 @@
 """OpenAI's legacy text completions and its embeddings as calls of ours (contract 6.3, 6.4). Pure.
 
 As in Ollama a prompt is one string and the model's chat template is put around it. Beyond Ollama ``logprobs`` and
-``n`` are honoured.
+``n`` are honoured, and vLLM's own sampling fields work.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from vllama.errors import BadRequest
 from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, STRING, Shape, decode, pointer, struct
 from vllama.translate.goshapes import Trace, kind_of
-from vllama.translate.openai_parts import go_type
+from vllama.translate.openai_parts import VLLM_FIELDS, engine_fields, go_type
 from vllama.translate.openai_requests import STREAM_OPTIONS, choices_of, sampling_options
 
 
@@ -39,6 +39,7 @@ _COMPLETION = struct(
         "suffix": STRING,
         "logprobs": pointer(INT),
         "n": pointer(INT),
+        **VLLM_FIELDS,
     },
 )
 _EMBED = struct(
@@ -57,6 +58,7 @@ class CompletionRequest:
     """Empty: only load the model."""
     suffix: str
     options: dict[str, Any]
+    engine_fields: dict[str, Any]
     logprobs: int | None
     """Alternatives per token; None: no logprobs."""
     stream: bool
@@ -77,6 +79,7 @@ def read_completion(body: bytes) -> CompletionRequest:
         prompt=fields["prompt"],
         suffix=fields["suffix"],
         options=options,
+        engine_fields=engine_fields(fields),
         logprobs=fields["logprobs"],
         stream=fields["stream"],
         include_usage=bool((fields["stream_options"] or {}).get("include_usage")),

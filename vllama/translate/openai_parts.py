@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from vllama.errors import BadRequest
+from vllama.translate.gojson import ANY, Shape
 from vllama.translate.gotypes import GoValueError, check_base64
 
 _IMAGE_PREFIXES = tuple(f"data:{kind};base64," for kind in ("image/jpeg", "image/jpg", "image/png", "image/webp", ""))
@@ -23,6 +24,11 @@ _EFFORTS: Mapping[str, bool | str | None] = {
     "max": "max",
 }
 _CHOICES = ("auto", "none", "required")
+_OPTION_NAMES: Mapping[str, str] = {"top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repeat_penalty"}
+_ENGINE_FIELDS = ("logit_bias", "bad_words", "min_tokens", "ignore_eos", "thinking_token_budget")
+
+VLLM_FIELDS: Mapping[str, Shape] = dict.fromkeys((*_OPTION_NAMES, *_ENGINE_FIELDS), ANY)
+"""Fields of vLLM's own that its users send to OpenAI's routes; Ollama knows none of them."""
 
 
 def image_data(url: str) -> str:
@@ -68,6 +74,20 @@ def tool_choice_of(choice: Any) -> Any:
         if isinstance(function, Mapping) and isinstance(name := function.get("name"), str):
             return {"type": "function", "function": {"name": name}}
     raise BadRequest('invalid tool_choice (must be "auto", "none", "required", or a function with its name)')
+
+
+def vllm_options(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of vLLM's sampling fields that Ollama has options for; what is no number is ignored."""
+    return {
+        option: fields[name]
+        for name, option in _OPTION_NAMES.items()
+        if isinstance(fields[name], int | float) and not isinstance(fields[name], bool)
+    }
+
+
+def engine_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The others, for the engine to check."""
+    return {name: fields[name] for name in _ENGINE_FIELDS if fields[name] is not None}
 
 
 def go_type(value: Any) -> str:

@@ -1,7 +1,8 @@
 """OpenAI's chat requests as calls of ours (contract 6.2). Pure.
 
 Ollama's rules where it has some; beyond it ``max_completion_tokens``, ``tool_choice``, ``parallel_tool_calls``, ``n``
-and ``reasoning_content`` are honoured, role ``developer`` means ``system``, a message with images stays one message.
+and ``reasoning_content`` are honoured, role ``developer`` means ``system``, a message with images stays one message,
+and vLLM's own sampling fields work.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from typing import Any
 from vllama.errors import BadRequest
 from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, STRING, checked, decode, pointer, slice_of, struct
 from vllama.translate.native import TOOL
-from vllama.translate.openai_parts import arguments_of, go_type, image_data, think_of, tool_choice_of
+from vllama.translate.openai_parts import (
+    VLLM_FIELDS,
+    arguments_of,
+    engine_fields,
+    go_type,
+    image_data,
+    think_of,
+    tool_choice_of,
+    vllm_options,
+)
 from vllama.translate.pieces import ChatCall, Message, ToolCall
 
 MAX_CHOICES = 16
@@ -65,6 +75,7 @@ _CHAT = struct(
         "logprobs": pointer(BOOL),
         "top_logprobs": INT,
         "n": pointer(INT),
+        **VLLM_FIELDS,
     },
 )
 
@@ -105,6 +116,7 @@ def read_chat(body: bytes) -> ChatRequest:
         options=options,
         logprobs=bool(fields["logprobs"]),
         top_logprobs=fields["top_logprobs"],
+        engine_fields=engine_fields(fields),
     )
     return ChatRequest(
         model=fields["model"],
@@ -123,7 +135,7 @@ def sampling_options(fields: Mapping[str, Any]) -> dict[str, Any]:
     }
     options["temperature"] = 1.0 if fields["temperature"] is None else fields["temperature"]
     options["top_p"] = 1.0 if fields["top_p"] is None else fields["top_p"]
-    return options
+    return options | vllm_options(fields)
 
 
 def choices_of(n: int | None, options: Mapping[str, Any]) -> int:

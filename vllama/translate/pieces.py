@@ -97,6 +97,8 @@ class ChatCall:
     want_token_ids: bool = False
     context: tuple[int, ...] = ()
     """Token ids of an earlier answer (generate's ``context``), put before the rendered conversation."""
+    engine_fields: Mapping[str, Any] = field(default_factory=dict)
+    """Sampling fields of vLLM's own that no option of Ollama's means, handed on unread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,5 +113,6 @@ class TextCall:
     truncate: bool = True
     shift: bool = True
     want_token_ids: bool = False
+    engine_fields: Mapping[str, Any] = field(default_factory=dict)
     split_thinking: bool = False
     """The text may hold ``<think>`` tags that belong into ``thinking``; vLLM's parsers don't look here."""

@@ -99,6 +99,7 @@ def text_body(
 
 def _generation(call: ChatCall | TextCall, options: Options, model: Model, context_length: int) -> dict[str, Any]:
     body = {
+        **call.engine_fields,
         "max_tokens": max_tokens(options, context_length),
         "stream": True,
         "stream_options": {"include_usage": True},

@@ -169,6 +169,12 @@ def test_tool_choice_is_honoured(choice, meant):
     assert read(tools=[TOOL], tool_choice=choice).call.tool_choice == meant
 
 
+def test_structured_output():
+    schema = {"type": "object"}
+    assert read(output_config={"format": {"type": "json_schema", "schema": schema}}).call.format == schema
+    assert read(output_config={"effort": "low"}).call.format is None
+
+
 def test_parallel_calls_can_be_forbidden():
     assert not read(tools=[TOOL], tool_choice={"type": "auto", "disable_parallel_tool_use": True}).parallel_calls
 

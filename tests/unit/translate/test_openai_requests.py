@@ -82,8 +82,15 @@ def test_stops_are_a_string_or_a_list_whose_other_members_are_skipped():
 
 
 def test_native_fields_are_dropped():
-    call = read(options={"num_predict": 1}, keep_alive="1d", format="xml", think="bogus", top_k=-7).call
+    call = read(options={"num_predict": 1}, keep_alive="1d", format="xml", think="bogus").call
     assert call == read().call
+
+
+def test_vllms_own_sampling_fields_work():
+    call = read(top_k=-7, min_p=0.1, repetition_penalty=1.1, logit_bias={"5": 1}, min_tokens=2).call
+    assert call.options == {"temperature": 1.0, "top_p": 1.0, "top_k": -7, "min_p": 0.1, "repeat_penalty": 1.1}
+    assert call.engine_fields == {"logit_bias": {"5": 1}, "min_tokens": 2}
+    assert read(top_k="many").call == read().call
 
 
 @pytest.mark.parametrize(
