@@ -32,6 +32,8 @@ _VENV_PERCENT: Final = 2.0
 _PACKAGES_PERCENT: Final = 90.0
 _VERIFY_PERCENT: Final = 94.0
 _REMEMBERED_LINES: Final = 60
+_LOOK_AGAIN: Final = 0.5
+"""Seconds between two tries for the lock: ``flock`` itself can wait, but shows nobody that it does."""
 _BESIDE: Final = 1.25
 """What an installation needs on the disk, as a multiple of what stays: wheels lie beside what is unpacked of them."""
 _CUDA_BYTES: Final = 14_000_000_000
@@ -80,13 +82,24 @@ class Installation:
                 lock.seek(0)
                 owner = lock.read().strip() or "unknown"
                 self.audience.note(f"another installation is running (process {owner}); waiting for it")
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._wait_for(lock)
             lock.seek(0)
             lock.truncate()
             lock.write(f"{os.getpid()}\n")
             lock.flush()
             self._lock = lock
             yield
+
+    def _wait_for(self, lock: IO[str]) -> None:
+        tick = self._waiting(0, "waiting for the other installation")
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_LOOK_AGAIN)
+                tick()
+            else:
+                return
 
     def _already_there(self, prefix: Prefix) -> Capabilities | None:
         """A verified engine of the wished kind: the current one, or one that was finished but not published."""
