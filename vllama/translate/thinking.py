@@ -44,7 +44,7 @@ class ThinkingSplitter:
             if closed:
                 self._state = "answer"
             else:
-                kept = _beginning_of(CLOSE, thought)
+                kept = beginning_of(CLOSE, thought)
                 thought, self._held = thought[: len(thought) - kept], thought[len(thought) - kept :]
             if thought:
                 out.append(("thinking", thought))
@@ -60,7 +60,7 @@ class ThinkingSplitter:
         return [("thinking" if self._state == "thinking" else "content", held)]
 
 
-def _beginning_of(tag: str, text: str) -> int:
+def beginning_of(tag: str, text: str) -> int:
     """How many characters at the end of ``text`` may be the beginning of ``tag``."""
     return next((n for n in range(min(len(tag) - 1, len(text)), 0, -1) if text.endswith(tag[:n])), 0)
 

@@ -60,12 +60,12 @@ class CallAssembler:
             raise EngineError(f"error parsing tool call: raw='{text}', err={error}") from None
         if not isinstance(arguments, dict):
             raise EngineError(f"error parsing tool call: raw='{text}', err=the arguments are not an object")
-        call = ToolCall(id=_short_id(call_id), index=self._made, name=name, arguments=arguments)
+        call = ToolCall(id=short_id(call_id), index=self._made, name=name, arguments=arguments)
         self._made += 1
         return (call,)
 
 
-def _short_id(engine_id: str) -> str:
+def short_id(engine_id: str) -> str:
     """``call_`` and eight letters or digits, as clients know it; unique as the engine's own id is."""
     number = int.from_bytes(hashlib.blake2b(engine_id.encode(), digest_size=8).digest(), "big")
     text = ""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from vllama.translate.gotemplate.evaluate import render
 from vllama.translate.gotemplate.faults import TemplateError
+from vllama.translate.gotemplate.functions import Days
 from vllama.translate.gotemplate.nodes import Template
 from vllama.translate.gotemplate.parser import parse
-from vllama.translate.gotemplate.values import JsonList, JsonMap, Struct
+from vllama.translate.gotemplate.values import JsonList, JsonMap, OneOrMore, Struct
 
-__all__ = ["JsonList", "JsonMap", "Struct", "Template", "TemplateError", "parse", "render"]
+__all__ = ["Days", "JsonList", "JsonMap", "OneOrMore", "Struct", "Template", "TemplateError", "parse", "render"]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from vllama.translate.gotemplate.faults import TemplateError
 from vllama.translate.gotemplate.limits import MAX_VALUE_DEPTH, Budget
-from vllama.translate.gotemplate.values import JsonList, JsonMap, Struct, Value
+from vllama.translate.gotemplate.values import JsonList, JsonMap, OneOrMore, Struct, Value
 from vllama.translate.jsontext import encode
 
 NO_VALUE: Final = "<no value>"
@@ -40,6 +40,8 @@ def verb_v(value: Value, budget: Budget, depth: int = 0) -> str:
         return "<nil>"
     if isinstance(value, JsonMap | JsonList) or (isinstance(value, Struct) and value.prints_json):
         return to_json(value, budget)
+    if isinstance(value, OneOrMore) and len(value) < 2:
+        return "".join(value)
     if depth >= MAX_VALUE_DEPTH:
         raise _too_deep()
     if isinstance(value, Struct):

@@ -21,6 +21,10 @@ class JsonList(list[Any]):
     """A list that prints as JSON (Ollama's ``.Tools``)."""
 
 
+class OneOrMore(list[str]):
+    """Words that print bare when there is one of them (Ollama's types of a property)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Struct:
     """A Go struct. ``json`` is what marshalling it gives, when that is not its fields by their names."""
@@ -50,6 +54,7 @@ _TYPES: Final[dict[type, str]] = {
     dict: "map[string]interface {}",
     JsonMap: "map[string]interface {}",
     JsonList: "[]interface {}",
+    OneOrMore: "api.PropertyType",
 }
 
 

@@ -1,0 +1,205 @@
+"""A Modelfile's TEMPLATE: what Ollama puts into it, and what it can do. Pure.
+
+A template reads ``.Messages`` (each with Role, Content, Thinking, ToolCalls ...), or it is of the older form that
+shows one turn by ``.System``, ``.Prompt`` and ``.Response`` and is run once for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+from vllama.translate.gotemplate import Days, JsonList, Template, parse, render
+from vllama.translate.gotemplate.nodes import Action, Command, Field, Pipe
+from vllama.translate.pieces import Message
+from vllama.translate.tagged_text import TaggedText
+from vllama.translate.template_facts import cut_at_response, names_used, thinking_tags, tool_mark
+from vllama.translate.template_values import message_value, tool_value
+
+DEFAULT_TEMPLATE: Final = "{{ .Prompt }}"
+"""For a model that has none of its own."""
+_REMEMBERED: Final = 256
+_MAX_EFFORT: Final = "medium"  # what Ollama calls a plain "on"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTemplate:
+    """A template as ``read_template`` understands it."""
+
+    template: Template
+    turn: Template
+    """The same up to the response, for the last turn of the older form."""
+    reads_messages: bool
+    capabilities: frozenset[str]
+    """Of ``tools``, ``insert`` and ``thinking``."""
+    thinking: tuple[str, str] | None
+    """The tags around the model's thinking."""
+    tool_mark: str
+    """What the model writes before a tool call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """``.Think``, ``.ThinkLevel`` and ``.IsThinkSet``."""
+
+    on: bool = False
+    level: str = ""
+    given: bool = False
+
+    @classmethod
+    def asked(cls, think: bool | str | None) -> Thinking:
+        """From a request's ``think``; None: not given."""
+        if isinstance(think, str):
+            return cls(on=True, level=think, given=True)
+        return cls(on=bool(think), level=_MAX_EFFORT if think else "", given=think is not None)
+
+
+NOT_ASKED: Final = Thinking()
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def read_template(text: str) -> ModelTemplate:
+    """Raises TemplateError in Go's words; the same text is read once."""
+    template = parse(text)
+    names = names_used(template)
+    if not names & {"messages", "response"}:
+        template = replace(template, root=(*template.root, _response(len(text))))
+    tags = thinking_tags(template)
+    able = {"tools": "tools" in names, "insert": "suffix" in names, "thinking": tags is not None}
+    return ModelTemplate(
+        template=template,
+        turn=cut_at_response(template),
+        reads_messages="messages" in names,
+        capabilities=frozenset(name for name, can in able.items() if can),
+        thinking=tags,
+        tool_mark=tool_mark(template),
+    )
+
+
+def render_chat(
+    template: ModelTemplate,
+    messages: Sequence[Message],
+    *,
+    tools: Sequence[Mapping[str, Any]] = (),
+    thinking: Thinking = NOT_ASKED,
+    today: date,
+) -> str:
+    """The prompt for a conversation; raises TemplateError. ``today`` is for ``currentDate``."""
+    values = _thinking_values(thinking)
+    days = _days(today)
+    turns = merged(messages)
+    if not template.reads_messages:
+        return _render_turns(template, turns, values, days)
+    values |= {
+        "System": "\n\n".join(message.content for message in messages if message.role == "system"),
+        "Messages": [message_value(message) for message in turns],
+        "Tools": JsonList(tool_value(tool) for tool in tools),
+        "Response": "",
+    }
+    return render(template.template, values, days=days)
+
+
+def render_insert(
+    template: ModelTemplate, prompt: str, suffix: str, *, thinking: Thinking = NOT_ASKED, today: date
+) -> str:
+    """The prompt for what belongs between ``prompt`` and ``suffix``; raises TemplateError."""
+    values = _thinking_values(thinking) | {"Prompt": prompt, "Suffix": suffix, "Response": ""}
+    return render(template.template, values, days=_days(today))
+
+
+def splitter(
+    template: ModelTemplate,
+    prompt: str,
+    *,
+    thinking: Thinking,
+    tools: Sequence[Mapping[str, Any]] = (),
+    call_id: Callable[[int], str] = lambda _: "",
+) -> TaggedText:
+    """What takes the answer to a rendered prompt apart, by the template's own marks."""
+    tags = template.thinking if thinking.on else None
+    names = [str((tool.get("function") or {}).get("name") or "") for tool in tools]
+    return TaggedText(
+        thinking=tags,
+        inside=tags is not None and prompt.rstrip().endswith(tags[0]),
+        tools=[name for name in names if name],
+        mark=template.tool_mark,
+        call_id=call_id,
+    )
+
+
+def without_old_thinking(messages: Sequence[Message]) -> list[Message]:
+    """Assistant turns before the last question without the ``<think>`` part of their text.
+
+    Ollama does this for the families whose early templates kept thinking in the content (contract 3.5).
+    """
+    last = max((place for place, message in enumerate(messages) if message.role == "user"), default=0)
+    return [
+        replace(message, content=_answer_only(message.content))
+        if message.role == "assistant" and place < last
+        else message
+        for place, message in enumerate(messages)
+    ]
+
+
+def _answer_only(text: str) -> str:
+    parts = TaggedText(thinking=("<think>", "</think>"))
+    pieces = [*parts.feed(text), *parts.end()]
+    return "".join(piece.content for piece in pieces)
+
+
+def merged(messages: Iterable[Message]) -> list[Message]:
+    """Neighbours of one role become one message, an empty line between their texts; tool results stay apart."""
+    out: list[Message] = []
+    for message in messages:
+        if out and out[-1].role == message.role and message.role != "tool":
+            before = out[-1]
+            out[-1] = replace(
+                before,
+                content=f"{before.content}\n\n{message.content}",
+                images=before.images + message.images,
+                tool_calls=before.tool_calls + message.tool_calls,
+            )
+        else:
+            out.append(message)
+    return out
+
+
+def _render_turns(template: ModelTemplate, messages: list[Message], values: dict[str, Any], days: Days) -> str:
+    """The older form: whole turns by the whole template, the last one up to where the model goes on."""
+    out: list[str] = []
+    turn = {"System": "", "Prompt": "", "Response": ""}
+
+    def write(form: Template) -> None:
+        out.append(render(form, values | turn, days=days))
+        turn.update(System="", Prompt="", Response="")
+
+    for message in messages:
+        match message.role:
+            case "system":
+                if turn["Prompt"] or turn["Response"]:
+                    write(template.template)
+                turn["System"] = message.content
+            case "user":
+                if turn["Response"]:
+                    write(template.template)
+                turn["Prompt"] = message.content
+            case "assistant":
+                turn["Response"] = message.content
+    write(template.turn)
+    return "".join(out)
+
+
+def _response(at: int) -> Action:
+    """``{{ .Response }}``, for templates that don't say where the answer goes."""
+    return Action(at, Pipe(at, (Command(at, (Field(at, ("Response",)),)),)))
+
+
+def _thinking_values(thinking: Thinking) -> dict[str, Any]:
+    return {"Think": thinking.on, "ThinkLevel": thinking.level, "IsThinkSet": thinking.given}
+
+
+def _days(today: date) -> Days:
+    return Days(today.isoformat(), (today - timedelta(days=1)).isoformat())
