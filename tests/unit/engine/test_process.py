@@ -71,7 +71,8 @@ async def test_a_flood_of_output_does_not_block_the_child(tmp_path):
 
 
 async def test_bars_that_use_carriage_returns_are_read_as_lines(tmp_path):
-    code = "print('Loading safetensors checkpoint shards:  50% Completed\\rLoading safetensors checkpoint shards: 100% Completed')"
+    bar = "Loading safetensors checkpoint shards: {}% Completed"
+    code = f"print({bar.format(50)!r} + chr(13) + {bar.format(100)!r})"
     process, stages = await started(tmp_path, sys.executable, "-c", code)
     await process.wait()
     assert [stages.get_nowait(), stages.get_nowait()] == ["loading weights 50 %", "loading weights 100 %"]
