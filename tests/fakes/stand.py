@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -33,7 +34,11 @@ async def main(token_rate: float, ttft: float) -> None:
             (socket,) = service.runtime.glob("*.sock")
             told = {"direct": f"unix:{socket}", "through": service.url, "pid": service.pid, "model": "tinychat"}
             print(json.dumps(told), flush=True)
-            await asyncio.to_thread(sys.stdin.read)
+            ended = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            loop.add_reader(sys.stdin, ended.set)
+            loop.add_signal_handler(signal.SIGTERM, ended.set)
+            await ended.wait()
 
 
 if __name__ == "__main__":
