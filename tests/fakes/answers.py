@@ -114,6 +114,12 @@ def check_grammar(request: Mapping[str, Any]) -> None:
         _example(wanted["json_schema"].get("schema") or {})
 
 
+def rendered(messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The tokens of a conversation inside the chat template."""
+    words = [word for message in messages for word in split(last_words([message]))]
+    return words + ["<|im_start|>"] * (2 * len(messages) + 1)
+
+
 def last_words(messages: Sequence[Mapping[str, Any]]) -> str:
     """The text of the last message."""
     content = messages[-1].get("content") or ""

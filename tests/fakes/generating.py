@@ -45,8 +45,7 @@ class Generating:
         """POST /v1/chat/completions."""
         body = await self._body(request)
         validate.check_messages(body, self._served.names[0])
-        words = [word for message in body["messages"] for word in answers.split(answers.last_words([message]))]
-        words += ["<|im_start|>"] * (2 * len(body["messages"]) + 1)
+        words = answers.rendered(body["messages"])
         switch = (body.get("chat_template_kwargs") or {}).get("enable_thinking", True)
         prompt = answers.last_words(body["messages"])
         return await self._generate(request, body, words, prompt, chat=True, thinks=self._served.thinks and switch)

@@ -155,8 +155,7 @@ class FakeEngine:
 
     async def _tokenize(self, request: web.Request) -> web.Response:
         body = decode(await request.read())
-        text = body["prompt"] if "prompt" in body else "\n".join(map(_content, body["messages"]))
-        words = answers.split(text)
+        words = answers.split(body["prompt"]) if "prompt" in body else answers.rendered(body["messages"])
         tokens = [answers.token_id(word) for word in words]
         limit = self._served.max_model_len
         return _json({"count": len(words), "max_model_len": limit, "tokens": tokens, "token_strs": None})
@@ -243,10 +242,6 @@ async def _errors(request: web.Request, handler: Any) -> web.StreamResponse:
 
 def _json(value: Any, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
-
-
-def _content(message: dict[str, Any]) -> str:
-    return answers.last_words([message])
 
 
 def _vector(text: str) -> list[float]:
