@@ -9,10 +9,10 @@
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 out=$top/dist tarball=
-while getopts o:s: option; do
-  case $option in o) out=$OPTARG ;; s) tarball=$OPTARG ;; *) exit 2 ;; esac
+while [ $# -gt 0 ]; do
+  case $1 in -o) out=$2 ;; -s) tarball=$2 ;; *) break ;; esac
+  shift 2
 done
-shift $((OPTIND - 1))
 
 command -v rpmbuild >/dev/null || { echo "Error: rpmbuild is not installed (dnf install rpm-build, apt install rpm)" >&2; exit 1; }
 work=$(mktemp -d)

@@ -20,9 +20,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from vllama.engine.cgroup import EngineGroup, make_group
 from vllama.engine.diagnose import Cause, diagnose
-from vllama.engine.progress import Progress, read_line
+from vllama.engine.progress import Line, Progress, read_line
 from vllama.engine.spec import EngineSpec
+from vllama.engine.tracebacks import Tracebacks, is_traceback
 from vllama.errors import LoadFailed
 
 _LOG = logging.getLogger("vllama.engine")
@@ -49,6 +51,7 @@ class EngineProcess:
         self._lines: deque[str] = deque(maxlen=_KEEP_LINES)
         self._log = _LOG.getChild(spec.name)
         self._process: subprocess.Popen[bytes] | None = None
+        self._group: EngineGroup | None = None
         self._exited = asyncio.Event()
         self._readers: list[asyncio.Task[None]] = []
 
@@ -77,6 +80,9 @@ class EngineProcess:
         except OSError as error:
             reason = f"can't start the engine's interpreter {spec.argv[0]}: {error.strerror}"
             raise LoadFailed(reason, hint="run: vllama engine status") from error
+        self._group = make_group(spec.socket.stem)
+        if self._group is not None:
+            self._group.adopt(self._process.pid)  # its interpreter needs longer than this before it forks
         self._notice_exit(self._process)
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
@@ -96,6 +102,8 @@ class EngineProcess:
         await asyncio.wait(self._readers, timeout=_PIPES_SECONDS)  # who held the pipes is gone, so they end
         for reader in self._readers:
             reader.cancel()
+        if self._group is not None:
+            self._group.remove()
         self.spec.socket.unlink(missing_ok=True)
         shutil.rmtree(self.spec.scratch, ignore_errors=True)
         return diagnose(process.returncode, list(self._lines))
@@ -114,16 +122,24 @@ class EngineProcess:
                 self._log.warning("did not end within %.0f s of SIGTERM; killing it", _TERM_SECONDS)
             else:
                 return
-        _kill_session(process.pid)
+        self._kill_all(process.pid)
 
     def cpu_seconds(self) -> float:
         """CPU time the living processes of the engine have used together; a hung start does not use any."""
         return sum(cpu for _, cpu in _members(self.pid)) if self._process is not None else 0.0
 
+    def _kill_all(self, session: int) -> bool:
+        """SIGKILL all that belongs to the engine; whether there was anything left."""
+        group = self._group
+        populated = group is not None and group.populated
+        if group is not None and populated:
+            group.kill()
+        return bool(_kill_session(session)) or populated
+
     async def _bury(self, session: int) -> None:
         """Kill what the child left behind and see it gone: its GPU memory is free only then."""
         deadline = time.monotonic() + _GONE_SECONDS
-        while _kill_session(session):
+        while self._kill_all(session):
             if time.monotonic() > deadline:
                 self._log.error("processes of session %d survive SIGKILL; its memory may still be taken", session)
                 return
@@ -156,18 +172,20 @@ class EngineProcess:
 
     async def _read(self, stream: asyncio.StreamReader) -> None:
         rest = b""
+        tracebacks = Tracebacks()
         while data := await stream.read(_READ):
             self.last_output = time.monotonic()
             *lines, rest = _BREAKS.split(rest + data)
-            for line in lines:
-                self._said(line)
             if len(rest) > _LINE_LIMIT:
-                self._said(rest)
-                rest = b""
-        self._said(rest)
+                lines, rest = [*lines, rest], b""
+            for line in lines:
+                for text in tracebacks.feed(line.decode("utf-8", "replace")):
+                    self._said(text)
+        for text in (*tracebacks.feed(rest.decode("utf-8", "replace")), *tracebacks.rest()):
+            self._said(text)
 
-    def _said(self, raw: bytes) -> None:
-        record = read_line(raw.decode("utf-8", "replace"))
+    def _said(self, text: str) -> None:
+        record = Line(logging.ERROR, text) if is_traceback(text) else read_line(text)
         if record is None:
             return
         self._lines.extend(record.text.splitlines())

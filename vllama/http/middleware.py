@@ -18,6 +18,7 @@ from vllama.http import pages
 from vllama.http.access import HostCheck, Origins, same_origin
 from vllama.http.faults import INTERNAL, error_response, message_of
 from vllama.http.front import VISIT, Visit, front_of
+from vllama.observe.journal import REQUEST_ID
 
 _log = logging.getLogger(__name__)
 LEFT: Final = 499
@@ -35,6 +36,7 @@ def make_middleware(origins: Origins, hosts: HostCheck, *, log_access: bool) -> 
         route = resource.canonical if resource else "unknown"
         meter = front_of(request).metrics.meter(route)
         VISIT.set(Visit(request_id, meter))
+        REQUEST_ID.set(request_id)
         status = LEFT
         try:
             response = await handler(request)

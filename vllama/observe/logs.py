@@ -9,33 +9,37 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import Final, TextIO
+
+from vllama.observe.journal import ENGINE, JournalHandler, priority
 
 ROOT: Final = "vllama"
 """The logger above all of ours; its level is ``log.level``."""
-_ENGINE: Final = "vllama.engine."
-_PRIORITIES: Final = (
-    (logging.CRITICAL, 2),
-    (logging.ERROR, 3),
-    (logging.WARNING, 4),
-    (logging.INFO, 6),
-    (logging.NOTSET, 7),
-)
 
 
 def set_up(level: str, *, journal_stream: str = "", stream: TextIO | None = None) -> None:
     """Send records of ``level`` (``debug, info, warning, error``) and above to ``stream`` (stderr).
 
     ``journal_stream`` is the environment's JOURNAL_STREAM, ``DEVICE:INODE``: when it names ``stream``, the journal
-    reads us, stamps the time itself and takes ``<N>`` as the priority.
+    reads us, and gets entries with fields over its own protocol, or lines with ``<N>`` as priority where it has no
+    such socket for us.
     """
     out = stream or sys.stderr
-    handler = logging.StreamHandler(out)
-    handler.setFormatter(JournalLines() if _is_journal(out, journal_stream) else TerminalLines())
+    handler = _handler(out, in_journal=_is_journal(out, journal_stream))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(ROOT).setLevel(level.upper())
+
+
+def _handler(out: TextIO, *, in_journal: bool) -> logging.Handler:
+    if in_journal:
+        with suppress(OSError):
+            return JournalHandler()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(JournalLines() if in_journal else TerminalLines())
+    return handler
 
 
 class TerminalLines(logging.Formatter):
@@ -57,17 +61,16 @@ class JournalLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record, whose lines the journal stores one by one."""
-        priority = next(number for level, number in _PRIORITIES if record.levelno >= level)
         text = super().format(_named(record))
-        return "\n".join(f"<{priority}>{line}" for line in text.splitlines() or [""])
+        return "\n".join(f"<{priority(record.levelno)}>{line}" for line in text.splitlines() or [""])
 
 
 def _named(record: logging.LogRecord) -> logging.LogRecord:
     """The record with the engine's name in front, when an engine said it."""
-    if not record.name.startswith(_ENGINE):
+    if not record.name.startswith(ENGINE):
         return record
     shown = logging.makeLogRecord(record.__dict__)
-    shown.msg, shown.args = f"{record.name.removeprefix(_ENGINE)}: {record.getMessage()}", None
+    shown.msg, shown.args = f"{record.name.removeprefix(ENGINE)}: {record.getMessage()}", None
     return shown
 
 

@@ -177,7 +177,8 @@ class Supervisor:
         if old != engine.phase:
             _LOG.debug("%s: %s -> %s", engine.model.name.short, old, engine.phase)
         if engine.phase in {"backoff", "broken"} and old != engine.phase and engine.cause is not None:
-            _LOG.error("%s: %s", engine.model.name.short, engine.cause.sentence)
+            name = engine.model.name.short
+            _LOG.error("%s: %s", name, engine.cause.sentence, extra={"model": name})
         self._on_change(_view(engine, time.time() - self.now()))
         self._note_empty()
 
@@ -246,7 +247,7 @@ class Supervisor:
         key, run, spec = action.key, action.run, action.spec
         process = EngineProcess(spec, lambda stage: self.post(ev.Progressed(self.now(), key, run, stage)))
         for note in spec.notes:
-            _LOG.info("%s: %s", spec.name, note)
+            _LOG.info("%s: %s", spec.name, note, extra={"model": spec.name})
         try:
             process.spawn()
         except LoadFailed as error:

@@ -86,6 +86,12 @@ class Notifier:
         self._send(f"FDSTOREREMOVE=1\nFDNAME={_STORED}")
         self._send(f"FDSTORE=1\nFDNAME={_STORED}", [listener.fileno() for listener in sockets])
 
+    def close(self) -> None:
+        """Nothing more is to be told."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
     def _send_status(self) -> None:
         text = status_line(self._engines, self._notices.values())
         if text != self._status:

@@ -1,0 +1,1 @@
+"""A booted systemd, our RPM installed into it by rpm, clients on a network of their own."""

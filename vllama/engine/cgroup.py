@@ -1,0 +1,70 @@
+"""A control group for one engine below our own, so that ending it ends everything it forked, wherever that went.
+
+Only where systemd delegated ours to us (``Delegate=``, ``DelegateSubgroup=``, control groups v2); elsewhere there is
+none, and the engine's session is what is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Final
+
+_MOUNT: Final = Path("/sys/fs/cgroup")
+_DELEGATED: Final = "user.delegate"
+"""systemd's mark on a group that it leaves to the service (systemd.resource-control(5))."""
+
+
+class EngineGroup:
+    """A folder of the cgroup file system."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def adopt(self, pid: int) -> None:
+        """Move a process there that has not forked yet: all it starts follows. One that has ended needs no group."""
+        with contextlib.suppress(OSError):
+            (self.path / "cgroup.procs").write_text(f"{pid}\n")
+
+    def kill(self) -> None:
+        """SIGKILL every process in it, also those that are being forked."""
+        with contextlib.suppress(OSError):  # it was never used, or is gone
+            (self.path / "cgroup.kill").write_text("1")
+
+    @property
+    def populated(self) -> bool:
+        """Whether a living process is in it."""
+        try:
+            return "populated 1" in (self.path / "cgroup.events").read_text()
+        except OSError:
+            return False
+
+    def remove(self) -> None:
+        """Take the empty folder away; one that isn't empty stays until the service ends."""
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
+
+def make_group(name: str) -> EngineGroup | None:
+    """A new group beside the daemon's, or None where we may not make one."""
+    service = _delegated()
+    if service is None:
+        return None
+    group = EngineGroup(service / name)
+    try:
+        group.path.mkdir(exist_ok=True)
+    except OSError:
+        return None
+    return group
+
+
+def _delegated(own: Path = Path("/proc/self/cgroup"), mount: Path = _MOUNT) -> Path | None:
+    """The service's group that was delegated to us, when the daemon is in a subgroup of it."""
+    try:
+        lines = own.read_text().splitlines()
+        path = next(line.removeprefix("0::/") for line in lines if line.startswith("0::/"))
+        service = (mount / path).parent
+        return service if os.getxattr(service, _DELEGATED) == b"1" else None
+    except (OSError, StopIteration):
+        return None
