@@ -15,6 +15,7 @@ from vllama.errors import ModelUnusable
 from vllama.models.attention import read_attention, text_config, whole_number
 from vllama.models.model import Attention, Facts, Task
 from vllama.models.safetensors import Tensor
+from vllama.translate.fim import can_fill_in
 
 Json = Mapping[str, Any]
 
@@ -45,15 +46,6 @@ _FILE_TYPES: Final = {"F32": 0, "F16": 1, "BF16": 32}
 _POOLINGS: Final = (("mean_tokens", 1), ("cls_token", 2), ("lasttoken", 3))
 _ENCODERS: Final = re.compile(r".*(?:Model|ForMaskedLM|EmbeddingModel)\Z")
 _RERANKERS: Final = re.compile(r".*(?:ForSequenceClassification|ForTokenClassification|ForReward\w*|RewardModel)\Z")
-_FILL_IN: Final = (
-    {"<|fim_prefix|>", "<|fim_suffix|>"},
-    {"<fim_prefix>", "<fim_suffix>"},
-    {"<fim-prefix>", "<fim-suffix>"},
-    {"<｜fim▁begin｜>", "<｜fim▁hole｜>"},
-    {"▁<PRE>", "▁<SUF>"},
-    {"<PRE>", "<SUF>"},
-    {"[PREFIX]", "[SUFFIX]"},
-)
 # A turn begins or ends at these: a model that writes one has said all it had to say. (Not "<|end|>": Harmony writes
 # it between its channels; where it ends a turn it is among the eos tokens.)
 _TURNS: Final = (
@@ -257,7 +249,7 @@ def _capabilities(files: ModelFiles, parsers: Parsers, added: Mapping[str, int])
     found = ["completion"]
     if parsers.tool is not None:
         found.append("tools")
-    if any(marks <= added.keys() for marks in _FILL_IN):
+    if can_fill_in(added):
         found.append("insert")
     if isinstance(files.config.get("vision_config"), Mapping):
         found.append("vision")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vllama.models.model import Model
+from vllama.models.modelfile import quoted
 from vllama.translate.times import local_time
 
 _FOREVER_SECONDS: Final = 2**63 / 1e9  # how long Ollama's "forever" is: the CLI knows it by its century
@@ -113,13 +114,13 @@ def modelfile(model: Model, system: str, template: str, options: Mapping[str, An
         f"FROM {model.parent or model.path}",
     ]
     if template:
-        lines.append(f"TEMPLATE {_quoted(template)}")
+        lines.append(f"TEMPLATE {quoted(template)}")
     if system:
-        lines.append(f"SYSTEM {_quoted(system)}")
+        lines.append(f"SYSTEM {quoted(system)}")
     for name, value in options.items():
-        lines += [f"PARAMETER {name} {_quoted(str(item))}" for item in _items(value)]
-    lines += [f"LICENSE {_quoted(text)}" for text in model.license]
-    lines += [f"MESSAGE {turn['role']} {_quoted(turn['content'])}" for turn in model.messages]
+        lines += [f"PARAMETER {name} {quoted(str(item))}" for item in _items(value)]
+    lines += [f"LICENSE {quoted(text)}" for text in model.license]
+    lines += [f"MESSAGE {turn['role']} {quoted(turn['content'])}" for turn in model.messages]
     return "\n".join(lines) + "\n"
 
 
@@ -156,9 +157,3 @@ def _number(value: Any) -> Any:
 
 def _items(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _quoted(text: str) -> str:
-    if "\n" in text:
-        return f'"""{text}"""'
-    return f'"{text}"' if text != text.strip() or '"' in text else text

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from vllama.errors import VllamaError
 
@@ -36,6 +36,13 @@ _INTEGERS: Final = {
     "draft_num_predict": 0,
 }
 _BOOLEANS: Final = frozenset({"use_mmap"})
+KINDS: Final[Mapping[str, Literal["float", "integer", "boolean", "strings"]]] = {
+    **dict.fromkeys(_FLOATS, "float"),
+    **dict.fromkeys(_INTEGERS, "integer"),
+    **dict.fromkeys(_BOOLEANS, "boolean"),
+    "stop": "strings",
+}
+"""The options that there are and the types of their values."""
 
 _SMALLEST_TOP_P = 1e-6  # vLLM refuses 0, which means "only the likeliest token"
 _MAX_SEED = 2**63 - 1

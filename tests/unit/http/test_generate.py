@@ -49,7 +49,9 @@ async def test_a_context_goes_before_the_new_turn_and_thinking_is_told_apart(ser
 
 async def test_a_suffix_is_filled_in_with_the_familys_tokens(server):
     facts = dataclasses.replace(
-        CHATTER.facts, capabilities=("completion", "insert"), special_tokens={"<|fim_prefix|>": 1}
+        CHATTER.facts,
+        capabilities=("completion", "insert"),
+        special_tokens={"<|fim_prefix|>": 1, "<|fim_suffix|>": 2, "<|fim_middle|>": 3},
     )
     server.models.models[CHATTER.name.key] = dataclasses.replace(CHATTER, facts=facts)
     await server.post("/api/generate", {**ASK, "prompt": "a{suffix}", "suffix": "b"})

@@ -158,8 +158,8 @@ def test_a_vision_model_says_so():
     assert (facts.embedding_length, facts.attention.full_layers) == (64, 3)
 
 
-def test_filling_in_needs_both_marks():
-    one, both = {"<|fim_prefix|>": 5}, {"<|fim_prefix|>": 5, "<|fim_suffix|>": 6}
+def test_filling_in_needs_all_marks():
+    one, both = {"<|fim_prefix|>": 5}, {"<|fim_prefix|>": 5, "<|fim_suffix|>": 6, "<|fim_middle|>": 7}
     assert "insert" not in read_facts(files(tokenizer={"added_tokens": one})).capabilities
     assert "insert" in read_facts(files(tokenizer={"added_tokens": both})).capabilities
 

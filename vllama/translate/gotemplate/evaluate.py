@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from vllama.translate.gosyntax import go_quote
 from vllama.translate.gotemplate.comparing import CallError
 from vllama.translate.gotemplate.faults import TemplateError
 from vllama.translate.gotemplate.functions import FUNCTIONS, Context, Days
-from vllama.translate.gotemplate.lexer import quote
 from vllama.translate.gotemplate.limits import Budget
 from vllama.translate.gotemplate.nodes import (
     Action,
@@ -77,7 +77,7 @@ class _Run:
 
     def _error(self, node: Node, text: str) -> TemplateError:
         place = self._template.place(node)
-        return TemplateError(f"template: :{place}: executing {quote(self._name)} at <{node}>: {text}")
+        return TemplateError(f"template: :{place}: executing {go_quote(self._name)} at <{node}>: {text}")
 
     # statements
 
@@ -158,7 +158,7 @@ class _Run:
     def _include(self, statement: Include, dot: Value) -> None:
         body = self._template.defined.get(statement.name)
         if body is None:
-            raise self._error(statement, f"template {quote(statement.name)} not defined")
+            raise self._error(statement, f"template {go_quote(statement.name)} not defined")
         value = self._pipe(statement.pipe, dot) if statement.pipe is not None else None
         self.execute(statement.name, body, value)
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+from vllama.translate.gosyntax import go_quote
+
 
 class Kind(Enum):
     """What a token is."""
@@ -55,7 +57,7 @@ class Token(NamedTuple):
             return self.text
         if self.kind in {Kind.KEYWORD, Kind.DOT, Kind.NIL}:
             return f"<{self.text}>"
-        return quote(self.text[:10]) + "..." if len(self.text) > 10 else quote(self.text)
+        return go_quote(self.text[:10]) + "..." if len(self.text) > 10 else go_quote(self.text)
 
 
 KEYWORDS: Final = frozenset({"block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"})
@@ -73,30 +75,6 @@ _NUMBER: Final = re.compile(
     r"[+-]?(?:0[xX][0-9a-fA-F_]*(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?[0-9_]*)?|0[oO][0-7_]*|0[bB][01_]*"
     r"|[0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9_]*)?)i?"
 )
-
-
-def quote(text: str) -> str:
-    """Go's ``%q``."""
-    out = ['"']
-    for char in text:
-        code = ord(char)
-        if char in '"\\':
-            out.append("\\" + char)
-        elif char in _ESCAPES:
-            out.append(_ESCAPES[char])
-        elif char.isprintable():
-            out.append(char)
-        elif code < 0x80:
-            out.append(f"\\x{code:02x}")
-        else:
-            out.append(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
-    out.append('"')
-    return "".join(out)
-
-
-_ESCAPES: Final = {
-    "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v",
-}  # fmt: skip
 
 
 def tokens(source: str) -> Iterator[Token]:
@@ -257,7 +235,7 @@ def _number(source: str, at: int, line: int) -> Token:
     end = at if found is None else found.end()
     after = source[end : end + 1]
     if after.isalnum() or (after and after in "_+-"):
-        return Token(Kind.ERROR, f"bad number syntax: {quote(source[at : end + 1])}", at, line)
+        return Token(Kind.ERROR, f"bad number syntax: {go_quote(source[at : end + 1])}", at, line)
     return Token(Kind.NUMBER, source[at:end], at, line)
 
 

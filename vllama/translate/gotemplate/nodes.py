@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from vllama.translate.gotemplate.lexer import quote
+from vllama.translate.gosyntax import go_quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class Include(Node):
     pipe: Pipe | None
 
     def __str__(self) -> str:
-        return f"{{{{template {quote(self.name)}{f' {self.pipe}' if self.pipe else ''}}}}}"
+        return f"{{{{template {go_quote(self.name)}{f' {self.pipe}' if self.pipe else ''}}}}}"
 
 
 Branch: TypeAlias = If | With | Range

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from vllama.translate.gotemplate.lexer import quote
+from vllama.translate.gosyntax import go_quote
 from vllama.translate.gotemplate.limits import Budget
 from vllama.translate.gotemplate.printing import float_g, verb_v
 from vllama.translate.gotemplate.values import Struct, Value, type_name
@@ -66,7 +66,7 @@ def _formatted(verb: str, value: Value, flags: str, precision: int | None, budge
         return type_name(value)
     if verb == "v":
         if "#" in flags and isinstance(value, str):
-            return quote(value)
+            return go_quote(value)
         text = verb_v(value, budget)
         return "+" + text if "+" in flags and isinstance(value, int | float) and value >= 0 else text
     if value is None:
@@ -111,7 +111,7 @@ def _basic(verb: str, value: Value, flags: str, precision: int | None, budget: B
         case "s":
             return text
         case "q":
-            return f"`{text}`" if "#" in flags and "`" not in text and text.isprintable() else quote(text)
+            return f"`{text}`" if "#" in flags and "`" not in text and text.isprintable() else go_quote(text)
         case "x":
             return text.encode("utf-8", "replace").hex()
         case "X":
@@ -139,7 +139,7 @@ def _integer(verb: str, value: int, flags: str) -> str | None:
         case "c":
             return _char(value)
         case "q":
-            return "'" + quote(_char(value))[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
+            return "'" + go_quote(_char(value))[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
         case "U":
             return f"U+{size:04X}"
     return None

@@ -1,0 +1,236 @@
+"""Ollama's Modelfile: its text into a value, and a value into text (contract 5.8, 5.11). Pure.
+
+The rules are those of Ollama's own reader, which is the client's: the server never sees the text. Only characters that
+don't print are kept here, where that reader drops them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from vllama.errors import VllamaError
+from vllama.translate.options import KINDS
+
+COMMANDS: Final = (
+    "from", "license", "template", "system", "adapter", "draft", "renderer", "parser", "parameter", "message",
+    "requires",
+)  # fmt: skip
+ROLES: Final = ("system", "user", "assistant")
+
+_UNKNOWN_COMMAND: Final = "command must be one of " + ", ".join(
+    f'or "{name}"' if name == COMMANDS[-1] else f'"{name}"' for name in COMMANDS
+)
+_UNKNOWN_ROLE: Final = 'message role must be one of "system", "user", or "assistant"'
+_CUT_OFF: Final = "unexpected EOF"
+_DEPRECATED: Final = frozenset(
+    {"penalize_newline", "low_vram", "f16_kv", "logits_all", "vocab_only", "use_mlock", "mirostat", "mirostat_tau",
+     "mirostat_eta"}
+)  # fmt: skip
+_WORD: Final = re.compile(r"[A-Za-z]*")
+_PARAMETER: Final = re.compile(r"[A-Za-z0-9_]*")
+_BLANKS: Final = re.compile(r"[ \t\r\n]*")
+_TO_LINE_END: Final = re.compile(r"[^\r\n]*")
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?inf(?:inity)?|nan", re.IGNORECASE
+)
+_BOOLEANS: Final = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+_QUOTES: Final = ('"""', '"')
+_BOMS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+class ModelfileError(VllamaError):
+    """The text is no Modelfile; the message is Ollama's, with the line where it has one."""
+
+    code = "modelfile"
+    status = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Modelfile:
+    """What a Modelfile says. ``base`` is a model's name or a path."""
+
+    base: tuple[str, ...]
+    """FROM; more than one only where the parts of a model are named one by one."""
+    adapters: tuple[str, ...] = ()
+    template: str = ""
+    system: str = ""
+    license: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """By Ollama's types: float, int, bool, and a list of strings for ``stop``."""
+    messages: tuple[Mapping[str, str], ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
+    """``draft``, ``renderer``, ``parser`` and ``requires``, which mean nothing to vLLM."""
+
+    def request(self) -> dict[str, Any]:
+        """The fields of ``/api/create`` that don't depend on files."""
+        fields = {
+            "template": self.template,
+            "system": self.system,
+            "license": list(self.license),
+            "parameters": dict(self.parameters),
+            "messages": [dict(message) for message in self.messages],
+        }
+        return {name: value for name, value in fields.items() if value}
+
+
+def parse_modelfile(text: str | bytes) -> Modelfile:
+    """Raises ModelfileError in Ollama's words; bytes may begin with a byte order mark."""
+    found: dict[str, list[str]] = {}
+    parameters: dict[str, Any] = {}
+    messages: list[Mapping[str, str]] = []
+    for command, name, value in _commands(_decoded(text) if isinstance(text, bytes) else text.removeprefix("\ufeff")):
+        if command == "parameter":
+            if name not in _DEPRECATED:
+                _add_parameter(parameters, name, value)
+        elif command == "message":
+            messages.append({"role": name, "content": value})
+        else:
+            found.setdefault(command, []).append(value)
+    if "from" not in found:
+        raise ModelfileError("no FROM line", hint='Begin the Modelfile with "FROM" and the name of a model.')
+
+    def last(command: str) -> str:
+        return found.get(command, [""])[-1]
+
+    return Modelfile(
+        base=tuple(found["from"]),
+        adapters=tuple(found.get("adapter", ())),
+        template=last("template"),
+        system=last("system"),
+        license=tuple(found.get("license", ())),
+        parameters=parameters,
+        messages=tuple(messages),
+        others={name: last(name) for name in ("draft", "renderer", "parser", "requires") if name in found},
+    )
+
+
+def write_modelfile(modelfile: Modelfile) -> str:
+    """The text that reads back as the same value; the order is that of ``ollama show``."""
+    lines = [f"FROM {base}" for base in modelfile.base]
+    lines += [f"ADAPTER {quoted(adapter)}" for adapter in modelfile.adapters]
+    if modelfile.template:
+        lines.append(f"TEMPLATE {quoted(modelfile.template)}")
+    if modelfile.system:
+        lines.append(f"SYSTEM {quoted(modelfile.system)}")
+    lines += [f"{name.upper()} {quoted(value)}" for name, value in modelfile.others.items()]
+    for name, value in modelfile.parameters.items():
+        lines += [
+            f"PARAMETER {name} {quoted(_shown(item))}" for item in (value if isinstance(value, list) else [value])
+        ]
+    lines += [f"LICENSE {quoted(text)}" for text in modelfile.license]
+    lines += [f"MESSAGE {message['role']} {quoted(message['content'])}" for message in modelfile.messages]
+    return "\n".join(lines) + "\n"
+
+
+def quoted(text: str) -> str:
+    """Bare where that reads back; else in quotes, in three where it holds one."""
+    if text == text.strip() and not text.startswith('"') and "\n" not in text and "\r" not in text:
+        return text
+    return f'"""{text}"""' if '"' in text else f'"{text}"'
+
+
+def _decoded(data: bytes) -> str:
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    return data.decode("utf-8", "replace")
+
+
+def _commands(text: str) -> Iterator[tuple[str, str, str]]:
+    """Command in lower case, parameter or role (else empty), value."""
+    at = 0
+    while (at := _end(_BLANKS, text, at)) < len(text):
+        if text[at] == "#":
+            at = _end(_TO_LINE_END, text, at)
+            continue
+        command, at = _word(_WORD, text, at)
+        command = command.lower()
+        if at >= len(text):
+            raise ModelfileError(_CUT_OFF)
+        if command not in COMMANDS or text[at] not in " \t":
+            raise _at_line(text, at, _UNKNOWN_COMMAND)
+        at += 1
+        name = ""
+        if command in {"parameter", "message"}:
+            name, at = _word(_PARAMETER if command == "parameter" else _WORD, text, at)
+            if at >= len(text) or text[at] not in " \t":
+                raise ModelfileError(f"{_CUT_OFF}: {name}" if at < len(text) else _CUT_OFF)
+            if command == "message" and name not in ROLES:
+                raise _at_line(text, at, _UNKNOWN_ROLE)
+            at += 1
+        value, at = _value(text, at)
+        yield command, name, value
+
+
+def _word(pattern: re.Pattern[str], text: str, at: int) -> tuple[str, int]:
+    end = _end(pattern, text, at)
+    return text[at:end], end
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return at if found is None else found.end()
+
+
+def _value(text: str, at: int) -> tuple[str, int]:
+    """Up to the end of the line, or of the line on which a quote is closed."""
+    end = _end(_TO_LINE_END, text, at)
+    value = text[at:end].strip()
+    mark = next((mark for mark in _QUOTES if value.startswith(mark)), "")
+    if not mark:
+        return value, end
+    begin = text.index(mark, at)
+    line = begin
+    while True:
+        closed = line + len(text[line:end].rstrip()) - len(mark)
+        if closed >= begin + len(mark) and text.startswith(mark, closed):
+            return text[begin + len(mark) : closed], end
+        if end >= len(text):
+            raise ModelfileError(_CUT_OFF)
+        line = end + 1
+        end = _end(_TO_LINE_END, text, line)
+
+
+def _at_line(text: str, at: int, message: str) -> ModelfileError:
+    """At the line of the character that was wrong: a line break belongs to the next line, as Ollama counts."""
+    breaks = sum(text.count(char, 0, at + 1) for char in "\r\n")
+    return ModelfileError(f"(line {breaks + 1}): {message}")
+
+
+def _add_parameter(parameters: dict[str, Any], name: str, text: str) -> None:
+    match KINDS.get(name):
+        case "float":
+            if not _NUMBER.fullmatch(text):
+                raise ModelfileError(f"invalid float value [{text}]")
+            parameters[name] = float(text)
+        case "integer":
+            if not re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII) or abs(int(text)) >= 2**63:
+                raise ModelfileError(f"invalid int value [{text}]")
+            parameters[name] = int(text)
+        case "boolean":
+            if text not in _BOOLEANS:
+                raise ModelfileError(f"invalid bool value [{text}]")
+            parameters[name] = _BOOLEANS[text]
+        case "strings":
+            parameters[name] = [*parameters.get(name, ()), text]
+        case None:
+            raise ModelfileError(f"unknown parameter '{name}'")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
