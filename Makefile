@@ -18,12 +18,13 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 DATA := $(CURDIR)/.vllama
-# vllama.config.load reads these.
-export VLLAMA_CONFIG := $(CURDIR)/etc/vllama.yaml
-export VLLAMA_STATE_DIR := $(DATA)/state
-export VLLAMA_CACHE_DIR := $(DATA)/cache
-export VLLAMA_RUNTIME_DIR := $(DATA)/run
-export VLLAMA_ENGINE_PREFIX := $(DATA)/engine
+
+# vllama.config.load reads these. Tests don't get them: they make their own places.
+engine run bench: export VLLAMA_CONFIG := $(CURDIR)/etc/vllama.yaml
+engine run bench: export VLLAMA_STATE_DIR := $(DATA)/state
+engine run bench: export VLLAMA_CACHE_DIR := $(DATA)/cache
+engine run bench: export VLLAMA_RUNTIME_DIR := $(DATA)/run
+engine run bench: export VLLAMA_ENGINE_PREFIX := $(DATA)/engine
 
 .PHONY: help
 help: ## Show this list
