@@ -31,6 +31,14 @@ class Models(Protocol):
         """Why a model that should be there can't be used."""
         ...
 
+    def copy(self, source: ModelName, destination: ModelName) -> None:
+        """Give a model a second name. Writes files: call it in a thread. Raises NotFound, BadRequest, StoreFailed."""
+        ...
+
+    def remove(self, name: ModelName) -> bool:
+        """Delete a model; false when there is none of that name. As ``copy``."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Front:

@@ -24,6 +24,7 @@ from vllama.http.front import front_of, meter_of
 from vllama.models.model import Model
 from vllama.observe.metrics import Meter
 from vllama.supervisor.port import Lease
+from vllama.translate.bounds import check_call
 from vllama.translate.faults import is_too_long, refusal
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
@@ -91,18 +92,23 @@ async def open_answer(
     meter = meter_of(request)
     meter.model = model.name.short
     options = read_options(call.options, model.parameters)
+    check_call(call, options)
     async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
         loaded = time.perf_counter()
         fitting = Fitting(lease, model, call, options)
         prepared = await fitting.first()
         async with AsyncExitStack() as stack:
             try:
-                payloads = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
-            except EngineRefused as error:
-                if not is_too_long(error):
-                    raise refusal(error) from error
-                prepared = await fitting.shorter()
-                payloads = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
+                try:
+                    payloads = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
+                except EngineRefused as error:
+                    if not is_too_long(error):
+                        raise refusal(error) from error
+                    prepared = await fitting.shorter()
+                    payloads = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
+            except EngineGone:
+                await lease.suspect()
+                raise
             answer = Answer(meter, _read(payloads, prepared.reader, lease), prepared, loaded)
             await answer.wait()
             yield answer

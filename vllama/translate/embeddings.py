@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from vllama.errors import BadRequest, EngineRefused, VllamaError
 from vllama.translate.faults import is_too_long
+from vllama.translate.history import longest_text
 
 EMBED_PATH: Final = "/v1/embeddings"
 _TOO_LONG: Final = "the input length exceeds the context length"
@@ -23,12 +24,17 @@ def read_input(value: Any) -> list[str]:
     return texts
 
 
-def embed_body(texts: Sequence[str], served_name: str, *, truncate: bool) -> dict[str, Any]:
-    """For EMBED_PATH. ``truncate`` cuts what is too long at its end."""
-    body: dict[str, Any] = {"model": served_name, "input": list(texts)}
+def embed_body(texts: Sequence[str], served_name: str, context_length: int, *, truncate: bool) -> dict[str, Any]:
+    """For EMBED_PATH. ``truncate`` cuts what is too long at its end.
+
+    Text far beyond the context is cut or refused here already: the engine would turn all of it into tokens first.
+    """
+    longest = longest_text(context_length)
     if truncate:
-        body["truncate_prompt_tokens"] = -1
-    return body
+        return {"model": served_name, "input": [text[:longest] for text in texts], "truncate_prompt_tokens": -1}
+    if any(len(text) > longest for text in texts):
+        raise BadRequest(_TOO_LONG)
+    return {"model": served_name, "input": list(texts)}
 
 
 def read_vectors(answer: Mapping[str, Any]) -> tuple[list[list[float]], int]:

@@ -57,7 +57,12 @@ def room_for_answer(wanted: int, context_length: int) -> int:
 
 def hopeless(text_bytes: int, context_length: int) -> bool:
     """Is this so much text that counting its tokens would only cost memory?"""
-    return text_bytes > (context_length + 256) * _MAX_BYTES_PER_TOKEN
+    return text_bytes > longest_text(context_length)
+
+
+def longest_text(context_length: int) -> int:
+    """Characters beyond which no text fits a context."""
+    return (context_length + 256) * _MAX_BYTES_PER_TOKEN
 
 
 def text_bytes(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> int:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import orjson
 from aiohttp import web
 
-from vllama.errors import BadRequest, EngineRefused, NotFound, VllamaError
+from vllama.errors import BadRequest, EngineGone, EngineRefused, NotFound, VllamaError
 from vllama.http.bodies import read_body
 from vllama.http.front import front_of, meter_of
 from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, read_name
 from vllama.http.ndjson import json_response
 from vllama.models.model import Model
 from vllama.translate import native
+from vllama.translate.bounds import check_inputs
 from vllama.translate.embeddings import EMBED_PATH, embed_body, embed_fault, read_input, read_vectors, unit
 from vllama.translate.jsontext import encode
 from vllama.translate.options import read_options
@@ -74,14 +75,20 @@ async def run_embedding(
     """
     meter = meter_of(request)
     meter.model = model.name.short
+    check_inputs(texts)
     async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
         loaded = time.perf_counter()
         if not texts:
             return [], 0, loaded
         try:
-            answer = await lease.client.call(EMBED_PATH, embed_body(texts, lease.served_name, truncate=truncate))
+            answer = await lease.client.call(
+                EMBED_PATH, embed_body(texts, lease.served_name, lease.max_model_len, truncate=truncate)
+            )
         except EngineRefused as error:
             raise embed_fault(error) from error
+        except EngineGone:
+            await lease.suspect()
+            raise
     vectors, tokens = read_vectors(orjson.loads(answer))
     meter.usage(tokens, 0)
     return vectors, tokens, loaded

@@ -6,6 +6,7 @@ set is checked as Ollama checks it and then refused with the reason.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -71,25 +72,29 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 
 async def copy(request: web.Request) -> web.Response:
-    """Names are checked; a second name for a model has to be configured."""
+    """A second name for the same files."""
     fields = await read_body(request, native.COPY)
     for which in ("source", "destination"):
         if parse_name(fields[which]) is None:
             raise BadRequest(f'{which} "{fields[which]}" is invalid')
+    models = front_of(request).models
+    source, destination = read_name(fields["source"]), read_name(fields["destination"])
     find_model(front_of(request), fields["source"], missing='model "{}" not found')
-    raise NotOffered(f"models can't be copied: {_CONFIGURED}")
+    await asyncio.to_thread(models.copy, source, destination)
+    return web.Response()
 
 
 async def delete(request: web.Request) -> web.Response:
-    """Names are checked; what is configured stays until the configuration says otherwise."""
+    """Forget a model and delete the files that no other uses; an engine that runs on them goes on."""
     fields = await read_body(request, native.DELETE)
     typed = fields["model"] or fields["name"]
     if not typed:
         raise BadRequest("model is required")
     if parse_name(typed) is None:
         raise BadRequest(f'name "{typed}" is invalid')
-    find_model(front_of(request), typed, missing=QUOTED)
-    raise NotOffered(f"models can't be deleted: {_CONFIGURED}")
+    if not await asyncio.to_thread(front_of(request).models.remove, read_name(typed)):
+        raise NotFound(QUOTED.format(typed))
+    return web.Response()
 
 
 async def blob_there(request: web.Request) -> web.Response:

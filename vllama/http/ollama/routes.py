@@ -34,6 +34,7 @@ ROUTES: list[web.RouteDef] = [
     web.post("/api/me", status.me),
     web.post("/api/signout", status.signout),
     web.delete("/api/user/keys/{key}", status.signout),
+    *_get("/api/experimental/model-recommendations", status.recommendations),
     web.post("/api/experimental/web_search", status.web_search),
     web.post("/api/experimental/web_fetch", status.web_fetch),
 ]

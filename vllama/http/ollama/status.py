@@ -42,6 +42,11 @@ async def signout(_: web.Request) -> web.Response:
     raise NotSignedIn("you are not currently signed in")
 
 
+async def recommendations(_: web.Request) -> web.Response:
+    """Models that Ollama's cloud recommends: we ask nobody."""
+    return json_response(b'{"recommendations":[]}')
+
+
 async def web_search(_: web.Request) -> web.Response:
     """A service of Ollama's cloud."""
     raise Forbidden("ollama cloud is disabled: web search is unavailable")

@@ -1,0 +1,102 @@
+"""What one request may hold, checked before anything reaches an engine. Pure.
+
+vLLM has no such bounds: a schema of doubling references, thousands of properties or alternatives keeps its core busy
+for minutes after the client has gone, and a hundred thousand messages cost a gigabyte. The numbers are far above what
+people send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from vllama.errors import BadRequest
+from vllama.translate.options import Options
+from vllama.translate.pieces import ChatCall, TextCall
+
+MAX_MESSAGES: Final = 10_000
+MAX_TOOLS: Final = 512
+MAX_IMAGES: Final = 256
+MAX_STOPS: Final = 256
+"""vLLM is started with the same bound (``VLLM_MAX_STOP_STRINGS``)."""
+MAX_INPUTS: Final = 10_000
+MAX_DEPTH: Final = 64
+MAX_NODES: Final = 5_000
+"""Subschemas, references followed: what a grammar is made of."""
+MAX_CHOICES: Final = 500
+"""Alternatives of one ``anyOf`` or ``oneOf``."""
+MAX_ENUM: Final = 5_000
+
+_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
+_MAPS: Final = ("properties", "patternProperties", "dependentSchemas")
+_SINGLE: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+
+
+def check_call(call: ChatCall | TextCall, options: Options) -> None:
+    """Raises BadRequest with what is too much."""
+    if isinstance(call, ChatCall):
+        _at_most(len(call.messages), MAX_MESSAGES, "messages")
+        _at_most(len(call.tools), MAX_TOOLS, "tools")
+        _at_most(sum(len(message.images) for message in call.messages), MAX_IMAGES, "images")
+    _at_most(len(options.stop), MAX_STOPS, "stop strings")
+    if isinstance(call.format, Mapping):
+        check_schema(call.format)
+
+
+def check_inputs(texts: Sequence[str]) -> None:
+    """Texts of one embedding request."""
+    _at_most(len(texts), MAX_INPUTS, "inputs")
+
+
+def check_schema(schema: Mapping[str, Any]) -> None:
+    """Raises BadRequest for a schema that a grammar can't be made of in bounded time."""
+    _Schema(schema).size(schema, 0)
+
+
+def _at_most(found: int, limit: int, what: str) -> None:
+    if found > limit:
+        raise BadRequest(f"the request holds {found} {what}; at most {limit} are accepted")
+
+
+class _Schema:
+    """Counts subschemas as they expand: a reference costs what it refers to, except to itself."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._sizes: dict[str, int] = {}
+
+    def size(self, schema: Any, depth: int) -> int:
+        """Subschemas below and with ``schema``."""
+        if not isinstance(schema, Mapping):
+            return 1
+        if depth > MAX_DEPTH:
+            raise BadRequest(f"the schema is nested more than {MAX_DEPTH} levels deep")
+        enum = schema.get("enum")
+        _at_most(len(enum) if isinstance(enum, list) else 0, MAX_ENUM, "values in one enum")
+        total = 1 + self._reference(schema.get("$ref"), depth)
+        for key in _LISTS:
+            choices = schema.get(key)
+            if isinstance(choices, list):
+                _at_most(len(choices), MAX_CHOICES, f"alternatives in one {key}")
+                total += sum(self.size(choice, depth + 1) for choice in choices)
+        for key in _MAPS:
+            members = schema.get(key)
+            if isinstance(members, Mapping):
+                _at_most(len(members), MAX_NODES, key)
+                total += sum(self.size(member, depth + 1) for member in members.values())
+        total += sum(self.size(schema[key], depth + 1) for key in _SINGLE if isinstance(schema.get(key), Mapping))
+        _at_most(total, MAX_NODES, "subschemas, references followed")
+        return total
+
+    def _reference(self, target: Any, depth: int) -> int:
+        if not isinstance(target, str):
+            return 0
+        if target not in self._sizes:
+            self._sizes[target] = 1  # while it is being counted, a reference to itself is one rule
+            found: Any = self._root
+            for part in target.removeprefix("#").strip("/").split("/"):
+                if part:
+                    key = part.replace("~1", "/").replace("~0", "~")
+                    found = found.get(key) if isinstance(found, Mapping) else None
+            self._sizes[target] = self.size(found, depth + 1)
+        return self._sizes[target]
