@@ -53,6 +53,13 @@ class NotFound(VllamaError):
     status = 404
 
 
+class Unauthorized(VllamaError):
+    """An API key is needed."""
+
+    code = "unauthorized"
+    status = 401
+
+
 class Forbidden(VllamaError):
     """The peer may not do this."""
 
@@ -121,6 +128,12 @@ class PullFailed(VllamaError):
     """A model could not be fetched."""
 
     code = "pull_failed"
+
+
+class StoreFailed(VllamaError):
+    """The model store can't be written; nothing half written is visible."""
+
+    code = "store_failed"
 
 
 class CannotListen(VllamaError):

@@ -103,6 +103,9 @@ def serving() -> Iterator[Service]:
         def do_POST(self) -> None:
             self._exchange(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
+        def do_DELETE(self) -> None:
+            self.do_POST()
+
         def _exchange(self, body: Any) -> None:
             service.asked.append((self.command, self.path, body))
             status, value = service.answer(self.path, body)

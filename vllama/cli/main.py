@@ -22,6 +22,8 @@ _VERBS: Final = {
     "list": "vllama.cli.list_models",
     "ps": "vllama.cli.ps",
     "show": "vllama.cli.show",
+    "cp": "vllama.cli.cp",
+    "rm": "vllama.cli.rm",
     "stop": "vllama.cli.stop",
     "version": "vllama.cli.version",
     "config": "vllama.cli.config",

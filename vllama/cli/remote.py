@@ -82,6 +82,11 @@ class Remote:
         except (Unreachable, Refused, Broken):
             return False
 
+    def send(self, path: str, body: Mapping[str, Any], *, method: str = "POST") -> None:
+        """Ask for something that is answered with success and nothing else."""
+        with self._exchange(method, path, body, self._answer_seconds) as answer:
+            answer.read()
+
     def stream(self, path: str, body: Mapping[str, Any]) -> Generator[dict[str, Any]]:
         """POST ``body`` and yield the objects of the NDJSON answer up to the one with ``done``.
 

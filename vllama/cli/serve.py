@@ -61,7 +61,7 @@ def command(
 
     def read_again() -> tuple[Loaded, ModelStore]:
         fresh = read()
-        return fresh, ModelStore(fresh, extra)
+        return fresh, store.configured(fresh)
 
     with progress(quiet=bool(journal)) as show:
         _fetch_missing(names, store, loaded, show)

@@ -131,8 +131,18 @@ def choose_parsers(
     return Parsers(_tool_parser(template, architecture, mistral_tokenizer), _reasoning_parser(template, architecture))
 
 
+def takes_tools(template: str) -> bool:
+    """Whether a chat template shows tools to the model, in whichever spelling."""
+    return _TOOLS_WORD.search(template) is not None
+
+
+def shows_thoughts(template: str) -> bool:
+    """Whether a chat template has a place for what a model thinks."""
+    return "think" in template.lower()
+
+
 def _tool_parser(template: str, architecture: str, mistral_tokenizer: bool) -> str | None:
-    if not _TOOLS_WORD.search(template):
+    if not takes_tools(template):
         return None
     for rule in _TOOLS:
         if rule.fits(template, architecture):

@@ -18,22 +18,26 @@ _REPOSITORY: Final = re.compile(
     re.ASCII,
 )
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
 _HUB_PREFIXES: Final = ("https://huggingface.co/", "huggingface.co/", "hf.co/", "hf:")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One of three places: ``builtin`` (our own), ``directory`` (a path) or ``hub`` (a Hugging Face repository)."""
+    """One of four places: ``builtin`` (our own), ``directory`` (a path), ``hub`` (a Hugging Face repository) or
+    ``files`` (what was uploaded to create a model, kept in the store)."""
 
-    kind: Literal["builtin", "directory", "hub"]
+    kind: Literal["builtin", "directory", "hub", "files"]
     location: str
-    """Name, path as written, or ``org/name``."""
+    """Name, path as written, ``org/name``, or the files' hash."""
     revision: str = ""
     """Branch, tag or commit of a repository; empty: its main branch."""
 
     def __str__(self) -> str:
         if self.kind == "builtin":
             return f"builtin:{self.location}"
+        if self.kind == "files":
+            return f"files:{self.location}"
         return f"{self.location}@{self.revision}" if self.revision else self.location
 
 
@@ -51,6 +55,14 @@ def parse_source(text: str) -> Source | None:
     if found is None or ".." in found["repo"] or "--" in found["repo"]:
         return None
     return Source("hub", found["repo"], found["revision"] or "")
+
+
+def parse_stored(text: str) -> Source | None:
+    """Read what ``str(source)`` wrote: besides a configured model's places also files of the store."""
+    kind, _, location = text.partition(":")
+    if kind == "files":
+        return Source("files", location) if _HASH.fullmatch(location) else None
+    return parse_source(text)
 
 
 def parse_argument(

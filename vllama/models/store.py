@@ -1,128 +1,279 @@
-"""Every model that can be asked for: the configured ones and those named on the command line, read from disk.
+"""Every model that can be asked for: configured, named on the command line, or in the library.
 
 The store owns the mapping of names to models; ``refresh`` replaces it whole. A model whose files are broken is not
-listed; ``problem`` tells why.
+listed; ``problem`` tells why. A configured name hides one of the library.
 """
 
 from __future__ import annotations
 
-import hashlib
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from vllama.config.load import Loaded
 from vllama.config.schema import ModelEntry
-from vllama.errors import ModelUnusable
-from vllama.models.facts import read_facts
-from vllama.models.files import read_files
-from vllama.models.hub import blob_name, find_snapshot
+from vllama.engine.parsers import shows_thoughts, takes_tools
+from vllama.errors import BadRequest, ModelUnusable, NotFound
+from vllama.models.contents import Contents, Reader
+from vllama.models.hub import find_snapshot
+from vllama.models.library import Entry, Library
+from vllama.models.manifest import Manifest, model_digest
 from vllama.models.model import Facts, Model
 from vllama.models.names import ModelName, parse_name
 from vllama.models.sources import Source, parse_source
 
 _BUILTIN: Final = Path(__file__).parent / "builtin"
-_SMALL: Final = 32 << 20
-_SAMPLE: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
+    text: str
+    """The name as the configuration or the command line spells it."""
     name: ModelName
     source: Source
     entry: ModelEntry | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Stamp:
-    """One file as the directory tells it: equal stamps, unchanged files."""
+class _Known:
+    """The state of the mapping at one moment."""
 
-    name: str
-    size: int
-    modified_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What was read from one directory in the state that ``stamps`` tells."""
-
-    stamps: tuple[_Stamp, ...]
-    facts: Facts
-    digest: str
-    license: tuple[str, ...]
+    models: Mapping[str, Model]
+    problems: Mapping[str, ModelUnusable]
+    version: int
+    """Of the library."""
 
 
 class ModelStore:
-    """Names to models. Reading happens in the constructor and in ``refresh``; the questions are cheap."""
+    """Names to models. Reading happens in the constructor, in ``refresh`` and after changes; questions are cheap.
 
-    def __init__(self, loaded: Loaded, extra: Mapping[str, str] | None = None) -> None:
-        """``extra``: name to source of the models named on the command line; they win over configured ones."""
-        self._state = loaded.state
-        self._wanted = _wanted(loaded, extra or {})
-        self._read: dict[Path, _Read] = {}
-        self._models: Mapping[str, Model] = {}
-        self._problems: Mapping[str, ModelUnusable] = {}
+    What changes the library reads and writes files: call it in a thread.
+    """
+
+    def __init__(self, loaded: Loaded, extra: Mapping[str, str] | None = None, library: Library | None = None) -> None:
+        """``extra``: name to source of the models named on the command line; they win over configured ones.
+
+        ``library``: the one of the store before, when the configuration was read again.
+        """
+        self.library = Library(loaded.state) if library is None else library
+        self._loaded = loaded
+        self._extra = extra or {}
+        self._wanted = _wanted(loaded, self._extra)
+        self._reader = Reader()
+        self._lock = threading.Lock()
+        self._known = _Known({}, {}, -1)
         self.refresh()
+
+    def configured(self, loaded: Loaded) -> ModelStore:
+        """The same library under another configuration."""
+        return ModelStore(loaded, self._extra, self.library)
+
+    # --------------------------------------------------------------------------------------------- questions
 
     def find(self, name: ModelName) -> Model | None:
         """The model of that name, any case; None when it isn't there or its files are broken."""
-        return self._models.get(name.key)
+        return self._now().models.get(name.key)
 
     def all(self) -> tuple[Model, ...]:
         """All usable models, newest first."""
-        return tuple(sorted(self._models.values(), key=lambda model: (-model.modified_at, model.name.key)))
+        models = self._now().models.values()
+        return tuple(sorted(models, key=lambda model: (-model.modified_at, model.name.key)))
 
     def problem(self, name: ModelName) -> ModelUnusable | None:
         """Why a model that should be there can't be used."""
-        return self._problems.get(name.key)
+        return self._now().problems.get(name.key)
 
     def missing(self) -> tuple[tuple[ModelName, Source], ...]:
-        """Models from the hub that are not here, or not whole: ``models.fetch`` brings them."""
+        """Configured models from the hub that are not here, or not whole."""
+        problems = self._now().problems
         return tuple(
             (wanted.name, wanted.source)
             for key, wanted in self._wanted.items()
-            if wanted.source.kind == "hub" and key in self._problems
+            if wanted.source.kind == "hub" and key in problems
         )
+
+    def source(self, name: ModelName) -> Source | None:
+        """Where the files of a configured model come from; None for every other name."""
+        wanted = self._wanted.get(name.key)
+        return wanted.source if wanted else None
+
+    def manifest(self, name: ModelName) -> Manifest | None:
+        """What a copy of that model, or one that is created from it, starts with."""
+        wanted = self._wanted.get(name.key)
+        if wanted is None:
+            return self.library.find(name)
+        model = self.find(name)
+        if model is None:
+            return None
+        source = wanted.source
+        if source.kind == "hub":
+            source = Source("hub", source.location, model.path.name)
+        elif source.kind == "directory":
+            source = Source("directory", str(model.path))
+        return Manifest(wanted.name, source, system=model.system, parameters=model.parameters)
+
+    # ------------------------------------------------------------------------------------------------ changes
 
     def refresh(self) -> None:
         """Look at the disk again; only directories that changed are read."""
-        models: dict[str, Model] = {}
-        problems: dict[str, ModelUnusable] = {}
-        for key, wanted in self._wanted.items():
-            try:
-                models[key] = self._model(wanted)
-            except ModelUnusable as problem:
-                problems[key] = problem
-        self._models, self._problems = models, problems
+        with self._lock:
+            version = self.library.version
+            models: dict[str, Model] = {}
+            problems: dict[str, ModelUnusable] = {}
+            for key, entry in self.library.all().items():
+                try:
+                    models[key] = self._stored(entry)
+                except ModelUnusable as problem:
+                    problems[key] = problem
+            for key, wanted in self._wanted.items():
+                models.pop(key, None)
+                try:
+                    models[key] = self._configured(wanted)
+                except ModelUnusable as problem:
+                    problems[key] = problem
+            self._known = _Known(models, problems, version)
 
-    def _model(self, wanted: _Wanted) -> Model:
-        path = _locate(wanted.source, self._state)
-        read = self._directory(path)
+    def save(self, manifest: Manifest) -> bool:
+        """Make a name mean ``manifest``; true when files that nobody uses any more were deleted.
+
+        Raises BadRequest for a configured name, ModelUnusable when the files can't be served, StoreFailed; then the
+        name means what it meant before. A name that differs only in case keeps its stored spelling.
+        """
+        self._refuse_configured(manifest.name)
+        self._reader.read(self._place(manifest.source))
+        known = self.library.find(manifest.name)
+        if known is not None:
+            manifest = replace(manifest, name=known.name)
+        freed = self.library.put(manifest, self._in_use())
+        self.refresh()
+        return freed
+
+    def copy(self, source: ModelName, destination: ModelName) -> None:
+        """A second name for a model; the files are shared. Raises NotFound, BadRequest, StoreFailed."""
+        manifest = self.manifest(source)
+        if manifest is None:
+            raise NotFound(f'model "{source.short}" not found')
+        if source.key == destination.key and source.key in self._wanted:
+            return
+        self.save(replace(manifest, name=destination))
+
+    def remove(self, name: ModelName) -> bool:
+        """Forget a name of the library and delete what only it used; false when there is no such name.
+
+        Raises BadRequest for a configured one. An engine that runs on the files goes on.
+        """
+        self._refuse_configured(name)
+        found = self.library.remove(name, self._in_use())
+        self.refresh()
+        return found
+
+    def sweep(self) -> None:
+        """Clean up what an earlier run left half done. Only the store's owner may do this."""
+        self.library.sweep(self._in_use())
+        self.refresh()
+
+    # ------------------------------------------------------------------------------------------------- inside
+
+    def _now(self) -> _Known:
+        if self._known.version != self.library.version:
+            self.refresh()
+        return self._known
+
+    def _refuse_configured(self, name: ModelName) -> None:
+        wanted = self._wanted.get(name.key)
+        if wanted is None:
+            return
+        origin = self._loaded.origin_of(("models", wanted.text))
+        where = f"in the configuration ({origin})" if wanted.entry else "on the command line"
+        raise BadRequest(f"{wanted.name.short} is defined {where}", hint="Change it there, or choose another name.")
+
+    def _in_use(self) -> set[Source]:
+        """Fetched commits that configured models need."""
+        used = set()
+        for wanted in self._wanted.values():
+            if wanted.source.kind == "hub":
+                snapshot = find_snapshot(self._loaded.state, wanted.source.location, wanted.source.revision)
+                if snapshot is not None:
+                    used.add(Source("hub", wanted.source.location, snapshot.name))
+        return used
+
+    def _configured(self, wanted: _Wanted) -> Model:
+        path = self._place(wanted.source)
+        contents = self._reader.read(path)
         entry = wanted.entry
-        return Model(
-            name=wanted.name,
-            path=path,
-            facts=read.facts,
-            digest=read.digest,
-            size=sum(stamp.size for stamp in read.stamps),
-            modified_at=max(stamp.modified_ns for stamp in read.stamps) / 1e9,
-            system=entry.system if entry else "",
-            license=read.license,
-            parameters=dict(entry.parameters) if entry else {},
-            keep_alive=entry.keep_alive if entry else None,
-            pinned=entry.pin if entry else False,
+        base = _model(wanted.name, path, contents)
+        if entry is None:
+            return base
+        layers = {"system": entry.system, "parameters": dict(entry.parameters)}
+        return replace(
+            base,
+            digest=model_digest(contents.digest, {kind: value for kind, value in layers.items() if value}),
+            system=entry.system,
+            parameters=dict(entry.parameters),
+            keep_alive=entry.keep_alive,
+            pinned=entry.pin,
         )
 
-    def _directory(self, path: Path) -> _Read:
-        stamps = _stamps(path)
-        known = self._read.get(path)
-        if known is not None and known.stamps == stamps:
-            return known
-        facts = read_facts(read_files(path))
-        read = _Read(stamps, facts, _digest(path, stamps), _license(path, stamps))
-        self._read[path] = read
-        return read
+    def _stored(self, entry: Entry) -> Model:
+        manifest = entry.manifest
+        path = self._place(manifest.source)
+        contents = self._reader.read(path)
+        base = _model(manifest.name, path, contents)
+        return replace(
+            base,
+            facts=_with_parsers(contents.facts, manifest),
+            digest=model_digest(contents.digest, manifest.layers),
+            modified_at=entry.modified_at,
+            parent=manifest.parent,
+            system=manifest.system,
+            template=manifest.template,
+            license=manifest.license or contents.license,
+            parameters=dict(manifest.parameters),
+            messages=manifest.messages,
+        )
+
+    def _place(self, source: Source) -> Path:
+        """The model's directory; raises ModelUnusable for a repository that was not fetched."""
+        if source.kind == "builtin":
+            return _BUILTIN / source.location
+        if source.kind == "files":
+            return self.library.blobs.directory(source.location)
+        if source.kind == "directory":
+            # the files may move below us (a link that is switched): keep the name that was given
+            return Path(source.location).expanduser().absolute()
+        snapshot = find_snapshot(self._loaded.state, source.location, source.revision)
+        if snapshot is None:
+            raise ModelUnusable(f"{source} is not downloaded", hint=f"Fetch it: vllama pull {source}")
+        return snapshot
+
+
+def _model(name: ModelName, path: Path, contents: Contents) -> Model:
+    """A directory under a name, nothing added."""
+    return Model(
+        name=name,
+        path=path,
+        facts=contents.facts,
+        digest=contents.digest,
+        size=contents.size,
+        modified_at=contents.modified_at,
+        license=contents.license,
+    )
+
+
+def _with_parsers(facts: Facts, manifest: Manifest) -> Facts:
+    """The catalogue's parsers where the chat template takes tools or thoughts, but not in a spelling that we know."""
+    template, found = facts.chat_template or "", set(facts.capabilities)
+    tool, reasoning = facts.tool_parser, facts.reasoning_parser
+    if tool is None and manifest.tool_parser and takes_tools(template):
+        tool = manifest.tool_parser
+        found.add("tools")
+    if reasoning is None and manifest.reasoning_parser and shows_thoughts(template):
+        reasoning = manifest.reasoning_parser
+        found.add("thinking")
+    capabilities = (*facts.capabilities, *sorted(found - {*facts.capabilities}))
+    return replace(facts, tool_parser=tool, reasoning_parser=reasoning, capabilities=capabilities)
 
 
 def _wanted(loaded: Loaded, extra: Mapping[str, str]) -> dict[str, _Wanted]:
@@ -131,7 +282,7 @@ def _wanted(loaded: Loaded, extra: Mapping[str, str]) -> dict[str, _Wanted]:
     for text, entry in loaded.config.models.items():
         name, source = parse_name(text), parse_source(entry.source)
         if name is not None and source is not None:
-            found[name.key] = _Wanted(name, source, entry)
+            found[name.key] = _Wanted(text, name, source, entry)
     for text, place in extra.items():
         name, source = parse_name(text), parse_source(place)
         if name is None or source is None:
@@ -140,69 +291,5 @@ def _wanted(loaded: Loaded, extra: Mapping[str, str]) -> dict[str, _Wanted]:
                 hint="Give a directory, tinychat or a repository org/name[@revision].",
             )
         known = found.get(name.key)
-        found[name.key] = _Wanted(name, source, known.entry if known else None)
+        found[name.key] = _Wanted(text, name, source, known.entry if known else None)
     return found
-
-
-def _locate(source: Source, state: Path) -> Path:
-    """The model's directory; raises ModelUnusable for a repository that was not fetched."""
-    if source.kind == "builtin":
-        return _BUILTIN / source.location
-    if source.kind == "directory":
-        # the files may move below us (a link that is switched): keep the name that was given
-        return Path(source.location).expanduser().absolute()
-    snapshot = find_snapshot(state, source.location, source.revision)
-    if snapshot is None:
-        raise ModelUnusable(
-            f"{source} is not downloaded", hint=f"'vllama serve {source}' fetches it when the hub can be reached."
-        )
-    return snapshot
-
-
-def _stamps(path: Path) -> tuple[_Stamp, ...]:
-    """The model's files (links followed), and those one directory below (``1_Pooling``); hidden ones left out."""
-    if not (path / "config.json").is_file():
-        read_files(path)  # tells why it is no model, before a wrong path makes us walk over the whole disk
-    stamps = []
-    try:
-        for file in sorted((*path.glob("*"), *path.glob("*/*"))):
-            name = str(file.relative_to(path))
-            if not name.startswith(".") and "/." not in name and file.is_file():
-                found = file.stat()
-                stamps.append(_Stamp(name, found.st_size, found.st_mtime_ns))
-    except OSError as error:
-        raise ModelUnusable(
-            f"{path} can't be read: {error.strerror}", hint="Let the service's user read it."
-        ) from error
-    return tuple(stamps)
-
-
-def _digest(path: Path, stamps: tuple[_Stamp, ...]) -> str:
-    """SHA-256 over names, sizes and contents; of large files the hub's own hash, else both ends.
-
-    The same for a copy of the directory: neither its place nor its times count.
-    """
-    total = hashlib.sha256()
-    for stamp in stamps:
-        file = path / stamp.name
-        content = blob_name(file)
-        if content is None:
-            try:
-                with file.open("rb") as opened:
-                    data = opened.read(_SMALL if stamp.size <= _SMALL else _SAMPLE)
-                    if stamp.size > _SMALL:
-                        opened.seek(-_SAMPLE, 2)
-                        data += opened.read()
-            except OSError as error:
-                raise ModelUnusable(f"{file} can't be read: {error.strerror}") from error
-            content = hashlib.sha256(data).hexdigest()
-        total.update(f"{stamp.name}\0{stamp.size}\0{content}\n".encode())
-    return total.hexdigest()
-
-
-def _license(path: Path, stamps: tuple[_Stamp, ...]) -> tuple[str, ...]:
-    return tuple(
-        (path / stamp.name).read_text("utf-8", "replace")
-        for stamp in stamps
-        if stamp.name.upper().split(".")[0] in {"LICENSE", "LICENCE"} and stamp.size <= _SAMPLE
-    )

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.component.cli.conftest import Vllama
 from tests.fakes.service import SHOW, Service
 
@@ -208,3 +210,32 @@ def test_no_color_is_honoured_on_a_terminal(terminal: object) -> None:
         screen = terminal("show", "mini", **more)  # type: ignore[operator]
         assert screen.leave() == 0
         assert ("\x1b[" in screen.raw) is coloured
+
+
+def test_rm_deletes_each_model(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/delete"] = (200, b"")
+    done = vllama("rm", "mini", "thinker:8b")
+    assert (done.returncode, done.stdout) == (0, "deleted 'mini'\ndeleted 'thinker:8b'\n")
+    assert [(method, path) for method, path, _ in service.asked] == [("DELETE", "/api/delete")] * 2
+    assert service.bodies("/api/delete") == [{"model": "mini"}, {"model": "thinker:8b"}]
+
+
+def test_cp_names_both(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/copy"] = (200, b"")
+    done = vllama("cp", "mini", "mine")
+    assert (done.returncode, done.stdout) == (0, "copied 'mini' to 'mine'\n")
+    assert service.bodies("/api/copy") == [{"source": "mini", "destination": "mine"}]
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "said"),
+    [(["rm", "x"], "/api/delete", "model 'x' not found"), (["cp", "x", "y"], "/api/copy", 'model "x" not found')],
+)
+def test_rm_and_cp_of_nothing_point_to_the_list(
+    vllama: Vllama, service: Service, verb: list[str], path: str, said: str
+) -> None:
+    service.fixed[path] = (404, {"error": said})
+    done = vllama(*verb)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "vllama list" in done.stderr

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,12 @@ class KnownModels:
 
     def problem(self, name: ModelName) -> VllamaError | None:
         return self.problems.get(name.key)
+
+    def copy(self, source: ModelName, destination: ModelName) -> None:
+        self.models[destination.key] = replace(self.models[source.key], name=destination)
+
+    def remove(self, name: ModelName) -> bool:
+        return self.models.pop(name.key, None) is not None
 
 
 @dataclass

@@ -7,10 +7,12 @@ import pytest
 
 from tests.unit.models.model_files import make_model, safetensors
 from vllama.config.load import Loaded, load_config
-from vllama.errors import ModelUnusable
+from vllama.errors import BadRequest, ModelUnusable
 from vllama.models.hub import find_snapshot, hub_cache
+from vllama.models.manifest import Manifest
 from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
+from vllama.models.sources import Source
 from vllama.models.store import ModelStore
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -194,3 +196,80 @@ def test_a_broken_ref_is_no_snapshot(tmp_path: Path, ref: str):
     (home / "snapshots").mkdir()
     (home / "refs" / "main").write_text(ref)
     assert find_snapshot(tmp_path, "o/n") is None
+
+
+def test_what_the_configuration_and_the_library_hold_is_listed_together(configure, tmp_path: Path):
+    store = ModelStore(configure("models: {tiny: {source: 'builtin:tinychat', system: Hi., parameters: {top_k: 3}}}\n"))
+    store.copy(name("TINY"), name("Twin:v1"))
+    assert {model.name.short for model in store.all()} == {"tiny:latest", "Twin:v1"}
+    tiny, twin = find(store, "tiny"), find(store, "twin:V1")
+    assert (twin.engine_key, twin.digest, twin.system, twin.parameters) == (
+        tiny.engine_key,
+        tiny.digest,
+        "Hi.",
+        {"top_k": 3},
+    )
+    assert twin.modified_at > tiny.modified_at
+
+
+def test_a_copy_survives_restart_and_reload(configure):
+    store = ModelStore(configure("models: {tiny: {source: 'builtin:tinychat'}}\n"))
+    other = store.configured(configure())
+    store.copy(name("tiny"), name("twin"))
+    assert [model.name.short for model in other.all()] == ["twin:latest"]
+    assert [model.name.short for model in ModelStore(configure()).all()] == ["twin:latest"]
+
+
+def test_a_name_that_differs_in_case_keeps_its_spelling(configure):
+    store = ModelStore(configure("models: {tiny: {source: 'builtin:tinychat'}}\n"))
+    store.copy(name("tiny"), name("Twin"))
+    store.copy(name("tiny"), name("TWIN"))
+    assert [model.name.model for model in store.all() if model.name.model != "tiny"] == ["Twin"]
+
+
+def test_a_configured_model_is_neither_overwritten_nor_deleted(configure, tmp_path: Path):
+    store = ModelStore(
+        configure("models:\n  tiny: {source: 'builtin:tinychat'}\n"), {"mine": str(make_model(tmp_path / "m"))}
+    )
+    store.copy(name("tiny"), name("tiny"))
+    store.copy(name("tiny"), name("twin"))
+    for text, where in (("tiny", r"in the configuration \(.*vllama.yaml:2\)"), ("mine", "on the command line")):
+        with pytest.raises(BadRequest, match=where):
+            store.copy(name("twin"), name(text))
+        with pytest.raises(BadRequest, match=where):
+            store.remove(name(text))
+    assert store.remove(name("twin"))
+    assert not store.remove(name("twin"))
+
+
+def test_a_fetched_commit_stays_while_the_configuration_names_it(configure, tmp_path: Path):
+    snapshot = make_snapshot(tmp_path / "state", "org/mini", make_model(tmp_path / "m"))
+    store = ModelStore(configure("models: {mini: {source: org/mini}}\n"))
+    store.copy(name("mini"), name("twin"))
+    assert find(store, "twin").path == snapshot
+    store.remove(name("twin"))
+    assert snapshot.is_dir()
+    store = ModelStore(configure())
+    store.save(Manifest(name("again"), Source("hub", "org/mini", COMMIT)))
+    store.remove(name("again"))
+    assert not snapshot.exists()
+
+
+def test_a_name_never_gets_files_that_can_not_be_served(configure, tmp_path: Path):
+    bad = make_model(tmp_path / "bad", model__safetensors=b"12345")
+    store = ModelStore(configure())
+    with pytest.raises(ModelUnusable):
+        store.save(Manifest(name("x"), Source("directory", str(bad))))
+    assert store.all() == ()
+    assert store.library.all() == {}
+
+
+def test_the_catalogues_parsers_count_only_where_the_template_does_not_tell(configure, tmp_path: Path):
+    silent = make_model(tmp_path / "silent")
+    spoken = make_model(tmp_path / "spoken", chat_template__jinja=b"{% for t in tools %}{{ t }}{% endfor %}")
+    store = ModelStore(configure())
+    for place in (silent, spoken):
+        store.save(Manifest(name(place.name), Source("directory", str(place)), tool_parser="granite"))
+    assert find(store, "silent").facts.tool_parser is None
+    assert find(store, "spoken").facts.tool_parser == "granite"
+    assert "tools" in find(store, "spoken").facts.capabilities

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vllama.config.ownership import sole_owner
+from vllama.errors import AlreadyRunning, ConfigError
+
+
+def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path):
+    told = rf"pid {os.getpid()}\) is already running with {tmp_path}"
+    with sole_owner(tmp_path), pytest.raises(AlreadyRunning, match=told):
+        sole_owner(tmp_path).__enter__()
+    with sole_owner(tmp_path):
+        pass
+
+
+def test_a_directory_that_can_not_be_used(tmp_path: Path):
+    with pytest.raises(ConfigError, match="No such file"):
+        sole_owner(tmp_path / "nowhere").__enter__()

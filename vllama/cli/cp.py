@@ -1,0 +1,24 @@
+"""``vllama cp``: give a model a second name."""
+
+from __future__ import annotations
+
+import click
+
+from vllama.cli import output
+from vllama.cli.remote import Refused, Remote, host_option
+from vllama.errors import NotFound
+
+
+@click.command("cp")
+@click.argument("source")
+@click.argument("destination")
+@host_option
+def command(*, source: str, destination: str, host: str) -> None:
+    """Give the model SOURCE a second name, DESTINATION. Its files are shared, not copied."""
+    try:
+        Remote(host).send("/api/copy", {"source": source, "destination": destination})
+    except Refused as error:
+        if error.http_status == 404:
+            raise NotFound(error.message, hint="See: vllama list") from error
+        raise
+    output.line(f"copied '{source}' to '{destination}'")

@@ -1,0 +1,25 @@
+"""``vllama rm``: delete models."""
+
+from __future__ import annotations
+
+import click
+
+from vllama.cli import output
+from vllama.cli.remote import Refused, Remote, host_option
+from vllama.errors import NotFound
+
+
+@click.command("rm")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@host_option
+def command(*, models: tuple[str, ...], host: str) -> None:
+    """Delete each MODEL, and the files that no other model uses. What is loaded stays until it is unloaded."""
+    remote = Remote(host)
+    for model in models:
+        try:
+            remote.send("/api/delete", {"model": model}, method="DELETE")
+        except Refused as error:
+            if error.http_status == 404:
+                raise NotFound(error.message, hint="See: vllama list") from error
+            raise
+        output.line(f"deleted '{model}'")

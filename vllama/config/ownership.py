@@ -1,0 +1,37 @@
+"""Directories that only one running service may use."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vllama.errors import AlreadyRunning, ConfigError
+
+_LOCK = "vllama.lock"
+
+
+@contextmanager
+def sole_owner(directory: Path) -> Iterator[None]:
+    """Own ``directory`` (which exists) while the block runs; raises AlreadyRunning when another process does.
+
+    The kernel gives the lock back when its holder dies, however it dies.
+    """
+    try:
+        lock = (directory / _LOCK).open("a+", encoding="ascii")
+    except OSError as error:
+        raise ConfigError(f"{directory} can't be used: {error.strerror or error}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            message = f"another vllama (pid {owner}) is already running with {directory}"
+            raise AlreadyRunning(message, hint="stop it, or give this one its own directories") from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield

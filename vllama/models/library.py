@@ -1,0 +1,168 @@
+"""The names that were pulled, copied or created, with their manifests below ``<state>/manifests``.
+
+A manifest is written whole or not at all, and only after the files that it names: a name that is listed is complete.
+Before files are deleted a note of it is left (``*.gone``), so that a deletion that a crash broke off is finished later.
+There is one library per service; it outlives a changed configuration.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vllama.errors import ModelUnusable
+from vllama.models.blobs import Blobs, storing
+from vllama.models.hub import remove_snapshot, sweep_incomplete
+from vllama.models.manifest import Manifest, file_name, read_manifest, write_manifest
+from vllama.models.names import ModelName
+from vllama.models.sources import Source
+
+_LOG = logging.getLogger("vllama.models")
+_MANIFEST, _GONE, _NEW = ".json", ".gone", ".new"
+_INCOMPLETE_SECONDS: Final = 14 * 24 * 3600.0
+"""A fetch that nobody went on with for so long is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name of the library."""
+
+    manifest: Manifest
+    modified_at: float
+    """Unix seconds: when it was pulled, copied or created."""
+
+
+class Library:
+    """Owner of the manifests and of the files that they name. Its methods may be called from any thread."""
+
+    def __init__(self, state: Path) -> None:
+        self.blobs = Blobs(state)
+        self._state = state
+        self._folder = state / "manifests"
+        self._lock = threading.Lock()
+        self._entries: Mapping[str, Entry] = self._read()
+        self.version = 0
+        """Grows with every change."""
+
+    def all(self) -> Mapping[str, Entry]:
+        """Entries by ``ModelName.key``."""
+        return self._entries
+
+    def find(self, name: ModelName) -> Manifest | None:
+        """The manifest of a name, any case."""
+        entry = self._entries.get(name.key)
+        return entry.manifest if entry else None
+
+    def put(self, manifest: Manifest, in_use: Collection[Source]) -> bool:
+        """Write a manifest over what the name meant before; true when that left files that nobody uses any more.
+
+        ``in_use``: files that configured models need. Raises StoreFailed; then all is as before.
+        """
+        with self._lock:
+            place = self._folder / file_name(manifest.name)
+            note = None
+            with storing():
+                self._folder.mkdir(parents=True, exist_ok=True)
+                if place.exists():
+                    note = place.with_name(f"{place.name}.{secrets.token_hex(4)}{_GONE}")
+                    note.hardlink_to(place)
+                try:
+                    _write(place, write_manifest(manifest))
+                except OSError:
+                    if note is not None:
+                        note.unlink(missing_ok=True)
+                    raise
+                modified_at = place.stat().st_mtime
+            old = self._entries.get(manifest.name.key)
+            self._change({**self._entries, manifest.name.key: Entry(manifest, modified_at)})
+            freed = old is not None and self._free(old.manifest, in_use)
+            if note is not None:
+                note.unlink(missing_ok=True)
+            return freed
+
+    def remove(self, name: ModelName, in_use: Collection[Source]) -> bool:
+        """Forget a name and delete the files that only it used; false when there was no such name."""
+        with self._lock:
+            entry = self._entries.get(name.key)
+            if entry is None:
+                return False
+            place = self._folder / file_name(name)
+            note = place.with_name(f"{place.name}.{secrets.token_hex(4)}{_GONE}")
+            with storing():
+                place.rename(note)
+            self._change({key: value for key, value in self._entries.items() if key != name.key})
+            self._free(entry.manifest, in_use)
+            note.unlink(missing_ok=True)
+            return True
+
+    def sweep(self, in_use: Collection[Source]) -> None:
+        """Finish deletions and drop halves that an earlier run left. Only the store's owner may do this."""
+        with self._lock:
+            for note in self._folder.glob(f"*{_GONE}"):
+                with contextlib.suppress(ModelUnusable, OSError):
+                    self._free(read_manifest(note.read_bytes()), in_use)
+                note.unlink(missing_ok=True)
+            for half in self._folder.glob(f"*{_NEW}"):
+                half.unlink(missing_ok=True)
+            self.blobs.sweep({identity for entry in self._entries.values() for identity in _identities(entry.manifest)})
+            if swept := sweep_incomplete(self._state, time.time() - _INCOMPLETE_SECONDS):
+                _LOG.info("deleted %d files whose fetching was given up", swept)
+
+    def _read(self) -> Mapping[str, Entry]:
+        found = {}
+        for path in sorted(self._folder.glob(f"*{_MANIFEST}")):
+            try:
+                entry = Entry(read_manifest(path.read_bytes()), path.stat().st_mtime)
+                if file_name(entry.manifest.name) != path.name:
+                    raise ModelUnusable(f"it is the manifest of {entry.manifest.name.short}")
+            except (ModelUnusable, OSError) as error:
+                _LOG.warning("%s is left out: %s", path, error)
+                continue
+            found[entry.manifest.name.key] = entry
+        return found
+
+    def _change(self, entries: Mapping[str, Entry]) -> None:
+        self._entries = entries
+        self.version += 1
+
+    def _free(self, manifest: Manifest, in_use: Collection[Source]) -> bool:
+        """Delete the files of a manifest that is no longer there, as far as nobody else uses them."""
+        used = {entry.manifest.source for entry in self._entries.values()} | {*in_use}
+        source, freed = manifest.source, False
+        if source.kind == "hub" and source not in used:
+            remove_snapshot(self._state, source.location, source.revision)
+            freed = True
+        kept = {identity for entry in self._entries.values() for identity in _identities(entry.manifest)}
+        for identity in _identities(manifest) - kept:
+            self.blobs.remove(identity)
+            freed = True
+        return freed
+
+
+def _identities(manifest: Manifest) -> set[str]:
+    """The directories of uploaded files that a model uses."""
+    own = {manifest.source.location} if manifest.source.kind == "files" else set()
+    return own | ({manifest.adapter} if manifest.adapter else set())
+
+
+def _write(place: Path, data: bytes) -> None:
+    """Replace a file so that after a crash either the old or the new one is there, whole."""
+    new = place.with_name(f"{place.name}{_NEW}")
+    with new.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(place)
+    folder = os.open(place.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
