@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from vllama.errors import BadRequest
-from vllama.http.faults import error_body
+from vllama.http.faults import error_body, message_of
 from vllama.http.front import front_of
 from vllama.http.lookup import find_model
 from vllama.http.ollama.asking import FormatError, check_images, check_thinking, check_top_logprobs
@@ -40,7 +40,7 @@ def reading(read: Callable[[bytes], T], answer: Callable[[web.Request, T], Await
             # parsing megabytes must not hold up everybody else's tokens
             asked = await asyncio.to_thread(read, data) if len(data) > _LARGE else read(data)
         except BadRequest as error:
-            body = encode(error_body(request.path, error.http_status, error.message))
+            body = encode(error_body(request.path, error.http_status, message_of(error)))
             headers = {"Content-Type": "application/json; charset=utf-8"}
             return web.Response(status=error.http_status, body=body, headers=headers)
         return await answer(request, asked)
