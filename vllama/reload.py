@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from aiohttp import web
+
 from vllama.config.changes import changed_keys
+from vllama.config.keys import key_files
 from vllama.config.load import Loaded
 from vllama.http.app import make_app
 from vllama.http.listener import bind
@@ -40,6 +43,11 @@ class Service:
     metrics: Metrics
     environ: Mapping[str, str]
 
+    def app(self, loaded: Loaded, store: ModelStore) -> web.Application:
+        """The front end as configured; raises ConfigError."""
+        files = key_files(loaded.config.server.keys_file, loaded.state, self.environ)
+        return make_app(loaded.config, self.supervisor, store, self.metrics, key_files=files)
+
     async def reload(self, loaded: Loaded, store: ModelStore) -> list[str]:
         """Put these in force and say what was done.
 
@@ -47,7 +55,7 @@ class Service:
         """
         before, after = self.loaded, replace(loaded, directories=self.loaded.directories)
         keys = changed_keys(before.config, after.config)
-        app = make_app(after.config, self.supervisor, store, self.metrics)
+        app = self.app(after, store)
         said = [f"changed: {', '.join(keys)}" if keys else "nothing changed in the configuration"]
         if self.own_sockets and {"server.host", "server.port"} & {*keys}:
             await self._rebind(after)

@@ -28,6 +28,8 @@ _VERBS: Final = {
     "version": "vllama.cli.version",
     "config": "vllama.cli.config",
     "engine": "vllama.cli.engine",
+    "keys": "vllama.cli.keys",
+    "logs": "vllama.cli.logs",
     "doctor": "vllama.cli.doctor",
     "bench": "vllama.cli.bench",
 }

@@ -6,6 +6,7 @@ values (``30s``, ``4GiB``). Errors of all fields are told at once by ``config.lo
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from collections.abc import Mapping
@@ -71,6 +72,13 @@ def _check_source(value: str) -> str:
     return value
 
 
+def _check_network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError("must be an address or a network such as 192.0.2.7 or 192.0.2.0/24") from None
+
+
 # What an editor should accept where we read more than one type (``vllama config schema``).
 _DURATION_SCHEMA = {"type": ["string", "number"], "examples": ["30s", "5m", "1h30m", "forever"]}
 _SIZE_SCHEMA = {"type": ["string", "integer"], "examples": ["64MiB", "4GiB"]}
@@ -85,10 +93,12 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 Switch = Annotated[bool, Field(strict=True)]
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
 
+NetworkText = Annotated[str, AfterValidator(_check_network)]
 Name = Annotated[str, AfterValidator(_check_name)]
 SourceText = Annotated[str, AfterValidator(_check_source)]
 Origin = Annotated[str, Field(min_length=1)]
 
+Access = Literal["loopback", "lan", "any"]
 SizeClass = Literal["small", "medium", "large", "xlarge"]
 GpuClass = Literal["cpu", "16", "24", "32", "80", "141"]
 
@@ -117,6 +127,18 @@ class Server(Section):
     """Ollama's port."""
     origins: tuple[Origin, ...] = ()
     """Additional CORS origins (one ``*`` each), before Ollama's defaults."""
+    access: Access = "lan"
+    """Who is served: ``loopback`` (this machine), ``lan`` (also private and link-local addresses), ``any``."""
+    networks: tuple[NetworkText, ...] = ()
+    """Further networks that count as ``lan``."""
+    management: Access = "loopback"
+    """Who may pull, push, create, copy and delete models without a key."""
+    keys: Literal["optional", "required"] = "optional"
+    """``required``: all but this machine need an API key (``vllama keys add``)."""
+    keys_file: Path | None = None
+    """Where the keys are kept, hashed; null: ``/etc/vllama.keys``, or ``keys`` in the state directory of a user."""
+    trusted_proxies: tuple[NetworkText, ...] = ()
+    """Reverse proxies whose ``X-Forwarded-For`` tells the peer."""
     max_body: Size = 64 << 20
     """Longest request body."""
     max_queue: Count = 512

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from aiohttp import web
 
+from vllama.config.keys import KeyRing
 from vllama.config.schema import Config
 from vllama.http import anthropic, openai, responses
 from vllama.http import metrics as metrics_route
@@ -11,6 +15,8 @@ from vllama.http.access import read_host_check, read_origins
 from vllama.http.front import FRONT, Front, Models
 from vllama.http.middleware import finish_headers, make_middleware
 from vllama.http.ollama.routes import ROUTES as OLLAMA_ROUTES
+from vllama.http.peers import read_reach
+from vllama.http.permits import make_permits
 from vllama.observe.metrics import Metrics
 from vllama.supervisor.port import Engines
 
@@ -22,7 +28,13 @@ OLLAMA_VERSION = "0.33.0"
 
 
 def make_app(
-    config: Config, engines: Engines, models: Models, metrics: Metrics, *, version: str = OLLAMA_VERSION
+    config: Config,
+    engines: Engines,
+    models: Models,
+    metrics: Metrics,
+    *,
+    version: str = OLLAMA_VERSION,
+    key_files: Sequence[Path] = (),
 ) -> web.Application:
     """The whole front end; raises ConfigError when ``server.origins`` can't be meant."""
     app = web.Application(
@@ -30,6 +42,7 @@ def make_app(
         middlewares=make_middleware(
             read_origins(config.server.origins),
             read_host_check(config.server.host),
+            make_permits(read_reach(config.server), KeyRing(key_files)),
             log_access=config.log.access,
         ),
     )

@@ -25,7 +25,7 @@ LEFT: Final = 499
 _MAX_ID: Final = 128
 
 
-def make_middleware(origins: Origins, hosts: HostCheck, *, log_access: bool) -> list[Middleware]:
+def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, log_access: bool) -> list[Middleware]:
     """The chain, outermost first."""
 
     @web.middleware
@@ -60,7 +60,7 @@ def make_middleware(origins: Origins, hosts: HostCheck, *, log_access: bool) -> 
             response.headers["Allow"] = pages.allow(refused.allowed_methods)
         return response
 
-    return [measure, guard, _errors]
+    return [measure, guard, _errors, permits]
 
 
 async def _admitted(request: web.Request, handler: Handler, origins: Origins, hosts: HostCheck) -> web.StreamResponse:
@@ -87,7 +87,10 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except VllamaError as error:
-        return error_response(request.path, error.http_status, message_of(error))
+        response = error_response(request.path, error.http_status, message_of(error))
+        if error.http_status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
     except web.HTTPMethodNotAllowed as error:
         return pages.not_allowed(error.allowed_methods)
     except web.HTTPNotFound:

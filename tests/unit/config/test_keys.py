@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from vllama.config.keys import KeyRing, key_files, make_key, read_keys, write_keys
+from vllama.errors import ConfigError
+
+
+def test_a_key_is_found_by_its_secret_and_only_its_hash_is_kept(tmp_path):
+    file = tmp_path / "keys"
+    key, secret = make_key("laptop of the kitchen", "manage", "2026-11-21")
+    write_keys(file, [key])
+    assert read_keys(file) == (key,)
+    assert secret not in file.read_text()
+    assert KeyRing([file]).scope(secret) == "manage"
+    assert KeyRing([file]).scope("vllama-other") is None
+    assert file.stat().st_mode & 0o007 == 0
+
+
+def test_a_key_that_is_added_or_revoked_counts_at_once(tmp_path):
+    file = tmp_path / "keys"
+    ring = KeyRing([file])
+    key, secret = make_key("a", "use", "2026-11-21")
+    assert ring.scope(secret) is None
+    write_keys(file, [key])
+    assert ring.scope(secret) == "use"
+    write_keys(file, [])
+    assert ring.scope(secret) is None
+
+
+def test_the_credential_of_systemd_counts_too(tmp_path):
+    key, secret = make_key("a", "use", "2026-11-21")
+    write_keys(tmp_path / "vllama.keys", [key])
+    files = key_files(tmp_path / "none", tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert KeyRing(files).scope(secret) == "use"
+
+
+def test_a_damaged_file_is_told_with_its_line(tmp_path):
+    file = tmp_path / "keys"
+    file.write_text("# a word\nnonsense\n")
+    with pytest.raises(ConfigError, match="keys:2: is no key"):
+        read_keys(file)
+
+
+def test_a_place_that_can_not_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="can't write"):
+        write_keys(tmp_path / "file" / "keys", [])
+
+
+def test_who_reads_the_file_sees_it_whole(tmp_path):
+    file = tmp_path / "keys"
+    write_keys(file, [make_key("a", "use", "2026-11-21")[0]])
+    before = file.stat().st_ino
+    write_keys(file, [])
+    assert file.stat().st_ino != before

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+from aiohttp import ClientSession, web
+
+from vllama.config.keys import KeyRing, make_key, write_keys
+from vllama.config.schema import Server
+from vllama.errors import VllamaError
+from vllama.http.faults import error_response
+from vllama.http.peers import read_reach
+from vllama.http.permits import make_permits
+
+FROM_AFAR = {"X-Forwarded-For": "192.168.1.7"}
+FROM_OUTSIDE = {"X-Forwarded-For": "8.8.8.8"}
+
+
+@pytest.fixture
+async def ask(tmp_path):
+    """``ask(server, method, path, headers, keys)``: the status behind a trusted proxy on this machine."""
+    runners = []
+
+    async def ask(server: dict, method: str, path: str, headers: dict, *scopes: str) -> tuple[int, dict]:
+        keys = [make_key(scope, scope, "2026-11-21") for scope in scopes]
+        write_keys(tmp_path / "keys", [key for key, _ in keys])
+        rules = read_reach(Server.model_validate({"trusted_proxies": ["127.0.0.1"], **server}))
+
+        @web.middleware
+        async def told(request, handler):
+            try:
+                return await handler(request)
+            except VllamaError as error:
+                return error_response(request.path, error.http_status, error.message)
+
+        app = web.Application(middlewares=[told, make_permits(rules, KeyRing([tmp_path / "keys"]))])
+
+        async def fine(_: web.Request) -> web.Response:
+            return web.json_response({})
+
+        app.router.add_route("*", path, fine)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        runners.append(runner)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        headers = {name: value.format(*(secret for _, secret in keys)) for name, value in headers.items()}
+        async with (
+            ClientSession() as session,
+            session.request(method, f"http://127.0.0.1:{runner.addresses[0][1]}{path}", headers=headers) as answer,
+        ):
+            return answer.status, await answer.json()
+
+    yield ask
+    for runner in runners:
+        await runner.cleanup()
+
+
+async def test_the_local_network_chats_and_may_not_pull(ask):
+    assert (await ask({}, "POST", "/api/chat", FROM_AFAR))[0] == 200
+    status, body = await ask({}, "POST", "/api/pull", FROM_AFAR)
+    assert status == 403
+    assert body["error"] == "192.168.1.7 may not manage models: that is for the server's own machine"
+
+
+async def test_this_machine_may_pull(ask):
+    assert (await ask({}, "POST", "/api/pull", {}))[0] == 200
+
+
+async def test_a_key_to_manage_opens_it_and_one_to_use_does_not(ask):
+    bearer = {"Authorization": "Bearer {0}"}
+    assert (await ask({}, "POST", "/api/pull", {**FROM_AFAR, **bearer}, "manage"))[0] == 200
+    assert (await ask({}, "POST", "/api/pull", {**FROM_AFAR, **bearer}, "use"))[0] == 403
+
+
+async def test_a_public_peer_is_refused_whatever_it_asks_and_in_its_dialect(ask):
+    assert (await ask({}, "GET", "/api/version", FROM_OUTSIDE))[0] == 403
+    status, body = await ask({}, "POST", "/v1/messages", FROM_OUTSIDE)
+    assert (status, body["type"], body["error"]["type"]) == (403, "error", "permission_error")
+
+
+async def test_where_keys_are_required_other_machines_need_one(ask):
+    required = {"keys": "required"}
+    assert (await ask(required, "POST", "/api/chat", FROM_AFAR))[0] == 401
+    assert (await ask(required, "POST", "/api/chat", {**FROM_AFAR, "x-api-key": "{0}"}, "use"))[0] == 200
+    assert (await ask(required, "POST", "/api/chat", {**FROM_AFAR, "x-api-key": "wrong"}, "use"))[0] == 401
+    assert (await ask(required, "GET", "/api/version", FROM_AFAR))[0] == 200
+    assert (await ask(required, "POST", "/api/chat", {}))[0] == 200
+
+
+async def test_a_key_that_nobody_needs_is_no_mistake(ask):
+    assert (await ask({}, "POST", "/api/chat", {**FROM_AFAR, "Authorization": "Bearer ollama"}))[0] == 200
+
+
+async def test_a_proxy_that_is_not_declared_can_not_manage(ask):
+    assert (await ask({"trusted_proxies": []}, "POST", "/api/delete", FROM_AFAR))[0] == 200  # not a management method
+    assert (await ask({"trusted_proxies": []}, "DELETE", "/api/delete", FROM_AFAR))[0] == 403

@@ -1,0 +1,44 @@
+"""``vllama logs``: what the service and its engines said, from the journal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import click
+
+from vllama.errors import NotFound
+from vllama.models.names import parse_name
+
+_UNIT = "_SYSTEMD_UNIT=vllama.service"
+
+
+@click.command("logs")
+@click.argument("model", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on showing what comes.")
+@click.option("-n", "--lines", type=click.IntRange(0), default=100, show_default=True, help="Last entries.")
+@click.option("-p", "--priority", help="Only entries this important: err, warning, info, debug.")
+@click.option("--since", help="Only entries since then: '10 min ago', '2026-11-21 15:00'.")
+def command(model: str | None, follow: bool, lines: int, priority: str | None, since: str | None) -> None:
+    """Show what the service said; with MODEL, what concerns that model and what its engine said."""
+    journalctl = shutil.which("journalctl")
+    if journalctl is None:
+        raise NotFound(
+            "this machine has no systemd journal", hint="'vllama serve' in a terminal writes what happens there."
+        )
+    os.execv(journalctl, [journalctl, *_arguments(model, follow, lines, priority, since)])  # noqa: S606 - it replaces us
+
+
+def _arguments(model: str | None, follow: bool, lines: int, priority: str | None, since: str | None) -> list[str]:
+    """journalctl's own words for what was asked."""
+    arguments = [f"--lines={lines}", _UNIT]
+    if follow:
+        arguments.append("--follow")
+    if priority:
+        arguments.append(f"--priority={priority}")
+    if since:
+        arguments.append(f"--since={since}")
+    if model is not None:
+        name = parse_name(model)
+        arguments.append(f"VLLAMA_MODEL={name.short if name is not None else model}")
+    return arguments

@@ -1,0 +1,125 @@
+"""API keys: a file with a line for each, of which only the key's hash is kept.
+
+A key is 256 random bits, so one round of SHA-256 hides it. The file is read again whenever it changes: a key that was
+added or revoked counts at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, cast, get_args
+
+from vllama.errors import ConfigError
+
+Scope = Literal["use", "manage"]
+"""``manage`` includes ``use``."""
+SYSTEM_FILE: Final = Path("/etc/vllama.keys")
+_CREDENTIAL: Final = "vllama.keys"
+_GROUP: Final = "vllama"
+_HEADER: Final = "# Made by `vllama keys`: id, scope, SHA-256 of the key, day, name.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One line."""
+
+    id: str
+    scope: Scope
+    digest: str
+    """SHA-256 of the key, in hex."""
+    created: str
+    """The day, ``2026-11-21``."""
+    name: str
+
+
+def make_key(name: str, scope: Scope, today: str) -> tuple[Key, str]:
+    """A new key, and the secret that is shown once."""
+    secret = f"vllama-{secrets.token_urlsafe(32)}"
+    return Key(secrets.token_hex(4), scope, _digest(secret), today, name), secret
+
+
+def read_keys(path: Path) -> tuple[Key, ...]:
+    """The keys of a file; none where there is no file. Raises ConfigError for a line that is none of ours."""
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise ConfigError(f"can't read the keys in {path}: {error.strerror}") from error
+    keys = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        words = line.split(maxsplit=4)
+        if len(words) != 5 or words[1] not in get_args(Scope):
+            raise ConfigError(
+                f"{path}:{number}: is no key", hint="Take the line out: 'vllama keys add' makes new ones."
+            )
+        keys.append(Key(words[0], cast("Scope", words[1]), words[2], words[3], words[4]))
+    return tuple(keys)
+
+
+def write_keys(path: Path, keys: Sequence[Key]) -> None:
+    """Replace the file whole; readable by us and by the service alone. Raises ConfigError when it can't be written."""
+    lines = [f"{key.id} {key.scope} {key.digest} {key.created} {key.name}\n" for key in keys]
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half.write_text(_HEADER + "".join(lines), "utf-8")
+        half.chmod(0o640)
+        if os.geteuid() == 0:
+            with suppress(LookupError):  # a machine without the service's group
+                shutil.chown(half, group=_GROUP)
+        half.replace(path)
+    except OSError as error:
+        raise ConfigError(f"can't write {path}: {error.strerror}", hint="Run it as root: sudo vllama keys") from error
+
+
+def keys_file(configured: Path | None, state: Path, environ: Mapping[str, str]) -> Path:
+    """Where keys are kept: the system's file for root and the system's service, else in the state directory."""
+    if configured is not None:
+        return configured
+    return SYSTEM_FILE if os.geteuid() == 0 or "STATE_DIRECTORY" in environ else state / "keys"
+
+
+def key_files(configured: Path | None, state: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """All files whose keys count: also the credential that systemd handed over."""
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    given = (Path(credentials) / _CREDENTIAL,) if credentials else ()
+    return (keys_file(configured, state, environ), *given)
+
+
+class KeyRing:
+    """Looks keys up; looks at the files again when they have changed."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = tuple(files)
+        self._seen: tuple[tuple[int, int] | None, ...] = ()
+        self._scopes: Mapping[str, Scope] = {}
+
+    def scope(self, secret: str) -> Scope | None:
+        """What a key allows; None for one that is none. Raises ConfigError when a file can't be read."""
+        seen = tuple(map(_stamp, self._files))
+        if seen != self._seen:
+            self._scopes = {key.digest: key.scope for file in self._files for key in read_keys(file)}
+            self._seen = seen
+        return self._scopes.get(_digest(secret))
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
