@@ -22,7 +22,24 @@ FindError = Callable[[Mapping[str, Any]], VllamaError | None]
 """Finds the error that a payload carries; given by the engine's room, which knows vLLM's forms."""
 
 
-class ChatReader:
+_UNREADABLE = "the engine sent an event that can't be read"
+
+
+class _Reader:
+    """What both kinds of streams share: foreign bytes never escape as anything but an EngineError."""
+
+    def feed(self, payloads: list[bytes]) -> list[Step]:
+        """All steps that these payloads complete; raises the error that one of them carries."""
+        try:
+            return self._steps(payloads)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise EngineError(_UNREADABLE) from error
+
+    def _steps(self, payloads: list[bytes]) -> list[Step]:
+        raise NotImplementedError
+
+
+class ChatReader(_Reader):
     """Reads a stream of ``/v1/chat/completions``."""
 
     def __init__(self, find_error: FindError, *, thinking: bool = False, top_logprobs: int = 0) -> None:
@@ -33,8 +50,7 @@ class ChatReader:
         self._bare = thinking  # white space that comes next is to be dropped: no short cut for content
         self._held: list[dict[str, Any]] = []  # log probabilities of tokens whose text a parser withholds
 
-    def feed(self, payloads: list[bytes]) -> list[Step]:
-        """All steps that these payloads complete; raises the error that one of them carries."""
+    def _steps(self, payloads: list[bytes]) -> list[Step]:
         out: list[Step] = []
         for payload in payloads:
             chunk = orjson.loads(payload)
@@ -116,7 +132,7 @@ class ChatReader:
         return held or None
 
 
-class TextReader:
+class TextReader(_Reader):
     """Reads a stream of ``/v1/completions``; ``splitter`` cuts thinking out of the text."""
 
     def __init__(
@@ -128,8 +144,7 @@ class TextReader:
         self._thought = False
         self._bare = False
 
-    def feed(self, payloads: list[bytes]) -> list[Step]:
-        """All steps that these payloads complete; raises the error that one of them carries."""
+    def _steps(self, payloads: list[bytes]) -> list[Step]:
         out: list[Step] = []
         for payload in payloads:
             chunk = orjson.loads(payload)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -201,6 +202,32 @@ def test_thinking_in_a_completion_is_cut_out():
     pieces = [step for step in steps if isinstance(step, Piece)]
     assert "".join(p.thinking for p in pieces) == "Hm."
     assert "".join(p.content for p in pieces) == "Hi"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 5) | st.sampled_from(["", "stop", "length", "tool_calls", "x"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                (
+                    *("choices", "delta", "content", "reasoning", "tool_calls", "index", "function", "name", "text"),
+                    *("finish_reason", "logprobs", "token", "logprob", "usage", "metrics", "error", "token_ids"),
+                )
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=15,
+)
+
+
+@given(st.lists(json_values.map(orjson.dumps) | st.binary(max_size=20), max_size=4))
+def test_whatever_an_engine_sends_is_read_or_is_its_fault(payloads):
+    for reader in (ChatReader(engine_error), TextReader(engine_error, splitter=ThinkingSplitter())):
+        with suppress(EngineError):
+            assert all(isinstance(step, Piece | Final) for step in reader.feed(payloads))
 
 
 def folded(steps: list[Step]) -> tuple[str, str, list[ToolCall], Final]:
