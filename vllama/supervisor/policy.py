@@ -23,6 +23,8 @@ class Policy:
     """How long answers may go on when the daemon stops."""
     min_residence: float = 15.0
     """An engine is not evicted sooner than this after it became ready, so that two clients don't thrash."""
+    max_loaded: int | None = None
+    """Engines that may be loaded at once (``OLLAMA_MAX_LOADED_MODELS``); None: as many as memory allows."""
     start_attempts: int = 2
     """Failed starts in a row after which those who wait are told."""
 

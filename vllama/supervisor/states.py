@@ -105,7 +105,7 @@ def next_deadline(state: State) -> float | None:
 def residents(state: State, now: float) -> tuple[Resident, ...]:
     """The engines that may be evicted: ready and not pinned."""
     return tuple(
-        Resident(e.key, e.spec.size if e.spec else 0, now if e.leases else e.used_at, e.since, bool(e.leases))
+        Resident(e.key, max(1, e.spec.size) if e.spec else 1, now if e.leases else e.used_at, e.since, bool(e.leases))
         for e in state.engines.values()
         if e.phase == "ready" and not e.model.pinned
     )

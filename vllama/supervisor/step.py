@@ -46,6 +46,7 @@ from vllama.supervisor.states import LOADING, Capacity, EngineState, Phase, Stat
 
 BUSY = Cause("busy", "server busy, please try again.  maximum pending requests exceeded", status=503)
 NO_ROOM = Cause("no_room", "there is not enough memory for this model beside the ones that are loaded")
+TOO_MANY = Cause("no_room", "as many models are loaded as may be, and none of them may be evicted")
 CLOSING = Cause("closing", "the server is shutting down", status=503)
 
 
@@ -250,12 +251,22 @@ def _start_next(state: State, now: float, actions: list[Action]) -> State:
     if not state.queue:
         return state
     engine = state.engines[state.queue[0]]
+    if _too_many(state):
+        engine = replace(engine, missing=1, cause=TOO_MANY)
+        return _make_room(_put(state, engine), engine, now, actions)
     engine = replace(_phase(engine, "planning", now, "planning"), run=engine.run + 1, pid=None, expires_at=None)
     actions.append(Plan(engine.key, engine.run, engine.model))
     return replace(_put(state, engine), queue=state.queue[1:])
 
 
 # ------------------------------------------------------------------------------------------------- making room
+
+
+def _too_many(state: State) -> bool:
+    """One more engine would be more than the configuration allows."""
+    limit = state.policy.max_loaded
+    alive = {"ready", "draining", "failing", "stopping"}
+    return limit is not None and sum(e.phase in alive for e in state.engines.values()) >= limit
 
 
 def _make_room(state: State, engine: EngineState, now: float, actions: list[Action]) -> State:

@@ -347,6 +347,16 @@ def test_a_pinned_engine_is_never_evicted():
     assert world.engine(PINNED).phase == "ready"
 
 
+def test_no_more_engines_are_loaded_than_the_configuration_allows():
+    world = World(Policy(max_loaded=1, min_residence=0))
+    world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
+    ticket = world.want(OTHER)
+    assert world.engine(MINI).phase == "stopping"
+    world.exit(MINI)
+    world.start(OTHER)
+    assert ticket in world.granted()
+
+
 def test_a_young_engine_stays_its_minimum_time():
     world = World(POLICY)
     world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
@@ -426,7 +436,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(Policy(max_waiting=4, breaker_crashes=3, backoff=1))
+        self.world = World(Policy(max_waiting=4, max_loaded=2, breaker_crashes=3, backoff=1))
         self.open: dict[int, object] = {}
         self.closed = False
         self.living: dict[str, int] = {}
