@@ -170,7 +170,8 @@ class _Live:
         return _LiveBar(self._bars, label, total, unit)
 
     def say(self, text: str) -> None:
-        self._live.console.print(text, markup=False)
+        # soft_wrap: a command that is to be copied must stay one line
+        self._live.console.print(text, markup=False, soft_wrap=True)
 
     def close(self) -> None:
         self._live.update(self._bars)

@@ -14,6 +14,7 @@ with progress() as show:
     bar.update(90_000_000, note="20 MB/s")
     input()
     show.say("installed torch")
+    show.say("curl " + 200 * "x")
     bar.finish()
 print("done")
 """
@@ -27,6 +28,7 @@ def test_a_bar_moves_on_a_terminal(environment: dict[str, str], terminal: Callab
     screen.see("installing [bold]things")
     screen.type("\n")
     screen.see("installed torch")
+    screen.see("curl " + 200 * "x")  # not broken at the edge: it is there to be copied
     screen.see("181 MB of 181 MB")
     screen.see("done")
     assert screen.leave() == 0
