@@ -29,7 +29,7 @@ async def version(request: web.Request) -> web.Response:
 
 async def status(_: web.Request) -> web.Response:
     """Whether requests may go to Ollama's cloud: never."""
-    return json_response(encode({"cloud": {"disabled": True, "source": "config"}}))
+    return json_response(encode({"cloud": {"disabled": True, "source": "env"}}))
 
 
 async def me(_: web.Request) -> web.Response:
