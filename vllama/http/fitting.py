@@ -63,15 +63,19 @@ class Fitting:
     async def first(self) -> Prepared:
         """The call as it is; shortened at once when it is far too long even to be tried."""
         if isinstance(self.call, TextCall):
-            if history.hopeless(len(self.call.prompt), self.lease.max_model_len):
-                return await self.shorter()
-            return self._text(self.call)
+            return await self._first_text(self.call)
         messages = conversation(self.model, self.call.messages)
-        if history.hopeless(history.text_bytes(messages, self.call.tools), self.lease.max_model_len):
+        if history.hopeless(self._bytes(messages), self.lease.max_model_len):
             return await self.shorter()
         if self.call.context:
-            return self._text(await self._continued(self.call, messages))
+            return await self._first_text(await self._continued(self.call, messages))
         return self._chat(self.call, messages, dropped=0)
+
+    async def _first_text(self, call: TextCall) -> Prepared:
+        context = self.lease.max_model_len
+        is_text = isinstance(call.prompt, str)
+        too_long = history.hopeless(len(call.prompt), context) if is_text else len(call.prompt) >= context
+        return await self._shorter_text(call) if too_long else self._text(call)
 
     async def shorter(self) -> Prepared:
         """What fits, by the call's ``truncate`` and ``shift``; raises BadRequest when nothing may go."""
@@ -128,14 +132,14 @@ class Fitting:
         context = self.lease.max_model_len
         messages = conversation(self.model, call.messages)
         if call.context:
+            if history.hopeless(self._bytes(messages), context):
+                raise BadRequest(TOO_LONG)
             return await self._shorter_text(await self._continued(call, messages))
         if not call.truncate:
             raise exceeds_context(await self._count(call, messages), context)
         wanted = max_tokens(self.options, context)
         limit = context - history.room_for_answer(wanted, context)
         least, most = 0, history.droppable(messages)
-        while least < most and history.hopeless(self._bytes(history.without_oldest(messages, least)), context):
-            least += 1
         while least < most:  # the fewest that must go; each step halves what is left to try
             middle = (least + most) // 2
             if await self._count(call, history.without_oldest(messages, middle)) <= limit:

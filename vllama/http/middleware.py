@@ -23,6 +23,8 @@ from vllama.observe.journal import REQUEST_ID
 _log = logging.getLogger(__name__)
 LEFT: Final = 499
 _MAX_ID: Final = 128
+_NO_TYPE: Final = "application/octet-stream"
+"""What aiohttp puts where we said nothing: none of our answers is that."""
 
 
 def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, log_access: bool) -> list[Middleware]:
@@ -118,10 +120,8 @@ async def finish_headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(visit.cors)
     response.headers["X-Request-Id"] = visit.request_id
     response.headers.pop("Server", None)
-    if isinstance(response, web.Response) and not response.body:
-        empty_of_nothing = response.headers.get("Content-Type") == "application/octet-stream"
-        if empty_of_nothing:
-            del response.headers["Content-Type"]
+    if response.headers.get("Content-Type") == _NO_TYPE:
+        del response.headers["Content-Type"]
 
 
 def _trailing_slash(request: web.Request) -> str | None:

@@ -22,8 +22,13 @@ from vllama.models.model import Model
 from vllama.models.names import ModelName
 from vllama.observe.metrics import Metrics
 
-CHATTER = model("tinychat", capabilities=("completion", "tools", "thinking"), special_tokens={"<|im_end|>": 7})
-PLAIN = model("plainchat")
+CHATTER = model(
+    "tinychat",
+    chat_template="{{ messages }}",
+    capabilities=("completion", "tools", "thinking"),
+    special_tokens={"<|im_end|>": 7},
+)
+PLAIN = model("plainchat", chat_template="{{ messages }}")
 EMBEDDER = model("minilm", capabilities=("embedding",), task="embed", family="bert")
 
 

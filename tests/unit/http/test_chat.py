@@ -189,3 +189,11 @@ async def test_megabytes_never_reach_the_engine(server):
     assert status == 400
     assert told["error"].startswith("the prompt is longer than the context length")
     assert server.engine.requests == []
+
+
+async def test_thousands_of_long_messages_are_dropped_in_bounded_time(server):
+    server.engine.replies[TOKENIZE] = [count]
+    messages = [{"role": "user", "content": "x" * 60} for _ in range(9_000)]
+    status, _ = await asyncio.wait_for(server.post("/api/chat", {**ASK, "messages": messages}), 10)
+    assert status == 200
+    assert len(server.engine.bodies(CHAT)[0]["messages"]) == 153

@@ -95,3 +95,9 @@ async def test_a_prompt_that_is_too_long_is_cut_in_the_middle_and_says_so(server
     sent = server.engine.bodies(TEXT)[0]["prompt"]
     assert len(sent) == 1024
     assert (sent[:4], sent[-1]) == ([0, 1, 2, 3979], 4999)
+
+
+async def test_a_context_longer_than_the_engines_is_cut_without_asking_it(server):
+    server.engine.replies[TOKENIZE] = [ids(4, 5)]
+    await server.post("/api/generate", {**ASK, "context": [1] * 5000})
+    assert len(server.engine.bodies(TEXT)[0]["prompt"]) == 1024
