@@ -67,6 +67,12 @@ class Forbidden(VllamaError):
     status = 403
 
 
+class NoCloud(Forbidden):
+    """The model is one of Ollama's cloud, and there is none here."""
+
+    code = "no_cloud"
+
+
 class TooLarge(VllamaError):
     """The request's body is over the limit."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vllama.errors import BadRequest, Forbidden, NotFound
+from vllama.errors import BadRequest, NoCloud, NotFound
 from vllama.http.front import Front
 from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
@@ -17,12 +17,12 @@ PULL_FIRST: Final = 'model "{}" not found, try pulling it first'
 
 
 def read_name(typed: str, *, no_cloud: str = _NO_CLOUD, invalid: str = "invalid model name") -> ModelName:
-    """The name without its source marker; raises BadRequest, or Forbidden for a model of Ollama's cloud."""
+    """The name without its source marker; raises BadRequest, or NoCloud for a model of Ollama's cloud."""
     bare, marker = _marker(typed)
     if marker and _marker(bare)[1]:
         raise BadRequest(f'use either :local or :cloud, not both: "{typed}"')
     if marker == "cloud" or (not marker and _cloud_tag(typed)):
-        raise Forbidden(no_cloud)
+        raise NoCloud(no_cloud)
     name = parse_name(bare)
     if name is None:
         raise BadRequest(invalid)

@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from vllama.errors import VllamaError
+from vllama.errors import NoCloud, VllamaError
 from vllama.http import pages
 from vllama.http.access import HostCheck, Origins, same_origin
 from vllama.http.faults import INTERNAL, error_response, message_of
@@ -88,6 +88,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return pages.not_found()
     try:
         return await handler(request)
+    except NoCloud as error:  # Ollama's cloud gate stands before its dialects: native words on every path
+        return error_response("/api", error.http_status, error.message)
     except VllamaError as error:
         response = error_response(request.path, error.http_status, message_of(error))
         if error.http_status == 401:
