@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from vllama import __version__
 from vllama.config.directories import make_directories
 from vllama.config.load import Loaded
+from vllama.config.ownership import sole_owner
 from vllama.config.schema import Config
 from vllama.engine.install import locate
 from vllama.engine.process import sweep
-from vllama.errors import AlreadyRunning, ConfigError, EngineNotInstalled, VllamaError
-from vllama.http.app import make_app
+from vllama.errors import ConfigError, EngineNotInstalled, VllamaError
 from vllama.http.listener import bind
 from vllama.http.server import Server
 from vllama.models.model import Model
@@ -74,8 +71,9 @@ async def serve(
     """
     config = loaded.config
     make_directories(loaded.directories)
-    with _sole_owner(loaded.runtime):
+    with sole_owner(loaded.runtime), sole_owner(loaded.state):
         await asyncio.to_thread(_sweep_leftovers, loaded.runtime)
+        await asyncio.to_thread(store.sweep)
         notifier = Notifier(environ)
         sockets, own = _listen(config, notifier, environ)
         starting = True
@@ -95,7 +93,7 @@ async def serve(
         signals = _Signals(reloadable=notifier.supervised)
         beating = asyncio.create_task(_beat(notifier, supervisor))
         try:
-            await service.server.serve(make_app(config, supervisor, store, metrics), sockets)
+            await service.server.serve(service.app(loaded, store), sockets)
             host, port = sockets[0].getsockname()[:2]
             _LOG.info("vLLama %s listens on %s:%d", __version__, host, port)
             watcher.listening(host, port)
@@ -116,6 +114,7 @@ async def serve(
             await service.server.close()
             beating.cancel()
             _LOG.info("stopped")
+            notifier.close()
 
 
 def _listen(config: Config, notifier: Notifier, environ: Mapping[str, str]) -> tuple[list[socket.socket], bool]:
@@ -243,24 +242,6 @@ class _Signals:
             self._loop.remove_signal_handler(number)
         self.stop.set()
         self.any.set()
-
-
-@contextmanager
-def _sole_owner(runtime: Path) -> Iterator[None]:
-    """Two daemons in one runtime directory would take each other's sockets."""
-    path = runtime / "vllama.lock"
-    with path.open("a+", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            owner = lock.read().strip() or "unknown"
-            message = f"another vllama (pid {owner}) is already running with {runtime}"
-            raise AlreadyRunning(message, hint="stop it, or give this one its own directories") from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield
 
 
 def _sweep_leftovers(runtime: Path) -> None:
