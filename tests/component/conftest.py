@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.client import Client
@@ -53,8 +56,33 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 def service(folder: Path) -> LiveService:
     """The whole service on fake engines, not started: models ``tinychat`` and ``other``, fast to restart."""
+    return _service(folder)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[LiveService]:
+    """A service like ``service``, up for all tests of a module; its breaker never opens."""
+    made = Path(tempfile.mkdtemp(prefix="vl-"))
+    live = _service(made, breaker_crashes=1000)
+    live.start()
+    yield live
+    live.stop()
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+async def up(shared: LiveService) -> AsyncIterator[Client]:
+    """A client of ``shared``, whose engines have forgotten what other tests told them."""
+    for socket in shared.runtime.glob("*.sock"):
+        with suppress(aiohttp.ClientError):
+            await EngineControl(socket).reset()
+    async with Client(shared.url) as client:
+        yield client
+
+
+def _service(folder: Path, **engine: Any) -> LiveService:
     models = {name: {"source": str(scripted(folder, name))} for name in ("tinychat", "other")}
-    engine = {
+    engine |= {
         "python": str(interpreter.write(folder)),
         "restart_backoff": "100ms",
         "hang_timeout": "1s",

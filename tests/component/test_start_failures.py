@@ -30,7 +30,7 @@ CAUSES = {
     "reasoning_parser": "nosuch",
     "parser_tokenizer": "mistral",
     "sleep_mode": "leep mode",
-    "shapes": "size",
+    "shapes": "do not match",
     "numa_nodes": "NUMA",
     "no_device": "device",
     "port": "in use",
@@ -57,9 +57,12 @@ async def test_each_cause_is_told_to_the_waiting_client(folder: Path):
 async def test_a_start_that_cannot_succeed_is_not_repeated(service: LiveService):
     rescript(service.folder / "tinychat", start_failure="architecture")
     async with service as up:
-        assert (await up.chat("hello"))[0] == 500
-        await up.until_metric("vllama_engine_state", 1, model="tinychat:latest", state="broken")
-        assert await up.metric("vllama_engine_restarts_total", model="tinychat:latest") == 0
+        for _ in range(2):
+            status, answer = await up.chat("hello")
+            assert status == 500
+            assert "FooBarForCausalLM" in answer["error"]
+        assert await up.metric("vllama_engine_state", model="tinychat:latest", state="broken") == 1
+        assert await up.metric("vllama_engine_crashes_total", model="tinychat:latest") == 1
 
 
 async def test_a_mended_model_is_served_by_the_next_request(service: LiveService):

@@ -97,6 +97,11 @@ class Batch:
         self._paused = paused
         self._trouble = trouble
         self._work = asyncio.Event()
+        self._counted_from = 0
+
+    def recount(self) -> None:
+        """A new script: ``after_tokens`` counts from here."""
+        self._counted_from = self.generation_tokens
 
     def add(self, sequence: Sequence) -> None:
         """Queue it; first come, first served."""
@@ -157,7 +162,7 @@ class Batch:
                 continue
             if now - sequence.scheduled < script.ttft:
                 continue
-            if script.trouble and self.generation_tokens >= script.after_tokens:
+            if script.trouble and self.generation_tokens - self._counted_from >= script.after_tokens:
                 self._trouble()
                 if self._paused():
                     return

@@ -27,6 +27,11 @@ class EngineControl:
         async with self._session() as session, session.post("/fake/script", json=changes) as answer:
             assert answer.status == 200, await answer.text()
 
+    async def reset(self) -> None:
+        """Behave as at the start."""
+        async with self._session() as session, session.post("/fake/reset") as answer:
+            assert answer.status == 200, await answer.text()
+
     async def until(self, *, within: float = 5.0, **wanted: Any) -> None:
         """Wait until the named entries of ``state`` have these values."""
         deadline = time.monotonic() + within

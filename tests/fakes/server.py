@@ -9,6 +9,7 @@ import signal
 import uuid
 import zlib
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class FakeEngine:
     def __init__(self, served: Served, script: Script, children: Children, output: Output) -> None:
         self._served = served
         self._script = script
+        self._first_script = asdict(script)
         self._children = children
         self._output = output
         self._hung = False
@@ -122,6 +124,7 @@ class FakeEngine:
                 web.post("/tokenize", self._tokenize),
                 web.get("/fake/state", self._state),
                 web.post("/fake/script", self._rescript),
+                web.post("/fake/reset", self._reset),
             ]
         )
         if self._served.embeds:
@@ -221,8 +224,14 @@ class FakeEngine:
             }
         )
 
+    async def _reset(self, _: web.Request) -> web.Response:
+        self._script.update(self._first_script)
+        self._hung = False
+        return _json({})
+
     async def _rescript(self, request: web.Request) -> web.Response:
         self._script.update(decode(await request.read()))
+        self.batch.recount()
         self._hung = False
         return _json({})
 

@@ -12,8 +12,9 @@ import pytest
 from tests.client import text_of
 from tests.component.conftest import engine_of
 from tests.fakes.model_dir import rescript
-from tests.fault.test_engine_faults import until_gone, within
+from tests.fault.test_engine_faults import within
 from tests.live import LiveService
+from tests.processes import until_gone
 
 
 async def test_sigterm_lets_running_answers_finish_and_leaves_nothing_within_10_s(service: LiveService):

@@ -62,7 +62,7 @@ class EngineSeen(Protocol):
 
     @property
     def restarts(self) -> int:
-        """Crashes it was started again after."""
+        """Exits that nobody asked for."""
         ...
 
     @property
@@ -231,7 +231,11 @@ class _AtScrape(Collector):
         waiting = GaugeMetricFamily("vllama_requests_waiting", "Requests waiting for a model.", labels=("model",))
         leases = GaugeMetricFamily("vllama_engine_leases", "Requests using the engine.", labels=("model",))
         size = GaugeMetricFamily("vllama_engine_bytes", "Memory planned for the engine.", labels=("model",))
-        restarts = CounterMetricFamily("vllama_engine_restarts", "Restarts after a crash.", labels=("model",))
+        crashes = CounterMetricFamily(
+            "vllama_engine_crashes",
+            "Exits that nobody asked for, failed starts included.",
+            labels=("model",),
+        )
         for engine in self._engines.snapshot():
             name = engine.model.name.short
             for phase in _PHASES:
@@ -239,8 +243,8 @@ class _AtScrape(Collector):
             waiting.add_metric((name,), engine.waiting)
             leases.add_metric((name,), engine.leases)
             size.add_metric((name,), engine.size)
-            restarts.add_metric((name,), engine.restarts)
-        yield from (state, waiting, leases, size, restarts)
+            crashes.add_metric((name,), engine.restarts)
+        yield from (state, waiting, leases, size, crashes)
         yield from (latency.family() for latency in self._latencies)
 
 

@@ -86,7 +86,7 @@ def test_engines_are_read_at_the_scrape():
     assert value(metrics, "vllama_engine_state", state="backoff", model="tiny:latest") == 1
     assert value(metrics, "vllama_engine_state", state="ready") == 0
     assert value(metrics, "vllama_requests_waiting") == 3
-    assert value(metrics, "vllama_engine_restarts_total") == 1
+    assert value(metrics, "vllama_engine_crashes_total") == 1
     engine.phase = "ready"
     assert value(metrics, "vllama_engine_state", state="ready") == 1
 

@@ -1,0 +1,17 @@
+"""Looks at processes of which nobody tells the test that they are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import psutil
+
+
+async def until_gone(pids: Sequence[int], seconds: float) -> None:
+    """Wait until none of them lives (a zombie does not)."""
+    deadline = time.monotonic() + seconds
+    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
+        assert time.monotonic() < deadline, f"still there after {seconds} s: {pids}"
+        await asyncio.sleep(0.02)
