@@ -41,7 +41,7 @@ MADE_BY: Final = "Made by `make locks`; do not edit. The sizes are those on disk
 _WEIGH: Final = """
 import json
 from importlib.metadata import distributions
-print(json.dumps({d.name: sum(f.size or 0 for f in d.files or ()) / 1e6 for d in distributions()}))
+print(json.dumps([(d.name, d.version, sum(f.size or 0 for f in d.files or ()) / 1e6) for d in distributions()]))
 """
 
 
@@ -141,22 +141,22 @@ def _on(machine: str, tags: set[Tag]) -> bool:
     return any(tag.platform.startswith(("manylinux", "linux")) and tag.platform.endswith(machine) for tag in tags)
 
 
-def weigh(python: Path | None) -> dict[str, float]:
-    """Megabytes on disk by package name: of the engine of ``python``, else as the present lock files say."""
-    known: dict[str, float] = {}
+def weigh(python: Path | None) -> dict[tuple[str, str], float]:
+    """Megabytes on disk by name and version: of the engine of ``python``, else as the present lock files say."""
+    known: dict[tuple[str, str], float] = {}
     for file in sorted(LOCKS.glob("*.lock")):
         for pin in lockfile.parse(file.read_text()):
             if pin.megabytes is not None:
-                known[pin.name] = pin.megabytes
+                known[pin.name, pin.version] = pin.megabytes
     if python is not None:
         said = subprocess.run([str(python), "-I", "-c", _WEIGH], capture_output=True, text=True, check=True).stdout
-        known |= {normalised(name): float(f"{size:.2g}") for name, size in json.loads(said).items()}
+        known |= {(normalised(name), version): float(f"{size:.2g}") for name, version, size in json.loads(said)}
     return known
 
 
-def write(name: LockName, title: str, pins: set[Pin], weighed: dict[str, float]) -> None:
+def write(name: LockName, title: str, pins: set[Pin], weighed: dict[tuple[str, str], float]) -> None:
     """Put one lock file in place and tell what is in it."""
-    weighted = [Pin(p.name, p.version, p.marker, p.hashes, weighed.get(p.name)) for p in pins]
+    weighted = [Pin(p.name, p.version, p.marker, p.hashes, weighed.get((p.name, p.version))) for p in pins]
     file = LOCKS / f"{name}.lock"
     file.write_text(lockfile.render(weighted, [title, MADE_BY]))
     sys.stdout.write(f"{file.name}: {len(weighted)} packages\n")

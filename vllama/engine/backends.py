@@ -24,8 +24,8 @@ PYTHONS: Final = ((3, 14), (3, 13), (3, 12), (3, 11))
 TORCH: Final = "2.13.0"
 """The torch that vLLM 0.32.0 was compiled against; its wheels ask for exactly this one."""
 
-PUBLIC_TORCH_COST: Final = "4.7 GB on disk instead of 0.7 GB"
-"""What the public index's torch (a CUDA build) costs where no ``+cpu`` wheel can be had."""
+PUBLIC_TORCH_COST: Final = "4.7 GB on disk instead of 1.7 GB"
+"""What the public index's torch (a CUDA build) costs with its libraries where no ``+cpu`` wheel can be had."""
 
 
 @dataclass(frozen=True, slots=True)

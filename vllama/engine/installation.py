@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +18,11 @@ from typing import IO, Final
 
 from vllama.engine import interpreter as pythons
 from vllama.engine import lockfile
-from vllama.engine.backends import PINNED, Backend
+from vllama.engine.backends import PINNED
 from vllama.engine.capabilities import Capabilities, question, read_answer, read_capabilities, write_capabilities
 from vllama.engine.ingredients import Audience, Ingredients, Wish, gather
 from vllama.engine.installers import explain
-from vllama.engine.locks import shipped
+from vllama.engine.locks import LockName, shipped
 from vllama.engine.prefix import SYSTEM, Home, Prefix
 from vllama.engine.runner import Runner
 from vllama.engine.tally import Tally
@@ -116,8 +116,8 @@ class Installation:
         return None
 
     def _install(self, prefix: Prefix) -> Capabilities:
-        _check_room(self.runner.free_bytes(prefix.path), prefix.path, self.wish.backend)
         made_from = gather(self.wish, self.runner, self.audience, self.uv)
+        _check_room(self.runner.free_bytes(prefix.path), prefix.path, made_from.locks)
         python, installer = made_from.python, made_from.installer
         self.audience.note(
             f"vLLM {PINNED} for {self.wish.backend}, with Python {python.short} ({python.path}), by {installer.name}"
@@ -230,9 +230,9 @@ class Installation:
         return f"All that was said: {self.wish.prefix / 'install.log'}"
 
 
-def _check_room(free: int, folder: Path, backend: Backend) -> None:
-    pins = lockfile.parse(shipped("cpu")) + lockfile.parse(shipped("torch-cpu"))
-    need = _CUDA_BYTES if backend == "cuda" else sum(lockfile.sizes(pins).values()) * 1e6 * _BESIDE
+def _check_room(free: int, folder: Path, locks: Sequence[LockName]) -> None:
+    pins = [pin for name in locks for pin in lockfile.parse(shipped(name))]
+    need = _CUDA_BYTES if "cuda" in locks else sum(lockfile.sizes(pins).values()) * 1e6 * _BESIDE
     if free < need:
         raise InstallFailed(
             f"not enough room in {folder}: the engine needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",

@@ -172,6 +172,11 @@ def test_too_little_room_is_told_before_anything_is_fetched(prefix: Path) -> Non
     assert machine.ran == []
 
 
+def test_the_public_torch_needs_more_room(prefix: Path) -> None:
+    with pytest.raises(InstallFailed, match=r"needs [78]\.\d GB"):
+        run(prefix, Machine(free=5 * 10**9, torch_for=()))
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InstallFailed, match="can't write the engine's folder") as caught:
