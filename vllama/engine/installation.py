@@ -59,6 +59,9 @@ class Installation:
             InstallFailed: says why and what to do. Nothing that worked before is worse for it.
         """
         prefix = Prefix(self.wish.prefix)
+        if prefix.path == SYSTEM:
+            # root's own mask may be 077, but the service's user has to read what is installed here
+            os.umask(0o022)
         try:
             prefix.path.mkdir(parents=True, exist_ok=True)
             with self._alone(prefix):
