@@ -12,11 +12,13 @@ from vllama.http.asked import fresh_id, model_for_chat, reading, without_thinkin
 from vllama.http.choices import open_choices
 from vllama.http.front import front_of, meter_of
 from vllama.http.sse import write_events
+from vllama.http.today import today
 from vllama.translate.anthropic_replies import MessageStream, message_answer
 from vllama.translate.anthropic_requests import MessagesRequest, read_messages
 from vllama.translate.faults import refusal
 from vllama.translate.jsontext import encode
-from vllama.translate.requests import chat_prompt, conversation
+from vllama.translate.prompting import to_tokenize
+from vllama.translate.requests import conversation
 
 _JSON = {"Content-Type": "application/json"}
 _STREAM = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
@@ -42,7 +44,7 @@ async def count_tokens(request: web.Request, asked: MessagesRequest) -> web.Resp
     call = without_thinking_where_it_cannot(request, asked.model, asked.call)
     model = model_for_chat(request, asked.model, call)
     meter_of(request).model = model.name.short
-    prompt = chat_prompt(call, conversation(model, call.messages), model)
+    prompt = to_tokenize(call, conversation(model, call.messages), model, today())
     async with front_of(request).engines.lease(model) as lease:
         try:
             answer = await lease.client.call("/tokenize", {"model": lease.served_name, **prompt})

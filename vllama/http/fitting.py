@@ -7,30 +7,34 @@ round trip. Only after its refusal tokens are counted (``/tokenize``) and the ol
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 
 from vllama.engine.client import engine_error
 from vllama.errors import BadRequest
+from vllama.http.today import today
 from vllama.models.model import Model
 from vllama.supervisor.port import Lease
 from vllama.translate import history
 from vllama.translate.faults import TOO_LONG, exceeds_context
 from vllama.translate.options import Options, max_tokens
 from vllama.translate.pieces import ChatCall, Message, TextCall
+from vllama.translate.prompting import rendered, to_tokenize
 from vllama.translate.requests import (
     CHAT_PATH,
     TEXT_PATH,
     chat_body,
-    chat_prompt,
     conversation,
     text_body,
+    text_prompt,
     thinks,
 )
 from vllama.translate.stream import ChatReader, TextReader
+from vllama.translate.tagged_stream import TaggedReader
 from vllama.translate.thinking import ThinkingSplitter, ends_inside
 
 _log = logging.getLogger(__name__)
@@ -84,6 +88,9 @@ class Fitting:
         return await self._shorter_chat(self.call)
 
     def _chat(self, call: ChatCall, messages: Sequence[Message], *, dropped: int) -> Prepared:
+        text_call = self._rendered(call, messages)
+        if text_call is not None:
+            return self._text(text_call, dropped=dropped)
         body = chat_body(
             call,
             messages,
@@ -103,6 +110,9 @@ class Fitting:
             served_name=self.lease.served_name,
             context_length=self.lease.max_model_len,
         )
+        if call.tags is not None:
+            tagged = TaggedReader(engine_error, call.tags, secrets.token_hex(8), top_logprobs=call.top_logprobs)
+            return Prepared(TEXT_PATH, body, tagged, dropped=dropped, cut=cut)
         splitter = None
         if call.split_thinking:
             splitter = ThinkingSplitter(inside=ends_inside(call.prompt, self.model.facts.special_tokens))
@@ -111,8 +121,19 @@ class Fitting:
 
     async def _continued(self, call: ChatCall, messages: Sequence[Message]) -> TextCall:
         """An earlier answer's tokens with the new turn behind them; thinking has to be told apart here."""
-        turn = await self._ids(chat_prompt(call, messages, self.model))
-        return self._as_text(call, (*call.context, *turn))
+        turn = await self._ids(self._prompt(call, messages))
+        return self._as_text(self._rendered(call, messages) or call, (*call.context, *turn))
+
+    def _rendered(self, call: ChatCall, messages: Sequence[Message]) -> TextCall | None:
+        """The conversation as the model's Go template renders it; None where vLLM applies a chat template."""
+        found = rendered(call, messages, self.model, today())
+        if found is None:
+            return None
+        text, tags = found
+        return replace(self._as_text(call, ()), prompt=text, tags=tags)
+
+    def _prompt(self, call: ChatCall, messages: Sequence[Message]) -> dict[str, Any]:
+        return to_tokenize(call, messages, self.model, today())
 
     def _as_text(self, call: ChatCall | TextCall, prompt: Sequence[int]) -> TextCall:
         return TextCall(
@@ -126,6 +147,7 @@ class Fitting:
             want_token_ids=call.want_token_ids,
             engine_fields=call.engine_fields,
             split_thinking=call.split_thinking if isinstance(call, TextCall) else thinks(call, self.model),
+            tags=call.tags if isinstance(call, TextCall) else None,
         )
 
     async def _shorter_chat(self, call: ChatCall) -> Prepared:
@@ -159,7 +181,7 @@ class Fitting:
             return self._chat(call, rest, dropped=dropped)
         if not call.shift or call.tools or history.hopeless(self._bytes(rest), context):
             raise BadRequest(TOO_LONG)
-        return self._cut(call, await self._ids(chat_prompt(call, rest, self.model)), dropped=dropped)
+        return self._cut(self._rendered(call, rest) or call, await self._ids(self._prompt(call, rest)), dropped=dropped)
 
     async def _shorter_text(self, call: TextCall) -> Prepared:
         context = self.lease.max_model_len
@@ -168,7 +190,7 @@ class Fitting:
         elif history.hopeless(len(call.prompt), context):
             raise BadRequest(TOO_LONG)
         else:
-            ids = await self._ids({"prompt": call.prompt})
+            ids = await self._ids(text_prompt(call.prompt))
         if not call.truncate:
             raise exceeds_context(len(ids), context)
         if not call.shift:
@@ -195,7 +217,7 @@ class Fitting:
         size = self._bytes(messages)
         if history.hopeless(size, self.lease.max_model_len):
             return size // 4
-        return len(await self._ids(chat_prompt(call, messages, self.model)))
+        return len(await self._ids(self._prompt(call, messages)))
 
     async def _ids(self, prompt: dict[str, Any]) -> list[int]:
         body = {"model": self.lease.served_name, **prompt}

@@ -6,15 +6,16 @@ shows one turn by ``.System``, ``.Prompt`` and ``.Response`` and is run once for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
 from vllama.translate.gotemplate import Days, JsonList, Template, parse, render
+from vllama.translate.gotemplate.limits import MAX_STEPS, Budget
 from vllama.translate.gotemplate.nodes import Action, Command, Field, Pipe
-from vllama.translate.pieces import Message
+from vllama.translate.pieces import Message, Tags
 from vllama.translate.tagged_text import TaggedText
 from vllama.translate.template_facts import cut_at_response, names_used, thinking_tags, tool_mark
 from vllama.translate.template_values import message_value, tool_value
@@ -22,7 +23,8 @@ from vllama.translate.template_values import message_value, tool_value
 DEFAULT_TEMPLATE: Final = "{{ .Prompt }}"
 """For a model that has none of its own."""
 _REMEMBERED: Final = 256
-_MAX_EFFORT: Final = "medium"  # what Ollama calls a plain "on"
+_EFFORT: Final = "medium"  # what Ollama calls a plain "on"
+_STEPS_PER_MESSAGE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Thinking:
         """From a request's ``think``; None: not given."""
         if isinstance(think, str):
             return cls(on=True, level=think, given=True)
-        return cls(on=bool(think), level=_MAX_EFFORT if think else "", given=think is not None)
+        return cls(on=bool(think), level=_EFFORT if think else "", given=think is not None)
 
 
 NOT_ASKED: Final = Thinking()
@@ -93,13 +95,14 @@ def render_chat(
     turns = merged(messages)
     if not template.reads_messages:
         return _render_turns(template, turns, values, days)
+    budget = Budget(steps=MAX_STEPS + _STEPS_PER_MESSAGE * len(turns))
     values |= {
         "System": "\n\n".join(message.content for message in messages if message.role == "system"),
         "Messages": [message_value(message) for message in turns],
         "Tools": JsonList(tool_value(tool) for tool in tools),
         "Response": "",
     }
-    return render(template.template, values, days=days)
+    return render(template.template, values, days=days, budget=budget)
 
 
 def render_insert(
@@ -110,23 +113,21 @@ def render_insert(
     return render(template.template, values, days=_days(today))
 
 
-def splitter(
+def tags_of(
     template: ModelTemplate,
     prompt: str,
     *,
-    thinking: Thinking,
+    thinking: tuple[str, str] | None,
     tools: Sequence[Mapping[str, Any]] = (),
-    call_id: Callable[[int], str] = lambda _: "",
-) -> TaggedText:
-    """What takes the answer to a rendered prompt apart, by the template's own marks."""
-    tags = template.thinking if thinking.on else None
-    names = [str((tool.get("function") or {}).get("name") or "") for tool in tools]
-    return TaggedText(
-        thinking=tags,
-        inside=tags is not None and prompt.rstrip().endswith(tags[0]),
-        tools=[name for name in names if name],
+) -> Tags:
+    """How the answer to a rendered prompt is to be taken apart. ``thinking``: the tags, None: it isn't asked to."""
+    functions = (tool.get("function") for tool in tools)
+    names = (function.get("name") for function in functions if isinstance(function, Mapping))
+    return Tags(
+        thinking=thinking,
+        inside=thinking is not None and prompt.rstrip().endswith(thinking[0]),
+        tools=tuple(name for name in names if isinstance(name, str) and name),
         mark=template.tool_mark,
-        call_id=call_id,
     )
 
 
@@ -145,7 +146,7 @@ def without_old_thinking(messages: Sequence[Message]) -> list[Message]:
 
 
 def _answer_only(text: str) -> str:
-    parts = TaggedText(thinking=("<think>", "</think>"))
+    parts = TaggedText(Tags(thinking=("<think>", "</think>")))
     pieces = [*parts.feed(text), *parts.end()]
     return "".join(piece.content for piece in pieces)
 

@@ -102,6 +102,20 @@ class ChatCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Tags:
+    """How a model with a Go template marks the parts of its answer; vLLM's parsers don't know."""
+
+    thinking: tuple[str, str] | None = None
+    """What opens and closes its thinking."""
+    inside: bool = False
+    """The prompt ends with the opening tag, so that the answer begins with thinking."""
+    tools: tuple[str, ...] = ()
+    """Names that may be called; none: text that looks like a call is text."""
+    mark: str = "{"
+    """What stands before a call; ``{`` or ``[``: nothing but the call itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class TextCall:
     """A rendered text to be continued as it is (generate with raw, template, suffix or context)."""
 
@@ -116,3 +130,5 @@ class TextCall:
     engine_fields: Mapping[str, Any] = field(default_factory=dict)
     split_thinking: bool = False
     """The text may hold ``<think>`` tags that belong into ``thinking``; vLLM's parsers don't look here."""
+    tags: Tags | None = None
+    """The answer is taken apart by these (a model with a Go template)."""

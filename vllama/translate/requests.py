@@ -12,7 +12,7 @@ import orjson
 
 from vllama.models.model import Model
 from vllama.translate.options import Options, max_tokens, sampling
-from vllama.translate.pieces import ChatCall, Message, TextCall, ToolCall
+from vllama.translate.pieces import ChatCall, Message, Tags, TextCall, ToolCall
 
 CHAT_PATH: Final = "/v1/chat/completions"
 TEXT_PATH: Final = "/v1/completions"
@@ -87,14 +87,26 @@ def text_body(
     """For TEXT_PATH."""
     body: dict[str, Any] = {
         "model": served_name,
-        "prompt": call.prompt if isinstance(call.prompt, str) else list(call.prompt),
+        **text_prompt(call.prompt),
         **_generation(call, options, model, context_length),
     }
-    if isinstance(call.prompt, str) and call.prompt.startswith(_BEGIN_OF_TEXT):
-        body["add_special_tokens"] = False
+    if call.tags is not None and _are_tokens(call.tags, model.facts.special_tokens):
+        body["skip_special_tokens"] = False
     if call.logprobs:
         body["logprobs"] = call.top_logprobs
     return body
+
+
+def text_prompt(prompt: str | Sequence[int]) -> dict[str, Any]:
+    """The fields that decide a text's tokens: shared by a generation and by ``/tokenize``."""
+    if not isinstance(prompt, str):
+        return {"prompt": list(prompt)}
+    return {"prompt": prompt, **({"add_special_tokens": False} if prompt.startswith(_BEGIN_OF_TEXT) else {})}
+
+
+def _are_tokens(tags: Tags, special_tokens: Mapping[str, int]) -> bool:
+    """Would the engine leave a mark out of the text, because it is a special token?"""
+    return any(mark in special_tokens for mark in (*(tags.thinking or ()), tags.mark))
 
 
 def _generation(call: ChatCall | TextCall, options: Options, model: Model, context_length: int) -> dict[str, Any]:

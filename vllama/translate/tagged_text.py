@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from vllama.translate.call_scanner import CallScanner
-from vllama.translate.pieces import Piece, ToolCall
+from vllama.translate.pieces import Piece, Tags, ToolCall
 from vllama.translate.thinking import beginning_of
 
 _BRACKETS: Final = frozenset({"{", "["})
@@ -20,22 +20,12 @@ _BRACKETS: Final = frozenset({"{", "["})
 class TaggedText:
     """One answer. Feed its text in any pieces; ``end`` gives what was held back.
 
-    ``thinking``: the tags, None when the model doesn't think (or isn't asked to). ``inside``: the prompt ended with
-    the opening tag. ``tools``: the names that may be called, none: text is text. ``call_id`` makes the id of the
-    n-th call.
+    ``call_id`` makes the id of the n-th call.
     """
 
-    def __init__(
-        self,
-        *,
-        thinking: tuple[str, str] | None = None,
-        inside: bool = False,
-        tools: Sequence[str] = (),
-        mark: str = "{",
-        call_id: Callable[[int], str] = lambda _: "",
-    ) -> None:
-        self._thoughts = _Thoughts(*thinking, inside=inside) if thinking else None
-        self._calls = _Calls(tools, mark, call_id) if tools else None
+    def __init__(self, tags: Tags, call_id: Callable[[int], str] = lambda _: "") -> None:
+        self._thoughts = _Thoughts(*tags.thinking, inside=tags.inside) if tags.thinking else None
+        self._calls = _Calls(tags.tools, tags.mark, call_id) if tags.tools else None
 
     def feed(self, text: str) -> list[Piece]:
         """What ``text`` completes, in order."""

@@ -20,6 +20,7 @@ def model(
         for key in ("task", "details", "special_tokens", "stop_tokens", "chat_template")
         if key in more
     }
+    known.setdefault("chat_template", "{% for m in messages %}{{ m.content }}{% endfor %}")
     facts = Facts(
         architecture="Qwen3ForCausalLM",
         family=family,

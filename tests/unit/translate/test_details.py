@@ -80,7 +80,7 @@ def test_show_takes_the_requests_system_and_options_into_the_modelfile():
 
 
 def test_a_model_without_anything_stored_still_has_its_model_info():
-    told = shown(model(), NOTHING, 0)
+    told = shown(model(chat_template=None), NOTHING, 0)
     assert {"license", "parameters", "system", "messages"}.isdisjoint(told)
     assert told["template"] == "{{ .Prompt }}"
     assert told["model_info"]["general.architecture"] == "qwen3"

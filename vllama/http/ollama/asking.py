@@ -12,13 +12,15 @@ from aiohttp import web
 from vllama.errors import BadRequest, VllamaError
 from vllama.http.front import front_of, meter_of
 from vllama.http.ndjson import json_response
+from vllama.http.today import today
 from vllama.models.model import Model
 from vllama.translate.gojson import raw_member
 from vllama.translate.gosyntax import go_quote
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
+from vllama.translate.prompting import to_tokenize
 from vllama.translate.replies import ChatWriter, GenerateWriter, Writer
-from vllama.translate.requests import chat_prompt, conversation
+from vllama.translate.requests import conversation
 
 
 class FormatError(VllamaError):
@@ -82,7 +84,7 @@ async def render_only(
 ) -> web.Response:
     """The prompt as the chat template renders it, for people who debug one (``_debug_render_only``)."""
     async with front_of(request).engines.lease(model) as lease:
-        prompt = chat_prompt(call, conversation(model, call.messages), model)
+        prompt = to_tokenize(call, conversation(model, call.messages), model, today())
         tokens = orjson.loads(await lease.client.call("/tokenize", {"model": lease.served_name, **prompt}))["tokens"]
         body = {"model": lease.served_name, "tokens": tokens}
         text = orjson.loads(await lease.client.call("/detokenize", body))["prompt"]

@@ -23,11 +23,13 @@ from vllama.http.ollama.asking import (
     render_only,
     unload,
 )
+from vllama.http.today import today
 from vllama.models.model import Model
 from vllama.translate import native
-from vllama.translate.fim import fill_in_the_middle
+from vllama.translate.ollama_template import read_template
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall, Message, TextCall
+from vllama.translate.prompting import insert_prompt
 from vllama.translate.replies import GenerateWriter
 
 
@@ -52,10 +54,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
         return await load(request, model, fields, writer)
     read_options(fields["options"], model.parameters)
     if fields["template"]:
-        raise BadRequest(
-            "a request's own template is not supported: vLLM applies the model's chat template; "
-            'send "raw": true with a prompt that is already rendered'
-        )
+        read_template(fields["template"])  # what is wrong with it is told before anything is loaded
     check_images(sum(map(bool, fields["images"])), fields, model)
     model = _personal(model, fields)
     call = await _call(request, model, fields)
@@ -67,9 +66,12 @@ async def generate(request: web.Request) -> web.StreamResponse:
 
 
 def _personal(model: Model, fields: Mapping[str, Any]) -> Model:
-    """The model with the request's system prompt; its stored turns are left out when the client brings a context."""
+    """The model with the request's system prompt and template; a client that brings a context wants no stored turns."""
     return dataclasses.replace(
-        model, system=fields["system"] or model.system, messages=() if fields["context"] else model.messages
+        model,
+        system=fields["system"] or model.system,
+        template=fields["template"] or model.template,
+        messages=() if fields["context"] else model.messages,
     )
 
 
@@ -86,7 +88,7 @@ async def _call(request: web.Request, model: Model, fields: Mapping[str, Any]) -
     if fields["raw"]:
         return TextCall(prompt=fields["prompt"], **common)
     if fields["suffix"]:
-        prompt = fill_in_the_middle(fields["prompt"], fields["suffix"], model.facts.special_tokens)
+        prompt = insert_prompt(model, fields["prompt"], fields["suffix"], today())
         return TextCall(prompt=prompt, want_token_ids=True, **common)
     turn = Message(role="user", content=fields["prompt"], images=tuple(image for image in fields["images"] if image))
     return ChatCall(

@@ -37,6 +37,10 @@ from vllama.translate.gotemplate.printing import shown, verb_v
 from vllama.translate.gotemplate.values import MISSING, Struct, Value, truth, type_name
 
 _NO_DAYS: Final = Days()
+# a union would be built anew at each look
+_PATHS: Final = (Field, Variable, Chain)
+_BRANCHES: Final = (If, With)
+_LISTS: Final = (list, tuple)
 
 
 class _Break(Exception):
@@ -92,7 +96,7 @@ class _Run:
                 value = self._pipe(statement.pipe, dot)
                 if not statement.pipe.variables:
                     self.out.append(shown(value, self._budget))
-            elif isinstance(statement, If | With):
+            elif isinstance(statement, _BRANCHES):
                 self._branch(statement, dot)
             elif isinstance(statement, Range):
                 self._range(statement, dot)
@@ -121,6 +125,7 @@ class _Run:
         try:
             for index, element in self._elements(statement, value):
                 empty = False
+                self._budget.step()
                 self._loop_variables(statement.pipe, index, element)
                 try:
                     self._statements(statement.body, element)
@@ -137,7 +142,7 @@ class _Run:
     def _elements(self, statement: Range, value: Value) -> Iterable[tuple[Value, Value]]:
         if value is None:
             return ()
-        if isinstance(value, list | tuple):
+        if isinstance(value, _LISTS):
             return enumerate(value)
         if isinstance(value, dict):
             return [(key, value[key]) for key in sorted(value)]
@@ -188,7 +193,7 @@ class _Run:
         first = command.args[0]
         if isinstance(first, Word):
             return self._call(first, command, command.args[1:], dot, final)
-        if isinstance(first, Field | Variable | Chain):
+        if isinstance(first, _PATHS):
             return self._fields(first, dot, has_args=len(command.args) > 1 or final is not MISSING)
         if len(command.args) > 1 or final is not MISSING:
             raise self._error(first, f"can't give argument to non-function {first}")
@@ -200,7 +205,7 @@ class _Run:
         """The value of an argument."""
         if isinstance(operand, Constant):
             return operand.value
-        if isinstance(operand, Field | Variable | Chain):
+        if isinstance(operand, _PATHS):
             return self._fields(operand, dot, has_args=False)
         if isinstance(operand, Dot):
             return dot

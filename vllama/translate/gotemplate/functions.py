@@ -123,7 +123,7 @@ def _slice(context: Context, item: Value, *indexes: Value) -> Value:
     if bounds[0] > bounds[1]:
         raise CallError(f"invalid slice index: {bounds[0]} > {bounds[1]}")
     part = data[bounds[0] : bounds[1]]
-    context.budget.step(len(part) // 16)
+    context.budget.step(len(part) // 256)
     if isinstance(part, bytes):
         context.budget.text(len(part))
         return part.decode("utf-8", "replace")

@@ -63,6 +63,7 @@ class Token(NamedTuple):
 KEYWORDS: Final = frozenset({"block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"})
 
 _SPACES: Final = " \t\r\n"
+_IS_SPACE: Final = frozenset(_SPACES)
 _COMMENT_END: Final = re.compile(r"\*/")
 _AFTER_COMMENT: Final = re.compile(r"([ \t\r\n]-)?\}\}")
 _SIGNS: Final = {"=": Kind.ASSIGN, "|": Kind.PIPE}
@@ -91,7 +92,7 @@ def tokens(source: str) -> Iterator[Token]:
             text = text.lstrip(_SPACES)
             line += source.count("\n", begin, end - len(text))
             begin = end - len(text)
-        trims_left = opening >= 0 and source[end + 2 : end + 3] == "-" and source[end + 3 : end + 4] in tuple(_SPACES)
+        trims_left = opening >= 0 and source[end + 2 : end + 3] == "-" and source[end + 3 : end + 4] in _IS_SPACE
         if trims_left:
             text = text.rstrip(_SPACES)
         if text:
@@ -116,7 +117,7 @@ def tokens(source: str) -> Iterator[Token]:
                     return
                 after = token.at + len(token.text)
         line += source.count("\n", opening, after)
-        trim = source[after - 3 : after - 2] == "-" and source[after - 4 : after - 3] in tuple(_SPACES)
+        trim = source[after - 3 : after - 2] == "-" and source[after - 4 : after - 3] in _IS_SPACE
         at = after
 
 
@@ -168,7 +169,7 @@ def _next(source: str, at: int, line: int) -> Token:
         return Token(Kind.ERROR, "unclosed action", at, line)
     if char in _SPACES:
         end = at + 1
-        while source[end : end + 1] in tuple(_SPACES) and not _trimmed_close(source, end):
+        while source[end : end + 1] in _IS_SPACE and not source.startswith("-}}", end + 1):
             end += 1
         return Token(Kind.SPACE, source[at:end], at, line)
     if char in _SIGNS:

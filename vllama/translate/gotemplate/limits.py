@@ -6,8 +6,8 @@ from typing import Final
 
 from vllama.translate.gotemplate.faults import TemplateError
 
-MAX_STEPS: Final = 2_000_000
-"""Nodes evaluated and elements copied: some seconds of one core."""
+MAX_STEPS: Final = 500_000
+"""Nodes evaluated and elements copied: a second or two of one core."""
 MAX_CHARACTERS: Final = 64 << 20
 """Of all text that is made, the output and what functions give."""
 MAX_DEPTH: Final = 100

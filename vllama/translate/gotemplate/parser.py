@@ -38,7 +38,7 @@ from vllama.translate.gotemplate.nodes import (
 
 MAX_DEPTH: Final = 100
 """Blocks and parentheses within each other."""
-MAX_LENGTH: Final = 1 << 20
+MAX_LENGTH: Final = 1 << 16
 """Characters of a template."""
 _REMEMBERED: Final = 256
 
