@@ -1,0 +1,45 @@
+"""The small moves that every turn in an engine's life is made of. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vllama.engine.diagnose import Cause
+from vllama.supervisor.events import Action, Refuse, Stop
+from vllama.supervisor.states import EngineState, Phase, State
+
+
+def put(state: State, engine: EngineState) -> State:
+    """The state with this engine as it is now."""
+    return replace(state, engines={**state.engines, engine.key: engine})
+
+
+def enter(engine: EngineState, phase: Phase, now: float, stage: str = "") -> EngineState:
+    """The engine in another phase."""
+    return replace(engine, phase=phase, since=now, stage=stage)
+
+
+def enqueue(state: State, engine: EngineState, now: float) -> State:
+    """It waits for its turn to load."""
+    state = put(state, enter(engine, "absent", now, "waiting to load"))
+    return state if engine.key in state.queue else replace(state, queue=(*state.queue, engine.key))
+
+
+def rest(engine: EngineState, now: float, actions: list[Action]) -> EngineState:
+    """The last lease of a ready engine has ended: its timer starts, or it goes."""
+    if engine.keep_alive <= 0 or engine.yielding or engine.outdated:
+        return stop(engine, now, actions, gentle=True)
+    return replace(engine, expires_at=now + engine.keep_alive)
+
+
+def stop(engine: EngineState, now: float, actions: list[Action], *, gentle: bool) -> EngineState:
+    """End its process; its Exited follows."""
+    actions.append(Stop(engine.key, engine.run, gentle))
+    stopping = enter(engine, "stopping", now, "stopping")
+    return replace(stopping, wanted=False, yielding=False, outdated=False, expires_at=now)
+
+
+def give_up(engine: EngineState, cause: Cause, now: float, actions: list[Action], *, phase: Phase) -> EngineState:
+    """Tell all who wait why it is not to be."""
+    actions += [Refuse(w.ticket, cause) for w in engine.waiters]
+    return replace(enter(engine, phase, now), waiters=(), wanted=False, cause=cause, unload=False)

@@ -1,0 +1,80 @@
+"""Who loads next, and who makes room for it. Pure.
+
+Loads happen one at a time. When the next engine needs memory that others have, idle ones go (least recently used
+first), busy ones yield (they finish their answers and take no new ones), young ones are waited for, pinned ones stay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vllama.engine.diagnose import Cause
+from vllama.supervisor.events import Action, Grant, Plan
+from vllama.supervisor.moves import enter, give_up, put, rest, stop
+from vllama.supervisor.policy import choose_victims
+from vllama.supervisor.states import LOADING, EngineState, State, residents
+
+NO_ROOM = Cause("no_room", "there is not enough memory for this model beside the ones that are loaded")
+TOO_MANY = Cause("no_room", "as many models are loaded as may be, and none of them may be evicted")
+
+
+def start_next(state: State, now: float, actions: list[Action]) -> State:
+    """Loads happen one at a time: a second engine must see what memory the first has left."""
+    if state.closing or any(e.phase in LOADING for e in state.engines.values()):
+        return state
+    if state.queue and state.engines[state.queue[0]].missing:
+        return _make_room(state, state.engines[state.queue[0]], now, actions)
+    state = _nobody_needs_room(state, now, actions)
+    if not state.queue:
+        return state
+    engine = state.engines[state.queue[0]]
+    if _too_many(state):
+        engine = replace(engine, missing=1, cause=TOO_MANY)
+        return _make_room(put(state, engine), engine, now, actions)
+    engine = replace(enter(engine, "planning", now, "planning"), run=engine.run + 1, pid=None, expires_at=None)
+    actions.append(Plan(engine.key, engine.run, engine.model))
+    return replace(put(state, engine), queue=state.queue[1:])
+
+
+def _too_many(state: State) -> bool:
+    """One more engine would be more than the configuration allows."""
+    limit = state.policy.max_loaded
+    alive = {"ready", "draining", "failing", "stopping"}
+    return limit is not None and sum(e.phase in alive for e in state.engines.values()) >= limit
+
+
+def _make_room(state: State, engine: EngineState, now: float, actions: list[Action]) -> State:
+    """The head of the queue needs memory that others have: idle ones go, busy ones yield, young ones are waited for."""
+    if any(e.phase in {"stopping", "failing", "draining"} or e.yielding for e in state.engines.values()):
+        return state  # something is on its way out; then the machine is looked at afresh
+    candidates = residents(state, now)
+    if sum(r.size for r in candidates) < engine.missing:
+        state = replace(state, queue=state.queue[1:])
+        cause = engine.cause or NO_ROOM
+        state = put(state, give_up(replace(engine, missing=0), cause, now, actions, phase="absent"))
+        return start_next(state, now, actions)
+    for key in choose_victims(candidates, engine.missing, now, state.policy.min_residence):
+        victim = state.engines[key]
+        if victim.leases:
+            state = put(state, replace(victim, yielding=True, stage="finishing its answers, then making room"))
+        else:
+            state = put(state, stop(victim, now, actions, gentle=True))
+    return state
+
+
+def _nobody_needs_room(state: State, now: float, actions: list[Action]) -> State:
+    """Engines that were asked to yield for one that is no longer wanted go on."""
+    for engine in tuple(state.engines.values()):
+        if engine.yielding and engine.phase == "ready" and not engine.outdated:
+            actions += [Grant(w.ticket, engine.key, engine.run) for w in engine.waiters]
+            leases = engine.leases | {w.ticket for w in engine.waiters}
+            engine_now = replace(engine, yielding=False, stage="", leases=leases, waiters=())
+            state = put(state, engine_now if leases else rest(engine_now, now, actions))
+    return state
+
+
+def room_changed(state: State) -> State:
+    """An engine has gone: who waits for room is planned again."""
+    if not state.queue or not state.engines[state.queue[0]].missing:
+        return state
+    return put(state, replace(state.engines[state.queue[0]], missing=0))
