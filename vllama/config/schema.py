@@ -154,6 +154,8 @@ class Paths(Section):
     """What vLLM compiles; may be deleted any time."""
     runtime: Path | None = None
     """Unix sockets of the engines."""
+    catalog: Path = Path("/etc/vllama/models.d")
+    """Directory of ``*.yaml`` files with names of your own for the model catalogue."""
 
 
 class Settings(Section):
@@ -251,6 +253,10 @@ class Engine(Section):
     """Time in which crashes are counted."""
     breaker_cooloff: Duration = 60.0
     """... and a new request may try again after this pause."""
+    max_loaded: Count | None = None
+    """Engines that may be loaded at once; null: as many as memory allows."""
+    min_residence: Duration = 15.0
+    """An engine is not evicted sooner than this after it became ready, so that two clients don't thrash."""
 
 
 class Log(Section):

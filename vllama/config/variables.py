@@ -83,6 +83,7 @@ VARIABLES: Final = (
     Variable("OLLAMA_KEEP_ALIVE", _keep_alive),
     Variable("OLLAMA_ORIGINS", _origins),
     Variable("OLLAMA_MAX_QUEUE", _count("server", "max_queue")),
+    Variable("OLLAMA_MAX_LOADED_MODELS", _count("engine", "max_loaded")),
     Variable("OLLAMA_CONTEXT_LENGTH", _count("context_length")),
     Variable("OLLAMA_LOAD_TIMEOUT", _load_timeout),
     Variable("OLLAMA_DEBUG", _debug),

@@ -19,6 +19,8 @@ def policy_of(config: Config) -> Policy:
         breaker_window=engine.breaker_window,
         breaker_cooloff=engine.breaker_cooloff,
         drain=engine.drain_timeout,
+        max_loaded=engine.max_loaded,
+        min_residence=engine.min_residence,
     )
 
 
