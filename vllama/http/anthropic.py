@@ -8,8 +8,8 @@ import orjson
 from aiohttp import web
 
 from vllama.errors import EngineRefused
-from vllama.http.asked import fresh_id, model_for_chat, reading, without_thinking_where_it_cannot
 from vllama.http.choices import open_choices
+from vllama.http.dialects import fresh_id, model_for_chat, reading, without_thinking_where_it_cannot
 from vllama.http.front import front_of, meter_of
 from vllama.http.sse import write_events
 from vllama.http.today import today

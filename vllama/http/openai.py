@@ -9,8 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from vllama.errors import BadRequest, NotFound
-from vllama.http.asked import fresh_id, model_for_chat, reading
 from vllama.http.choices import open_choices
+from vllama.http.dialects import fresh_id, model_for_chat, reading
 from vllama.http.front import front_of, meter_of
 from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, get_model, read_name
 from vllama.http.ollama.asking import check_top_logprobs

@@ -6,8 +6,8 @@ import time
 
 from aiohttp import web
 
-from vllama.http.asked import fresh_id, model_for_chat, reading
 from vllama.http.choices import open_choices
+from vllama.http.dialects import fresh_id, model_for_chat, reading
 from vllama.http.front import front_of, meter_of
 from vllama.http.sse import write_events
 from vllama.models.model import Model
