@@ -86,7 +86,7 @@ def _service(folder: Path, **engine: Any) -> LiveService:
         "python": str(interpreter.write(folder)),
         "restart_backoff": "100ms",
         "hang_timeout": "1s",
-        "probe_interval": "100ms",
+        "probe_interval": "250ms",
         "drain_timeout": "5s",
     }
     return LiveService(folder, {"engine": engine, "models": models})

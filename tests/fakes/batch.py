@@ -139,7 +139,7 @@ class Batch:
             due = max(due + interval, time.perf_counter() - 10 * interval)
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             if self._paused():
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)  # a hung engine uses no CPU, and that is how it is told from a busy one
                 continue
             self._admit()
             self._step()

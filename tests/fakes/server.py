@@ -76,7 +76,7 @@ class FakeEngine:
 
     async def _watch_children(self) -> None:
         while not self._children.dead:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
         self._output.say("APIServer", "EngineCore died unexpectedly", "ERROR")
         self.batch.end_all("error")
         await asyncio.sleep(self._script.death_seconds)

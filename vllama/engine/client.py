@@ -52,6 +52,7 @@ class EngineClient:
 
     async def get(self, path: str, *, timeout: float = 5.0) -> bytes:
         """GET ``path``; raises EngineRefused on any other status than 200, EngineGone when nobody answers."""
+        self._check_open()
         with _border():
             async with self._session.get(path, timeout=aiohttp.ClientTimeout(total=timeout)) as answer:
                 body = await answer.read()
@@ -101,6 +102,11 @@ class EngineClient:
             if found:
                 yield found
 
+    def _check_open(self) -> None:
+        """aiohttp has no error of its own for a session that we closed because the engine stops."""
+        if self._session.closed:
+            raise EngineGone(_GONE)
+
     @asynccontextmanager
     async def _post(
         self, path: str, body: Mapping[str, Any] | bytes, timeout: float | None, request_id: str
@@ -110,6 +116,7 @@ class EngineClient:
         if request_id:
             headers["X-Request-Id"] = request_id
         limit = _NO_TIMEOUT if timeout is None else aiohttp.ClientTimeout(total=timeout)
+        self._check_open()
         with _border():
             answer = await self._session.post(path, data=data, headers=headers, timeout=limit)
         try:
