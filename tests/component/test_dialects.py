@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -193,3 +195,11 @@ async def test_count_tokens_counts_without_generating(client, engine):
     assert status == 200
     assert json.loads(raw)["input_tokens"] > 0
     assert (await engine.state())["finished"] == before
+
+
+async def test_a_packed_body_is_read(client):
+    zstd = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+    packed = zstd.compress(json.dumps(RESPONSE).encode())
+    async with client.post("/v1/responses", data=packed, headers={"Content-Encoding": "zstd"}) as answer:
+        assert answer.status == 200
+        assert (await answer.json())["output"][0]["content"][0]["text"] == "1, 2, 3, 4, 5, 6, 7, 8, 9"

@@ -12,11 +12,12 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from vllama.errors import BadRequest
+from vllama.errors import BadRequest, TooLarge
 from vllama.http.faults import error_body, message_of
 from vllama.http.front import front_of
 from vllama.http.lookup import find_model
 from vllama.http.ollama.asking import FormatError, check_images, check_thinking, check_top_logprobs
+from vllama.http.zstd import unpacked
 from vllama.models.model import Model
 from vllama.translate.gosyntax import go_quote
 from vllama.translate.jsontext import encode
@@ -34,12 +35,17 @@ def reading(read: Callable[[bytes], T], answer: Callable[[web.Request, T], Await
     the line break at the end.
     """
 
+    def unpack(data: bytes, encoding: str) -> T:
+        return read(unpacked(data, encoding))
+
     async def handle(request: web.Request) -> web.StreamResponse:
         data = await request.read()
+        encoding = request.headers.get("Content-Encoding", "")
         try:
-            # parsing megabytes must not hold up everybody else's tokens
-            asked = await asyncio.to_thread(read, data) if len(data) > _LARGE else read(data)
-        except BadRequest as error:
+            # reading megabytes must not hold up everybody else's tokens
+            large = len(data) > _LARGE or encoding
+            asked = await asyncio.to_thread(unpack, data, encoding) if large else read(data)
+        except (BadRequest, TooLarge) as error:
             body = encode(error_body(request.path, error.http_status, message_of(error)))
             headers = {"Content-Type": "application/json; charset=utf-8"}
             return web.Response(status=error.http_status, body=body, headers=headers)
