@@ -80,8 +80,14 @@ def version_of_tree() -> str:
 
 
 def _pack(tarball: Path, version: str, *, edited: bool) -> None:
-    """The working tree's tracked files; ``edited``: as the next release might look."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=_TOP, capture_output=True, text=True, check=True).stdout
+    """The working tree, less what git ignores; ``edited``: as the next release might look."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=_TOP,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     with tarfile.open(tarball, "w:gz", compresslevel=1) as archive:
         for name in filter(None, listed.split("\0")):
             file = _TOP / name

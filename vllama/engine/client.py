@@ -35,6 +35,7 @@ class EngineClient:
         self.socket = socket
         self.bytes_read = 0
         """Bytes of all streams so far: while requests run, an engine that works makes this grow."""
+        self._answers: set[aiohttp.ClientResponse] = set()
         connector = aiohttp.UnixConnector(str(socket), limit=0, keepalive_timeout=_KEEPALIVE_SECONDS)
         self._session = aiohttp.ClientSession(
             "http://engine",
@@ -48,6 +49,8 @@ class EngineClient:
 
     async def close(self) -> None:
         """Close all connections; running requests end with EngineGone. vLLM can't exit before this."""
+        for answer in tuple(self._answers):  # aiohttp 3.11 would let their readers wait for ever
+            answer.content.set_exception(aiohttp.ClientConnectionError("closed"))
         await self._session.close()
 
     async def get(self, path: str, *, timeout: float = 5.0) -> bytes:
@@ -119,6 +122,7 @@ class EngineClient:
         self._check_open()
         with _border():
             answer = await self._session.post(path, data=data, headers=headers, timeout=limit)
+        self._answers.add(answer)
         try:
             if answer.status != 200:
                 with _border():
@@ -126,6 +130,7 @@ class EngineClient:
                 raise _refusal(answer.status, text)
             yield answer
         finally:
+            self._answers.discard(answer)
             # release() keeps the connection only when the answer was read to its end
             if answer.content.at_eof():
                 answer.release()

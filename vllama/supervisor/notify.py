@@ -121,11 +121,11 @@ def passed_sockets(environ: Mapping[str, str]) -> list[Passed]:
 def status_line(engines: Iterable[EngineView], notices: Iterable[str] = ()) -> str:
     """``serving 2 models: qwen3:8b, nomic-embed; loading llama3.2:3b: loading weights 62 %``."""
     parts = [*notices]
-    serving = [e.model.name.short for e in engines if e.phase == "ready"]
+    serving = [_shown(e) for e in engines if e.phase == "ready"]
     if serving:
         parts.append(f"serving {len(serving)} model{'s' if len(serving) > 1 else ''}: {', '.join(serving)}")
     for engine in engines:
-        name = engine.model.name.short
+        name = _shown(engine)
         if engine.phase in {"planning", "starting", "warming"}:
             parts.append(f"loading {name}: {engine.stage}")
         elif engine.phase in {"backoff", "broken"}:
@@ -133,6 +133,10 @@ def status_line(engines: Iterable[EngineView], notices: Iterable[str] = ()) -> s
         elif engine.phase in {"stopping", "draining", "failing"}:
             parts.append(f"unloading {name}")
     return " ".join("; ".join(parts).split()) or "ready, no model loaded"
+
+
+def _shown(engine: EngineView) -> str:
+    return engine.model.name.short.removesuffix(":latest")
 
 
 def _connect(address: str) -> socket.socket | None:

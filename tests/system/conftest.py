@@ -1,0 +1,91 @@
+"""Fixtures of the ring that boots a real systemd; where it cannot run, the end of the run says why."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system import packages as rpms
+from tests.system.bounds import TABLE
+from tests.system.lab import Lab
+from tests.system.packages import Packages
+from tests.system.roots import Recipe, base_root
+from tests.system.service import InstalledService
+
+_TOOLS = ("systemd-nspawn", "mmdebstrap", "ip", "nsenter", "mount", "curl", "git")
+_TEST_SECONDS = 180
+
+
+def _why_not() -> str:
+    """What this machine lacks; empty where the ring can run."""
+    if os.geteuid() != 0:
+        return "it needs root"
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if missing:
+        return f"missing: {', '.join(missing)} (tests/system/prepare.sh installs it on Debian)"
+    if not Path("/sys/fs/cgroup").is_dir() or not os.access("/sys/fs/cgroup", os.W_OK):
+        return "control groups can't be made here"
+    return ""
+
+
+_LEFT_OUT = _why_not()
+if _LEFT_OUT:
+    collect_ignore_glob = ["test_*.py"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Booting and building take their time; a test itself does not."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.timeout(_TEST_SECONDS, func_only=True))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of scenarios, or why there is none."""
+    if _LEFT_OUT:
+        terminalreporter.section("tests/system left out")
+        terminalreporter.line(f"No systemd was booted, no RPM installed: {_LEFT_OUT}.")
+    if TABLE:
+        terminalreporter.section("the service in a booted systemd")
+        width = max(len(line.sentence) for line in TABLE)
+        for line in TABLE:
+            terminalreporter.line(f"{line.sentence:<{width}}  within {line.bound:4.0f} s  took {line.seconds:5.1f} s")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return base_root(Recipe())
+
+
+@pytest.fixture(scope="session")
+def packages(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Packages:
+    with Lab(root) as lab:
+        return rpms.build(lab, tmp_path_factory.mktemp("rpms"))
+
+
+@pytest.fixture(scope="module")
+def lab(root: Path) -> Iterator[Lab]:
+    with Lab(root) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def service(lab: Lab, packages: Packages) -> InstalledService:
+    """Installed by rpm, with fake engines at hand; not started."""
+    install(lab, packages)
+    service = InstalledService(lab)
+    service.lay_out_fakes()
+    return service
+
+
+def install(lab: Lab, packages: Packages) -> None:
+    """Copy the packages in and install the current one, scriptlets and all."""
+    for file in (packages.stand_in, packages.current, packages.newer):
+        lab.put(file, f"/root/{file.name}")
+    lab.run("rpm", "-U", f"/root/{packages.stand_in.name}")
+    lab.run("rpm", "-U", f"/root/{packages.current.name}")

@@ -1,0 +1,133 @@
+"""The RPM: what it puts where, and what installing, upgrading and removing it does to a running machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from tests.system.bounds import within
+from tests.system.lab import Lab
+from tests.system.packages import NEWER, Packages
+from tests.system.service import InstalledService
+
+EXPOSURE = 2.0
+
+
+def test_installing_makes_the_user_and_enables_nothing(lab: Lab, service: InstalledService):
+    assert lab.run("id", "-nG", "vllama").stdout.split() == ["vllama", "video", "render"]
+    assert lab.run("stat", "-c", "%U:%G %a", "/etc/vllama.yaml").stdout.strip() == "root:vllama 640"
+    assert lab.run("systemctl", "is-enabled", "vllama", check=False).stdout.strip() == "disabled"
+    assert lab.run("systemctl", "is-active", "vllama", check=False).stdout.strip() == "inactive"
+    assert lab.run("rpm", "-V", "vllama").stdout == ""
+    assert lab.run("vllama", "--version").stdout.startswith("vllama version ")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "/etc/vllama.yaml",
+        "/usr/bin/vllama",
+        "/usr/lib/firewalld/services/vllama.xml",
+        "/usr/lib/systemd/system/vllama-gpu.service",
+        "/usr/lib/systemd/system/vllama.service",
+        "/usr/lib/sysusers.d/vllama.conf",
+        "/usr/lib/tmpfiles.d/vllama.conf",
+        "/usr/share/bash-completion/completions/vllama",
+        "/usr/share/fish/vendor_completions.d/vllama.fish",
+        "/usr/share/man/man1/vllama.1.gz",
+        "/usr/share/man/man5/vllama.yaml.5.gz",
+        "/usr/share/man/man8/vllama.service.8.gz",
+        "/usr/share/zsh/site-functions/_vllama",
+        "/var/lib/vllama-engine",
+    ],
+)
+def test_the_package_has(lab: Lab, service: InstalledService, file: str):
+    assert file in lab.run("rpm", "-ql", "vllama").stdout.splitlines()
+
+
+def test_no_bytecode_of_another_python_and_nothing_outside_of_our_names(lab: Lab, service: InstalledService):
+    stray = [file for file in lab.run("rpm", "-ql", "vllama").stdout.splitlines() if "vllama" not in file]
+    assert stray == []
+
+
+def test_rpmlint_finds_nothing(packages: Packages):
+    if shutil.which("rpmlint") is None:
+        pytest.fail("rpmlint is not installed (tests/system/prepare.sh)")
+    config = "packaging/rpm/rpmlint.toml"
+    files = [str(packages.current), str(packages.source)]
+    done = subprocess.run(["rpmlint", "-c", config, *files], capture_output=True, text=True, check=False)
+    assert "0 errors, 0 warnings" in done.stdout, done.stdout
+
+
+def test_systemd_finds_no_fault_with_the_units(lab: Lab, service: InstalledService):
+    done = lab.run("systemd-analyze", "verify", "--man=no", "vllama.service", "vllama-gpu.service")
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_the_sandbox_is_tight(lab: Lab, service: InstalledService):
+    told = lab.run("systemd-analyze", "security", "--no-pager", "vllama.service").stdout.splitlines()[-1]
+    assert float(told.split(":")[1].split()[0]) <= EXPOSURE, told
+
+
+def test_the_man_pages_are_sound(lab: Lab, service: InstalledService):
+    for page in ("man1/vllama.1", "man5/vllama.yaml.5", "man8/vllama.service.8"):
+        lab.run("sh", "-c", f"gzip -dc /usr/share/man/{page}.gz | mandoc -T lint -W error")
+
+
+def test_the_shells_complete_its_verbs(lab: Lab, service: InstalledService):
+    asked = "COMP_WORDS=(vllama ser) COMP_CWORD=1; _vllama_completion vllama; echo ${COMPREPLY[@]}"
+    script = f"source /usr/share/bash-completion/completions/vllama; {asked}"
+    assert lab.run("bash", "-c", script).stdout.strip() == "serve"
+
+
+def test_the_firewall_lets_the_network_in_once_the_service_is_allowed(lab: Lab, service: InstalledService):
+    service.fresh()
+    lab.run("systemctl", "start", "firewalld")
+    try:
+        lab.run("firewall-cmd", "--zone=public", "--change-interface=lan0")
+        assert service.ask("/api/version", seconds=2).status == 0
+        lab.run("firewall-cmd", "--zone=public", "--add-service=vllama")
+        assert service.ask("/api/version").status == 200
+    finally:
+        lab.run("systemctl", "stop", "firewalld")
+
+
+def test_an_upgrade_keeps_the_edited_file_and_every_connection(lab: Lab, service: InstalledService, packages: Packages):
+    service.fresh()
+    lab.run("systemctl", "enable", "vllama")
+    edited = lab.read("/etc/vllama.yaml")
+    with within(30, "an upgrade under load: restarted, edited file kept, no request lost"), service.burst() as told:
+        lab.run("rpm", "-U", f"/root/{packages.newer.name}")
+        service.until_answers(15)
+    answered, *failed = told
+    assert int(answered) > 0
+    assert failed == []
+    assert lab.read("/etc/vllama.yaml") == edited
+    assert "newer version" in lab.read("/etc/vllama.yaml.rpmnew")
+    assert lab.run("systemctl", "is-enabled", "vllama").stdout.strip() == "enabled"
+    assert lab.run("vllama", "--version").stdout.split()[-1] == NEWER
+    assert NEWER in json.dumps([entry["MESSAGE"] for entry in lab.journal("-u", "vllama", "-n", "20")])
+
+
+def test_an_upgrade_leaves_a_stopped_service_stopped(lab: Lab, service: InstalledService, packages: Packages):
+    service.control("stop")
+    with within(10, "a downgrade of a stopped service leaves it stopped"):
+        lab.run("rpm", "-U", "--oldpackage", f"/root/{packages.current.name}")
+    assert service.value("ActiveState") == "inactive"
+
+
+def test_removing_it_leaves_nothing_running_and_the_state(lab: Lab, service: InstalledService):
+    service.fresh()
+    service.chat()
+    lab.write("/var/lib/vllama/kept", "")
+    with within(20, "removing the package: stopped, no process left, state and edited file kept"):
+        lab.run("rpm", "-e", "vllama")
+        assert service.processes() == []
+    assert lab.run("pgrep", "-u", "vllama", check=False).stdout == ""
+    assert (lab.root / "etc/vllama.yaml.rpmsave").exists()
+    assert (lab.root / "var/lib/vllama/kept").exists()
+    assert not (lab.root / "etc/systemd/system/multi-user.target.wants/vllama.service").is_symlink()
+    assert lab.run("id", "vllama").returncode == 0
