@@ -160,11 +160,15 @@ class TextReader(_Reader):
             if reason is not None:
                 text = self._end.finish(choice, text)
             steps = self._split(text, last=reason is not None)
-            if entries:
+            if entries and (steps or self._tells_withheld()):
                 steps = steps or [Piece()]
                 steps[0].logprobs = entries
             out += steps
         return out
+
+    def _tells_withheld(self) -> bool:
+        """Are log probabilities shown of tokens whose text is not?"""
+        return True
 
     def _split(self, text: str, *, last: bool) -> list[Piece]:
         if self._splitter is None:

@@ -18,3 +18,6 @@ class TaggedReader(TextReader):
     def _split(self, text: str, *, last: bool) -> list[Piece]:
         pieces = self._tagged.feed(text) if text else []
         return pieces + self._tagged.end() if last else pieces
+
+    def _tells_withheld(self) -> bool:
+        return self._tagged.calling  # those of a call are told, those of the tags around thinking are not

@@ -27,6 +27,11 @@ class TaggedText:
         self._thoughts = _Thoughts(*tags.thinking, inside=tags.inside) if tags.thinking else None
         self._calls = _Calls(tags.tools, tags.mark, call_id) if tags.tools else None
 
+    @property
+    def calling(self) -> bool:
+        """Has a tool call begun, so that text is withheld for it?"""
+        return self._calls is not None and self._calls.begun
+
     def feed(self, text: str) -> list[Piece]:
         """What ``text`` completes, in order."""
         thought, rest = self._thoughts.feed(text) if self._thoughts else ("", text)
@@ -106,7 +111,7 @@ class _Calls:
     def __init__(self, tools: Sequence[str], mark: str, call_id: Callable[[int], str]) -> None:
         self._mark = mark
         self._held = ""
-        self._begun = False
+        self.begun = False
         self._plain = False
         self._call_id = call_id
         self._made = 0
@@ -117,17 +122,17 @@ class _Calls:
         if self._plain:
             return text, ()
         content = ""
-        if not self._begun:
+        if not self.begun:
             text = self._held + text
             at = text.find(self._mark)
-            self._begun = at >= 0
+            self.begun = at >= 0
             cut = at if at >= 0 else len(text) - beginning_of(self._mark, text)
             content, self._held = text[:cut], text[cut:]
             if self._mark in _BRACKETS and content.strip():
                 # a bracket is a mark only at the beginning of an answer
                 self._plain = True
                 return content + self._held, ()
-            if not self._begun:
+            if not self.begun:
                 return content, ()
             text, self._held = self._held, ""
         calls = []
@@ -143,6 +148,6 @@ class _Calls:
         """What turned out to be no call: shown only where the mark itself may be plain text."""
         if self._plain or self._made:
             return ""
-        if not self._begun:
+        if not self.begun:
             return self._held
         return self._scanner.rest() if self._mark in _BRACKETS else ""
