@@ -6,10 +6,11 @@ For all others vLLM applies the chat template that came with the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
-from vllama.models.model import Model
+from vllama.models.model import Facts, Model
 from vllama.translate.fim import fill_in_the_middle
 from vllama.translate.ollama_template import (
     DEFAULT_TEMPLATE,
@@ -74,13 +75,16 @@ def insert_prompt(model: Model, prompt: str, suffix: str, today: date) -> str:
     return fill_in_the_middle(prompt, suffix, model.facts.special_tokens)
 
 
-def capabilities(model_can: Sequence[str], template: ModelTemplate) -> tuple[str, ...]:
-    """What a model can do with another template: vision and the like stay, the template decides on the rest.
+def with_template(facts: Facts, template: str) -> Facts:
+    """What the model can do with a template of its own: that decides on tools and thinking; raises TemplateError.
 
     Fill-in-the-middle needs no template where the tokenizer has the tokens.
     """
-    kept = [name for name in model_can if name not in {"tools", "thinking"}]
-    return tuple(dict.fromkeys([*kept, *sorted(template.capabilities)]))
+    if not template:
+        return facts
+    kept = [name for name in facts.capabilities if name not in {"tools", "thinking"}]
+    can = sorted(read_template(template).capabilities)
+    return replace(facts, capabilities=tuple(dict.fromkeys([*kept, *can])))
 
 
 def _keeps_thinking_in_content(model: Model) -> bool:
