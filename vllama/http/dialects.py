@@ -87,7 +87,7 @@ def without_thinking_where_it_cannot(request: web.Request, typed: str, call: Cha
 
 def _check_format(call: ChatCall) -> None:
     wanted = call.format
-    if wanted is None or isinstance(wanted, Mapping) or wanted in {"", "json"}:
+    if wanted is None or isinstance(wanted, Mapping) or (isinstance(wanted, str) and wanted in {"", "json"}):
         return
     raw = orjson.dumps(wanted).decode()
     raise FormatError(f'invalid format: {go_quote(raw)}; expected "json" or a valid JSON Schema object')

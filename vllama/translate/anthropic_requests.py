@@ -204,7 +204,7 @@ def _turns(role: str, blocks: Sequence[Mapping[str, Any]], names: dict[str, str]
     calls: list[ToolCall] = []
     results: list[Message] = []
     for block in blocks:
-        kind = block.get("type")
+        kind = _string(block, "type")
         if kind == "text":
             texts.append(_text(block))
         elif kind == "thinking":

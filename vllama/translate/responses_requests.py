@@ -188,7 +188,7 @@ class _Conversation:
         self._thinking = ""
 
     def add(self, index: int, item: Mapping[str, Any]) -> None:
-        kind = item.get("type") or ("message" if item.get("role") else "")
+        kind = _string(item, "type") or ("message" if item.get("role") else "")
         if kind == "message":
             role = "system" if item.get("role") == "developer" else _string(item, "role")
             text, images = _content(item.get("content"), f"input[{index}]: ")
@@ -232,7 +232,7 @@ def _content(content: Any, where: str) -> tuple[str, tuple[str, ...]]:
         return content, ()
     texts, images = [], []
     for index, part in enumerate(content if isinstance(content, list) else ()):
-        kind = part.get("type") if isinstance(part, dict) else None
+        kind = _string(part, "type") if isinstance(part, dict) else ""
         if kind in {"input_text", "output_text"}:
             texts.append(_string(part, "text"))
         elif kind == "input_image":
@@ -241,7 +241,7 @@ def _content(content: Any, where: str) -> tuple[str, tuple[str, ...]]:
         elif kind == "input_file":
             raise BadRequest("file inputs are not currently supported")
         else:
-            raise BadRequest(f"{where}content[{index}]: unknown content type: {kind or ''}")
+            raise BadRequest(f"{where}content[{index}]: unknown content type: {kind}")
     return "".join(texts), tuple(images)
 
 

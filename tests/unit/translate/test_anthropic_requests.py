@@ -75,7 +75,8 @@ def test_system_is_a_string_or_blocks():
 
 
 def test_texts_of_a_message_are_joined_and_unknown_blocks_skipped():
-    blocks = [{"type": "golden"}, {"type": "text", "text": "a "}, {"type": "text", "text": "b"}]
+    odd = [{"type": "golden"}, {"type": ["text"]}, {"type": {}}, {}]
+    blocks = [*odd, {"type": "text", "text": "a "}, {"type": "text", "text": "b"}]
     assert read({"role": "user", "content": blocks}).call.messages == (Message("user", "a b"),)
 
 

@@ -182,6 +182,7 @@ def test_images_that_are_refused(url, text):
         ({"text": "x"}, "invalid message content type: map[string]interface {}"),
         (["Hello!"], "invalid message format"),
         ([{"type": "video"}], "invalid message format"),
+        ([{"type": ["text"], "text": "x"}], "invalid message format"),
         ([{"type": "text", "text": 5}], "invalid message format"),
         ([{"type": "input_audio", "input_audio": {"data": "x"}}], "audio input is not supported"),
     ],

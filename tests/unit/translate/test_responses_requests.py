@@ -89,6 +89,8 @@ def test_reasoning_before_a_call_belongs_to_the_calls_turn():
             [{"role": "user", "content": "x"}, {"type": "golden"}],
             'input[1]: unknown input item type: "golden"',
         ),
+        ([{"role": "user", "content": [{"type": ["x"]}]}], "input[0]: content[0]: unknown content type: "),
+        ([{"type": {}}], "input[0]: input item missing required 'type' field"),
         (["x"], "input[0]: input item must be an object"),
         (5, "input must be a string or array"),
         ([{"type": "function_call", "arguments": "no"}], "invalid tool call arguments"),

@@ -1,0 +1,148 @@
+"""OpenAI's and Anthropic's routes: Ollama's checks, statuses and headers."""
+
+from __future__ import annotations
+
+import base64
+import io
+import struct
+
+import pytest
+
+from tests.unit.http.scripted import EMBED, TOKENIZE, Reply
+
+HI = [{"role": "user", "content": "Hi"}]
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+VECTORS = b'{"data":[{"index":1,"embedding":[0,2]},{"index":0,"embedding":[3,4]}],"usage":{"prompt_tokens":5}}'
+
+
+async def refused(server, path: str, **body) -> tuple[int, str]:
+    status, told = await server.post(path, body)
+    return status, told["error"]["message"]
+
+
+async def test_chat_checks_in_ollamas_order(server):
+    path = "/v1/chat/completions"
+    assert await refused(server, path, messages=HI, top_logprobs=21) == (
+        400,
+        "top_logprobs must be between 0 and 20",
+    )
+    assert await refused(server, path, messages=HI) == (400, "model is required")
+    assert await refused(server, path, messages=HI, model="a b") == (400, "invalid model name")
+    assert await refused(server, path, messages=HI, model="nobody") == (404, "model 'nobody' not found")
+    assert await refused(server, path, messages=HI, model="plainchat", reasoning_effort="high") == (
+        400,
+        '"plainchat" does not support thinking',
+    )
+    assert await refused(server, path, messages=HI, model="minilm") == (400, '"minilm" does not support chat')
+    assert await refused(server, path, messages=HI, model="plainchat", tools=[TOOL]) == (
+        400,
+        "registry.ollama.ai/library/plainchat:latest does not support tools",
+    )
+    assert not server.engine.requests
+
+
+async def test_a_format_that_is_no_schema_is_refused_in_ollamas_words(server):
+    wanted = {"type": "json_schema", "json_schema": {"schema": ["x"]}}
+    status, text = await refused(server, "/v1/chat/completions", model="tinychat", messages=HI, response_format=wanted)
+    assert status == 500
+    assert text == r'invalid format: "[\"x\"]"; expected "json" or a valid JSON Schema object'
+
+
+async def test_a_wish_to_think_is_dropped_by_anthropics_route_alone(server):
+    body = {"model": "plainchat", "max_tokens": 9, "messages": HI, "thinking": {"type": "enabled"}}
+    status, told = await server.post("/v1/messages", body)
+    assert (status, told["content"]) == (200, [{"type": "text", "text": "Hi"}])
+
+
+async def test_completions_check_in_ollamas_order(server):
+    path = "/v1/completions"
+    assert await refused(server, path, prompt="x", logprobs=21) == (400, "top_logprobs must be between 0 and 20")
+    assert await refused(server, path, prompt="x") == (404, "model '' not found")
+    assert await refused(server, path, prompt="x", model="minilm") == (400, '"minilm" does not support generate')
+    assert await refused(server, path, prompt="x", suffix="y", model="plainchat") == (
+        400,
+        "registry.ollama.ai/library/plainchat:latest does not support insert",
+    )
+
+
+async def test_embeddings_are_of_length_one_in_the_order_of_their_inputs(server):
+    server.engine.replies[EMBED] = [Reply(parts=[VECTORS])]
+    _, told = await server.post("/v1/embeddings", {"model": "minilm", "input": ["a", "b"]})
+    assert told == {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "embedding": [0.6, 0.8], "index": 0},
+            {"object": "embedding", "embedding": [0, 1], "index": 1},
+        ],
+        "model": "minilm",
+        "usage": {"prompt_tokens": 5, "total_tokens": 5},
+    }
+    body = {"model": "minilm", "input": ["a", "b"], "encoding_format": "base64", "dimensions": 1}
+    _, told = await server.post("/v1/embeddings", body)
+    assert struct.unpack("<f", base64.b64decode(told["data"][0]["embedding"])) == (1.0,)
+
+
+async def test_an_empty_string_is_embedded_too(server):
+    server.engine.replies[EMBED] = [Reply(parts=[VECTORS])]
+    await server.post("/v1/embeddings", {"model": "minilm", "input": ""})
+    assert server.engine.bodies(EMBED)[0]["input"] == [""]
+    assert await refused(server, "/v1/embeddings", model="minilm", input=5) == (400, "invalid input type")
+    assert await refused(server, "/v1/embeddings", input="x") == (404, "model '' not found")
+    assert await refused(server, "/v1/embeddings", input="x", model="nobody") == (
+        404,
+        'model "nobody" not found, try pulling it first',
+    )
+
+
+async def test_models_are_listed_and_found(server):
+    async with server.session.get(server.base + "/v1/models") as answer:
+        listed = await answer.json()
+    assert {model["id"] for model in listed["data"]} == {"tinychat:latest", "plainchat:latest", "minilm:latest"}
+    async with server.session.get(server.base + "/v1/models/TinyChat") as answer:
+        model = await answer.json()
+    assert (model["id"], model["object"], model["owned_by"]) == ("TinyChat", "model", "library")
+    async with server.session.get(server.base + "/v1/models/nobody") as answer:
+        assert answer.status == 404
+        assert (await answer.json())["error"]["message"] == "model 'nobody:latest' not found"
+
+
+async def test_no_models_are_an_empty_list(server):
+    server.models.models.clear()
+    async with server.session.get(server.base + "/v1/models") as answer:
+        assert await answer.json() == {"object": "list", "data": []}
+
+
+async def test_tokens_are_counted_with_system_and_tools(server):
+    server.engine.replies[TOKENIZE] = [Reply(parts=[b'{"count":42,"tokens":[1]}'])]
+    tool = {"name": "f", "input_schema": {"type": "object"}}
+    body = {"model": "tinychat", "messages": HI, "system": "Be brief.", "tools": [tool]}
+    assert await server.post("/v1/messages/count_tokens", body) == (200, {"input_tokens": 42})
+    (asked,) = server.engine.bodies(TOKENIZE)
+    assert [message["role"] for message in asked["messages"]] == ["system", "user"]
+    assert asked["tools"][0]["function"]["name"] == "f"
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"])
+async def test_a_body_over_the_limit_is_refused_in_the_routes_own_shape(server, path):
+    async with server.session.post(server.base + path, data=io.BytesIO(b"x" * (2 << 20))) as answer:
+        assert answer.status == 413
+        told = await answer.json()
+    assert "max_body" in told["error"]["message"]
+    assert ("request_id" in told) == (path == "/v1/messages")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kind"),
+    [
+        ("/v1/chat/completions", {"messages": HI}, "text/event-stream"),
+        ("/v1/responses", {"input": "x"}, "text/event-stream"),
+        ("/v1/messages", {"messages": HI, "max_tokens": 9}, "text/event-stream"),
+    ],
+)
+async def test_streams_are_events_in_chunks(server, path, body, kind):
+    asked = {"model": "tinychat", "stream": True} | body
+    async with server.session.post(server.base + path, json=asked) as answer:
+        assert answer.headers["Content-Type"] == kind
+        assert answer.headers["Transfer-Encoding"] == "chunked"
+        cached = answer.headers.get("Cache-Control")
+        assert cached == (None if path.startswith("/v1/chat") else "no-cache")
