@@ -20,6 +20,7 @@ from vllama.engine.process import sweep
 from vllama.errors import ConfigError, EngineNotInstalled, VllamaError
 from vllama.http.listener import bind
 from vllama.http.server import Server
+from vllama.models.downloads import Downloads
 from vllama.models.model import Model
 from vllama.models.names import parse_name
 from vllama.models.store import ModelStore
@@ -89,7 +90,8 @@ async def serve(
 
         supervisor = Supervisor(Planner(loaded, environ), policy_of(config), patience_of(config), changed)
         metrics = Metrics(supervisor)
-        service = Service(loaded, store, sockets, own, Server(), supervisor, metrics, environ)
+        downloads = Downloads(loaded.state, environ)
+        service = Service(loaded, store, sockets, own, Server(), supervisor, metrics, downloads, environ)
         signals = _Signals(reloadable=notifier.supervised)
         beating = asyncio.create_task(_beat(notifier, supervisor))
         try:
@@ -110,6 +112,7 @@ async def serve(
         finally:
             notifier.stopping(service.loaded.config.engine.drain_timeout + _LAST_STEPS)
             await service.server.pause()
+            await downloads.close()
             await supervisor.close()
             await service.server.close()
             beating.cancel()

@@ -17,10 +17,12 @@ from vllama.config.load import Loaded
 from vllama.http.app import make_app
 from vllama.http.listener import bind
 from vllama.http.server import Server
+from vllama.models.downloads import Downloads
 from vllama.models.model import Model
 from vllama.models.store import ModelStore
 from vllama.observe import logs
 from vllama.observe.metrics import Metrics
+from vllama.pulling import make_puller
 from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.planner import Planner, needs_new_engine
 from vllama.supervisor.tuning import patience_of, policy_of
@@ -41,12 +43,14 @@ class Service:
     server: Server
     supervisor: Supervisor
     metrics: Metrics
+    downloads: Downloads
     environ: Mapping[str, str]
 
     def app(self, loaded: Loaded, store: ModelStore) -> web.Application:
         """The front end as configured; raises ConfigError."""
         files = key_files(loaded.config.server.keys_file, loaded.state, self.environ)
-        return make_app(loaded.config, self.supervisor, store, self.metrics, key_files=files)
+        puller = make_puller(loaded, store, self.downloads, self.environ)
+        return make_app(loaded.config, self.supervisor, store, self.metrics, puller=puller, key_files=files)
 
     async def reload(self, loaded: Loaded, store: ModelStore) -> list[str]:
         """Put these in force and say what was done.

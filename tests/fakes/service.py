@@ -63,6 +63,8 @@ class Service:
             "/api/show": (200, SHOW),
             "/api/version": (200, {"version": "0.33.0"}),
         }
+        self.pulls: list[dict[str, Any]] = []
+        """Lines of the next pull; one that succeeds makes ``/api/show`` answer."""
         self.left = threading.Event()
         self.loadable = threading.Event()
         self.loadable.set()
@@ -74,6 +76,10 @@ class Service:
 
     def answer(self, path: str, body: Any) -> tuple[int, Any]:
         """Status and JSON value; a list is streamed as NDJSON."""
+        if path == "/api/pull":
+            if self.pulls[-1].get("status") == "success":
+                self.fixed["/api/show"] = (200, SHOW)
+            return 200, self.pulls
         if path in self.fixed:
             return self.fixed[path]
         if path == "/api/chat" and not body.get("messages"):
@@ -120,7 +126,8 @@ def serving() -> Iterator[Service]:
             self.end_headers()
             for chunk in value:
                 self._chunk(json.dumps(chunk).encode() + b"\n")
-            if not ("done" in value[-1] and value[-1]["done"]) and "error" not in value[-1]:
+            last = value[-1]
+            if not (last.get("done") or last.get("status") == "success" or "error" in last):
                 self.rfile.read(1)  # returns when the client has closed the connection
                 service.left.set()
                 self.close_connection = True

@@ -32,7 +32,7 @@ LAYERS: Final = (
     ),
     ("supervisor", ("vllama.supervisor",)),
     ("http", ("vllama.http",)),
-    ("daemon", ("vllama.daemon", "vllama.reload", "vllama.bench")),
+    ("daemon", ("vllama.daemon", "vllama.reload", "vllama.pulling", "vllama.bench")),
     ("cli", ("vllama.cli", "vllama.__main__")),
 )
 """From the ground upwards; a module may import its own floor and those below."""

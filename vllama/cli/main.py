@@ -22,6 +22,8 @@ _VERBS: Final = {
     "list": "vllama.cli.list_models",
     "ps": "vllama.cli.ps",
     "show": "vllama.cli.show",
+    "pull": "vllama.cli.pull",
+    "catalog": "vllama.cli.catalog",
     "cp": "vllama.cli.cp",
     "rm": "vllama.cli.rm",
     "stop": "vllama.cli.stop",

@@ -103,6 +103,18 @@ class Remote:
                     return
         raise Broken("the connection was closed before the answer was complete")
 
+    def follow(self, path: str, body: Mapping[str, Any]) -> Generator[dict[str, Any]]:
+        """POST ``body`` and yield the lines of long work up to ``success``; else as ``stream``."""
+        with self._exchange("POST", path, body, None) as answer:
+            for line in answer:
+                told = _object(line)
+                if "error" in told:
+                    raise Refused(str(told["error"]), status=answer.status)
+                yield told
+                if told.get("status") == "success":
+                    return
+        raise Broken("the connection was closed before the work was done")
+
     @contextmanager
     def _exchange(
         self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float | None

@@ -15,8 +15,9 @@ from vllama.cli.chat.conversation import Conversation, Settings, Think
 from vllama.cli.chat.loading import load
 from vllama.cli.chat.session import chat
 from vllama.cli.chat.slash import read_format
+from vllama.cli.pull import pull
 from vllama.cli.remote import Refused, Remote, host_option
-from vllama.errors import BadRequest, NotFound
+from vllama.errors import BadRequest
 
 _THINK: Final[dict[str, Think]] = {
     "true": True,
@@ -99,9 +100,10 @@ def _capabilities(remote: Remote, model: str) -> list[str]:
     try:
         answer = remote.post("/api/show", {"model": model}, "model_info")
     except Refused as error:
-        if error.http_status == 404:
-            raise NotFound(error.message, hint="Which models there are: vllama list") from error
-        raise
+        if error.http_status != 404:
+            raise
+        pull(remote, model)
+        answer = remote.post("/api/show", {"model": model}, "model_info")
     return list(answer.get("capabilities") or [])
 
 

@@ -6,24 +6,34 @@ import asyncio
 import faulthandler
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from vllama import __version__
-from vllama.cli.progress import Bar, Show, progress
+from vllama.cli.bars import Bars
+from vllama.cli.progress import Show, progress
+from vllama.config.directories import make_directories
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
+from vllama.config.ownership import sole_owner
 from vllama.daemon import serve
 from vllama.errors import NotFound, VllamaError
-from vllama.models.fetch import fetch
+from vllama.http.ollama.pulling import pulling
+from vllama.models.catalog import Catalog
+from vllama.models.catalogs import read_catalog
+from vllama.models.downloads import Downloads
+from vllama.models.library import Library
 from vllama.models.model import Model
 from vllama.models.names import parse_name
-from vllama.models.sources import parse_argument
+from vllama.models.pull import as_name
+from vllama.models.sources import parse_argument, parse_source
 from vllama.models.store import ModelStore
 from vllama.observe import logs
+from vllama.pulling import make_puller
 from vllama.supervisor.port import EngineView
 
 
@@ -40,8 +50,9 @@ def command(
 ) -> None:
     """Serve until stopped.
 
-    Each MODEL is loaded at once and kept: a configured name, tinychat (vLLama's own small model), a directory, a
-    Hugging Face repository (org/name), or NAME=SOURCE. Configured models are loaded when a client asks for them.
+    Each MODEL is pulled if it is not here, loaded at once and kept: a name of the catalogue (qwen3:0.6b), a Hugging
+    Face repository (org/name), a configured name, tinychat (vLLama's own small model), a directory, or NAME=SOURCE.
+    Other models are loaded when a client asks for them.
     """
     faulthandler.enable()  # when the watchdog aborts us, the journal has the stack of what hung
     environ = environment()
@@ -55,48 +66,65 @@ def command(
     logs.set_up(loaded.config.log.level, journal_stream=journal)
     if not journal and loaded.config.log.level == "info":
         logging.getLogger("vllama").setLevel(logging.WARNING)  # people read the progress instead
-    names = _names(models, loaded)
+    make_directories(loaded.directories)
+    library = Library(loaded.state)
+    names = _names(models, _known(loaded, library), read_catalog(loaded.config.paths.catalog))
     extra = {name: source for name, source in names.items() if source is not None}
-    store = ModelStore(loaded, extra)
+    store = ModelStore(loaded, extra, library)
 
     def read_again() -> tuple[Loaded, ModelStore]:
         fresh = read()
         return fresh, store.configured(fresh)
 
     with progress(quiet=bool(journal)) as show:
-        _fetch_missing(names, store, loaded, show)
+        asyncio.run(_pull_missing(names, store, loaded, environ, show))
         chosen = [replace(_find(store, name), pinned=True) for name in names]
         watcher = _Terminal(show, chosen)
         asyncio.run(serve(loaded, chosen, store, environ, watcher=watcher, read_again=read_again))
 
 
-def _names(models: Sequence[str], loaded: Loaded) -> dict[str, str | None]:
-    """The arguments' model names and, where they are no configured ones, their sources."""
-    configured = {name.key for text in loaded.config.models if (name := parse_name(text)) is not None}
+def _known(loaded: Loaded, library: Library) -> set[str]:
+    """Keys of the names that need no source."""
+    return {name.key for text in loaded.config.models if (name := parse_name(text)) is not None} | {*library.all()}
+
+
+def _names(models: Sequence[str], known: Collection[str], catalog: Catalog) -> dict[str, str | None]:
+    """The arguments' model names and, where they are given with one or need one, their sources."""
     found: dict[str, str | None] = {}
     for text in models:
-        read = parse_argument(text, configured, lambda place: Path(place).expanduser().is_dir())
-        if read is None:
-            hint = "Give a configured name, tinychat, a directory, a repository (org/name) or NAME=SOURCE."
+        read = parse_argument(text, known, lambda place: Path(place).expanduser().is_dir())
+        source = parse_source(read[1]) if read is not None and read[1] is not None else None
+        name = parse_name(as_name(text))
+        if read is None and name is not None and catalog.find(name) is not None:
+            found[name.short] = None
+        elif read is None:
+            hint = (
+                "Give a name of the catalogue (vllama catalog list), a configured one, tinychat, a directory, "
+                "a repository (org/name) or NAME=SOURCE."
+            )
             raise NotFound(f"there is no model {text!r}", hint=hint)
-        found[read[0]] = read[1]
+        elif source is not None and source.kind == "hub" and "=" not in text and name is not None:
+            found[name.short] = None  # pulled like any other, and listed from then on
+        else:
+            found[read[0]] = read[1]
     return found
 
 
-def _fetch_missing(names: Iterable[str], store: ModelStore, loaded: Loaded, show: Show) -> None:
-    """Bring the named models' repositories that are not on this machine yet."""
-    keys = {name.key for text in names if (name := parse_name(text)) is not None}
-    wanted = [source for name, source in store.missing() if name.key in keys]
-    for source in wanted:
-        bar = show.bar(f"pulling {source}", unit="bytes")
-        fetch(source, loaded.state, _onto(bar))
-        bar.finish()
-    if wanted:
-        store.refresh()
-
-
-def _onto(bar: Bar) -> Callable[[int, int], None]:
-    return lambda done, total: bar.update(done, total=total)
+async def _pull_missing(
+    names: Iterable[str], store: ModelStore, loaded: Loaded, environ: Mapping[str, str], show: Show
+) -> None:
+    """Bring the named models that are not on this machine yet."""
+    wanted = [name for text in names if (name := parse_name(text)) is not None and store.find(name) is None]
+    if not wanted:
+        return
+    with sole_owner(loaded.state):
+        puller = make_puller(loaded, store, Downloads(loaded.state, environ), environ)
+        for name in wanted:
+            show.say(f"pulling {name.short.removesuffix(':latest')}")
+            bars = Bars(show)
+            async with aclosing(pulling(puller, name)) as lines:
+                async for line in lines:
+                    bars.line(line)
 
 
 def _find(store: ModelStore, text: str) -> Model:

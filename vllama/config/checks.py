@@ -20,5 +20,5 @@ def check_references(values: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]
             yield ("models", text), f"is the same model as {seen[name.key]!r}"
         seen.setdefault(name.key, text)
     for number, text in enumerate(preload if isinstance(preload, list) else ()):
-        if isinstance(text, str) and ((name := parse_name(text)) is None or name.key not in seen):
-            yield ("preload", str(number)), f"{text!r} is not among the models"
+        if isinstance(text, str) and parse_name(text) is None:  # those that were pulled are models, too
+            yield ("preload", str(number)), f"{text!r} is no model name"

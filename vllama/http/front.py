@@ -12,6 +12,7 @@ from vllama.config.schema import Config
 from vllama.errors import VllamaError
 from vllama.models.model import Model
 from vllama.models.names import ModelName
+from vllama.models.pull import Puller
 from vllama.observe.metrics import Meter, Metrics
 from vllama.supervisor.port import Engines
 
@@ -47,6 +48,7 @@ class Front:
     config: Config
     engines: Engines
     models: Models
+    puller: Puller
     metrics: Metrics
     version: str
     """What ``/api/version`` says: clients compare it with the Ollama version that brought a feature."""

@@ -1,21 +1,26 @@
 """Brings a model's repository from the Hugging Face hub into our cache. The only place where its errors end.
 
-Only what vLLM needs is fetched: one set of weights (safetensors), configuration, tokenizer, chat template. A fetch that
-was broken off goes on where it stopped.
+Only what vLLM needs is fetched: one set of weights (safetensors), configuration, tokenizer, chat template. The hub's
+library moves the bytes and keeps its cache; ours is that a file goes on where it stopped (the library of today throws
+halves away), and that its checksum is looked at. Runs in a process of its own: ``models.transfer`` starts and ends it.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
+import re
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final, Literal
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -25,23 +30,49 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.file_download import http_get
+from huggingface_hub.utils import WeakFileLock, build_hf_headers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from vllama.errors import PullFailed
-from vllama.models.hub import hub_cache
+from vllama.models.hub import repository_home
 from vllama.models.sources import Source
-
-Progress = Callable[[int, int], None]
-"""Bytes that are here, bytes in all. Called from another thread."""
 
 _SMALL_SUFFIXES: Final = {".json", ".jinja", ".model", ".txt", ".tiktoken"}
 _OTHER_WEIGHTS: Final = ("consolidated", "adapter_")
+_CHUNK: Final = 128 << 10
+"""What is lost at most when a transfer breaks, and how finely progress is seen; the library itself takes 10 MB."""
+_AT_ONCE: Final = 4
+_POLL_SECONDS: Final = 0.1
+_RESERVE: Final = 64 << 20
+_BLOB: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_LARGEST_BY_HTTP: Final[int] = getattr(constants, "MAX_HTTP_DOWNLOAD_SIZE", 50_000_000_000)
 # The library's transport (requests, httpx) changes with its versions; the root of its errors is a base of its own one.
 _TRANSPORT_ERROR: Final[type[BaseException]] = next(
     base for base in HfHubHTTPError.__mro__ if base.__name__ == "HTTPError"
 )
-_POLL_SECONDS: Final = 0.3
-_RESERVE: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file as the hub tells it."""
+
+    name: str
+    size: int
+    sha256: str
+    """Empty for small files, of which the hub knows only git's hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is going to be fetched."""
+
+    commit: str
+    files: tuple[RemoteFile, ...]
+
+
+Progress = Callable[[Mapping[str, int]], None]
+"""Bytes that are here, by file name. Called from another thread."""
 
 
 def needed_files(names: Iterable[str]) -> tuple[str, ...]:
@@ -65,40 +96,155 @@ def needed_files(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def fetch(source: Source, state: Path, progress: Progress, *, endpoint: str | None = None) -> Path:
-    """Fetch ``source`` (a hub repository) into the cache below ``state`` and return its snapshot directory.
+def fetch(
+    source: Source,
+    state: Path,
+    planned: Callable[[Plan], None],
+    progress: Progress,
+    *,
+    endpoint: str | None = None,
+) -> str:
+    """Fetch ``source`` (a hub repository) into the cache below ``state``; returns the commit that is there now.
 
     Blocks. Raises PullFailed. ``endpoint``: another hub than huggingface_hub's own (``HF_ENDPOINT``).
     """
-    repository, revision = source.location, source.revision or "main"
-    cache = hub_cache(state)
     disable_progress_bars()  # ours is shown
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    constants.DOWNLOAD_CHUNK_SIZE = _CHUNK
     with _border(source):
-        cache.mkdir(parents=True, exist_ok=True)
-        info = HfApi(endpoint=endpoint).model_info(repository, revision=revision, files_metadata=True)
-        sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+        info = HfApi(endpoint=endpoint).model_info(
+            source.location, revision=source.revision or "main", files_metadata=True
+        )
+        sizes = {file.rfilename: file for file in info.siblings or ()}
         chosen = needed_files(sizes)
         if not any(name.endswith(".safetensors") for name in chosen):
             raise _without_weights(source, sizes)
-        total = sum(sizes[name] for name in chosen)
-        home = cache / f"models--{repository.replace('/', '--')}"
-        free, missing = shutil.disk_usage(cache).free, total - _here(home)
+        files = tuple(
+            RemoteFile(name, sizes[name].size or 0, lfs.sha256 if (lfs := sizes[name].lfs) else "") for name in chosen
+        )
+        plan = Plan(str(info.sha), files)
+        _Fetch(source, plan, state, endpoint).run(planned, progress)
+    return plan.commit
+
+
+class _Fetch:
+    """One plan on its way."""
+
+    def __init__(self, source: Source, plan: Plan, state: Path, endpoint: str | None) -> None:
+        self._source, self._plan, self._endpoint = source, plan, endpoint
+        self._home = repository_home(state, source.location)
+        self._blobs: dict[str, Path] = {}
+        """Where each file's bytes are put, once the hub has told its name for them."""
+        self._stopped = threading.Event()
+
+    def run(self, planned: Callable[[Plan], None], progress: Progress) -> None:
+        """Bring everything; the small files come first, so that what is wrong with a repository shows early."""
+        (self._home / "blobs").mkdir(parents=True, exist_ok=True)
+        self._check_disk()
+        planned(self._plan)
+        watcher = threading.Thread(target=self._watch, args=(progress,), name="fetch-progress", daemon=True)
+        watcher.start()
+        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch")
+        try:
+            for _ in pool.map(self._bring, sorted(self._plan.files, key=lambda file: file.size)):
+                pass  # an error of any file ends all
+        finally:
+            self._stopped.set()
+            watcher.join()
+            pool.shutdown(cancel_futures=True)
+        self._point_revision()
+        progress({file.name: file.size for file in self._plan.files})
+
+    def _check_disk(self) -> None:
+        total = sum(file.size for file in self._plan.files)
+        free, missing = shutil.disk_usage(self._home).free, total - _bytes_below(self._home / "blobs")
         if missing + _RESERVE > free:
             raise PullFailed(
-                f"{source} needs {missing / 1e9:.1f} GB more, {cache} has {free / 1e9:.1f} GB free",
+                f"{self._source} needs {missing / 1e9:.1f} GB more, {self._home.parent} has {free / 1e9:.1f} GB free",
                 hint="Free some space, or set paths.state to a larger disk.",
             )
-        with _watched(home, total, progress):
-            snapshot = snapshot_download(
-                repository,
-                revision=revision,
-                cache_dir=cache,
-                allow_patterns=list(chosen),
-                endpoint=endpoint,
+
+    def _watch(self, progress: Progress) -> None:
+        """Tell how much is here; the disk knows, whichever version of the library fetches."""
+        sizes = {file.name: file.size for file in self._plan.files}
+        told: Mapping[str, int] = {}
+        while not self._stopped.wait(_POLL_SECONDS):
+            here = {name: min(_size(blob), sizes[name]) for name, blob in dict(self._blobs).items()}
+            if here != told:
+                progress(here)
+                told = here
+
+    def _bring(self, file: RemoteFile) -> None:
+        """One file into the cache."""
+        repository, commit = self._source.location, self._plan.commit
+        with _border(self._source):
+            url = hf_hub_url(repository, file.name, revision=commit, endpoint=self._endpoint)
+            name = str(get_hf_file_metadata(url, endpoint=self._endpoint).etag)
+            blob = self._home / "blobs" / name
+            self._blobs[file.name] = blob
+            if _BLOB.fullmatch(name) and file.size <= _LARGEST_BY_HTTP:
+                lock = self._home.parent / ".locks" / self._home.name / f"{name}.lock"
+                lock.parent.mkdir(parents=True, exist_ok=True)
+                with WeakFileLock(lock):
+                    if not blob.exists():
+                        self._download(url, file, blob)
+            # finds the bytes and gives them their place in the snapshot (very large files it fetches itself)
+            hf_hub_download(
+                repository, file.name, revision=commit, cache_dir=self._home.parent, endpoint=self._endpoint
             )
-    progress(total, total)
-    return Path(snapshot)
+
+    def _download(self, url: str, file: RemoteFile, blob: Path) -> None:
+        part = _part(blob)
+        if _size(part) > file.size:
+            part.unlink()
+        headers = build_hf_headers()
+        headers["Accept-Encoding"] = "identity"  # a range of compressed bytes would be another file's
+        with part.open("ab", buffering=0) as opened:
+            http_get(url, opened, resume_size=opened.tell(), headers=headers, expected_size=file.size)
+        if not _is_whole(part, file, blob.name):
+            part.unlink()
+            raise PullFailed(
+                f"{file.name} of {self._source} arrived damaged: its checksum is not the hub's",
+                hint="Pull again; the other files are kept.",
+            )
+        part.replace(blob)
+
+    def _point_revision(self) -> None:
+        """Let the branch's or tag's name find the commit, as the library does."""
+        revision = self._source.revision or "main"
+        if revision != self._plan.commit:
+            ref = self._home / "refs" / revision
+            ref.parent.mkdir(parents=True, exist_ok=True)
+            ref.write_text(self._plan.commit, "ascii")
+
+
+def _part(blob: Path) -> Path:
+    return blob.with_name(f"{blob.name}.incomplete")
+
+
+def _size(blob: Path) -> int:
+    """Bytes of a blob that are here, be it whole or not."""
+    for path in (blob, _part(blob)):
+        try:
+            return path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:
+            continue
+    return 0
+
+
+def _bytes_below(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def _is_whole(part: Path, file: RemoteFile, name: str) -> bool:
+    """Whether the bytes are those that the hub's hash belongs to: SHA-256, or git's for small files."""
+    with part.open("rb") as opened:
+        if file.sha256:
+            return hashlib.file_digest(opened, "sha256").hexdigest() == file.sha256
+        if len(name) == 40:
+            header = f"blob {file.size}\0".encode()
+            return hashlib.sha1(header + opened.read(), usedforsecurity=False).hexdigest() == name
+    return True
 
 
 def _without_weights(source: Source, names: Iterable[str]) -> PullFailed:
@@ -110,33 +256,6 @@ def _without_weights(source: Source, names: Iterable[str]) -> PullFailed:
     return PullFailed(
         f"{source} has no safetensors weights", hint="Name a repository or a revision (org/name@revision) that has."
     )
-
-
-def _here(home: Path) -> int:
-    """Bytes fetched so far, unfinished files included."""
-    try:
-        return sum(blob.stat().st_size for blob in (home / "blobs").iterdir())
-    except OSError:  # not begun, or a file was just renamed
-        return 0
-
-
-@contextmanager
-def _watched(home: Path, total: int, progress: Progress) -> Iterator[None]:
-    """Tell how much is here while the block runs; the disk knows, whichever version of the library fetches."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(_POLL_SECONDS):
-            progress(min(_here(home), total), total)
-
-    thread = threading.Thread(target=watch, name="fetch-progress", daemon=True)
-    progress(min(_here(home), total), total)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 @contextmanager
@@ -153,12 +272,18 @@ def _border(source: Source) -> Iterator[None]:
         raise PullFailed(
             f"there is no repository {source.location}, or it is private",
             hint="Check its spelling (org/name); for a private one set HF_TOKEN.",
+            code="pull_unknown",
         ) from error
     except RevisionNotFoundError as error:
-        raise PullFailed(f"{source.location} has no revision {source.revision!r}") from error
+        raise PullFailed(f"{source.location} has no revision {source.revision!r}", code="pull_unknown") from error
     except HFValidationError as error:
         raise PullFailed(f"{source} is no legal repository name: {error}") from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+    except OfflineModeIsEnabled as error:
+        raise PullFailed(
+            f"{source} can't be fetched: the hub's library is in offline mode",
+            hint="Unset HF_HUB_OFFLINE, or give a directory with the model instead.",
+        ) from error
+    except LocalEntryNotFoundError as error:
         raise _unreachable(source) from error
     except HfHubHTTPError as error:
         status = error.response.status_code
@@ -166,15 +291,34 @@ def _border(source: Source) -> Iterator[None]:
         hint = may_not if status in {401, 403} else "Try again; what was fetched is kept."
         raise PullFailed(f"the hub answered {status} for {source}", hint=hint) from error
     except (_TRANSPORT_ERROR, OSError) as error:
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise PullFailed("the disk is full", hint="Free some space; what was fetched is kept.") from error
-        if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            raise PullFailed(f"can't write to {error.filename}: {error.strerror}") from error
-        raise _unreachable(source) from error
+        raise _disk_trouble(error) or _unreachable(source) from error
+
+
+def _disk_trouble(error: Any) -> PullFailed | None:
+    number = getattr(error, "errno", None)
+    if number in {errno.ENOSPC, errno.EDQUOT}:
+        return PullFailed("the disk is full", hint="Free some space; what was fetched is kept.")
+    if number in {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR}:
+        return PullFailed(f"can't write to {error.filename}: {error.strerror}")
+    return None
 
 
 def _unreachable(source: Source) -> PullFailed:
     return PullFailed(
         f"the hub can't be reached to fetch {source}",
-        hint="Check the network (HTTPS_PROXY, HF_ENDPOINT), or give a directory with the model instead.",
+        hint="Check the network (HTTPS_PROXY, HF_ENDPOINT), or give a directory with the model instead. "
+        "What was fetched is kept.",
     )
+
+
+def look(repository: str, *, endpoint: str | None = None) -> Literal["there", "gated", "missing"]:
+    """Ask the hub about a repository; raises PullFailed when it can't be asked."""
+    source = Source("hub", repository)
+    with _border(source):
+        try:
+            info = HfApi(endpoint=endpoint).model_info(repository)
+        except GatedRepoError:
+            return "gated"
+        except RepositoryNotFoundError:
+            return "missing"
+    return "gated" if info.gated else "there"

@@ -27,6 +27,7 @@ from vllama.models.sources import Source
 
 _LOG = logging.getLogger("vllama.models")
 _MANIFEST, _GONE, _NEW = ".json", ".gone", ".new"
+NOBODY: Final = ModelName("", "", "", "")
 _INCOMPLETE_SECONDS: Final = 14 * 24 * 3600.0
 """A fetch that nobody went on with for so long is given up."""
 
@@ -102,6 +103,11 @@ class Library:
             self._free(entry.manifest, in_use)
             note.unlink(missing_ok=True)
             return True
+
+    def discard(self, source: Source, in_use: Collection[Source]) -> None:
+        """Delete files that turned out to be of no use, unless somebody uses them."""
+        with self._lock:
+            self._free(Manifest(NOBODY, source), in_use)
 
     def sweep(self, in_use: Collection[Source]) -> None:
         """Finish deletions and drop halves that an earlier run left. Only the store's owner may do this."""

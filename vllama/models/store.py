@@ -23,6 +23,7 @@ from vllama.models.manifest import Manifest, model_digest
 from vllama.models.model import Facts, Model
 from vllama.models.names import ModelName, parse_name
 from vllama.models.sources import Source, parse_source
+from vllama.translate.prompting import with_template
 
 _BUILTIN: Final = Path(__file__).parent / "builtin"
 
@@ -169,6 +170,10 @@ class ModelStore:
         self.refresh()
         return found
 
+    def discard(self, source: Source) -> None:
+        """Delete fetched files that can't be served, unless a model uses them."""
+        self.library.discard(source, self._in_use())
+
     def sweep(self) -> None:
         """Clean up what an earlier run left half done. Only the store's owner may do this."""
         self.library.sweep(self._in_use())
@@ -223,7 +228,7 @@ class ModelStore:
         base = _model(manifest.name, path, contents)
         return replace(
             base,
-            facts=_with_parsers(contents.facts, manifest),
+            facts=with_template(_with_parsers(contents.facts, manifest), manifest.template),
             digest=model_digest(contents.digest, manifest.layers),
             modified_at=entry.modified_at,
             parent=manifest.parent,

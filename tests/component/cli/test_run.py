@@ -112,9 +112,22 @@ def test_an_error_in_mid_stream_is_told_after_what_came(vllama: Vllama, service:
 
 def test_an_unknown_model_is_told_in_ollamas_words(vllama: Vllama, service: Service) -> None:
     service.fixed["/api/show"] = (404, {"error": "model 'foo:latest' not found"})
+    service.pulls = [{"status": "pulling manifest"}, {"error": "pull model manifest: file does not exist"}]
     done = vllama("run", "foo", "hi")
     assert done.returncode == 1
-    assert done.stderr == "Error: model 'foo:latest' not found\nWhich models there are: vllama list\n"
+    assert done.stderr == "pulling manifest\nError: pull model manifest: file does not exist\n"
+
+
+def test_a_model_that_is_not_here_is_pulled_first(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/show"] = (404, {"error": "model 'foo:latest' not found"})
+    digest = "sha256:" + "ab" * 32
+    line = {"status": "pulling abababababab", "digest": digest, "total": 3_000_000}
+    service.pulls = [line, {**line, "completed": 3_000_000}, {"status": "success"}]
+    service.chats = [answer("Hello")]
+    done = vllama("run", "foo", "hi")
+    assert (done.returncode, done.stdout) == (0, "Hello\n")
+    assert service.bodies("/api/pull") == [{"model": "foo"}]
+    assert done.stderr == "pulling abababababab: 0 B of 3 MB\npulling abababababab: 3 MB of 3 MB\n"
 
 
 def test_no_prompt_and_no_terminal_is_an_error(vllama: Vllama) -> None:

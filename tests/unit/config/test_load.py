@@ -118,9 +118,9 @@ def test_two_spellings_of_one_model_are_a_problem(write):
     assert problem.endswith(":3: models.MINI:latest: is the same model as 'mini'")
 
 
-def test_only_configured_models_can_be_preloaded(write):
-    (problem,) = problems(write("models:\n  mini: {source: a/b}\npreload: [Mini, maxi]\n"))
-    assert problem.endswith(":3: preload.1: 'maxi' is not among the models")
+def test_what_is_preloaded_must_be_a_name(write):
+    (problem,) = problems(write("models:\n  mini: {source: a/b}\npreload: [Mini, pulled, a b]\n"))
+    assert problem.endswith(":3: preload.2: 'a b' is no model name")
 
 
 def test_broken_yaml_tells_the_line(write):

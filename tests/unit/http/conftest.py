@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from tests.unit.translate.chunks import chat, sse, text, usage
 from tests.unit.translate.models import model
 from vllama.config.schema import Config, Server
 from vllama.engine.client import EngineClient
-from vllama.errors import VllamaError
+from vllama.errors import PullFailed, VllamaError
 from vllama.http.app import make_app, make_runner
+from vllama.models.downloads import Part
 from vllama.models.model import Model
 from vllama.models.names import ModelName
 from vllama.observe.metrics import Metrics
@@ -55,6 +56,28 @@ class KnownModels:
         return self.models.pop(name.key, None) is not None
 
 
+class ScriptedPuller:
+    """Brings ``fetched``, part by part; knows what is there; finds nothing else."""
+
+    def __init__(self, models: KnownModels) -> None:
+        self.models = models
+        self.fetched: list[Part | VllamaError] = []
+        self.left = 0
+
+    async def pull(self, name: ModelName) -> AsyncGenerator[str | tuple[Part, ...]]:
+        yield "pulling manifest"
+        try:
+            if name.key not in self.models.models and not self.fetched:
+                raise PullFailed("file does not exist", hint="name a repository")
+            for part in self.fetched:
+                if isinstance(part, VllamaError):
+                    raise part
+                yield (part,)
+            yield "success"
+        finally:
+            self.left += 1
+
+
 @dataclass
 class Door:
     """The front end, its engine and a client."""
@@ -63,6 +86,7 @@ class Door:
     engine: ScriptedEngine
     engines: FakeEngines
     models: KnownModels
+    puller: ScriptedPuller
     metrics: Metrics
     session: ClientSession
 
@@ -96,14 +120,15 @@ async def server(config: Config) -> AsyncIterator[Door]:
         client = EngineClient(Path(folder) / "e")
         engines = FakeEngines({m.path.name: client for m in (CHATTER, PLAIN, EMBEDDER)})
         models = KnownModels(CHATTER, PLAIN, EMBEDDER)
+        puller = ScriptedPuller(models)
         metrics = Metrics(engines)
-        runner = make_runner(make_app(config, engines, models, metrics))
+        runner = make_runner(make_app(config, engines, models, metrics, puller=puller))
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
         async with ClientSession(connector=TCPConnector(force_close=True), auto_decompress=False) as session:
-            yield Door(f"http://{host}:{port}", engine, engines, models, metrics, session)
+            yield Door(f"http://{host}:{port}", engine, engines, models, puller, metrics, session)
         await client.close()
         await runner.cleanup()
         await engine.stop()

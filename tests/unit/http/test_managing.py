@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from vllama.errors import PullFailed
+from vllama.models.downloads import Part
+
 ZEROS = "sha256:" + "0" * 64
 
 
@@ -33,6 +36,41 @@ async def test_a_pull_of_anything_else_says_what_to_do(server):
     assert (status, lines[0]) == (200, {"status": "pulling manifest"})
     assert lines[-1]["error"].startswith("pull model manifest: file does not exist")
     assert (await server.post("/api/pull", {"model": "nobody", "stream": False}))[0] == 500
+
+
+async def test_a_pull_tells_every_part_as_it_moves(server):
+    digest = "ab" * 32
+    server.puller.fetched = [Part(digest, 10, done) for done in (0, 4, 10)]
+    status, lines = await server.post("/api/pull", {"model": "nobody"})
+    line = {"status": f"pulling {digest[:12]}", "digest": f"sha256:{digest}", "total": 10}
+    moving = [line, {**line, "completed": 4}, {**line, "completed": 10}]
+    assert (status, lines) == (200, [{"status": "pulling manifest"}, *moving, {"status": "success"}])
+    assert await server.post("/api/pull", {"model": "nobody", "stream": False}) == (200, {"status": "success"})
+
+
+@pytest.mark.parametrize(
+    ("fetched", "said"),
+    [
+        ([PullFailed("no", hint="do", code="pull_unknown")], "pull model manifest: file does not exist: no\ndo"),
+        ([PullFailed("no route", hint="do")], "pull model manifest: no route\ndo"),
+        ([Part("ab" * 32, 10, 1), PullFailed("the disk is full")], "the disk is full"),
+    ],
+)
+async def test_a_pull_that_fails_says_where(server, fetched, said):
+    server.puller.fetched = fetched
+    status, lines = await server.post("/api/pull", {"model": "nobody"})
+    assert (status, lines[0], lines[-1]) == (200, {"status": "pulling manifest"}, {"error": said})
+    assert await server.post("/api/pull", {"model": "nobody", "stream": False}) == (500, {"error": said})
+    assert server.puller.left == 2
+
+
+async def test_names_can_be_copied_and_deleted(server):
+    assert await server.post("/api/copy", {"source": "TINYCHAT", "destination": "acme/mine:v1"}) == (200, b"")
+    assert (await server.post("/api/show", {"model": "ACME/mine:V1"}))[0] == 200
+    for status in (200, 404):
+        async with server.session.delete(server.base + "/api/delete", json={"model": "acme/mine:v1"}) as answer:
+            assert answer.status == status
+    assert (await server.post("/api/show", {"model": "tinychat"}))[0] == 200
 
 
 @pytest.mark.parametrize(

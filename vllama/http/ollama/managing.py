@@ -34,27 +34,6 @@ class NotOffered(VllamaError):
     status = 501
 
 
-async def pull(request: web.Request) -> web.StreamResponse:
-    """A model that is there is complete; another one has to be configured."""
-    fields = await read_body(request, native.PULL)
-    typed = fields["model"] or fields["name"]
-    name = read_name(typed)
-    if front_of(request).models.find(name):
-        return await _progress(request, fields, [{"status": "pulling manifest"}, {"status": "success"}])
-    reason = f"pull model manifest: file does not exist ({_CONFIGURED}: add it under 'models')"
-    return await _progress(request, fields, [{"status": "pulling manifest"}, {"error": reason}])
-
-
-async def push(request: web.Request) -> web.StreamResponse:
-    """There is no registry to push to."""
-    fields = await read_body(request, native.PUSH)
-    typed = fields["model"] or fields["name"]
-    if not typed:
-        raise BadRequest("model is required")
-    reason = "this server pushes to no registry"
-    return await _progress(request, fields, [{"status": "retrieving manifest"}, {"error": reason}])
-
-
 async def create(request: web.Request) -> web.StreamResponse:
     """Checked as far as it goes without a store to write to."""
     fields = await read_body(request, native.CREATE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from vllama.http.ollama import chat, embed, generate, listing, managing, status
+from vllama.http.ollama import chat, embed, generate, listing, managing, pulling, status
 
 
 def _get(path: str, handler: Handler, *, head: bool = False) -> list[web.RouteDef]:
@@ -24,8 +24,8 @@ ROUTES: list[web.RouteDef] = [
     web.post("/api/chat", chat.chat),
     web.post("/api/embed", embed.embed),
     web.post("/api/embeddings", embed.embeddings),
-    web.post("/api/pull", managing.pull),
-    web.post("/api/push", managing.push),
+    web.post("/api/pull", pulling.pull),
+    web.post("/api/push", pulling.push),
     web.post("/api/create", managing.create),
     web.post("/api/copy", managing.copy),
     web.delete("/api/delete", managing.delete),

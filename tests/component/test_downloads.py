@@ -1,0 +1,129 @@
+"""Downloads as child processes: shared, left, gone on with. The child is the real one, the hub is on localhost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.fakes.hub import COMMIT, Hub, running
+from tests.unit.models.model_files import make_model, safetensors
+from vllama.errors import PullFailed
+from vllama.models.downloads import Downloads, Part
+from vllama.models.hub import find_snapshot, repository_home
+from vllama.models.sources import Source
+
+MINI = Source("hub", "acme/mini")
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    weights = safetensors({"w": ("F32", (1 << 18,))})
+    source = make_model(tmp_path / "remote", model__safetensors=weights)
+    with running(Hub("acme/mini", {file.name: file.read_bytes() for file in source.iterdir()})) as found:
+        yield found
+
+
+@pytest.fixture
+async def downloads(hub: Hub, tmp_path: Path) -> AsyncIterator[Downloads]:
+    made = Downloads(tmp_path, {**os.environ, "HF_ENDPOINT": hub.url})
+    yield made
+    await made.close()
+    assert psutil.Process().children() == []
+
+
+async def end_of(downloads: Downloads, parts: list[Part] | None = None) -> str:
+    """Follow to the end."""
+    commit = ""
+    async with aclosing(downloads.follow(MINI)) as told:
+        async for one in told:
+            if isinstance(one, str):
+                commit = one
+            elif parts is not None:
+                parts += one
+    return commit
+
+
+async def until_held(hub: Hub) -> None:
+    assert await asyncio.to_thread(hub.holding.wait, 30)
+
+
+async def test_every_part_is_told_from_nothing_to_all(hub: Hub, downloads: Downloads):
+    parts: list[Part] = []
+    assert await end_of(downloads, parts) == COMMIT
+    last = {part.digest: part for part in parts}
+    assert last[hub.blob(WEIGHTS)].total == len(hub.files[WEIGHTS])
+    small = sum(len(data) for name, data in hub.files.items() if name != WEIGHTS)
+    assert {part.total for part in last.values()} == {len(hub.files[WEIGHTS]), small}
+    for digest, part in last.items():
+        completed = [one.completed for one in parts if one.digest == digest]
+        assert completed == sorted(set(completed))
+        assert completed[-1] == part.total
+
+
+async def test_two_share_one_download_and_one_who_leaves_does_not_stop_it(hub: Hub, downloads: Downloads):
+    hub.held[WEIGHTS] = 500_000
+    first, second = (asyncio.create_task(end_of(downloads)) for _ in range(2))
+    await until_held(hub)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    hub.release.set()
+    assert await second == COMMIT
+    assert hub.served.count(WEIGHTS) == 1
+
+
+async def test_the_last_who_leaves_ends_it_and_the_next_goes_on(hub: Hub, downloads: Downloads, tmp_path: Path):
+    hub.held[WEIGHTS] = 500_000
+    alone = asyncio.create_task(end_of(downloads))
+    await until_held(hub)
+    (child,) = psutil.Process().children()
+    alone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await alone
+    assert not child.is_running()
+    assert find_snapshot(tmp_path, "acme/mini") is None
+    (half,) = (repository_home(tmp_path, "acme/mini") / "blobs").glob("*.incomplete")
+    kept = half.stat().st_size
+    assert 0 < kept <= 500_000
+    hub.release.set()
+    assert await end_of(downloads) == COMMIT
+    assert hub.ranges[-1] == (WEIGHTS, kept)
+
+
+async def test_a_child_that_is_killed_is_told_and_the_next_goes_on(hub: Hub, downloads: Downloads):
+    hub.held[WEIGHTS] = 500_000
+    first = asyncio.create_task(end_of(downloads))
+    await until_held(hub)
+    (child,) = psutil.Process().children()
+    child.send_signal(signal.SIGKILL)
+    with pytest.raises(PullFailed, match="broke off"):
+        await first
+    hub.release.set()
+    assert await end_of(downloads) == COMMIT
+    assert hub.ranges[-1][1] > 0
+
+
+async def test_what_the_hub_refuses_is_told_to_all(hub: Hub, downloads: Downloads):
+    hub.refusal = (404, "RepoNotFound")
+    for error in await asyncio.gather(end_of(downloads), end_of(downloads), return_exceptions=True):
+        assert isinstance(error, PullFailed)
+        assert "there is no repository acme/mini" in error.message
+        assert error.error_code == "pull_unknown"
+        assert error.hint
+
+
+async def test_closing_ends_what_goes_on(hub: Hub, downloads: Downloads):
+    hub.held[WEIGHTS] = 1000
+    going = asyncio.create_task(end_of(downloads))
+    await until_held(hub)
+    await downloads.close()
+    with pytest.raises(PullFailed, match="was ended"):
+        await going

@@ -1,0 +1,110 @@
+"""The whole service and a hub on localhost: a model is pulled, through interruptions, asked, copied and deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientError
+
+from tests.fakes.hub import Hub, running
+from tests.fakes.model_dir import TINYCHAT
+from tests.live import LiveService
+
+NAME = "acme/mini"
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with running(Hub(NAME, {file.name: file.read_bytes() for file in TINYCHAT.iterdir()})) as found:
+        yield found
+
+
+@pytest.fixture
+async def live(hub: Hub, service: LiveService, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LiveService]:
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    async with service:
+        yield service
+
+
+async def names(live: LiveService) -> list[str]:
+    _, answer = await live.get("/api/tags")
+    return [model["name"] for model in answer["models"]]
+
+
+async def pull(live: LiveService, **more: object) -> list[dict[str, object]]:
+    """All lines of a pull."""
+    async with live.session.post("/api/pull", json={"model": NAME, **more}) as answer:
+        assert answer.status == 200
+        return [json.loads(line) async for line in answer.content]
+
+
+async def test_a_pulled_model_is_listed_asked_copied_and_deleted(live: LiveService, hub: Hub):
+    lines = await pull(live)
+    assert (lines[0], lines[-1]) == ({"status": "pulling manifest"}, {"status": "success"})
+    weights = [line for line in lines if line.get("digest") == f"sha256:{hub.blob(WEIGHTS)}"]
+    assert weights[-1]["completed"] == weights[-1]["total"] == len(hub.files[WEIGHTS])
+    assert f"{NAME}:latest" in await names(live)
+    status, answer = await live.chat("hello", model=NAME, stream=False)
+    assert (status, answer["done"]) == (200, True)
+    assert (await live.post("/api/copy", {"source": NAME, "destination": "twin"}))[0] == 200
+    async with live.session.delete("/api/delete", json={"model": NAME}) as answer:
+        assert answer.status == 200
+    assert "twin:latest" in await names(live)
+    assert (await live.chat("hello", model=NAME, stream=False))[0] == 404
+    assert (await live.chat("hello", model="twin", stream=False))[0] == 200
+
+
+async def test_a_model_is_not_listed_before_it_is_whole_and_survives_a_killed_service(live: LiveService, hub: Hub):
+    hub.held[WEIGHTS] = 1_000_000
+    going = asyncio.create_task(pull(live))
+    assert await asyncio.to_thread(hub.holding.wait, 30)
+    assert f"{NAME}:latest" not in await names(live)
+    family = live.family()
+    live.send(signal.SIGKILL)
+    with pytest.raises(ClientError):
+        await going
+    await live.wait(10)
+    for child in family:
+        await asyncio.to_thread(child.wait, 10)  # the fetching child leaves when its service has gone
+    hub.release.set()
+    hub.ranges.clear()
+    await live.close()
+    await live.__aenter__()
+    assert f"{NAME}:latest" not in await names(live)
+    assert (await pull(live))[-1] == {"status": "success"}
+    assert next(first for name, first in hub.ranges if name == WEIGHTS) > 0
+    assert f"{NAME}:latest" in await names(live)
+
+
+async def test_a_client_that_leaves_stops_the_pull_unless_another_waits_for_it(live: LiveService, hub: Hub):
+    hub.held[WEIGHTS] = 1_000_000
+    first, second = (asyncio.create_task(pull(live)) for _ in range(2))
+    assert await asyncio.to_thread(hub.holding.wait, 30)
+    first.cancel()
+    await asyncio.wait({first})
+    hub.release.set()
+    assert (await second)[-1] == {"status": "success"}
+    assert hub.served.count(WEIGHTS) == 1
+
+
+async def test_the_last_client_that_leaves_stops_the_pull(live: LiveService, hub: Hub):
+    hub.held[WEIGHTS] = 1_000_000
+    alone = asyncio.create_task(pull(live))
+    assert await asyncio.to_thread(hub.holding.wait, 30)
+    (child,) = live.family()
+    alone.cancel()
+    await asyncio.wait({alone})
+    await asyncio.to_thread(child.wait, 20)
+
+
+async def test_two_services_do_not_share_a_store(live: LiveService, tmp_path: Path):
+    paths = {"state": str(live.folder / "state"), "cache": str(tmp_path / "cache"), "runtime": str(tmp_path / "run")}
+    other = LiveService(tmp_path, {**live.config, "paths": paths})
+    with pytest.raises(AssertionError, match=rf"another vllama \(pid {live.pid}\) is already running"):
+        await asyncio.to_thread(other.start)

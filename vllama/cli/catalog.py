@@ -1,0 +1,86 @@
+"""``vllama catalog``: the names that can be pulled, and whether their repositories are there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from vllama.cli import output
+from vllama.cli.progress import progress
+from vllama.config.environment import environment
+from vllama.config.load import load_config
+from vllama.errors import NotFound, VllamaError
+from vllama.models.catalog import Catalog, Listing
+from vllama.models.catalogs import read_catalog
+
+_SHORT = {"bf16": "16 bits", "fp8": "8 bits", "int4": "4 bits"}
+
+
+@click.group("catalog")
+def command() -> None:
+    """Which names can be pulled, and what they mean."""
+
+
+def _catalog(file: Path | None) -> Catalog:
+    return read_catalog(load_config(file, environ=environment()).config.paths.catalog)
+
+
+_config = click.option("--config", "file", type=click.Path(path_type=Path), help="Configuration file.")
+
+
+@command.command("list")
+@click.argument("prefix", default="")
+@click.option("--json", "as_json", is_flag=True, help="Print everything that is known as JSON.")
+@_config
+def list_names(*, prefix: str, as_json: bool, file: Path | None) -> None:
+    """List the catalogue's names; with PREFIX only those that begin with it."""
+    listings = _chosen(_catalog(file), prefix)
+    if as_json:
+        output.data([{**asdict(listing), "name": listing.name.short} for listing in listings])
+        return
+    output.table(["NAME", "SIZE", "KIND", "LICENCE", "AS", "REPOSITORY"], [_row(listing) for listing in listings])
+
+
+@command.command("check")
+@click.argument("prefix", default="")
+@_config
+def check(*, prefix: str, file: Path | None) -> None:
+    """Ask the hub for every repository of the catalogue; with PREFIX only for those names.
+
+    Ends with status 1 when one is missing. Gated repositories are told, and are no fault.
+    """
+    # slow to import, and only needed here
+    from vllama.models.fetch import look  # noqa: PLC0415
+
+    listings = _chosen(_catalog(file), prefix)
+    offers = {offer.repository: offer for listing in listings for offer in listing.offers}
+    missing = 0
+    with progress() as show:
+        bar = show.bar("repositories", total=len(offers), unit="items")
+        for number, (repository, offer) in enumerate(offers.items(), 1):
+            found = look(repository)
+            if found == "missing":
+                missing += 1
+                show.say(f"{repository}: there is no such repository, or it is private")
+            elif found == "gated" and offer.gated is False:
+                show.say(f"{repository}: is gated, and the catalogue does not say so")
+            bar.update(number)
+        bar.finish()
+    if missing:
+        raise VllamaError(f"{missing} of {len(offers)} repositories are missing")
+    output.line(f"{len(offers)} repositories are there")
+
+
+def _chosen(catalog: Catalog, prefix: str) -> list[Listing]:
+    listings = [listing for listing in catalog.all() if listing.name.short.startswith(prefix.casefold())]
+    if not listings:
+        raise NotFound(f"no name of the catalogue begins with {prefix!r}")
+    return listings
+
+
+def _row(listing: Listing) -> list[str]:
+    size = f"{listing.billions:g}B" if listing.billions else "-"
+    kinds = ", ".join(_SHORT[offer.precision] for offer in listing.offers)
+    return [listing.name.short, size, listing.kind, listing.licence, kinds, listing.offers[0].repository]

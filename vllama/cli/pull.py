@@ -1,0 +1,34 @@
+"""``vllama pull``: fetch a model."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import click
+
+from vllama.cli import output
+from vllama.cli.bars import Bars
+from vllama.cli.progress import progress
+from vllama.cli.remote import Remote, host_option
+
+
+@click.command("pull")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@host_option
+def command(*, models: tuple[str, ...], host: str) -> None:
+    """Fetch each MODEL, or its newer version: a name of the catalogue, or a repository org/name[@revision].
+
+    Ctrl-C keeps what was fetched; the next pull goes on there.
+    """
+    remote = Remote(host)
+    for model in models:
+        pull(remote, model)
+        output.note(f"{model} is here")
+
+
+def pull(remote: Remote, model: str) -> None:
+    """Fetch one model and show how it goes."""
+    with progress() as show, closing(remote.follow("/api/pull", {"model": model})) as lines:
+        bars = Bars(show)
+        for line in lines:
+            bars.line(line)

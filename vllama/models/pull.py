@@ -1,0 +1,148 @@
+"""Pulls: from a name to a repository, and from its files to a model of the library."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from vllama.errors import ModelUnusable, PullFailed
+from vllama.models.catalog import Catalog, Offer, Room, choose
+from vllama.models.downloads import Downloads, Part
+from vllama.models.manifest import Manifest
+from vllama.models.names import DEFAULT_HOST, DEFAULT_NAMESPACE, DEFAULT_TAG, ModelName
+from vllama.models.sources import Source, parse_source
+from vllama.models.store import ModelStore
+
+_LOG = logging.getLogger("vllama.models")
+_HUBS: Final = frozenset({"hf.co", "huggingface.co", "www.huggingface.co"})
+_PRECISIONS: Final = {"bf16": "16 bits", "fp8": "8 bits", "int4": "4 bits"}
+
+Step = Literal["pulling manifest", "verifying sha256 digest", "writing manifest", "removing unused layers", "success"]
+"""What Ollama says between the parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a name means."""
+
+    source: Source
+    tool_parser: str = ""
+    reasoning_parser: str = ""
+
+
+def as_name(text: str) -> str:
+    """``org/name@revision`` as the name that it gets, ``org/name:revision``; anything else as it is."""
+    path, at, revision = text.strip().rpartition("@")
+    return f"{path}:{revision}" if at and "/" in path and ":" not in path.rpartition("/")[2] + revision else text
+
+
+class Puller:
+    """Pulls models into one store. ``room`` looks at the machine; it is asked in a thread."""
+
+    def __init__(self, store: ModelStore, catalog: Catalog, downloads: Downloads, room: Callable[[], Room]) -> None:
+        self.catalog = catalog
+        self._store, self._downloads, self._room = store, downloads, room
+
+    async def pull(self, name: ModelName) -> AsyncGenerator[Step | tuple[Part, ...]]:
+        """Bring a model and list it. Ends with ``success`` or raises PullFailed, ModelUnusable, StoreFailed.
+
+        Closing the iterator leaves the download to those who pull the same repository.
+        """
+        yield "pulling manifest"
+        configured = self._store.source(name)
+        if configured is not None:
+            if configured.kind == "hub" and self._store.find(name) is None:
+                async with aclosing(self.fetch(configured)) as parts:
+                    async for part in parts:
+                        yield part
+                await asyncio.to_thread(self._store.refresh)
+                if problem := self._store.problem(name):
+                    raise problem
+            yield "success"
+            return
+        wanted = await asyncio.to_thread(self._resolve, name)
+        commit = ""
+        async with aclosing(self._downloads.follow(wanted.source)) as told:
+            async for one in told:
+                if isinstance(one, str):
+                    commit = one
+                else:
+                    yield one
+        yield "verifying sha256 digest"  # each file was, as soon as it was here
+        yield "writing manifest"
+        if await asyncio.to_thread(self._save, name, wanted, commit):
+            yield "removing unused layers"
+        yield "success"
+
+    async def fetch(self, source: Source) -> AsyncGenerator[tuple[Part, ...]]:
+        """Bring a repository into the cache without listing it."""
+        async with aclosing(self._downloads.follow(source)) as told:
+            async for one in told:
+                if not isinstance(one, str):
+                    yield one
+
+    def knows(self, name: ModelName) -> bool:
+        """Whether a pull of that name can be tried: it is in the catalogue, or the name of a repository."""
+        return self.catalog.find(name) is not None or _repository(name) is not None
+
+    def _resolve(self, name: ModelName) -> Wanted:
+        """Raises PullFailed for a name that means nothing."""
+        listing = self.catalog.find(name)
+        if listing is not None:
+            known = self._store.library.find(name)
+            kept = [offer for offer in listing.offers if known and known.source.location == offer.repository]
+            offer = kept[0] if kept else choose(listing, self._room())
+            if offer is None:
+                raise _nothing_fits(name, listing.offers)
+            _LOG.info("%s is %s (%s)", name.short, offer.repository, _PRECISIONS[offer.precision])
+            return Wanted(Source("hub", offer.repository), listing.tool_parser, listing.reasoning_parser)
+        if (source := _repository(name)) is not None:
+            return Wanted(source)
+        raise self._unknown(name)
+
+    def _unknown(self, name: ModelName) -> PullFailed:
+        if name.host != DEFAULT_HOST:
+            hint = f"{name.host} is no hub that vLLama pulls from; name a repository: hf.co/org/name"
+        elif tags := self.catalog.tags(name.model):
+            hint = f"The catalogue has {name.model} as: {', '.join(tags)}"
+        else:
+            hint = "The catalogue has no such name (see: vllama catalog list); name a repository: org/name"
+        return PullFailed("file does not exist", hint=hint)
+
+    def _save(self, name: ModelName, wanted: Wanted, commit: str) -> bool:
+        source = Source("hub", wanted.source.location, commit)
+        manifest = Manifest(
+            name,
+            source,
+            revision=wanted.source.revision,
+            tool_parser=wanted.tool_parser,
+            reasoning_parser=wanted.reasoning_parser,
+        )
+        try:
+            return self._store.save(manifest)
+        except ModelUnusable:
+            self._store.discard(source)
+            raise
+
+
+def _repository(name: ModelName) -> Source | None:
+    """``hf.co/org/name:revision`` and ``org/name:revision``; Ollama's own users' models are no repositories."""
+    host = name.host.casefold()
+    if host not in _HUBS and (host != DEFAULT_HOST or name.namespace.casefold() == DEFAULT_NAMESPACE):
+        return None
+    revision = "" if name.tag == DEFAULT_TAG else f"@{name.tag}"
+    return parse_source(f"{name.namespace}/{name.model}{revision}")
+
+
+def _nothing_fits(name: ModelName, offers: tuple[Offer, ...]) -> PullFailed:
+    if not offers:
+        return PullFailed(f"the catalogue has {name.short} in another precision only", hint="Leave the precision out.")
+    there = ", ".join(_PRECISIONS[offer.precision] for offer in offers)
+    return PullFailed(
+        f"{name.short} is there in {there} only, which this machine does not compute with",
+        hint=f"Name the repository to fetch it nevertheless: vllama pull {offers[0].repository}",
+    )
