@@ -1,0 +1,9 @@
+"""The tests of the official ``anthropic`` client once more, on real vLLM."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.clients.test_anthropic_client import *  # noqa: F403
+
+pytestmark = pytest.mark.engine

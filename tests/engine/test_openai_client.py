@@ -1,0 +1,9 @@
+"""The tests of the official ``openai`` client once more, on real vLLM."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.clients.test_openai_client import *  # noqa: F403
+
+pytestmark = pytest.mark.engine
