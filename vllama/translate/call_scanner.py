@@ -6,12 +6,14 @@ any object is looked at once it is whole, together with the first tool name that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
 Found = tuple[str, dict[str, Any]]
+_ENDS: Final = re.compile(r"[^}\]]*[}\]]|[^}\]]+")
 _CLOSING: Final = {"{": "}", "[": "]"}
 _DEEPEST: Final = 20
 """Levels of a written object that are searched for arguments."""
@@ -33,20 +35,31 @@ class CallScanner:
         """The bracket is closed, and what stands in it is no call."""
 
     def feed(self, text: str) -> list[Found]:
-        """Calls that ``text`` completes."""
-        self._text += text
+        """Calls that ``text`` completes; after ``closed`` the rest of it stands in ``rest``."""
         out: list[Found] = []
-        while (call := self._next()) is not None:
-            out.append(call)
-        if self._open:
-            self._note_closed()
+        # looked at after each brace, so that it makes no difference how the text is cut
+        for part in _ENDS.findall(text):
+            self._text += part
+            if not self.closed:
+                out += self._calls()
+                self._note_closed()
         return out
+
+    def end(self) -> list[Found]:
+        """Calls that waited for what a name might become."""
+        return [] if self.closed else self._calls(last=True)
 
     def rest(self) -> str:
         """What has not become a call."""
         rest, self._text = self._text, ""
         self._clear()
         return rest
+
+    def _calls(self, *, last: bool = False) -> list[Found]:
+        out: list[Found] = []
+        while (call := self._next(last=last)) is not None:
+            out.append(call)
+        return out
 
     def _clear(self) -> None:
         """Begin at the head of what is left."""
@@ -59,12 +72,12 @@ class CallScanner:
         self._counted = 0
         self._balance = 0
 
-    def _next(self) -> Found | None:
+    def _next(self, *, last: bool) -> Found | None:
         if self._object is None:
             self._object = self._find_object()
         if self._object is None:
             return None
-        named = self._find_name()
+        named = self._find_name(last=last)
         if named is None:
             return None
         name, end = named
@@ -102,22 +115,24 @@ class CallScanner:
         self._at = len(text)
         return None
 
-    def _find_name(self) -> tuple[str, int] | None:
+    def _find_name(self, *, last: bool) -> tuple[str, int] | None:
         """The first tool that the text names (the longest of those that begin there) and where its name ends.
 
-        None while the text ends in the beginning of a name: ``get`` may become ``get_weather``.
+        None while the text ends in the beginning of a name, unless it is the last: ``get`` may become ``get_weather``.
         """
         text = self._text
         longest = max((len(tool) for tool in self._tools), default=0)
         for length in range(1, min(longest, len(text)) + 1):
             tail = text[-length:]
-            if any(length < len(tool) and tool.startswith(tail) for tool in self._tools):
+            if not last and any(length < len(tool) and tool.startswith(tail) for tool in self._tools):
                 return None
         places = [(text.find(tool), -len(tool), tool) for tool in self._tools]
         found = min((place for place in places if place[0] >= 0), default=None)
         return None if found is None else (found[2], found[0] - found[1])
 
     def _note_closed(self) -> None:
+        if not self._open:
+            return
         for at in range(self._counted, len(self._text)):
             if self._text[at] == self._open:
                 self._balance += 1

@@ -7,10 +7,10 @@ more once a tool call has begun.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from vllama.translate.call_scanner import CallScanner
+from vllama.translate.call_scanner import CallScanner, Found
 from vllama.translate.pieces import Piece, Tags, ToolCall
 from vllama.translate.thinking import beginning_of
 
@@ -41,20 +41,18 @@ class TaggedText:
         """What is left when no more comes."""
         thought, rest = self._thoughts.end() if self._thoughts else ("", "")
         out = self._pieces(thought, rest)
-        if self._calls and (left := self._calls.end()):
-            out.append(Piece(left))
-        return out
+        return out + _shown(*self._calls.end()) if self._calls else out
 
     def _pieces(self, thought: str, rest: str) -> list[Piece]:
         out = [Piece(thinking=thought)] if thought else []
-        calls: tuple[ToolCall, ...] = ()
-        if rest and self._calls:
-            rest, calls = self._calls.feed(rest)
-        if rest:
-            out.append(Piece(rest))
-        if calls:
-            out.append(Piece(tool_calls=calls))
-        return out
+        if not rest or self._calls is None:
+            return out + _shown(rest)
+        return out + _shown(*self._calls.feed(rest))
+
+
+def _shown(content: str, calls: tuple[ToolCall, ...] = ()) -> list[Piece]:
+    out = [Piece(content)] if content else []
+    return [*out, Piece(tool_calls=calls)] if calls else out
 
 
 class _Thoughts:
@@ -135,19 +133,26 @@ class _Calls:
             if not self.begun:
                 return content, ()
             text, self._held = self._held, ""
-        calls = []
-        for name, arguments in self._scanner.feed(text):
-            calls.append(ToolCall(self._call_id(self._made), self._made, name, arguments))
-            self._made += 1
+        calls = self._numbered(self._scanner.feed(text))
         if self._scanner.closed:
             self._plain = True
             content += self._scanner.rest()
-        return content, tuple(calls)
+        return content, calls
 
-    def end(self) -> str:
-        """What turned out to be no call: shown only where the mark itself may be plain text."""
-        if self._plain or self._made:
-            return ""
+    def end(self) -> tuple[str, tuple[ToolCall, ...]]:
+        """What turned out to be no call is shown only where the mark itself may be plain text."""
+        if self._plain:
+            return "", ()
         if not self.begun:
-            return self._held
-        return self._scanner.rest() if self._mark in _BRACKETS else ""
+            return self._held, ()
+        calls = self._numbered(self._scanner.end())
+        plain = self._mark in _BRACKETS and not self._made
+        return (self._scanner.rest() if plain else ""), calls
+
+    def _numbered(self, found: Iterable[Found]) -> tuple[ToolCall, ...]:
+        calls = tuple(
+            ToolCall(self._call_id(number), number, name, arguments)
+            for number, (name, arguments) in enumerate(found, self._made)
+        )
+        self._made += len(calls)
+        return calls
