@@ -55,7 +55,12 @@ run: engine ## Serve MODEL (default: the small model kept in the project) on HOS
 
 .PHONY: test
 test: setup engine ## Run every test, the ones with a real vLLM included
+	@tests/system/prepare.sh
 	$(BIN)/pytest $(ARGS)
+
+.PHONY: rpm
+rpm: setup ## Build the RPM and its source package into dist/
+	packaging/rpm/build.sh $(ARGS)
 
 .PHONY: test-fast
 test-fast: setup ## Run the tests that need no engine (unit and component)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds the binary and the source RPM into a folder. Needs rpmbuild; on Debian also python3-pip, -setuptools and
-# -wheel, and our own dependencies (man pages and completion are written by the program).
+# Builds the binary and the source RPM into a folder. Needs rpmbuild; where that has no macros for Python (Debian), also
+# an interpreter with vLLama's dependencies, the system's or that of `make setup`.
 #
 #   build.sh [-o DIR] [-s TARBALL] [RPMBUILD OPTIONS]
 #
@@ -13,6 +13,18 @@ while [ $# -gt 0 ]; do
   case $1 in -o) out=$2 ;; -s) tarball=$2 ;; *) break ;; esac
   shift 2
 done
+
+builder() {  # an interpreter that has what pip builds with and what our program imports
+  local python
+  for python in /usr/bin/python3 "$top/.venv/bin/python"; do
+    if "$python" -c 'import setuptools.command.bdist_wheel, pip, aiohttp, click, pydantic; pydantic.RootModel' 2>/dev/null; then
+      echo "$python"
+      return
+    fi
+  done
+  echo "Error: no Python here has pip, setuptools and vLLama's dependencies; run: make setup" >&2
+  return 1
+}
 
 command -v rpmbuild >/dev/null || { echo "Error: rpmbuild is not installed (dnf install rpm-build, apt install rpm)" >&2; exit 1; }
 work=$(mktemp -d)
@@ -28,6 +40,7 @@ fi
 cp "$tarball" "$work/rpm/SOURCES/"
 tar -xzf "$tarball" -C "$work" --strip-components=1 --wildcards '*/packaging/rpm' '*/vllama/__init__.py'
 spec=$work/packaging/rpm/vllama.spec
+chmod 0644 "$spec"
 version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$work/vllama/__init__.py")
 grep -q "^Version: *$version\$" "$spec" || { echo "Error: the spec's Version is not vllama's $version" >&2; exit 1; }
 
@@ -35,7 +48,8 @@ options=(--define "_topdir $work/rpm")
 if [ "$(rpm --eval '%{?pyproject_wheel:1}')" != 1 ]; then
   export HOME=$work  # rpmbuild reads macros anew for a noarch package, but always those of ~/.rpmmacros
   cp "$work/packaging/rpm/macros.fallback" "$HOME/.rpmmacros"
-  options+=(--nodeps)
+  python=$(builder)
+  options+=(--nodeps --define "__python3 $python")
 fi
 rpmbuild -ba --quiet "${options[@]}" "$@" "$spec"
 find "$work/rpm/RPMS" "$work/rpm/SRPMS" -name '*.rpm' -exec cp -t "$out" {} +

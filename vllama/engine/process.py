@@ -52,6 +52,7 @@ class EngineProcess:
         self._log = _LOG.getChild(spec.name)
         self._process: subprocess.Popen[bytes] | None = None
         self._group: EngineGroup | None = None
+        self._ending = False
         self._exited = asyncio.Event()
         self._readers: list[asyncio.Task[None]] = []
 
@@ -113,6 +114,7 @@ class EngineProcess:
         process = self._process
         if process is None:
             return
+        self._ending = True
         if gentle:
             process.terminate()
             try:
@@ -191,7 +193,8 @@ class EngineProcess:
         self._lines.extend(record.text.splitlines())
         if self.progress.feed(record.text):
             self._on_stage(self.progress.stage)
-        self._log.log(record.level, "%s", record.text)
+        # vLLM complains at length about its own orderly end
+        self._log.log(logging.DEBUG if self._ending else record.level, "%s", record.text)
 
 
 def sweep(pid_file: Path) -> int:

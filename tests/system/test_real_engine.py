@@ -1,0 +1,53 @@
+"""Real vLLM inside the unit's own sandbox, with torch.compile on, serving our small model to the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.bounds import within
+from tests.system.conftest import install
+from tests.system.lab import Lab
+from tests.system.packages import Packages
+from tests.system.real_engine import RealEngine
+from tests.system.service import InstalledService
+
+CONFIG = """\
+server: {host: 0.0.0.0}
+preload: [tinychat]
+models:
+  tinychat:
+    source: builtin:tinychat
+    settings: {enforce_eager: false, eager_below: 0}
+"""
+
+
+@pytest.fixture(scope="module")
+def real(root: Path, packages: Packages) -> Iterator[InstalledService]:
+    engine = RealEngine()
+    with Lab(root, binds=engine.binds()) as lab:
+        install(lab, packages)
+        engine.lay_out(lab)
+        yield InstalledService(lab)
+
+
+@pytest.mark.timeout(420, func_only=True)
+def test_real_vllm_serves_and_stops_in_the_sandbox(real: InstalledService):
+    real.write_config(CONFIG)
+    with within(300, "real vLLM, compiled inside the sandbox with cold caches, is ready"):
+        real.lab.run("systemctl", "start", "vllama", timeout=400)
+    assert real.status_text() == "serving 1 model: tinychat"
+    with within(20, "real vLLM answers a client of the network"):
+        answer = real.chat("tinychat", "What is the capital of France?")
+    assert answer.status == 200
+    assert "Paris" in answer.json["message"]["content"]
+    compiled = real.lab.run("find", "/var/cache/vllama", "-name", "*.so").stdout
+    assert compiled, "nothing was compiled"
+    told = real.lab.journal("-u", "vllama", "-p", "warning")
+    assert [entry["MESSAGE"] for entry in told] == []
+    with within(15, "a stop of the service with real vLLM, nothing left"):
+        real.control("stop")
+    assert real.processes() == []
+    assert real.value("Result") == "success"
