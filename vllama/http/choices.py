@@ -68,15 +68,15 @@ async def open_choices(
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """News of one choice: its headers first, then steps, at the end None."""
+class _News:
+    """What one choice said next; None for its end."""
 
     choice: int
     steps: list[Step] | None
     headers: Mapping[str, str]
 
 
-_Told = _Opened | Exception
+_Told = _News | Exception
 
 
 async def _pump(
@@ -85,8 +85,8 @@ async def _pump(
     try:
         async with open_answer(request, model, call) as answer:
             async for steps in answer:
-                await told.put(_Opened(choice, steps, answer.headers))
-            await told.put(_Opened(choice, None, answer.headers))
+                await told.put(_News(choice, steps, answer.headers))
+            await told.put(_News(choice, None, answer.headers))
     except Exception as error:  # noqa: BLE001 - raised again by the one who waits
         await told.put(error)
 
@@ -103,7 +103,7 @@ async def _merged(first: _Told, told: asyncio.Queue[_Told], count: int) -> Async
         news = _raised(await told.get())
 
 
-def _raised(news: _Told) -> _Opened:
+def _raised(news: _Told) -> _News:
     if isinstance(news, Exception):
         raise news
     return news
