@@ -22,6 +22,18 @@ def test_without_an_engine_it_serves_and_tells_the_one_command_everywhere(servic
     assert command in answer.json["error"]
 
 
+def test_an_engine_whose_python_is_gone_is_told_with_the_command(service: InstalledService):
+    home = "/var/lib/vllama-engine/0.32.0-cpu"
+    service.lab.write(f"{home}/capabilities.json", "{}")
+    service.lab.run("mkdir", "-p", f"{home}/bin")
+    service.lab.run("ln", "-s", "/usr/bin/python3.9", f"{home}/bin/python")
+    service.lab.run("ln", "-s", "0.32.0-cpu", "/var/lib/vllama-engine/current")
+    service.control("restart")
+    service.lab.run("rm", "-r", home, "/var/lib/vllama-engine/current")
+    assert "is gone (/usr/bin/python3.9)" in service.status_text()
+    assert "sudo vllama engine install" in service.status_text()
+
+
 def test_a_client_of_the_network_chats_lists_and_may_not_pull(service: InstalledService):
     service.fresh()
     with within(20, "a client on the network gets its first answer from a cold engine"):
