@@ -15,6 +15,7 @@ from typing import Any, Final
 from vllama.translate.gotemplate import Days, JsonList, Template, parse, render
 from vllama.translate.gotemplate.limits import MAX_STEPS, Budget
 from vllama.translate.gotemplate.nodes import Action, Command, Field, Pipe
+from vllama.translate.gotemplate.parser import REMEMBERED, REMEMBERED_LENGTH
 from vllama.translate.pieces import Message, Tags
 from vllama.translate.tagged_text import TaggedText
 from vllama.translate.template_facts import cut_at_response, names_used, thinking_tags, tool_mark
@@ -22,7 +23,6 @@ from vllama.translate.template_values import message_value, tool_value
 
 DEFAULT_TEMPLATE: Final = "{{ .Prompt }}"
 """For a model that has none of its own."""
-_REMEMBERED: Final = 256
 _EFFORT: Final = "medium"  # what Ollama calls a plain "on"
 _STEPS_PER_MESSAGE: Final = 200
 
@@ -62,9 +62,12 @@ class Thinking:
 NOT_ASKED: Final = Thinking()
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def read_template(text: str) -> ModelTemplate:
-    """Raises TemplateError in Go's words; the same text is read once."""
+    """Raises TemplateError in Go's words; a text of usual size is read once."""
+    return _remembered(text) if len(text) <= REMEMBERED_LENGTH else _read(text)
+
+
+def _read(text: str) -> ModelTemplate:
     template = parse(text)
     names = names_used(template)
     if not names & {"messages", "response"}:
@@ -79,6 +82,9 @@ def read_template(text: str) -> ModelTemplate:
         thinking=tags,
         tool_mark=tool_mark(template),
     )
+
+
+_remembered: Final = lru_cache(maxsize=REMEMBERED)(_read)
 
 
 def render_chat(

@@ -40,7 +40,10 @@ MAX_DEPTH: Final = 100
 """Blocks and parentheses within each other."""
 MAX_LENGTH: Final = 1 << 16
 """Characters of a template."""
-_REMEMBERED: Final = 256
+REMEMBERED: Final = 64
+"""Parsed templates that are kept ..."""
+REMEMBERED_LENGTH: Final = 1 << 14
+"""... when they are no longer than this: a parsed one takes up to a hundred bytes for each of its characters."""
 
 _OPERANDS: Final = frozenset(
     {Kind.BOOL, Kind.CHAR, Kind.DOT, Kind.FIELD, Kind.WORD, Kind.NUMBER, Kind.NIL, Kind.RAW_STRING, Kind.STRING,
@@ -50,15 +53,17 @@ _BRANCHES: Final[Mapping[str, type[If | With | Range]]] = {"if": If, "with": Wit
 
 
 def parse(source: str) -> Template:
-    """Raises TemplateError with Go's text. A template is parsed once and then remembered by its text."""
+    """Raises TemplateError with Go's text. A template of usual size is parsed once and remembered by its text."""
     if len(source) > MAX_LENGTH:
         raise TemplateError(f"template: the template is longer than {MAX_LENGTH} characters")
-    return _parse(source)
+    return _remembered(source) if len(source) <= REMEMBERED_LENGTH else _parse(source)
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def _parse(source: str) -> Template:
     return _Parser(source, NAMES).template()
+
+
+_remembered: Final = lru_cache(maxsize=REMEMBERED)(_parse)
 
 
 class _Parser(Cursor):

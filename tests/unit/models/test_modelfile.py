@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vllama.models.modelfile import Modelfile, ModelfileError, parse_modelfile, quoted, write_modelfile
+
+FULL = '''# a comment
+FROM llama3.2:3b
+from ./second
+
+PARAMETER temperature 0.5
+Parameter num_ctx 4096
+PARAMETER stop "<|end|> "
+PARAMETER stop plain
+PARAMETER use_mmap false
+SYSTEM """
+You are "brief".
+# this is text
+"""
+TEMPLATE "{{ .Prompt }}
+{{ .Response }}"
+ADAPTER /tmp/lora
+LICENSE One
+LICENSE """Two "lines"
+of it"""
+MESSAGE user Hello: you
+MESSAGE assistant " Hi "
+RENDERER qwen3
+'''
+COMMANDS = (
+    'command must be one of "from", "license", "template", "system", "adapter", "draft", "renderer", "parser", '
+    '"parameter", "message", or "requires"'
+)
+
+
+def test_a_whole_modelfile():
+    assert parse_modelfile(FULL) == Modelfile(
+        base=("llama3.2:3b", "./second"),
+        adapters=("/tmp/lora",),
+        template="{{ .Prompt }}\n{{ .Response }}",
+        system='\nYou are "brief".\n# this is text\n',
+        license=("One", 'Two "lines"\nof it'),
+        parameters={"temperature": 0.5, "num_ctx": 4096, "stop": ["<|end|> ", "plain"], "use_mmap": False},
+        messages=({"role": "user", "content": "Hello: you"}, {"role": "assistant", "content": " Hi "}),
+        others={"renderer": "qwen3"},
+    )
+
+
+def test_what_a_server_is_asked_for():
+    asked = parse_modelfile(FULL).request()
+    assert list(asked) == ["template", "system", "license", "parameters", "messages"]
+    assert parse_modelfile("FROM x").request() == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", "no FROM line"),
+        ("# nothing\n", "no FROM line"),
+        ("SYSTEM x", "no FROM line"),
+        ("FROM", "unexpected EOF"),
+        ("FROM\nx", f"(line 2): {COMMANDS}"),
+        ("FROM x\nRUN y", f"(line 2): {COMMANDS}"),
+        ("FROM x\n\n\nRUN-y", f"(line 4): {COMMANDS}"),
+        ("FROM x\r\n!", f"(line 3): {COMMANDS}"),
+        ('FROM x\nSYSTEM """never closed\n', "unexpected EOF"),
+        ('FROM x\nSYSTEM "never closed\n', "unexpected EOF"),
+        ("FROM x\nPARAMETER temperature\n", "unexpected EOF: temperature"),
+        ("FROM x\nPARAMETER top-k 1\n", "unexpected EOF: top"),
+        ("FROM x\nPARAMETER colour red", "unknown parameter 'colour'"),
+        ("FROM x\nPARAMETER temperature hot", "invalid float value [hot]"),
+        ("FROM x\nPARAMETER num_ctx 1.5", "invalid int value [1.5]"),
+        ("FROM x\nPARAMETER use_mmap maybe", "invalid bool value [maybe]"),
+        ("FROM x\nMESSAGE tool hi", '(line 2): message role must be one of "system", "user", or "assistant"'),
+        ("FROM x\nMESSAGE User hi", '(line 2): message role must be one of "system", "user", or "assistant"'),
+    ],
+)
+def test_what_is_wrong_is_told_in_ollamas_words(text, error):
+    with pytest.raises(ModelfileError, match=f"^{re.escape(error)}$"):
+        parse_modelfile(text)
+
+
+def test_parameters_that_are_no_more_are_passed_over():
+    assert parse_modelfile("FROM x\nPARAMETER mirostat 1\nPARAMETER low_vram true").parameters == {}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_files_of_other_systems_are_read(encoding):
+    mark = "\ufeff" if encoding[-2:] in {"le", "be"} else ""
+    assert parse_modelfile(f"{mark}FROM x\r\nSYSTEM grüß\r\n".encode(encoding)).system == "grüß"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("bare", "bare"), ('say "hi"', 'say "hi"'), (" led", '" led"'), ("two\nlines", '"two\nlines"'),
+     ('two "\nlines', '"""two "\nlines"""'), ('"whole"', '""""whole""""'), ("", "")],
+)  # fmt: skip
+def test_quotes_stand_only_where_they_are_needed(text, said):
+    assert quoted(text) == said
+    assert parse_modelfile(f"FROM x\nSYSTEM {said}\n").system == text
+
+
+def representable(text: str) -> bool:
+    """Ollama's form has no escapes: three quotes at the end of a line would end the text there."""
+    return '"""' not in text and "\r" not in text and all(char.isprintable() or char in "\n\t" for char in text)
+
+
+TEXT = st.text(st.sampled_from('ab "\n\té#:{}'), max_size=12).filter(representable)
+BARE = st.text(st.sampled_from("ab:/.-_"), min_size=1, max_size=8)
+MODELFILES = st.builds(
+    Modelfile,
+    base=st.tuples(BARE),
+    adapters=st.lists(BARE, max_size=2).map(tuple),
+    template=TEXT,
+    system=TEXT,
+    license=st.lists(TEXT, max_size=2).map(tuple),
+    parameters=st.fixed_dictionaries(
+        {},
+        optional={
+            "temperature": st.floats(allow_nan=False, allow_infinity=False),
+            "num_ctx": st.integers(-(2**31), 2**31),
+            "use_mmap": st.booleans(),
+            "stop": st.lists(TEXT, min_size=1, max_size=3),
+        },
+    ),
+    messages=st.lists(
+        st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": TEXT}), max_size=2
+    ).map(tuple),
+)
+
+
+@given(MODELFILES)
+def test_what_is_written_reads_back_the_same(modelfile):
+    assert parse_modelfile(write_modelfile(modelfile)) == modelfile
+
+
+PIECES = st.sampled_from(
+    ["FROM ", "from", "PARAMETER ", "stop ", "temperature ", "MESSAGE ", "user ", "SYSTEM ", '"""', '"', "\n", "\r",
+     " ", "\t", "#", "x", "é", "1"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=14).map("".join))
+def test_any_text_is_a_modelfile_or_an_error(text):
+    with suppress(ModelfileError):
+        assert parse_modelfile(text).base
+    with suppress(ModelfileError):
+        assert parse_modelfile(text.encode()).base
+
+
+def test_a_long_text_is_read_in_one_pass():
+    long = "\n".join(['line "of" text'] * 200_000)
+    assert parse_modelfile(f'FROM x\nLICENSE """{long}"""\n').license == (long,)
