@@ -17,6 +17,7 @@ from vllama.config.load import Loaded
 from vllama.http.app import make_app
 from vllama.http.listener import bind
 from vllama.http.server import Server
+from vllama.models.create import Creator
 from vllama.models.downloads import Downloads
 from vllama.models.model import Model
 from vllama.models.store import ModelStore
@@ -50,7 +51,10 @@ class Service:
         """The front end as configured; raises ConfigError."""
         files = key_files(loaded.config.server.keys_file, loaded.state, self.environ)
         puller = make_puller(loaded, store, self.downloads, self.environ)
-        return make_app(loaded.config, self.supervisor, store, self.metrics, puller=puller, key_files=files)
+        creator = Creator(store, puller)
+        return make_app(
+            loaded.config, self.supervisor, store, self.metrics, puller=puller, creator=creator, key_files=files
+        )
 
     async def reload(self, loaded: Loaded, store: ModelStore) -> list[str]:
         """Put these in force and say what was done.

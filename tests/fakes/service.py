@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -65,6 +66,9 @@ class Service:
         }
         self.pulls: list[dict[str, Any]] = []
         """Lines of the next pull; one that succeeds makes ``/api/show`` answer."""
+        self.blobs: set[str] = set()
+        """Digests of the files that it has."""
+        self.uploads = 0
         self.left = threading.Event()
         self.loadable = threading.Event()
         self.loadable.set()
@@ -107,7 +111,20 @@ def serving() -> Iterator[Service]:
             self._exchange(None)
 
         def do_POST(self) -> None:
-            self._exchange(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path.startswith("/api/blobs/"):
+                service.uploads += 1
+                service.blobs.add(f"sha256:{hashlib.sha256(data).hexdigest()}")
+                self.send_response(201)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self._exchange(json.loads(data))
+
+        def do_HEAD(self) -> None:
+            self.send_response(200 if self.path.removeprefix("/api/blobs/") in service.blobs else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def do_DELETE(self) -> None:
             self.do_POST()

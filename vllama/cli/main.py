@@ -23,6 +23,8 @@ _VERBS: Final = {
     "ps": "vllama.cli.ps",
     "show": "vllama.cli.show",
     "pull": "vllama.cli.pull",
+    "push": "vllama.cli.push",
+    "create": "vllama.cli.create",
     "catalog": "vllama.cli.catalog",
     "cp": "vllama.cli.cp",
     "rm": "vllama.cli.rm",

@@ -9,7 +9,7 @@ import http.client
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import click
 
@@ -22,6 +22,7 @@ _CONNECT_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 60.0
 """For answers that need no model; a generation takes as long as it takes."""
 _QUOTED_BYTES: Final = 200
+_CHUNK: Final = 1 << 20
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,13 +75,26 @@ class Remote:
         with self._exchange("POST", path, body, None if patient else self._answer_seconds) as answer:
             return _object(answer.read(), needs)
 
-    def has(self, path: str) -> bool:
-        """Whether GET ``path`` is answered with success; its body does not matter."""
+    def has(self, path: str, *, method: str = "GET") -> bool:
+        """Whether ``path`` is answered with success; its body does not matter."""
         try:
-            with self._exchange("GET", path, None, self._answer_seconds):
+            with self._exchange(method, path, None, self._answer_seconds):
                 return True
         except (Unreachable, Refused, Broken):
             return False
+
+    def upload(self, path: str, file: BinaryIO, size: int, sent: Callable[[int], None]) -> None:
+        """POST the bytes of a file, ``size`` of them; ``sent`` is told how many went out."""
+
+        def chunks() -> Iterator[bytes]:
+            done = 0
+            while data := file.read(_CHUNK):
+                yield data
+                done += len(data)
+                sent(done)
+
+        with self._exchange("POST", path, chunks(), None, length=size) as answer:
+            answer.read()
 
     def send(self, path: str, body: Mapping[str, Any], *, method: str = "POST") -> None:
         """Ask for something that is answered with success and nothing else."""
@@ -117,17 +131,28 @@ class Remote:
 
     @contextmanager
     def _exchange(
-        self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float | None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | Iterator[bytes] | None,
+        timeout: float | None,
+        *,
+        length: int = 0,
     ) -> Iterator[http.client.HTTPResponse]:
+        """``body``: a JSON object, or ``length`` bytes piece by piece."""
         connection = self._connect()
         try:
             with self._border():
                 if connection.sock is not None:
                     connection.sock.settimeout(timeout)
                 headers = {"User-Agent": f"vllama/{__version__}", "Accept": "application/json, application/x-ndjson"}
-                data = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-                if data is not None:
+                data: bytes | Iterator[bytes] | None = None
+                if isinstance(body, Mapping):
+                    data = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
                     headers["Content-Type"] = "application/json"
+                elif body is not None:
+                    data = body
+                    headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
                 connection.request(method, self.address.path + path, data, headers)
                 answer = connection.getresponse()
                 if answer.status >= 300:

@@ -22,7 +22,7 @@ from vllama.config.load import Loaded, load_config
 from vllama.config.ownership import sole_owner
 from vllama.daemon import serve
 from vllama.errors import NotFound, VllamaError
-from vllama.http.ollama.pulling import pulling
+from vllama.http.ollama.progress import progress_lines
 from vllama.models.catalog import Catalog
 from vllama.models.catalogs import read_catalog
 from vllama.models.downloads import Downloads
@@ -122,7 +122,7 @@ async def _pull_missing(
         for name in wanted:
             show.say(f"pulling {name.short.removesuffix(':latest')}")
             bars = Bars(show)
-            async with aclosing(pulling(puller, name)) as lines:
+            async with aclosing(progress_lines(puller.pull(name))) as lines:
                 async for line in lines:
                     bars.line(line)
 

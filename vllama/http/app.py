@@ -17,6 +17,7 @@ from vllama.http.middleware import finish_headers, make_middleware
 from vllama.http.ollama.routes import ROUTES as OLLAMA_ROUTES
 from vllama.http.peers import read_reach
 from vllama.http.permits import make_permits
+from vllama.models.create import Creator
 from vllama.models.pull import Puller
 from vllama.observe.metrics import Metrics
 from vllama.supervisor.port import Engines
@@ -35,6 +36,7 @@ def make_app(
     metrics: Metrics,
     *,
     puller: Puller,
+    creator: Creator,
     version: str = OLLAMA_VERSION,
     key_files: Sequence[Path] = (),
 ) -> web.Application:
@@ -48,7 +50,7 @@ def make_app(
             log_access=config.log.access,
         ),
     )
-    app[FRONT] = Front(config=config, engines=engines, models=models, puller=puller, metrics=metrics, version=version)
+    app[FRONT] = Front(config, engines, models, puller, creator, metrics, version)
     app[metrics_route.METRICS] = metrics
     app.add_routes(OLLAMA_ROUTES)
     app.add_routes([*openai.routes, *responses.routes, *anthropic.routes])

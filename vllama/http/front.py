@@ -10,6 +10,7 @@ from aiohttp import web
 
 from vllama.config.schema import Config
 from vllama.errors import VllamaError
+from vllama.models.create import Creator
 from vllama.models.model import Model
 from vllama.models.names import ModelName
 from vllama.models.pull import Puller
@@ -49,6 +50,7 @@ class Front:
     engines: Engines
     models: Models
     puller: Puller
+    creator: Creator
     metrics: Metrics
     version: str
     """What ``/api/version`` says: clients compare it with the Ollama version that brought a feature."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
@@ -35,11 +35,10 @@ from huggingface_hub.utils import WeakFileLock, build_hf_headers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from vllama.errors import PullFailed
+from vllama.models.choosing import needed_files
 from vllama.models.hub import repository_home
 from vllama.models.sources import Source
 
-_SMALL_SUFFIXES: Final = {".json", ".jinja", ".model", ".txt", ".tiktoken"}
-_OTHER_WEIGHTS: Final = ("consolidated", "adapter_")
 _CHUNK: Final = 128 << 10
 """What is lost at most when a transfer breaks, and how finely progress is seen; the library itself takes 10 MB."""
 _AT_ONCE: Final = 4
@@ -73,27 +72,6 @@ class Plan:
 
 Progress = Callable[[Mapping[str, int]], None]
 """Bytes that are here, by file name. Called from another thread."""
-
-
-def needed_files(names: Iterable[str]) -> tuple[str, ...]:
-    """Which files of a repository a model consists of; no weights among them means that it can't be served."""
-    chosen = []
-    for name in names:
-        path = PurePosixPath(name)
-        if len(path.parts) > 2 or path.name.startswith("."):
-            continue
-        nested = len(path.parts) == 2
-        if path.suffix == ".safetensors":
-            # the directories of sentence-transformers (2_Dense) are the only nested weights
-            if (not nested or path.parts[0][:1].isdigit()) and not path.name.startswith(_OTHER_WEIGHTS):
-                chosen.append(name)
-        elif (
-            path.suffix in _SMALL_SUFFIXES
-            and (not nested or path.parts[0][:1].isdigit())
-            and not path.name.endswith((".bin.index.json", ".h5.json"))
-        ) or path.name.upper().split(".")[0] in {"LICENSE", "LICENCE"}:
-            chosen.append(name)
-    return tuple(chosen)
 
 
 def fetch(

@@ -136,14 +136,27 @@ class ModelStore:
                     problems[key] = problem
             self._known = _Known(models, problems, version)
 
+    def refuse_configured(self, name: ModelName) -> None:
+        """Raises BadRequest for a configured name: what it means is changed in the configuration."""
+        wanted = self._wanted.get(name.key)
+        if wanted is None:
+            return
+        origin = self._loaded.origin_of(("models", wanted.text))
+        where = f"in the configuration ({origin})" if wanted.entry else "on the command line"
+        raise BadRequest(f"{wanted.name.short} is defined {where}", hint="Change it there, or choose another name.")
+
+    def check(self, source: Source) -> None:
+        """Raises ModelUnusable when the files can't be served."""
+        self._reader.read(self._place(source))
+
     def save(self, manifest: Manifest) -> bool:
         """Make a name mean ``manifest``; true when files that nobody uses any more were deleted.
 
         Raises BadRequest for a configured name, ModelUnusable when the files can't be served, StoreFailed; then the
         name means what it meant before. A name that differs only in case keeps its stored spelling.
         """
-        self._refuse_configured(manifest.name)
-        self._reader.read(self._place(manifest.source))
+        self.refuse_configured(manifest.name)
+        self.check(manifest.source)
         known = self.library.find(manifest.name)
         if known is not None:
             manifest = replace(manifest, name=known.name)
@@ -165,7 +178,7 @@ class ModelStore:
 
         Raises BadRequest for a configured one. An engine that runs on the files goes on.
         """
-        self._refuse_configured(name)
+        self.refuse_configured(name)
         found = self.library.remove(name, self._in_use())
         self.refresh()
         return found
@@ -185,14 +198,6 @@ class ModelStore:
         if self._known.version != self.library.version:
             self.refresh()
         return self._known
-
-    def _refuse_configured(self, name: ModelName) -> None:
-        wanted = self._wanted.get(name.key)
-        if wanted is None:
-            return
-        origin = self._loaded.origin_of(("models", wanted.text))
-        where = f"in the configuration ({origin})" if wanted.entry else "on the command line"
-        raise BadRequest(f"{wanted.name.short} is defined {where}", hint="Change it there, or choose another name.")
 
     def _in_use(self) -> set[Source]:
         """Fetched commits that configured models need."""

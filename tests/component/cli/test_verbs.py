@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.component.cli.conftest import Vllama
 from tests.fakes.service import SHOW, Service
+from tests.unit.models.model_files import make_model
 
 DIGEST = "6c1f0e5ad3b84c7f9b20d9c1e47a8d30f5b6e2a19c84d7730be1f25a49c8e6d1"
 
@@ -239,3 +242,55 @@ def test_rm_and_cp_of_nothing_point_to_the_list(
     assert done.returncode == 1
     assert said in done.stderr
     assert "vllama list" in done.stderr
+
+
+def test_create_uploads_what_the_modelfile_names_and_the_service_lacks(
+    vllama: Vllama, service: Service, tmp_path: Path
+) -> None:
+    place = make_model(tmp_path / "weights", README__md=b"not needed")
+    (tmp_path / "Modelfile").write_text('FROM ./weights\nSYSTEM Be kind.\nPARAMETER stop "a"\n')
+    known = f"sha256:{hashlib.sha256((place / 'config.json').read_bytes()).hexdigest()}"
+    service.blobs.add(known)
+    service.fixed["/api/create"] = (200, [{"status": "writing manifest"}, {"status": "success"}])
+    done = vllama("create", "mine", "-f", str(tmp_path / "Modelfile"))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.endswith("writing manifest\nmine is made\n")
+    (body,) = service.bodies("/api/create")
+    assert (body["model"], body["system"], body["parameters"]) == ("mine", "Be kind.", {"stop": ["a"]})
+    assert sorted(body["files"]) == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert service.blobs == set(body["files"].values())
+    assert service.uploads == 2
+
+
+@pytest.mark.parametrize(
+    ("modelfile", "said"),
+    [
+        ("SYSTEM x", "no FROM line"),
+        ("FROM x\nFLAVOUR sweet", "command must be one of"),
+        ("FROM ./nowhere", "there is no directory ./nowhere"),
+        ("FROM ./q4.gguf", "GGUF needs a plugin"),
+        ("FROM ./empty", "no safetensors weights"),
+        ("FROM x\nADAPTER ./nowhere", "there is no directory ./nowhere"),
+        ("FROM x\nADAPTER ./empty", "adapter_config.json"),
+    ],
+)
+def test_create_tells_what_is_wrong_with_a_modelfile(
+    vllama: Vllama, service: Service, tmp_path: Path, modelfile: str, said: str
+) -> None:
+    (tmp_path / "Modelfile").write_text(modelfile)
+    (tmp_path / "q4.gguf").touch()
+    (tmp_path / "empty").mkdir()
+    done = vllama("create", "mine", "-f", str(tmp_path / "Modelfile"))
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert service.bodies("/api/create") == []
+
+
+def test_push_passes_the_refusal_on(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/push"] = (
+        200,
+        [{"status": "retrieving manifest"}, {"error": "this server pushes to no registry"}],
+    )
+    done = vllama("push", "mine")
+    assert done.returncode == 1
+    assert done.stderr == "retrieving manifest\nError: this server pushes to no registry\n"

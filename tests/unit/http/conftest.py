@@ -18,6 +18,8 @@ from vllama.config.schema import Config, Server
 from vllama.engine.client import EngineClient
 from vllama.errors import PullFailed, VllamaError
 from vllama.http.app import make_app, make_runner
+from vllama.models.blobs import Blobs
+from vllama.models.create import Recipe
 from vllama.models.downloads import Part
 from vllama.models.model import Model
 from vllama.models.names import ModelName
@@ -78,6 +80,19 @@ class ScriptedPuller:
             self.left += 1
 
 
+class ScriptedCreator:
+    """Keeps the recipes and blobs that it was given."""
+
+    def __init__(self, state: Path) -> None:
+        self.blobs = Blobs(state)
+        self.recipes: list[Recipe] = []
+
+    async def create(self, recipe: Recipe) -> AsyncGenerator[str]:
+        self.recipes.append(recipe)
+        yield "writing manifest"
+        yield "success"
+
+
 @dataclass
 class Door:
     """The front end, its engine and a client."""
@@ -87,6 +102,7 @@ class Door:
     engines: FakeEngines
     models: KnownModels
     puller: ScriptedPuller
+    creator: ScriptedCreator
     metrics: Metrics
     session: ClientSession
 
@@ -121,14 +137,15 @@ async def server(config: Config) -> AsyncIterator[Door]:
         engines = FakeEngines({m.path.name: client for m in (CHATTER, PLAIN, EMBEDDER)})
         models = KnownModels(CHATTER, PLAIN, EMBEDDER)
         puller = ScriptedPuller(models)
+        creator = ScriptedCreator(Path(folder))
         metrics = Metrics(engines)
-        runner = make_runner(make_app(config, engines, models, metrics, puller=puller))
+        runner = make_runner(make_app(config, engines, models, metrics, puller=puller, creator=creator))
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
         async with ClientSession(connector=TCPConnector(force_close=True), auto_decompress=False) as session:
-            yield Door(f"http://{host}:{port}", engine, engines, models, puller, metrics, session)
+            yield Door(f"http://{host}:{port}", engine, engines, models, puller, creator, metrics, session)
         await client.close()
         await runner.cleanup()
         await engine.stop()

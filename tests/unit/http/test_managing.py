@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from vllama.errors import PullFailed
@@ -106,6 +108,63 @@ async def test_checks(server, path, body, status, said):
 async def test_deleting_checks(server, body, status, said):
     async with server.session.delete(server.base + "/api/delete", json=body) as answer:
         assert (answer.status, await answer.json()) == (status, {"error": said})
+
+
+async def test_a_recipe_is_made_of_the_request(server):
+    body = {
+        "model": "Mine:v1",
+        "from": "acme/base@v2",
+        "system": "Be kind.",
+        "template": "{{ .Prompt }}",
+        "license": ["One.", ""],
+        "parameters": {"top_k": 3},
+        "messages": [{"role": "USER", "content": "Hi"}],
+        "adapters": {"a.json": ZEROS},
+    }
+    status, lines = await server.post("/api/create", body)
+    assert (status, lines) == (200, [{"status": "writing manifest"}, {"status": "success"}])
+    assert await server.post("/api/create", {**body, "stream": False}) == (200, {"status": "success"})
+    recipe = server.creator.recipes[0]
+    assert recipe == server.creator.recipes[1]
+    assert (recipe.name.short, recipe.base.short) == ("Mine:v1", "acme/base:v2")
+    assert (recipe.system, recipe.template, recipe.license) == ("Be kind.", "{{ .Prompt }}", ("One.",))
+    assert recipe.messages == ({"role": "user", "content": "Hi"},)
+    assert recipe.adapter == {"a.json": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"template": "{{ .Prompt"}, "template error: template: :1: unclosed action"),
+        ({"quantize": "q4_K_M"}, "models are not quantized here"),
+        ({"remote_host": "ollama.com"}, "bad remote"),
+        ({"info": {"model_family": 5}}, 'info field "model_family" must be a string'),
+        ({"info": {"context_length": "x"}}, 'info field "context_length" must be a number'),
+        ({"info": {"context_length": -1}}, 'info field "context_length" must be a non-negative integer'),
+        ({"license": 5}, "license must be a string or a list of strings"),
+        ({"adapters": {"/x": ZEROS}}, "file path must be relative: /x"),
+        ({"adapters": {"x": "sha256:1"}}, "invalid digest format"),
+        ({"messages": [{"role": "user", "content": "", "images": ["aGk="]}]}, "stored messages can't hold images"),
+        ({"from": "a b"}, "invalid model name"),
+    ],
+)
+async def test_what_can_not_be_made_is_refused(server, more, said):
+    for stream in (True, False):
+        status, body = await server.post("/api/create", {"model": "x", "from": "tinychat", "stream": stream, **more})
+        assert (status, body["error"].split("\n")[0]) == (400, said)
+    assert server.creator.recipes == []
+
+
+async def test_a_blob_is_kept_when_it_is_what_it_says(server):
+    data = b"some bytes" * 100_000  # more than a JSON body may have
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    assert await server.post(f"/api/blobs/{digest}", data) == (201, b"")
+    assert await server.post(f"/api/blobs/{digest}", b"ignored") == (200, b"")
+    async with server.session.head(f"{server.base}/api/blobs/{digest}") as answer:
+        assert answer.status == 200
+    status, body = await server.post(f"/api/blobs/{ZEROS}", b"other")
+    told = f'digest mismatch, expected "{ZEROS}", got "sha256:{hashlib.sha256(b"other").hexdigest()}"'
+    assert (status, body) == (400, {"error": told})
 
 
 async def test_blobs_are_absent(server):

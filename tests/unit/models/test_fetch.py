@@ -11,7 +11,8 @@ import pytest
 from tests.fakes.hub import COMMIT, Hub, running
 from tests.unit.models.model_files import make_model, safetensors
 from vllama.errors import PullFailed
-from vllama.models.fetch import Plan, fetch, look, needed_files
+from vllama.models.choosing import needed_files
+from vllama.models.fetch import Plan, fetch, look
 from vllama.models.files import read_files
 from vllama.models.hub import find_snapshot, repository_home
 from vllama.models.sources import Source

@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 from aiohttp import web
 
-from vllama.errors import VllamaError
+from vllama.errors import PullFailed, VllamaError
 from vllama.http.faults import message_of
+from vllama.models.downloads import Part
 from vllama.translate.jsontext import encode
 
 _STREAM: Final = {"Content-Type": "application/x-ndjson"}
 _ONCE: Final = {"Content-Type": "application/json"}
+
+
+async def progress_lines(steps: AsyncGenerator[str | tuple[Part, ...]]) -> AsyncGenerator[Mapping[str, Any]]:
+    """One line a word or part; what fails before the first part is the manifest's fault, as Ollama says it."""
+    begun = False
+    try:
+        async with aclosing(steps):
+            async for step in steps:
+                if isinstance(step, str):
+                    yield {"status": step}
+                    continue
+                begun = True
+                for part in step:
+                    yield _line(part)
+    except PullFailed as error:
+        if begun:
+            raise
+        unknown = "file does not exist: " if error.error_code == "pull_unknown" else ""
+        raise PullFailed(f"pull model manifest: {unknown}{error.message}", hint=error.hint) from error
+
+
+def _line(part: Part) -> dict[str, Any]:
+    """Numbers that are zero are left out, as in Go."""
+    line: dict[str, Any] = {"status": f"pulling {part.digest[:12]}", "digest": f"sha256:{part.digest}"}
+    return line | {key: size for key, size in (("total", part.total), ("completed", part.completed)) if size}
 
 
 async def answer_progress(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from vllama.http.ollama import chat, embed, generate, listing, managing, pulling, status
+from vllama.http.ollama import blobs, chat, creating, embed, generate, listing, managing, pulling, status
 
 
 def _get(path: str, handler: Handler, *, head: bool = False) -> list[web.RouteDef]:
@@ -26,11 +26,11 @@ ROUTES: list[web.RouteDef] = [
     web.post("/api/embeddings", embed.embeddings),
     web.post("/api/pull", pulling.pull),
     web.post("/api/push", pulling.push),
-    web.post("/api/create", managing.create),
+    web.post("/api/create", creating.create),
     web.post("/api/copy", managing.copy),
     web.delete("/api/delete", managing.delete),
-    web.head("/api/blobs/{digest}", managing.blob_there),
-    web.post("/api/blobs/{digest}", managing.blob_upload),
+    web.head("/api/blobs/{digest}", blobs.head),
+    web.post("/api/blobs/{digest}", blobs.upload),
     web.post("/api/me", status.me),
     web.post("/api/signout", status.signout),
     web.delete("/api/user/keys/{key}", status.signout),

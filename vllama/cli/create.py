@@ -1,0 +1,127 @@
+"""``vllama create``: make a model from a Modelfile, which is read here: the service never sees it (contract 5.11)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vllama.cli import output
+from vllama.cli.bars import Bars
+from vllama.cli.progress import Show, progress
+from vllama.cli.remote import Remote, host_option
+from vllama.errors import BadRequest, NotFound
+from vllama.models.choosing import ADAPTER_FILES, needed_files
+from vllama.models.modelfile import Modelfile, parse_modelfile
+
+
+@click.command("create")
+@click.argument("model")
+@click.option("-f", "--file", "file", type=click.Path(path_type=Path), help="The Modelfile [default: ./Modelfile].")
+@click.option("-q", "--quantize", default="", help="Refused: vLLM serves weights as they are, or quantizes at loading.")
+@host_option
+def command(*, model: str, file: Path | None, quantize: str, host: str) -> None:
+    """Make MODEL from a Modelfile: a base with SYSTEM, PARAMETER, MESSAGE, TEMPLATE, LICENSE, ADAPTER.
+
+    FROM names a model, a repository (org/name) or a directory with safetensors weights. Models of one base share its
+    engine.
+    """
+    path = file if file is not None else Path("Modelfile")
+    modelfile = parse_modelfile(_read(path))
+    remote = Remote(host)
+    with progress() as show:
+        body = {"model": model, **modelfile.request(), **_sources(modelfile, path.absolute().parent, remote, show)}
+        if quantize:
+            body["quantize"] = quantize
+        with closing(remote.follow("/api/create", body)) as lines:
+            bars = Bars(show)
+            for line in lines:
+                bars.line(line)
+    output.note(f"{model} is made")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotFound(
+            f"can't read {path}: {error.strerror}", hint="Name the Modelfile: vllama create NAME -f FILE"
+        ) from error
+
+
+def _sources(modelfile: Modelfile, folder: Path, remote: Remote, show: Show) -> dict[str, Any]:
+    """``from`` or ``files``, and ``adapters``; what is on this machine is uploaded."""
+    if len(modelfile.base) > 1:
+        raise BadRequest("more than one FROM", hint="Give one directory with all files of the model.")
+    if "draft" in modelfile.others:
+        raise BadRequest(
+            "DRAFT means nothing to vLLM", hint="Set settings.speculative of the model in the configuration."
+        )
+    base = modelfile.base[0]
+    place = _local(base, folder)
+    if place is None:
+        found: dict[str, Any] = {"from": base}
+    else:
+        names = needed_files(str(path.relative_to(place)) for path in _below(place))
+        if not any(name.endswith(".safetensors") for name in names):
+            raise BadRequest(f"{place} has no safetensors weights")
+        found = {"files": _upload(place, names, remote, show)}
+    if len(modelfile.adapters) > 1:
+        raise BadRequest("only one adapter is currently supported")
+    for adapter in modelfile.adapters:
+        place = _local(adapter, folder)
+        if place is None:
+            raise NotFound(f"there is no directory {adapter}", hint="ADAPTER names what PEFT's save_pretrained wrote.")
+        found["adapters"] = _upload(place, ADAPTER_FILES, remote, show)
+    return found
+
+
+def _local(text: str, folder: Path) -> Path | None:
+    """The directory that FROM or ADAPTER means; None for a model's name."""
+    place = folder / Path(text).expanduser()
+    if place.is_dir():
+        return place
+    if place.is_file():
+        if place.suffix == ".gguf":
+            raise BadRequest(
+                f"{text}: GGUF needs a plugin that vLLM does not contain",
+                hint="Use the directory or repository with the safetensors weights that it was made from.",
+            )
+        raise BadRequest(f"{text} is a file", hint="Name the directory that holds it.")
+    if text.startswith(("/", "./", "../", "~")):
+        raise NotFound(f"there is no directory {text}")
+    return None
+
+
+def _below(place: Path) -> Iterable[Path]:
+    return sorted(path for pattern in ("*", "*/*") for path in place.glob(pattern) if path.is_file())
+
+
+def _upload(place: Path, names: Iterable[str], remote: Remote, show: Show) -> dict[str, str]:
+    """Make sure that the service has these files; returns their digests by name."""
+    digests = {}
+    for name in names:
+        path = place / name
+        try:
+            size = path.stat().st_size
+            show.status(f"reading {name}")
+            digest = f"sha256:{_sha256(path)}"
+            show.status("")
+            if not remote.has(f"/api/blobs/{digest}", method="HEAD"):
+                bar = show.bar(f"uploading {name}", total=size, unit="bytes")
+                with path.open("rb") as file:
+                    remote.upload(f"/api/blobs/{digest}", file, size, bar.update)
+                bar.finish()
+        except OSError as error:
+            raise NotFound(f"can't read {path}: {error.strerror}") from error
+        digests[name] = digest
+    return digests
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

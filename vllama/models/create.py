@@ -1,0 +1,155 @@
+"""Creates models: a base with what a Modelfile adds, or uploaded files. Derived models share their base's files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from vllama.errors import BadRequest, ModelUnusable, NotFound
+from vllama.models.adapter import read_adapter
+from vllama.models.blobs import Blobs
+from vllama.models.downloads import Part
+from vllama.models.manifest import Manifest, layer_digest
+from vllama.models.names import ModelName
+from vllama.models.pull import Puller
+from vllama.models.sources import Source
+from vllama.models.store import ModelStore
+
+_GGUF: Final = b"GGUF"
+_MAGIC_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a model is to be made of, checked as far as that goes without looking."""
+
+    name: ModelName
+    base: ModelName | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Relative file names to blobs (64 hex digits), where there is no base."""
+    adapter: Mapping[str, str] = field(default_factory=dict)
+    """The files of a PEFT LoRA directory, likewise."""
+    system: str = ""
+    template: str = ""
+    license: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    messages: tuple[Mapping[str, Any], ...] = ()
+
+
+class Creator:
+    """Creates models in one store."""
+
+    def __init__(self, store: ModelStore, puller: Puller) -> None:
+        self._store, self._puller = store, puller
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where clients upload files to."""
+        return self._store.library.blobs
+
+    async def create(self, recipe: Recipe) -> AsyncGenerator[str | tuple[Part, ...]]:
+        """Make it and list it. Yields what Ollama says, ``success`` last.
+
+        Raises BadRequest, NotFound (a blob), ModelUnusable, PullFailed, StoreFailed; then nothing has changed.
+        """
+        self._store.refuse_configured(recipe.name)
+        if recipe.base is not None:
+            if self._store.find(recipe.base) is None:
+                async with aclosing(self._puller.pull(recipe.base)) as steps:
+                    async for step in steps:
+                        if step != "success":
+                            yield step
+            start = self._from_base(recipe.base)
+        else:
+            yield "converting model"
+            start = await asyncio.to_thread(self._from_files, recipe)
+        manifest = self._with_layers(start, recipe)
+        if recipe.adapter:
+            yield "converting adapter"
+            manifest = await asyncio.to_thread(self._with_adapter, manifest, recipe)
+        for line in _layer_lines(start, manifest, self._files_digest(recipe.base)):
+            yield line
+        yield "writing manifest"
+        await asyncio.to_thread(self._store.save, manifest)
+        yield "success"
+
+    def _from_base(self, base: ModelName) -> Manifest:
+        found, model = self._store.manifest(base), self._store.find(base)
+        if found is None or model is None:
+            raise self._store.problem(base) or NotFound(f"model '{base.short}' not found")
+        return replace(found, parent=model.name.short)
+
+    def _from_files(self, recipe: Recipe) -> Manifest:
+        kinds = {self._kind(name, digest) for name, digest in recipe.files.items()}
+        if "gguf" in kinds:
+            raise BadRequest(
+                "GGUF files need a plugin that vLLM does not contain",
+                hint="Create the model from the safetensors weights that they were made from.",
+            )
+        if "safetensors" not in kinds:
+            raise BadRequest("unknown type", hint="A model consists of safetensors weights, config.json, a tokenizer.")
+        identity = self.blobs.lay_out(recipe.files)
+        manifest = Manifest(recipe.name, Source("files", identity))
+        try:
+            self._store.check(manifest.source)
+        except ModelUnusable as error:
+            self._store.discard(manifest.source)
+            place = f"{self.blobs.directory(identity)}: "
+            raise BadRequest(error.message.removeprefix(place), hint=error.hint) from error
+        return manifest
+
+    def _kind(self, name: str, digest: str) -> str:
+        """By its name, else by its first bytes, as Ollama does."""
+        is_gguf = self.blobs.head(digest, _MAGIC_BYTES) == _GGUF
+        if name.endswith(".gguf") and not is_gguf:
+            raise BadRequest("supplied file was not in GGUF format")
+        return "gguf" if is_gguf else "safetensors" if name.endswith(".safetensors") else ""
+
+    def _with_adapter(self, manifest: Manifest, recipe: Recipe) -> Manifest:
+        if manifest.adapter:
+            raise BadRequest("only one adapter is currently supported")
+        for name, digest in recipe.adapter.items():
+            if self._kind(name, digest) == "gguf":
+                raise BadRequest("GGUF adapters can't be served", hint="Use the PEFT directory that it was made from.")
+        identity = self.blobs.lay_out(recipe.adapter)
+        try:
+            read_adapter(self.blobs.directory(identity))
+        except ModelUnusable as error:
+            self._store.discard(Source("files", identity))
+            raise BadRequest(error.message, hint=error.hint) from error
+        return replace(manifest, adapter=identity)
+
+    def _with_layers(self, start: Manifest, recipe: Recipe) -> Manifest:
+        """What the recipe says wins; parameters are merged one by one."""
+        base = self._store.find(recipe.base) if recipe.base is not None else None
+        # 'ollama show --modelfile' prints the chat template of the files: taken back, it is no template of its own
+        same = base is not None and recipe.template.strip() == (base.facts.chat_template or "").strip()
+        return replace(
+            start,
+            name=recipe.name,
+            system=recipe.system or start.system,
+            template=start.template if same else recipe.template or start.template,
+            license=recipe.license or start.license,
+            parameters={**start.parameters, **recipe.parameters},
+            messages=recipe.messages or start.messages,
+        )
+
+    def _files_digest(self, base: ModelName | None) -> str:
+        model = self._store.find(base) if base is not None else None
+        return model.digest if model is not None else ""
+
+
+def _layer_lines(start: Manifest, manifest: Manifest, files: str) -> list[str]:
+    """One line a layer: what the base has already is used, the rest is new."""
+    if files:
+        lines = [f"using existing layer sha256:{files}"]
+    else:
+        lines = [f"creating new layer sha256:{manifest.source.location}"]
+    known = start.layers
+    for kind, value in manifest.layers.items():
+        word = "using existing layer" if known.get(kind) == value else "creating new layer"
+        lines.append(f"{word} sha256:{layer_digest(value)}")
+    return lines
