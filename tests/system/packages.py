@@ -56,7 +56,8 @@ def build(lab: Lab, folder: Path) -> Packages:
     lab.put(_TOP / "packaging/rpm", "/root/rpm")
     for number in (version, NEWER):
         tarball = f"/root/vllama-{number}.tar.gz"
-        lab.run("/root/rpm/build.sh", "-o", "/root/dist", "-s", tarball, "--without", "check", timeout=300)
+        again = ("--nocheck",) if number == NEWER else ()
+        lab.run("/root/rpm/build.sh", "-o", "/root/dist", "-s", tarball, "--without", "check", *again, timeout=300)
     lab.write("/root/stand-in.spec", _STAND_IN)
     lab.run("rpmbuild", "-bb", "--quiet", "--define", "_rpmdir /root/dist", "--define", "_build_name_fmt %{NAME}.rpm",
             "/root/stand-in.spec")  # fmt: skip

@@ -31,10 +31,10 @@ sys.exit(main(sys.argv[1:]))
 """
 _BURST: Final = """
 import http.client, sys, threading, time
-host, answered, failed, stop = sys.argv[1], [], [], threading.Event()
+host, least, answered, failed, stop = sys.argv[1], int(sys.argv[2]), [], [], threading.Event()
 
 def ask():
-    while not stop.is_set():
+    while not stop.is_set() or (len(answered) < least and not failed):
         try:
             connection = http.client.HTTPConnection(host, 11434, timeout=60)
             connection.request("GET", "/api/version")
@@ -161,12 +161,12 @@ class InstalledService:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
     @contextmanager
-    def burst(self) -> Iterator[list[str]]:
-        """Requests without a pause, four at a time, each on a connection of its own, as long as the block lasts.
+    def burst(self, least: int = 80) -> Iterator[list[str]]:
+        """Requests, four at a time, each on a connection of its own, during the block and until so many are answered.
 
         Then the list holds how many were answered, and a word for every one that was not.
         """
-        command = [*self.lab.on_client(1), sys.executable, "-c", _BURST, SERVER]
+        command = [*self.lab.on_client(1), sys.executable, "-c", _BURST, SERVER, str(least)]
         told: list[str] = []
         asking = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
