@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -90,6 +91,7 @@ def _served(args: argparse.Namespace, model: str, script: Script) -> Served:
         max_model_len=script.max_model_len or (int(length) if length.isdigit() else own),
         tools=bool(args.tool_call_parser),
         thinks=bool(args.reasoning_parser),
+        lora=args.enable_lora and os.environ.get("VLLM_ALLOW_RUNTIME_LORA_UPDATING") == "1",
         embeds=args.runner == "pooling" or architecture.endswith(("BertModel", "XLMRobertaModel")),
     )
 

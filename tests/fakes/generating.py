@@ -29,6 +29,8 @@ class Served:
     tools: bool
     thinks: bool
     embeds: bool
+    lora: bool = False
+    """Whether adapters can be loaded while it runs."""
 
 
 class Generating:

@@ -122,6 +122,7 @@ class FakeEngine:
                 web.get("/metrics", self._metrics),
                 web.get("/v1/models", self._models),
                 web.post("/tokenize", self._tokenize),
+                web.post("/v1/load_lora_adapter", self._load_adapter),
                 web.get("/fake/state", self._state),
                 web.post("/fake/script", self._rescript),
                 web.post("/fake/reset", self._reset),
@@ -223,6 +224,19 @@ class FakeEngine:
                 "seen": self._generating.seen,
             }
         )
+
+    async def _load_adapter(self, request: web.Request) -> web.Response:
+        """As vLLM: text on success, errors for a second time, a wrong place, and where adapters were not foreseen."""
+        body = decode(await request.read())
+        name, place = body["lora_name"], Path(body["lora_path"])
+        if not self._served.lora:
+            return _json(error(500, "LoRA is not enabled", "InternalServerError"), 500)
+        if name in self._served.names:
+            raise Refused(f"The lora adapter '{name}' has already been loaded.")
+        if not (place / "adapter_config.json").is_file():
+            raise Refused(f"Loading lora {name} failed: No adapter found for {place}", None, 404, "NotFoundError")
+        self._served.names.append(name)
+        return web.Response(text=f"Success: LoRA adapter '{name}' added successfully.")
 
     async def _reset(self, _: web.Request) -> web.Response:
         self._script.update(self._first_script)

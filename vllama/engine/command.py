@@ -21,6 +21,8 @@ ENTRY: Final = "vllm.entrypoints.launchers.api_server.entry"
 """The module and not ``vllm serve``: the console script of the CPU build is broken (reference 0)."""
 
 _MAX_STOP_STRINGS: Final = 256
+_LORA_RANKS: Final = (8, 16, 32, 64, 128, 256, 512)  # what vLLM has kernels for
+_MOST_LORAS: Final = 4  # adapters computed in one step: each takes memory; the others wait their turn
 _KEEPALIVE_SECONDS: Final = 75  # longer than our client keeps idle connections
 _LONGEST_SOCKET_PATH: Final = 107
 # Without it, JSON mode allows any white space and weak models write blanks for ever.
@@ -90,6 +92,7 @@ def build_spec(
     flags = _Flags(capabilities)
     _serving(flags, model, name, socket, settings)
     _sizing(flags, model, settings)
+    lora_rank = _adapters(flags, model)
     if model.facts.task == "generate":
         _generating(flags, model, settings, capabilities)
     flags.own(settings.values.extra_args, settings.origins.get("extra_args", "extra_args"))
@@ -97,10 +100,14 @@ def build_spec(
     return EngineSpec(
         name=name,
         argv=(str(capabilities.python), "-m", ENTRY, *flags.argv),
-        env=_environment(settings, hardware, socket=socket, cache=cache, environ=environ, preload=preload),
+        env={
+            **({"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"} if lora_rank else {}),
+            **_environment(settings, hardware, socket=socket, cache=cache, environ=environ, preload=preload),
+        },
         socket=socket,
         served_name=name,
         task=model.facts.task,
+        lora_rank=lora_rank,
         size=settings.estimate.total,
         size_vram=settings.estimate.total if on_gpu else 0,
         notes=(*settings.notes, *flags.notes),
@@ -185,6 +192,17 @@ def _sizing(flags: _Flags, model: Model, settings: EffectiveSettings) -> None:
         flags.want("--enable-prefix-caching" if values.prefix_caching else "--no-enable-prefix-caching")
     if values.enforce_eager:
         flags.want("--enforce-eager")
+
+
+def _adapters(flags: _Flags, model: Model) -> int:
+    """Room for the LoRA adapters of this base, loaded when they are first asked for; returns the rank that fits."""
+    if not model.lora_rank or model.facts.task != "generate":
+        return 0
+    rank = next(rank for rank in _LORA_RANKS if rank >= model.lora_rank)
+    flags.need("--enable-lora")
+    flags.need("--max-lora-rank", rank)
+    flags.need("--max-loras", min(model.lora_count, _MOST_LORAS))
+    return rank
 
 
 def _generating(flags: _Flags, model: Model, settings: EffectiveSettings, engine: Engine) -> None:

@@ -25,6 +25,8 @@ class EngineSpec:
     size: int = 0
     """Planned bytes: weights + KV cache + overhead."""
     size_vram: int = 0
+    lora_rank: int = 0
+    """Largest rank of an adapter that it can load; 0: none at all."""
     notes: tuple[str, ...] = field(default=())
     """What was chosen and why, in people's words, for the log and ``vllama show``."""
 

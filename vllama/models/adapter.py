@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from vllama.errors import ModelUnusable
+from vllama.models.model import Adapter
 from vllama.models.safetensors import PREFIX_BYTES, HeaderError, header_length, read_tensors
 
 _CONFIG: Final = "adapter_config.json"
 _WEIGHTS: Final = "adapter_model.safetensors"
 _LARGEST_RANK: Final = 512
 _HINT: Final = "An adapter is what PEFT's save_pretrained writes: adapter_config.json and adapter_model.safetensors."
-
-
-@dataclass(frozen=True, slots=True)
-class Adapter:
-    """What an engine must know of it."""
-
-    path: Path
-    rank: int
-    """vLLM keeps room for the largest one (``--max-lora-rank``)."""
 
 
 def read_adapter(path: Path) -> Adapter:

@@ -111,6 +111,9 @@ class Creator:
     def _with_adapter(self, manifest: Manifest, recipe: Recipe) -> Manifest:
         if manifest.adapter:
             raise BadRequest("only one adapter is currently supported")
+        base = self._store.find(recipe.base) if recipe.base is not None else None
+        if base is None or base.facts.task != "generate":
+            raise BadRequest("an adapter needs a base that generates text", hint="Name it with 'from'.")
         for name, digest in recipe.adapter.items():
             if self._kind(name, digest) == "gguf":
                 raise BadRequest("GGUF adapters can't be served", hint="Use the PEFT directory that it was made from.")

@@ -68,6 +68,15 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA directory; ``models.adapter`` reads it."""
+
+    path: Path
+    rank: int
+    """vLLM keeps room for the largest one (``--max-lora-rank``)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One servable name. Derived models (SYSTEM, PARAMETER, MESSAGE) share ``path`` and so the engine."""
 
@@ -92,6 +101,12 @@ class Model:
     keep_alive: float | None = None
     """Seconds to stay loaded after the last use (``models.NAME.keep_alive``); None: the server's default."""
 
+    adapter: Adapter | None = None
+    """LoRA weights that are computed on top of the base's, in the base's engine."""
+    lora_rank: int = 0
+    """The largest rank among the adapters of all models with these files; 0: there are none."""
+    lora_count: int = 0
+    """How many adapters these files have."""
     pinned: bool = False
     """Its engine is never evicted to make room for another."""
 

@@ -16,6 +16,7 @@ from vllama.config.load import Loaded
 from vllama.config.schema import ModelEntry
 from vllama.engine.parsers import shows_thoughts, takes_tools
 from vllama.errors import BadRequest, ModelUnusable, NotFound
+from vllama.models.adapter import read_adapter
 from vllama.models.contents import Contents, Reader
 from vllama.models.hub import find_snapshot
 from vllama.models.library import Entry, Library
@@ -134,7 +135,7 @@ class ModelStore:
                     models[key] = self._configured(wanted)
                 except ModelUnusable as problem:
                     problems[key] = problem
-            self._known = _Known(models, problems, version)
+            self._known = _Known(_with_room(models), problems, version)
 
     def refuse_configured(self, name: ModelName) -> None:
         """Raises BadRequest for a configured name: what it means is changed in the configuration."""
@@ -236,6 +237,7 @@ class ModelStore:
             facts=with_template(_with_parsers(contents.facts, manifest), manifest.template),
             digest=model_digest(contents.digest, manifest.layers),
             modified_at=entry.modified_at,
+            adapter=read_adapter(self.library.blobs.directory(manifest.adapter)) if manifest.adapter else None,
             parent=manifest.parent,
             system=manifest.system,
             template=manifest.template,
@@ -257,6 +259,20 @@ class ModelStore:
         if snapshot is None:
             raise ModelUnusable(f"{source} is not downloaded", hint=f"Fetch it: vllama pull {source}")
         return snapshot
+
+
+def _with_room(models: Mapping[str, Model]) -> Mapping[str, Model]:
+    """Every model told of the adapters on its base: whichever loads the engine, it has room for them."""
+    adapters: dict[str, dict[Path, int]] = {}
+    for model in models.values():
+        if model.adapter is not None:
+            adapters.setdefault(model.engine_key, {})[model.adapter.path] = model.adapter.rank
+    return {
+        key: replace(model, lora_rank=max(found.values()), lora_count=len(found))
+        if (found := adapters.get(model.engine_key))
+        else model
+        for key, model in models.items()
+    }
 
 
 def _model(name: ModelName, path: Path, contents: Contents) -> Model:

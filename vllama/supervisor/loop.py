@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from vllama.engine.spec import EngineSpec
 from vllama.errors import Busy, ConfigError, EngineError, EngineGone, EngineNotInstalled, LoadFailed, VllamaError
 from vllama.models.model import Model
 from vllama.supervisor import events as ev
+from vllama.supervisor.adapters import Adapters
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import EngineView, Lease
 from vllama.supervisor.probes import DIED, Patience, first_answer, until_listening, until_unhealthy
@@ -44,6 +45,7 @@ class _Child:
     run: int
     process: EngineProcess
     client: EngineClient
+    adapters: Adapters = field(default_factory=Adapters)
     watch: asyncio.Task[None] | None = None
 
 
@@ -89,7 +91,10 @@ class Supervisor:
             limit = self._state.engines[key].capacity.max_model_len
             suspect = partial(self._suspect, key, child)
             try:
-                yield Lease(child.client, child.process.spec.served_name, limit, cold, suspect)
+                name = child.process.spec.served_name
+                if model.adapter is not None:
+                    name = await child.adapters.load(child.client, model.adapter)
+                yield Lease(child.client, name, limit, cold, suspect)
             except EngineGone:
                 await suspect()
                 raise

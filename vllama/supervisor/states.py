@@ -118,6 +118,11 @@ def _ripe_at(engine: EngineState, policy: Policy) -> float | None:
     return engine.since + policy.min_residence
 
 
+def lacks_room_for(model: Model, engine: EngineState) -> bool:
+    """Whether the model's LoRA adapter can't be loaded into the engine as it was started."""
+    return model.adapter is not None and engine.spec is not None and engine.spec.lora_rank < model.adapter.rank
+
+
 def waiting(state: State) -> int:
     """How many requests wait in line; the one whose engine is being loaded no longer counts (contract 8.1)."""
     waiters = sum(len(e.waiters) for e in state.engines.values())

@@ -43,7 +43,7 @@ from vllama.supervisor.events import (
 from vllama.supervisor.moves import enqueue, enter, give_up, put, rest, stop
 from vllama.supervisor.policy import backoff_delay, breaker_open, recent
 from vllama.supervisor.room import room_changed, start_next
-from vllama.supervisor.states import Capacity, EngineState, State, Waiter, waiting
+from vllama.supervisor.states import Capacity, EngineState, State, Waiter, lacks_room_for, waiting
 
 BUSY = Cause("busy", "server busy, please try again.  maximum pending requests exceeded", status=503)
 CLOSING = Cause("closing", "the server is shutting down", status=503)
@@ -83,6 +83,10 @@ def _lease_wanted(state: State, event: LeaseWanted, actions: list[Action]) -> St
     if state.closing:
         actions.append(Refuse(event.ticket, CLOSING))
         return state
+    if engine.phase == "ready" and lacks_room_for(event.model, engine):
+        # it was started before the adapter was made: what it does is finished, then it starts with room for it
+        state = _reconfigured(state, Reconfigured(event.now, event.model), actions)
+        engine = state.engines[engine.key]
     if engine.phase == "ready" and not engine.yielding and not engine.outdated:
         actions.append(Grant(event.ticket, engine.key, engine.run))
         keep = engine.keep_alive if event.keep_alive is None else event.keep_alive

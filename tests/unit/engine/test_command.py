@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,9 @@ KNOWN = frozenset(
         "--enable-auto-tool-choice",
         "--tool-call-parser",
         "--reasoning-parser",
+        "--enable-lora",
+        "--max-lora-rank",
+        "--max-loras",
         "--stream-interval",
         "--api-key",
     }
@@ -71,12 +74,13 @@ def build(
     hardware: Hardware | None = None,
     config: dict[str, Any] | None = None,
     engine: Installed | None = None,
+    lora_rank: int = 0,
     **more: Any,
 ) -> EngineSpec:
     hardware = hardware or cpu()
     settings = effective_settings(model(found), Config.model_validate(config or {}), hardware)
     return build_spec(
-        model(found),
+        replace(model(found), lora_rank=lora_rank, lora_count=5),
         settings,
         hardware,
         engine or Installed(),
@@ -209,6 +213,23 @@ def test_every_setting_becomes_its_flag():
     assert {flag: value_of(spec, flag) for flag in expected} == expected
     assert "--no-enable-prefix-caching" in spec.argv
     assert spec.argv[-2:] == ("--stream-interval", "4")
+
+
+@pytest.mark.parametrize(("rank", "room"), [(1, "8"), (16, "16"), (65, "128"), (512, "512")])
+def test_adapters_get_room_in_their_bases_engine(rank: int, room: str):
+    spec = build(lora_rank=rank)
+    assert "--enable-lora" in spec.argv
+    assert value_of(spec, "--max-lora-rank") == room
+    assert value_of(spec, "--max-loras") == "4"
+    assert spec.lora_rank == int(room)
+    assert spec.env["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
+
+
+def test_a_base_without_adapters_pays_nothing_for_them():
+    spec = build()
+    assert "--enable-lora" not in spec.argv
+    assert "VLLM_ALLOW_RUNTIME_LORA_UPDATING" not in spec.env
+    assert spec.lora_rank == 0
 
 
 def test_an_unknown_flag_is_left_out_with_a_note():

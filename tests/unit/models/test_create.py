@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.models.model_files import make_model, safetensors
+from tests.unit.models.model_files import CONFIG, make_model, safetensors
 from vllama.config.load import load_config
 from vllama.errors import BadRequest, ModelUnusable, NotFound, PullFailed
 from vllama.models.adapter import read_adapter
@@ -187,7 +187,9 @@ async def test_an_adapter_is_kept_beside_its_base(world: World):
     steps = await world.create("tuned", "tiny", adapter=world.adapter())
     assert "converting adapter" in steps
     (place,) = world.left()
-    assert read_adapter(place).rank == 4
+    tuned = world.model("tuned")
+    assert tuned.adapter == read_adapter(place)
+    assert tuned.adapter.rank == 4
     await world.create("nicer", "tuned", system="x")
     world.store.remove(name("tuned"))
     assert place.is_dir()
@@ -215,6 +217,26 @@ async def test_an_adapter_that_vllm_can_not_load_is_refused(world: World, config
         await world.create("tuned", "tiny", adapter=world.adapter(**config))
     assert world.left() == []
     assert world.store.find(name("tuned")) is None
+
+
+async def test_every_model_of_a_base_knows_how_much_room_adapters_need(world: World):
+    assert world.model("tiny").lora_rank == 0
+    await world.create("tuned", "tiny", adapter=world.adapter())
+    await world.create("more", "tiny", adapter=world.adapter(r=64))
+    await world.create("twin", "more", system="x")
+    for text in ("tiny", "tuned", "twin"):
+        assert (world.model(text).lora_rank, world.model(text).lora_count) == (64, 2)
+        assert world.model(text).engine_key == world.model("tiny").engine_key
+    world.store.remove(name("more"))
+    world.store.remove(name("twin"))
+    assert (world.model("tiny").lora_rank, world.model("tiny").lora_count) == (4, 1)
+
+
+async def test_an_adapter_needs_a_base_that_writes(world: World, tmp_path: Path):
+    embedder = make_model(tmp_path / "e", config__json={**CONFIG, "architectures": ["BertModel"], "model_type": "bert"})
+    world.store.save(Manifest(name("embedder"), Source("directory", str(embedder))))
+    with pytest.raises(BadRequest, match="a base that generates text"):
+        await world.create("tuned", "embedder", adapter=world.adapter())
 
 
 @pytest.mark.parametrize("files", [{}, {"adapter_config.json": b"{"}, {"adapter_config.json": b"[]"}])
