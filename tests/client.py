@@ -19,7 +19,7 @@ class Client:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(self.url, timeout=aiohttp.ClientTimeout(total=180))
+        self._session = aiohttp.ClientSession(self.url, timeout=aiohttp.ClientTimeout(total=900))
         return self
 
     async def __aexit__(self, *_: object) -> None:

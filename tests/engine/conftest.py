@@ -17,12 +17,20 @@ from tests.embedding_model import embedding_model_dir
 from tests.installed_engine import engine_prefix
 from tests.live import LiveService
 
-_LOAD_SECONDS = 300  # 25-35 s an engine on an idle machine with two cores
+_LOAD_SECONDS = 600  # 25-35 s an engine on an idle machine with two cores; many times that on a busy one
 
 MODELS = {
     "tinychat": {"source": "builtin:tinychat", "settings": {"kv_cache_memory": "256MiB"}},
     "minilm": {"source": str(embedding_model_dir())},
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the engine; whichever test is the first waits for its start."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.engine)
+            item.add_marker(pytest.mark.timeout(2 * _LOAD_SECONDS))
 
 
 def start(folder: Path, *models: str, **engine: Any) -> LiveService:

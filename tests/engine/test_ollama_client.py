@@ -2,8 +2,4 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.clients.test_ollama_client import *  # noqa: F403
-
-pytestmark = pytest.mark.engine
