@@ -117,6 +117,16 @@ class LoadFailed(EngineError):
     code = "load_failed"
 
 
+class NoRoomYet(LoadFailed):
+    """It would fit if ``missing`` bytes more were free: engines that are idle may make room."""
+
+    code = "no_room"
+
+    def __init__(self, message: str, *, missing: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.missing = missing
+
+
 class EngineNotInstalled(EngineError):
     """No usable vLLM interpreter; the hint is the one command that installs it."""
 

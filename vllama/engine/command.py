@@ -110,6 +110,8 @@ def build_spec(
         lora_rank=lora_rank,
         size=settings.estimate.total,
         size_vram=settings.estimate.total if on_gpu else 0,
+        kv_cache=settings.estimate.kv_cache,
+        gpus=settings.gpus,
         notes=(*settings.notes, *flags.notes),
     )
 
@@ -283,4 +285,8 @@ def _environment(
             env["LD_PRELOAD"] = ":".join(map(str, preload))
     else:
         env["VLLM_ENABLE_STARTUP_PLAN"] = "1"  # the second start skips profiling the memory
+        if len(settings.gpus) < len(hardware.gpus):
+            env["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as the driver counts them
+            numbers = ",".join(map(str, settings.gpus))
+            env["HIP_VISIBLE_DEVICES" if hardware.kind == "rocm" else "CUDA_VISIBLE_DEVICES"] = numbers
     return {**env, **settings.values.env}

@@ -26,6 +26,8 @@ class Cause:
     permanent: bool = False
     status: int = 500
     """HTTP status for the client that waited."""
+    memory: bool = False
+    """A plan that asks for less memory may succeed."""
 
     @property
     def sentence(self) -> str:
@@ -40,6 +42,10 @@ class _Rule:
     text: str
     hint: str
     permanent: bool = True
+
+
+# Less memory may help against these; each is told when the gentler plans have failed, too.
+_MEMORY: Final = frozenset({"out_of_memory", "gpu_busy", "kv_cache_too_big", "kv_cache_too_small"})
 
 
 def _rule(pattern: str, code: str, text: str, hint: str, *, permanent: bool = True) -> _Rule:
@@ -223,7 +229,8 @@ def diagnose(returncode: int | None, lines: Sequence[str]) -> Cause:
         for line in lines:
             if match := rule.pattern.search(line):
                 groups = [_clip(g or "") for g in match.groups()]
-                return Cause(rule.code, rule.text.format(*groups), rule.hint, rule.permanent)
+                memory = rule.code in _MEMORY
+                return Cause(rule.code, rule.text.format(*groups), rule.hint, rule.permanent, memory=memory)
     if returncode is not None and returncode < 0:
         return _killed(-returncode)
     reason = _reason(lines)

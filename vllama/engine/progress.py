@@ -28,6 +28,9 @@ _STAGES: Final = (
     (re.compile(r"Starting vLLM server on|Application startup complete"), "opening its socket"),
 )
 _KV_TOKENS = re.compile(r"KV cache size: ([\d,]+) tokens")
+_WEIGHTS = re.compile(r"Model loading took ([\d.]+) GiB")
+_KV_MEMORY = re.compile(r"Available KV cache memory: ([\d.]+) GiB")
+_GIB: Final = 1 << 30
 _TEXT_LINE = re.compile(
     r"^\((\w+)(?: pid=\d+)?\)\s+(DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d [\d:]+ \[[^\]]+\] (.*)$"
 )
@@ -104,11 +107,19 @@ class Progress:
     stage: str = "engine is starting"
     kv_tokens: int = 0
     """Capacity of the KV cache in tokens; 0 until the engine said it."""
+    weights: int = 0
+    """Bytes of the loaded weights on one GPU, to 10 MiB; 0 until it said so (a CPU engine never does)."""
+    kv_memory: int = 0
+    """Bytes of the KV cache on one GPU, to 10 MiB; 0 until it said so (not where it was told the size)."""
 
     def feed(self, text: str) -> bool:
         """True when the stage changed."""
         if match := _KV_TOKENS.search(text):
             self.kv_tokens = int(match[1].replace(",", ""))
+        elif match := _WEIGHTS.search(text):
+            self.weights = int(float(match[1]) * _GIB)
+        elif match := _KV_MEMORY.search(text):
+            self.kv_memory = int(float(match[1]) * _GIB)
         for pattern, words in _STAGES:
             if match := pattern.search(text):
                 stage = words.format(*match.groups())

@@ -25,6 +25,11 @@ class EngineSpec:
     size: int = 0
     """Planned bytes: weights + KV cache + overhead."""
     size_vram: int = 0
+    """What of ``size`` is memory of GPUs."""
+    kv_cache: int = 0
+    """What of ``size`` is KV cache: on a CPU it is taken only as it is filled."""
+    gpus: tuple[int, ...] = ()
+    """Numbers of the GPUs it lives on."""
     lora_rank: int = 0
     """Largest rank of an adapter that it can load; 0: none at all."""
     notes: tuple[str, ...] = field(default=())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -26,6 +27,8 @@ class Gpu:
     """Bytes, when we looked."""
     capability: tuple[int, int] | None = None
     """CUDA compute capability: (8, 0) A100, (8, 9) Ada, (9, 0) Hopper, (12, 0) RTX 50; None when unknown."""
+    kept: int = 0
+    """Bytes that engines of ours hold and would give back if they were unloaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,10 @@ class Hardware:
     ram_available: int
     """Bytes that can be taken without swapping, when we looked."""
     gpus: tuple[Gpu, ...] = ()
+    ram_kept: int = 0
+    """Bytes of memory that engines of ours would give back if they were unloaded."""
+    ram_promised: int = 0
+    """Bytes that count as available, but that running engines may take any time (a KV cache that is not full yet)."""
 
     @property
     def gpu_class(self) -> GpuClass:
@@ -54,9 +61,29 @@ class Hardware:
         """Whether all GPUs compute with 8-bit floats (compute capability 8.9 and above); unknown counts as yes."""
         return all(gpu.capability is None or gpu.capability >= (8, 9) for gpu in self.gpus)
 
+    def visible(self, numbers: str) -> Hardware:
+        """With the GPUs of ``CUDA_VISIBLE_DEVICES`` only, as far as it names them by number."""
+        wanted = [part.strip() for part in numbers.split(",")]
+        if not all(part.isdecimal() for part in wanted):
+            return self
+        return replace(self, gpus=tuple(gpu for gpu in self.gpus if str(gpu.index) in wanted))
+
     def for_backend(self, backend: Kind) -> Hardware:
         """As an engine built for ``backend`` sees it: the CPU build sees no GPU."""
         return replace(self, kind="cpu", gpus=()) if backend == "cpu" else replace(self, kind=backend)
+
+
+_IMAGINED = re.compile(r"(?:(\d{1,2})x)?(\d{1,4}(?:\.\d+)?)(?:Gi?B?)?", re.IGNORECASE)
+_DRIVER: Final = 400 << 20
+"""What an idle card's driver holds."""
+
+
+def imagined(text: str) -> tuple[Gpu, ...] | None:
+    """The GPUs that ``24G`` or ``2x80G`` speaks of, empty and of a new kind; None when it speaks of none."""
+    match = _IMAGINED.fullmatch(text.strip())
+    if match is None or not (total := int(float(match[2]) * _GIB)) > _DRIVER:
+        return None
+    return tuple(Gpu(index, f"GPU of {match[2]} GiB", total, total - _DRIVER) for index in range(int(match[1] or 1)))
 
 
 def cpu_list(cores: Iterable[int]) -> str:

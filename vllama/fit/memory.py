@@ -1,6 +1,6 @@
 """How many bytes a model needs: weights, KV cache, the rest. Pure (reference 10).
 
-A first sum: the plan that chooses flags by it stands on top.
+``fit.plan`` chooses flags by these sums.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _BYTES: Final = {
     "int8": 1.0,
     "nvfp4": 0.5625,
 }
+# Bytes of a parameter that vLLM quantises while loading; embeddings stay in 16 bits.
+_ONLINE: Final = {"fp8": 1.05, "int8": 1.05, "mxfp8": 1.08, "nvfp4": 0.65}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,17 @@ def kv_bytes_per_token(attention: Attention, kv_dtype: str | None = None, *, ten
     return 2 * layers * heads * attention.head_dim * element_bytes(kv_dtype)
 
 
+def kv_bytes_per_block(
+    attention: Attention, kv_dtype: str | None = None, *, tensor_parallel: int = 1, block: int = 16
+) -> int:
+    """Bytes of one block of vLLM's pool on one GPU: ``block`` tokens of one group of layers."""
+    layers = attention.full_layers + attention.window_layers
+    if not layers:
+        return 0
+    one_layer = kv_bytes_per_token(attention, kv_dtype, tensor_parallel=tensor_parallel) / layers
+    return int(one_layer * block) * _group_size(attention)
+
+
 def kv_bytes_per_request(
     attention: Attention,
     tokens: int,
@@ -70,23 +83,37 @@ def kv_bytes_per_request(
     block: int = 16,
     in_flight: int = 2048,
 ) -> int:
-    """KV bytes on one GPU for one request of ``tokens``.
+    """KV bytes on one GPU for one request of ``tokens``, counted as vLLM does: in whole blocks of groups of layers.
 
-    ``block``: tokens of a block (16 on GPUs, 128 on the CPU); ``in_flight``: tokens that a window holds beside its own,
-    about max_num_batched_tokens.
+    ``block``: tokens of a block (16 on GPUs, 128 on the CPU); ``in_flight``: tokens that are being computed and so are
+    held beside a window: max_num_batched_tokens, twice that where steps overlap (GPUs).
     """
-    layers = attention.full_layers + attention.window_layers
-    if not layers:
+    size = _group_size(attention)
+    if not size:
         return attention.state_bytes
-    one_layer = kv_bytes_per_token(attention, kv_dtype, tensor_parallel=tensor_parallel) / layers
-    whole = -(-tokens // block) * block
-    window = min((-(-min(attention.window - 1 + in_flight, tokens) // block) + 1) * block, whole)
-    kept = attention.full_layers * whole + attention.window_layers * window
-    return int(one_layer * kept) + attention.state_bytes
+    whole = -(-tokens // block)
+    # a window may begin within a block: one more
+    window = -(-min(attention.window - 1 + in_flight, tokens) // block) + 1
+    blocks = -(-attention.full_layers // size) * whole + -(-attention.window_layers // size) * window
+    one = kv_bytes_per_block(attention, kv_dtype, tensor_parallel=tensor_parallel, block=block)
+    return blocks * one + attention.state_bytes
 
 
-def weight_bytes(facts: Facts, dtype: str | None) -> int:
-    """Bytes of the loaded weights; an unquantised checkpoint is converted to ``dtype``."""
+def _group_size(attention: Attention) -> int:
+    """How many layers share a block: layers of two kinds are cut into groups of equal size, the last one is padded.
+
+    Source: ``_get_kv_cache_groups_uniform_page_size`` of vLLM 0.32.
+    """
+    kinds = [count for count in (attention.full_layers, attention.window_layers) if count]
+    if not kinds:
+        return 0
+    return max(kinds) if max(kinds) < min(kinds) * 1.5 else min(kinds)
+
+
+def weight_bytes(facts: Facts, dtype: str | None, quantization: str | None = None) -> int:
+    """Bytes of the loaded weights; an unquantised checkpoint is converted to ``dtype``, or quantised while loading."""
+    if facts.dtype and quantization is not None and (width := _ONLINE.get(quantization.partition("_")[0])):
+        return int(facts.parameter_count * width)
     if facts.dtype and dtype in {"float32", "bfloat16", "float16"}:
         return int(facts.weight_bytes * element_bytes(dtype) / element_bytes(facts.dtype))
     if facts.dtype == "float32":  # vLLM's dtype "auto" halves it
@@ -107,17 +134,31 @@ def overhead_bytes(facts: Facts, *, on_gpu: bool, max_num_batched_tokens: int, m
 
 
 def largest_context(
-    attention: Attention, budget: int, wanted: int, kv_dtype: str | None = None, *, block: int = 16
+    attention: Attention,
+    budget: int,
+    wanted: int,
+    kv_dtype: str | None = None,
+    *,
+    tensor_parallel: int = 1,
+    block: int = 16,
+    in_flight: int = 2048,
 ) -> int:
     """The longest context up to ``wanted`` tokens of which one request fits into ``budget`` bytes, in whole blocks."""
+
+    def fits(tokens: int) -> bool:
+        need = kv_bytes_per_request(
+            attention, tokens, kv_dtype, tensor_parallel=tensor_parallel, block=block, in_flight=in_flight
+        )
+        return need <= budget
+
     # one block is vLLM's own
-    budget -= int(kv_bytes_per_token(attention, kv_dtype) * block)
-    if kv_bytes_per_request(attention, wanted, kv_dtype, block=block) <= budget:
+    budget -= kv_bytes_per_block(attention, kv_dtype, tensor_parallel=tensor_parallel, block=block)
+    if fits(wanted):
         return wanted
     low, high = 0, wanted // block
     while low < high:
         middle = (low + high + 1) // 2
-        if kv_bytes_per_request(attention, middle * block, kv_dtype, block=block) <= budget:
+        if fits(middle * block):
             low = middle
         else:
             high = middle - 1

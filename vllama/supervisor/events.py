@@ -200,6 +200,8 @@ class Plan:
     key: str
     run: int
     model: Model
+    attempt: int = 0
+    """How many plans before this one ran out of memory: this one must need less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,20 +11,31 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from vllama.engine.client import EngineClient
 from vllama.engine.diagnose import Cause
 from vllama.engine.process import EngineProcess, remember
+from vllama.engine.progress import Progress
 from vllama.engine.spec import EngineSpec
-from vllama.errors import Busy, ConfigError, EngineError, EngineGone, EngineNotInstalled, LoadFailed, VllamaError
+from vllama.errors import (
+    Busy,
+    ConfigError,
+    EngineError,
+    EngineGone,
+    EngineNotInstalled,
+    LoadFailed,
+    NoRoomYet,
+    VllamaError,
+)
 from vllama.models.model import Model
 from vllama.supervisor import events as ev
 from vllama.supervisor.adapters import Adapters
+from vllama.supervisor.neighbours import Neighbour
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import EngineView, Lease
 from vllama.supervisor.probes import DIED, Patience, first_answer, until_listening, until_unhealthy
@@ -34,8 +45,20 @@ from vllama.supervisor.step import step
 _LOG = logging.getLogger("vllama.supervisor")
 _CLOSE_MARGIN = 45.0  # SIGTERM's deadline, SIGKILL and the burial after the drain time
 
-Planner = Callable[[Model], Awaitable[EngineSpec]]
-"""Works out how to start a model's engine; raises VllamaError when it can't be started."""
+
+class Planner(Protocol):
+    """Works out how to start engines (``planner.Planner``)."""
+
+    async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
+        """How to start ``model`` beside its neighbours; each ``attempt`` takes less memory than the one before.
+
+        Raises NoRoomYet when engines must make room first, another VllamaError when it can't be started at all.
+        """
+        ...
+
+    async def learn(self, spec: EngineSpec, progress: Progress) -> None:
+        """The engine of ``spec`` told this about its memory."""
+        ...
 
 
 @dataclass(slots=True)
@@ -238,7 +261,10 @@ class Supervisor:
 
     async def _plan(self, action: ev.Plan) -> None:
         try:
-            spec = await self._planner(action.model)
+            spec = await self._planner.spec(action.model, self._neighbours(action.key), action.attempt)
+        except NoRoomYet as error:
+            cause = Cause(error.error_code, error.message, error.hint)
+            self.post(ev.NoRoom(self.now(), action.key, action.run, error.missing, cause))
         except VllamaError as error:
             problems = error.problems if isinstance(error, ConfigError) else ()
             text = "; ".join((error.message, *problems))
@@ -246,6 +272,14 @@ class Supervisor:
             self.post(ev.PlanRefused(self.now(), action.key, action.run, cause))
         else:
             self.post(ev.Planned(self.now(), action.key, action.run, spec))
+
+    def _neighbours(self, key: str) -> tuple[Neighbour, ...]:
+        """Every other engine that has a process."""
+        return tuple(
+            Neighbour(child.process.spec, child.process.pid, self._state.engines[other].model.pinned)
+            for other, child in self._children.items()
+            if other != key
+        )
 
     async def _live(self, action: ev.Spawn) -> None:
         """One run of an engine, from spawn to burial."""
@@ -269,6 +303,8 @@ class Supervisor:
             await process.exited()
             self.post(ev.Died(self.now(), key, run))
             cause = await process.wait()
+            if cause.memory:  # what it told before it failed makes the next plan better
+                await self._planner.learn(spec, process.progress)
         finally:
             child.watch.cancel()
             if self._children.get(key) is child:
@@ -298,6 +334,7 @@ class Supervisor:
             self.post(ev.Unhealthy(self.now(), action.key, action.run, cause))
             return
         self.post(ev.Warmed(self.now(), action.key, action.run, capacity))
+        self._start(self._planner.learn(process.spec, process.progress))
         child.watch = self._loop.create_task(self._guard(action.key, child))
 
     async def _guard(self, key: str, child: _Child) -> None:

@@ -1,42 +1,82 @@
-"""How to start a model's engine on this machine, now: asks files, hardware and the installed engine."""
+"""How to start a model's engine on this machine, now: asks files, hardware, neighbours and the installed engine."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
+
+import orjson
 
 from vllama.config.load import Loaded
 from vllama.engine.command import build_spec
 from vllama.engine.install import locate
 from vllama.engine.preload import find_preload
+from vllama.engine.progress import Progress
 from vllama.engine.spec import EngineSpec
+from vllama.errors import LoadFailed, NoRoomYet
+from vllama.fit.alternatives import alternatives
 from vllama.fit.gpu import detect
-from vllama.fit.settings import configured_settings, effective_settings
+from vllama.fit.hardware import Hardware
+from vllama.fit.measurements import Measurements
+from vllama.fit.plan import Missing, Plan, Refusal, plan
+from vllama.fit.settings import EffectiveSettings, WantedSettings, configured_settings, wanted_settings
+from vllama.fit.sums import Measured
+from vllama.fit.words import hint_of, parts_of, too_big
 from vllama.models.model import Model
+from vllama.supervisor.neighbours import Neighbour, beside
 
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
+_VISIBLE: Final = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+_EXACT: Final = 1 << 30
+"""The log rounds to 10 MiB: below this it tells less than the sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a spec was made of: needed to understand what its engine tells."""
+
+    key: str
+    settings: EffectiveSettings
+    total: int
+    """Bytes of one GPU; 0 on a CPU."""
 
 
 class Planner:
-    """Callable as ``loop.Planner``; every call looks at the machine afresh."""
+    """Implements ``loop.Planner``; every call looks at the machine afresh."""
 
     def __init__(self, loaded: Loaded, environ: Mapping[str, str]) -> None:
         self._loaded = loaded
         self._environ = environ
+        self._measurements = Measurements(loaded.state)
+        self._made: dict[Path, _Made] = {}
 
-    async def __call__(self, model: Model) -> EngineSpec:
-        """Raises EngineNotInstalled, ModelUnusable, ConfigError."""
-        return await asyncio.to_thread(self._plan, model)
+    async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
+        """See ``loop.Planner.spec``. Raises also EngineNotInstalled, ModelUnusable, ConfigError."""
+        return await asyncio.to_thread(self._spec, model, neighbours, attempt)
 
-    def _plan(self, model: Model) -> EngineSpec:
+    async def learn(self, spec: EngineSpec, progress: Progress) -> None:
+        """See ``loop.Planner.learn``."""
+        made = self._made.get(spec.socket)
+        if made is not None and (measured := _measured(made, progress)) is not None:
+            await asyncio.to_thread(self._measurements.keep, made.key, measured)
+
+    def _spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
         loaded = self._loaded
         capabilities = locate(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
         hardware = detect().for_backend(capabilities.backend)
-        settings = effective_settings(model, loaded.config, hardware)
-        return build_spec(
+        for name in _VISIBLE:
+            if name in self._environ:
+                hardware = hardware.visible(self._environ[name])
+        hardware = beside(hardware, neighbours)
+        wanted = wanted_settings(model, loaded.config, hardware)
+        found, key = planned(model, wanted, hardware, self._measurements, capabilities.version, attempt=attempt)
+        settings = replace(found.settings, notes=(*found.settings.notes, found.sum))
+        spec = build_spec(
             model,
             settings,
             hardware,
@@ -47,6 +87,62 @@ class Planner:
             environ=self._environ,
             preload=find_preload(capabilities.python) if hardware.kind == "cpu" else (),
         )
+        self._made[spec.socket] = _Made(key, settings, found.place.total if found.place.on_gpu else 0)
+        return spec
+
+
+def planned(
+    model: Model,
+    wanted: WantedSettings,
+    hardware: Hardware,
+    measurements: Measurements,
+    version: str,
+    *,
+    attempt: int = 0,
+) -> tuple[Plan, str]:
+    """The plan, counted with what was measured, and the key for what will be; raises NoRoomYet, LoadFailed."""
+    answer = plan(model.facts, wanted, hardware, attempt=attempt)
+    key = measured_as(model, answer.settings if isinstance(answer, Plan) else None, wanted, hardware, version)
+    if (measured := measurements.find(key)) is not None:
+        answer = plan(model.facts, wanted, hardware, measured=measured, attempt=attempt)
+    if isinstance(answer, Missing):
+        raise NoRoomYet(
+            f"{too_big(answer.need, answer.place)} beside the models that are loaded",
+            missing=answer.bytes,
+            hint=parts_of(answer.need),
+        )
+    if isinstance(answer, Refusal):
+        others = alternatives(model.facts, wanted, hardware)
+        raise LoadFailed(too_big(answer.need, answer.place), hint=hint_of(answer.need, others), code="too_big")
+    return answer, key
+
+
+def measured_as(
+    model: Model, settings: EffectiveSettings | None, wanted: WantedSettings, hardware: Hardware, version: str
+) -> str:
+    """The key of a measurement: the model's files, the flags that decide about memory, the device and the engine."""
+    values = settings.values.model_dump() if settings else wanted.values
+    flags = ("dtype", "quantization", "kv_cache_dtype", "tensor_parallel_size", "max_num_batched_tokens",
+             "enforce_eager", "speculative", "extra_args")  # fmt: skip
+    device = hardware.gpus[0].name if hardware.gpus else hardware.kind
+    chosen = {flag: found for flag in flags if (found := values.get(flag))}
+    parts = (model.engine_key, model.facts.weight_bytes, chosen, device, version)
+    return f"{model.name.model} {sha256(orjson.dumps(parts, default=str)).hexdigest()[:16]}"
+
+
+def _measured(made: _Made, progress: Progress) -> Measured | None:
+    """What the log says, as far as it is exact enough."""
+    values, settings = made.settings.values, made.settings
+    kv, overhead = values.kv_cache_memory or 0, 0
+    weights = progress.weights if progress.weights >= _EXACT else 0
+    if made.total and values.kv_cache_memory is None and progress.weights and progress.kv_memory:
+        kv = progress.kv_memory if progress.kv_memory >= _EXACT else 0
+        whole = int(made.total * (values.gpu_memory_utilization or 0))
+        overhead = max(whole - progress.weights - progress.kv_memory, 0)
+    request = kv * settings.context // progress.kv_tokens if progress.kv_tokens else 0
+    if not (weights or overhead or request):
+        return None
+    return Measured(weights, overhead, request, settings.context if request else 0)
 
 
 def needs_new_engine(before: Loaded, after: Loaded, model: Model) -> bool:

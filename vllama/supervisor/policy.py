@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vllama.fit.plan import GENTLER_PLANS
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -27,6 +29,8 @@ class Policy:
     """Engines that may be loaded at once (``OLLAMA_MAX_LOADED_MODELS``); None: as many as memory allows."""
     start_attempts: int = 2
     """Failed starts in a row after which those who wait are told."""
+    gentler_plans: int = GENTLER_PLANS
+    """Plans with less memory that are tried after an engine ran out of it."""
 
 
 def backoff_delay(crashes: int, policy: Policy) -> float:

@@ -32,7 +32,7 @@ def start_next(state: State, now: float, actions: list[Action]) -> State:
         engine = replace(engine, missing=1, cause=TOO_MANY)
         return _make_room(put(state, engine), engine, now, actions)
     engine = replace(enter(engine, "planning", now, "planning"), run=engine.run + 1, pid=None, expires_at=None)
-    actions.append(Plan(engine.key, engine.run, engine.model))
+    actions.append(Plan(engine.key, engine.run, engine.model, engine.gentler))
     return replace(put(state, engine), queue=state.queue[1:])
 
 

@@ -69,6 +69,8 @@ class EngineState:
     retry_at: float = 0.0
     crashes: tuple[float, ...] = ()
     failed_starts: int = 0
+    gentler: int = 0
+    """Its plans that ran out of memory: the next one asks for less."""
     restarts: int = 0
     cause: Cause | None = None
 

@@ -98,7 +98,8 @@ def _lease_wanted(state: State, event: LeaseWanted, actions: list[Action]) -> St
             return state
         # The cool-off is over or the model's files changed: one more try, on probation in the first case.
         probation = engine.crashes[1 - state.policy.breaker_crashes :] if state.policy.breaker_crashes > 1 else ()
-        engine = replace(enter(engine, "absent", event.now), crashes=probation if same_files else (), failed_starts=0)
+        fresh = replace(enter(engine, "absent", event.now), failed_starts=0, gentler=0)
+        engine = replace(fresh, crashes=probation if same_files else ())
     if waiting(state) >= state.policy.max_waiting:
         actions.append(Refuse(event.ticket, BUSY))
         return state
@@ -166,7 +167,7 @@ def _reconfigured(state: State, event: Reconfigured, actions: list[Action]) -> S
         case "planning" | "backoff" | "broken":
             # What was wrong may be right now: who waits, and an engine that was ready before, gets a fresh start.
             again = bool(engine.waiters) or engine.wanted
-            fresh = replace(engine, run=engine.run + 1, crashes=(), failed_starts=0, cause=None, missing=0)
+            fresh = replace(engine, run=engine.run + 1, crashes=(), failed_starts=0, gentler=0, cause=None, missing=0)
             fresh = enter(fresh, "absent", event.now)
             return enqueue(state, fresh, event.now) if again else put(state, fresh)
         case _:
@@ -288,6 +289,13 @@ def _exited(state: State, engine: EngineState, event: Exited, actions: list[Acti
         engine = replace(enter(engine, "absent", now), unload=False)
         return enqueue(state, engine, now) if engine.waiters else put(state, engine)
     cause = failing_cause or event.cause
+    if cause.memory and engine.gentler < policy.gentler_plans:
+        # No crash but a plan that was too bold: the next one is tried at once.
+        engine = replace(engine, gentler=engine.gentler + 1, cause=cause, restarts=engine.restarts + 1)
+        if not engine.waiters and not engine.wanted:
+            return put(state, enter(engine, "absent", now))
+        state = put(state, enter(engine, "absent", now, "ran out of memory, trying with less"))
+        return replace(state, queue=(engine.key, *state.queue))
     crashes = (*recent(engine.crashes, now, policy), now)
     engine = replace(
         engine,

@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.fit.machines import cpu, facts, gpu, model
-from vllama.config.schema import Config
+from tests.unit.fit.machines import choose, cpu, facts, gpu, model
 from vllama.engine.command import ENTRY, build_spec
 from vllama.engine.spec import EngineSpec
 from vllama.errors import ConfigError, EngineError
 from vllama.fit.hardware import Hardware
-from vllama.fit.settings import effective_settings
 from vllama.models.model import Attention, Facts
 
 CHAT = facts(1_855_840, context_length=2048, tool_parser="hermes", reasoning_parser="qwen3")
@@ -78,7 +76,7 @@ def build(
     **more: Any,
 ) -> EngineSpec:
     hardware = hardware or cpu()
-    settings = effective_settings(model(found), Config.model_validate(config or {}), hardware)
+    settings = choose(found, hardware, config)
     return build_spec(
         replace(model(found), lora_rank=lora_rank, lora_count=5),
         settings,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vllama.config.schema import Config
 from vllama.fit.hardware import Gpu, Hardware
+from vllama.fit.plan import Plan, plan
+from vllama.fit.settings import EffectiveSettings, wanted_settings
 from vllama.models.model import Attention, Facts, Model
 from vllama.models.names import ModelName
 
@@ -54,3 +57,16 @@ def model(found: Facts | None = None, name: str = "mini") -> Model:
         size=1,
         modified_at=0.0,
     )
+
+
+def verdict(found: Facts, hardware: Hardware, config: dict[str, Any] | None = None, **more: Any):
+    """What the plan says of a model called ``mini`` under a configuration."""
+    wanted = wanted_settings(model(found), Config.model_validate(config or {}), hardware)
+    return plan(found, wanted, hardware, **more)
+
+
+def choose(found: Facts, hardware: Hardware, config: dict[str, Any] | None = None, **more: Any) -> EffectiveSettings:
+    """The settings of a model that fits."""
+    answer = verdict(found, hardware, config, **more)
+    assert isinstance(answer, Plan), answer
+    return answer.settings

@@ -8,6 +8,7 @@ from tests.unit.fit.machines import facts
 from vllama.fit.memory import (
     MemoryEstimate,
     element_bytes,
+    kv_bytes_per_block,
     kv_bytes_per_request,
     kv_bytes_per_token,
     largest_context,
@@ -74,9 +75,21 @@ def test_a_request_takes_whole_blocks():
 def test_windows_keep_no_more_than_they_see():
     every = Attention(full_layers=0, window_layers=10, window=512, kv_heads=2, head_dim=64)
     assert kv_bytes_per_request(every, 100_000, block=16, in_flight=2048) == 10 * 512 * ((-(-2559 // 16)) + 1) * 16
-    assert kv_bytes_per_request(every, 256, block=16) == 10 * 512 * 256
+    assert kv_bytes_per_request(every, 256, block=16) == 10 * 512 * (256 + 16)
     mixed = Attention(full_layers=5, window_layers=5, window=512, kv_heads=2, head_dim=64)
     assert kv_bytes_per_request(every, 100_000) < kv_bytes_per_request(mixed, 100_000)
+
+
+@pytest.mark.parametrize(
+    ("full", "windowed", "group", "groups"),
+    [(10, 20, 10, (1, 2)), (12, 13, 13, (1, 1)), (1, 5, 1, (1, 5)), (4, 9, 4, (1, 3)), (3, 0, 3, (1, 0))],
+)
+def test_layers_of_two_kinds_share_blocks_in_groups_of_equal_size(full, windowed, group, groups):
+    model = Attention(full_layers=full, window_layers=windowed, window=512, kv_heads=2, head_dim=64)
+    one = 16 * 2 * 2 * 64 * 2 * group
+    assert kv_bytes_per_block(model) == one
+    blocks = groups[0] * (8192 // 16) + groups[1] * ((2048 + 512) // 16 + 1)
+    assert kv_bytes_per_request(model, 8192) == one * blocks
 
 
 def test_linear_layers_cost_the_same_at_any_length():
@@ -91,6 +104,8 @@ def test_weights_follow_the_precision_they_are_loaded_in():
     assert weight_bytes(model, None) == 2000  # vLLM's own choice for float32 checkpoints
     assert weight_bytes(facts(parameters=1000, dtype="bfloat16"), None) == 2000
     assert weight_bytes(facts(parameters=1000, dtype=""), "bfloat16") == 2000  # quantised: as on the disk
+    assert weight_bytes(facts(parameters=1000, dtype="bfloat16"), None, "fp8_per_tensor") == 1050
+    assert weight_bytes(facts(parameters=1000, dtype=""), None, "fp8") == 2000
 
 
 def test_overhead_grows_with_the_step_and_not_with_graphs_when_eager():
@@ -113,7 +128,7 @@ def test_the_largest_context_fits_and_one_block_more_does_not(
     layers: int, windowed: int, budget: int, wanted: int, block: int
 ):
     model = Attention(full_layers=layers, window_layers=windowed, window=512, kv_heads=2, head_dim=64)
-    reserve = int(kv_bytes_per_token(model) * block)
+    reserve = kv_bytes_per_block(model, block=block)
     found = largest_context(model, budget, wanted, block=block)
     assert 0 <= found <= wanted
     if found:

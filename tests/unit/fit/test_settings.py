@@ -1,15 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.unit.fit.machines import GIB, cpu, facts, gpu, model
+from tests.unit.fit.machines import GIB, choose, cpu, facts, gpu, model
 from vllama.config.schema import Config
-from vllama.fit.hardware import Hardware
 from vllama.fit.profiles import SHIPPED, size_class
-from vllama.fit.settings import EffectiveSettings, effective_settings
-from vllama.models.model import Attention, Facts
+from vllama.fit.settings import wanted_settings
+from vllama.models.model import Attention
 
 TINY = facts(
     1_855_840,
@@ -19,10 +19,6 @@ TINY = facts(
     attention=Attention(full_layers=5, kv_heads=1, head_dim=64),
 )
 MINILM = facts(22_565_376, dtype="float32", task="embed", context_length=256, attention=Attention())
-
-
-def choose(found: Facts, hardware: Hardware, config: dict[str, Any] | None = None) -> EffectiveSettings:
-    return effective_settings(model(found), Config.model_validate(config or {}), hardware)
 
 
 @pytest.mark.parametrize(
@@ -52,22 +48,22 @@ def test_the_shipped_starting_values():
 
 
 def test_the_size_is_read_from_the_files_and_not_from_the_name():
-    found = effective_settings(model(facts(70_000_000_000), "llama-1b"), Config(), gpu(141))
-    assert (found.size_class, found.values.max_num_seqs) == ("large", 128)
+    found = wanted_settings(model(facts(70_000_000_000), "llama-1b"), Config(), gpu(141))
+    assert (found.size_class, found.values["max_num_seqs"]) == ("large", 128)
 
 
 def test_profile_then_overlay_then_the_persons_profile_then_the_model():
-    hardware = gpu(16)
+    hardware = gpu(19)  # in the class of 16 GB, and large enough for an 8B model
     config: dict[str, Any] = {}
-    assert choose(facts(), hardware, config).values.max_num_seqs == 64
+    assert choose(facts(7_000_000_000), hardware, config).values.max_num_seqs == 64
     config["profiles"] = {"medium": {"max_num_seqs": 50}}
-    found = choose(facts(), hardware, config)
+    found = choose(facts(7_000_000_000), hardware, config)
     assert (found.values.max_num_seqs, found.origins["max_num_seqs"]) == (50, "profiles.medium.max_num_seqs")
     config["profiles"]["medium"]["gpu"] = {"16": {"max_num_seqs": 40}, "24": {"max_num_seqs": 1}}
-    found = choose(facts(), hardware, config)
+    found = choose(facts(7_000_000_000), hardware, config)
     assert (found.values.max_num_seqs, found.origins["max_num_seqs"]) == (40, "profiles.medium.gpu.16.max_num_seqs")
     config["models"] = {"MINI:latest": {"source": "a/b", "settings": {"max_num_seqs": 30}}}
-    found = choose(facts(), hardware, config)
+    found = choose(facts(7_000_000_000), hardware, config)
     assert (found.values.max_num_seqs, found.origins["max_num_seqs"]) == (
         30,
         "models.MINI:latest.settings.max_num_seqs",
@@ -111,10 +107,10 @@ def test_a_small_gpu_gets_a_shorter_context_and_says_why():
 
 def test_old_gpus_get_no_eight_bit_cache_unless_a_person_says_so():
     old = gpu(16, (8, 6))
-    found = choose(facts(dtype=""), old)
+    found = choose(facts(4_000_000_000, dtype=""), old)
     assert found.values.kv_cache_dtype is None
     assert found.notes[0] == "kv_cache_dtype left to vLLM: the GPU has no 8-bit floats"
-    asked = choose(facts(dtype=""), old, {"profiles": {"medium": {"kv_cache_dtype": "fp8"}}})
+    asked = choose(facts(4_000_000_000, dtype=""), old, {"profiles": {"medium": {"kv_cache_dtype": "fp8"}}})
     assert asked.values.kv_cache_dtype == "fp8"
 
 
@@ -164,20 +160,18 @@ def test_on_a_cpu_the_cache_always_has_a_size():
     assert size % (1 << 20) == 0
 
 
-def test_on_a_cpu_configured_models_share_the_memory():
-    alone = choose(facts(), cpu(64)).values.kv_cache_memory
-    config = {"models": {name: {"source": "a/b"} for name in ("mini", "other", "third")}}
-    shared = choose(facts(), cpu(64), config).values.kv_cache_memory
+def test_on_a_cpu_engines_share_what_is_really_left():
+    alone = choose(facts(), cpu(128)).values.kv_cache_memory
+    beside = replace(cpu(128), ram_available=64 * GIB, ram_promised=8 * GIB)
+    shared = choose(facts(), beside).values.kv_cache_memory
     assert alone is not None
     assert shared is not None
-    assert shared == pytest.approx(alone / 3, rel=0.01)
+    assert shared < alone
 
 
 def test_a_toy_takes_no_more_than_it_can_use():
-    # 128 requests of 2048 tokens and 1280 bytes each
     size = choose(TINY, cpu(64)).values.kv_cache_memory
-    assert size is not None
-    assert 128 * 2048 * 1280 <= size < 128 * 2048 * 1280 * 1.1
+    assert size == 256 << 20
 
 
 def test_an_encoder_gets_a_size_too_or_vllm_would_want_the_whole_machine():
@@ -194,13 +188,7 @@ def test_what_a_person_set_is_left_alone():
 
 
 def test_every_value_has_an_origin():
-    for hardware in (cpu(), gpu(16), gpu(141)):
+    for hardware in (cpu(), gpu(24), gpu(141)):
         found = choose(facts(), hardware)
         set_values = {key for key, value in found.values.model_dump().items() if value not in (None, (), {})}
         assert set_values <= found.origins.keys()
-
-
-def test_the_estimate_counts_the_gpus_share():
-    found = choose(facts(), gpu(80))
-    assert found.estimate.weights == 16_000_000_000
-    assert found.estimate.total == pytest.approx(0.92 * 80 * GIB, rel=0.01)

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.unit.supervisor.worlds import BAD_FLAG, CRASH, SIZE, World, model, spec
+from tests.unit.supervisor.worlds import BAD_FLAG, CRASH, OUT_OF_MEMORY, SIZE, World, model, spec
 from vllama.engine.diagnose import Cause
 from vllama.supervisor import events as ev
 from vllama.supervisor.policy import Policy
@@ -295,6 +295,62 @@ def test_after_closing_nothing_starts():
     assert ev.Plan not in kinds(world.actions)
 
 
+def fail_for_memory(world, of) -> list[ev.Action]:
+    """Its start runs out of memory."""
+    world.feed(ev.Planned(world.now, of.engine_key, world.engine(of).run, spec(of)))
+    return world.exit(of, OUT_OF_MEMORY)
+
+
+def test_after_running_out_of_memory_gentler_plans_follow_at_once_and_then_the_cause_is_told():
+    world = World(Policy(gentler_plans=3))
+    ticket = world.want(MINI)
+    for attempt in (1, 2, 3):
+        assert fail_for_memory(world, MINI) == [ev.Plan(MINI.engine_key, attempt + 1, MINI, attempt)]
+        assert world.refused() == {}
+    fail_for_memory(world, MINI)
+    assert world.refused() == {ticket: OUT_OF_MEMORY}
+    assert world.engine(MINI).phase == "broken"
+
+
+def test_a_plan_that_turned_out_to_fit_is_used_from_then_on():
+    world = World()
+    world.want(MINI)
+    fail_for_memory(world, MINI)
+    world.start(MINI)
+    world.feed(ev.UnloadWanted(world.now, MINI.engine_key))
+    world.give_back(MINI, 1)
+    world.exit(MINI)
+    world.want(MINI)
+    assert world.actions[-1] == ev.Plan(MINI.engine_key, 3, MINI, 1)
+
+
+def test_a_changed_configuration_begins_with_the_first_plan_again():
+    world = World(Policy(gentler_plans=1))
+    world.want(MINI)
+    fail_for_memory(world, MINI)
+    fail_for_memory(world, MINI)
+    world.feed(ev.Reconfigured(world.now, MINI))
+    world.want(MINI)
+    last = world.actions[-1]
+    assert isinstance(last, ev.Plan)
+    assert last.attempt == 0
+
+
+def test_a_serving_engine_that_runs_out_of_memory_comes_back_with_less():
+    world = World()
+    world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
+    assert world.exit(MINI, OUT_OF_MEMORY) == [ev.Plan(MINI.engine_key, 2, MINI, 1)]
+
+
+def test_nobody_waits_for_a_gentler_plan_that_nobody_wants():
+    world = World()
+    ticket = world.want(MINI)
+    world.feed(ev.Planned(world.now, MINI.engine_key, world.engine(MINI).run, spec(MINI)))
+    world.give_back(MINI, ticket)
+    assert world.exit(MINI, OUT_OF_MEMORY) == []
+    assert world.engine(MINI).phase == "absent"
+
+
 TOO_BIG = Cause("too_big", "it needs 9 GiB and 4 are free")
 POLICY = Policy(min_residence=15)
 
@@ -507,7 +563,7 @@ class Histories(RuleBasedStateMachine):
             }[what]
         )
 
-    @rule(which=st.sampled_from(MODELS), cause=st.sampled_from([CRASH, BAD_FLAG]))
+    @rule(which=st.sampled_from(MODELS), cause=st.sampled_from([CRASH, BAD_FLAG, OUT_OF_MEMORY]))
     def die(self, which, cause) -> None:
         run = self.living.pop(which.engine_key, None)
         if run is not None:

@@ -17,6 +17,8 @@ SIZE = 100
 CRASH = Cause("crashed", "it crashed")
 BAD_FLAG = Cause("bad_flag", "vLLM does not know the argument --nope", "remove it", permanent=True)
 
+OUT_OF_MEMORY = Cause("out_of_memory", "the GPU ran out of memory", permanent=True, memory=True)
+
 
 def model(name: str = "mini", digest: str = "0" * 64) -> Model:
     parsed = parse_name(name)

@@ -1,0 +1,266 @@
+"""Whether a model fits into memory, where, and with which flags. Pure (reference 10.4).
+
+One request of the whole context must fit; beyond that an engine gets what its requests can use and not all there is,
+so that others find room beside it. What does not fit beside the engines that are loaded is ``Missing`` bytes; what does
+not fit at all is a ``Refusal``. After a start that ran out of memory the next ``attempt`` needs less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vllama.config.schema import Settings
+from vllama.fit.hardware import Hardware
+from vllama.fit.memory import GIB, MemoryEstimate
+from vllama.fit.places import Place, find_place
+from vllama.fit.settings import EffectiveSettings, WantedSettings
+from vllama.fit.sums import DEFAULT_SEQUENCES, Measured, Sums
+from vllama.models.model import Facts, Task
+
+_MIB: Final = 1 << 20
+_DEFAULT_UTILIZATION: Final = 0.92
+_SMALLEST_CONTEXT: Final = 256
+"""Tokens; with less a model is of no use."""
+_USUAL_CONTEXT: Final = 8192
+"""What a model with ``max_model_len: auto`` gets at least where the machine has it; more only as memory is free."""
+_FULL_AT_ONCE: Final = 8
+"""Of so many requests one fills its context: the KV cache is made for ``max_num_seqs`` divided by this."""
+_COMFORT: Final = 256 * _MIB
+"""A KV cache is not made smaller than this to save memory: prompts that are kept in it are not computed again."""
+_CPU_SHARE: Final = 0.5
+"""RAM is everybody's: the KV cache takes no more than this of what is left beside the weights."""
+_TOKENS_OF_A_SEQUENCE: Final = 128
+"""More requests at once than have so many tokens each would only push each other out of the KV cache."""
+_NO_KV: Final = 256 * _MIB
+"""Encoders keep no KV cache, but without a size vLLM would insist on 92 % of the machine being free."""
+
+# The part of the first plan's KV cache that an attempt asks for, and the part that one request may fill: the context
+# shrinks faster, so that an overhead larger than estimated finds room, too.
+_KV_PARTS: Final = (1.0, 0.75, 0.5, 0.4)
+_REQUEST_PARTS: Final = (1.0, 0.5, 0.25, 0.125)
+GENTLER_PLANS: Final = len(_KV_PARTS) - 1
+"""After so many gentler plans the cause is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """It fits, with these settings."""
+
+    settings: EffectiveSettings
+    place: Place
+    requests: float
+    """How many requests of the whole context find room at once; 0 where there is no KV cache."""
+    task: Task
+
+    @property
+    def sum(self) -> str:
+        """``14.2 of 22.1 GiB: about 12 chats at once with 8k context``."""
+        text = f"{gib(self.settings.estimate.total)} of {gib(self.place.free * self.place.share)} GiB"
+        if not self.requests:
+            return text
+        noun = "chat" if self.task == "generate" else "text"
+        count = f"about {self.requests:.0f} {noun}s" if self.requests >= 1.5 else f"one {noun}"
+        return f"{text}: {count} at once with {tokens(self.settings.context)} context"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """It would fit if so many bytes more were free."""
+
+    bytes: int
+    need: MemoryEstimate
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """It does not fit, even if no other engine were loaded."""
+
+    need: MemoryEstimate
+    """With a short context."""
+    place: Place
+    context: int
+    """Tokens that ``need`` counts."""
+
+
+def plan(
+    facts: Facts,
+    wanted: WantedSettings,
+    hardware: Hardware,
+    *,
+    measured: Measured | None = None,
+    attempt: int = 0,
+) -> Plan | Missing | Refusal:
+    """Choose context, KV cache, sequences, GPUs. ``attempt``: plans before this one that ran out of memory."""
+    asked = wanted.values["max_model_len"]
+    limit: int = facts.context_length if asked == "auto" else asked
+    best, context = None, -1
+    for values, place in _variants(facts, wanted, hardware):
+        sums = Sums(facts, values, place, measured)
+        longest = sums.longest(place.reachable - sums.fixed, limit)
+        if longest > context:
+            best, context = sums, longest
+        if longest == limit:
+            break
+    if best is None:  # a driver that tells nothing: vLLM will find out itself
+        return _unseen(facts, wanted, limit)
+    if context < min(_SMALLEST_CONTEXT, limit):
+        return _refusal(best, limit)
+    room = best.place.free - best.fixed
+    if asked == "auto":
+        context = max(best.longest(room, limit), min(context, _USUAL_CONTEXT))
+    kv, written = _kv_cache(best, wanted, context, room)
+    if kv < best.one(context):
+        context = best.longest(kv, context)
+        if context < min(_SMALLEST_CONTEXT, limit):
+            return _refusal(best, limit)
+    need = best.fixed + (kv if written else best.one(context))
+    if need > best.place.reachable:
+        return _refusal(best, context, kv)
+    if need > best.place.free:
+        missing = (need - best.place.free) * best.place.share
+        return Missing(missing, best.estimate(need - best.fixed), best.place)
+    if attempt:
+        best, kv, context = _gentler(best, kv, context, attempt)
+    return _settled(best, wanted, kv=kv, context=context, limit=limit, attempt=attempt)
+
+
+def _refusal(sums: Sums, context: int, kv: int = 0) -> Refusal:
+    """``kv``: the KV cache that was asked for; else that of a usual context."""
+    usual = min(context, _USUAL_CONTEXT)
+    return Refusal(sums.estimate(kv or sums.one(usual)), sums.place, usual)
+
+
+def _variants(facts: Facts, wanted: WantedSettings, hardware: Hardware) -> Iterator[tuple[Mapping[str, Any], Place]]:
+    """What may be tried, best first: the first with which the whole context fits is taken."""
+    values = wanted.values
+    cap = values.get("gpu_memory_utilization", _DEFAULT_UTILIZATION)
+    if hardware.kind == "cpu":
+        yield values, find_place(hardware, share=1, cap=cap)
+        return
+    if not hardware.gpus:
+        return
+    small = "kv_cache_dtype" not in values and hardware.fp8 and not facts.attention.latent
+    for share in _shares(facts, wanted, hardware):
+        place = find_place(hardware, share=share, cap=cap)
+        spread = values if share == 1 else {**values, "tensor_parallel_size": share}
+        yield spread, place
+        if small and facts.task == "generate":
+            yield {**spread, "kv_cache_dtype": "fp8"}, place
+
+
+def _shares(facts: Facts, wanted: WantedSettings, hardware: Hardware) -> Iterator[int]:
+    """Over how many GPUs: as a person says, else 1, 2, 4 ... as the heads can be divided."""
+    if "tensor_parallel_size" in wanted.values:
+        yield wanted.values["tensor_parallel_size"]
+        return
+    heads = facts.details.get("attention.head_count", 0)
+    share = 1
+    while share <= len(hardware.gpus) and (share == 1 or (isinstance(heads, int) and heads and heads % share == 0)):
+        yield share
+        share *= 2
+
+
+def _kv_cache(sums: Sums, wanted: WantedSettings, context: int, room: int) -> tuple[int, bool]:
+    """Bytes of the KV cache, and whether a person wrote them."""
+    values, one = sums.values, sums.one(context)
+    if wanted.written("kv_cache_memory"):
+        return values["kv_cache_memory"], True
+    if sums.place.on_gpu and wanted.written("gpu_memory_utilization"):
+        share = int(sums.place.total * values["gpu_memory_utilization"])
+        return min(share, sums.place.reachable) - sums.fixed, True
+    if not one:
+        return 0, False
+    at_once = max(1, values.get("max_num_seqs", DEFAULT_SEQUENCES) // _FULL_AT_ONCE)
+    comfort = max(sums.request(context) * at_once + sums.block, _COMFORT)
+    usable = room if sums.place.on_gpu else int(room * _CPU_SHARE)
+    return max(min(comfort, usable) // _MIB * _MIB, one), False
+
+
+def _gentler(sums: Sums, kv: int, context: int, attempt: int) -> tuple[Sums, int, int]:
+    """Less KV cache, then a smaller context, at last no graphs: each attempt needs less than the one before."""
+    step = min(attempt, GENTLER_PLANS)
+    less = int(kv * _KV_PARTS[step]) // _MIB * _MIB
+    shorter = sums.longest(int(kv * _REQUEST_PARTS[step]), context)
+    if shorter < min(_SMALLEST_CONTEXT, context):
+        shorter = min(_SMALLEST_CONTEXT, context)
+        less = min(kv, max(less, sums.one(shorter)))
+    return (sums.eager() if step == GENTLER_PLANS else sums), less, shorter
+
+
+def _settled(sums: Sums, wanted: WantedSettings, *, kv: int, context: int, limit: int, attempt: int) -> Plan:
+    values, origins, notes, place = sums.values, dict(wanted.origins), list(wanted.notes), sums.place
+
+    def choose(key: str, value: Any, why: str) -> None:
+        values[key] = value
+        origins[key] = f"chosen: {why}"
+
+    if context < limit:
+        notes.append(f"context lowered from {limit} to {context} tokens: the KV cache has {kv / GIB:.1f} GiB")
+        choose("max_model_len", context, "what memory allows")
+    else:
+        values["max_model_len"] = context
+    for key, why in (
+        ("kv_cache_dtype", "a KV cache in 8 bits leaves room for the context"),
+        ("tensor_parallel_size", "one GPU is too small"),
+    ):
+        if key in values and key not in origins:
+            notes.append(f"{key} {values[key]}: {why}")
+            choose(key, values[key], why)
+    if attempt:
+        notes.append(f"a gentler plan, number {attempt}, because the one before ran out of memory")
+        if values.get("enforce_eager") and "enforce_eager" not in wanted.values:
+            choose("enforce_eager", value=True, why="graphs need memory")
+    if place.on_gpu:
+        share = min(1.0, -(-(sums.fixed + kv) * 10**5 // place.total) / 10**5)
+        by_hand = wanted.written("gpu_memory_utilization") and wanted.written("kv_cache_memory")
+        if share != values.get("gpu_memory_utilization") and not by_hand:
+            choose("gpu_memory_utilization", share, "what it needs and no more")
+        if "kv_cache_memory" in values and attempt:
+            choose("kv_cache_memory", kv, "a gentler plan")
+    elif attempt or not wanted.written("kv_cache_memory"):
+        choose("kv_cache_memory", kv or _NO_KV, "what its requests can use of the free memory")
+    request = sums.request(context)
+    requests = max(kv - sums.block, 0) / request if request else 0.0
+    most = max(1, int(requests * context) // _TOKENS_OF_A_SEQUENCE)
+    if requests and not wanted.written("max_num_seqs") and values.get("max_num_seqs", 0) > most:
+        choose("max_num_seqs", most, "more would find no room in the KV cache")
+    effective = EffectiveSettings(
+        size_class=wanted.size_class,
+        gpu_class=wanted.gpu_class,
+        values=Settings.model_validate(values),
+        estimate=sums.estimate(kv),
+        origins=origins,
+        notes=tuple(notes),
+        drain_timeout=wanted.drain_timeout,
+        gpus=place.gpus,
+    )
+    return Plan(effective, place, requests, sums.facts.task)
+
+
+def _unseen(facts: Facts, wanted: WantedSettings, limit: int) -> Plan:
+    """For GPUs that can't be looked at: the settings as they are."""
+    place = Place((), 0, 0, 0, 1)
+    sums = Sums(facts, wanted.values, place, None)
+    settings = EffectiveSettings(
+        size_class=wanted.size_class,
+        gpu_class=wanted.gpu_class,
+        values=Settings.model_validate({**wanted.values, "max_model_len": limit}),
+        estimate=sums.estimate(0),
+        origins=wanted.origins,
+        notes=(*wanted.notes, "the GPU's memory can't be read: nothing is planned"),
+        drain_timeout=wanted.drain_timeout,
+    )
+    return Plan(settings, place, 0.0, facts.task)
+
+
+def gib(size: int) -> str:
+    """Bytes as GiB with one digit after the point."""
+    return f"{size / GIB:.1f}"
+
+
+def tokens(count: int) -> str:
+    """``8k`` for 8192; other numbers as they are."""
+    return f"{count // 1024}k" if count >= 1024 and count % 1024 == 0 else str(count)

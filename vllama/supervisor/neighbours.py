@@ -1,0 +1,49 @@
+"""The machine as a new engine finds it: with the memory that running engines hold, or may still take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import psutil
+
+from vllama.engine.spec import EngineSpec
+from vllama.fit.hardware import Gpu, Hardware
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An engine that lives while another one is planned."""
+
+    spec: EngineSpec
+    pid: int
+    pinned: bool
+    """It is never evicted, so its memory never comes back."""
+
+
+def beside(hardware: Hardware, neighbours: Sequence[Neighbour]) -> Hardware:
+    """``hardware`` with what the neighbours keep. Looks at their processes."""
+    on_cpu = [(n, _resident(n.pid)) for n in neighbours if not n.spec.gpus]
+    # a KV cache in RAM is taken page by page, as it is filled
+    promised = [min(n.spec.kv_cache, max(n.spec.size - used, 0)) for n, used in on_cpu]
+    kept = sum(min(n.spec.size, used + rest) for (n, used), rest in zip(on_cpu, promised, strict=True) if not n.pinned)
+    gpus = tuple(replace(gpu, kept=sum(_held(gpu, neighbours))) for gpu in hardware.gpus)
+    return replace(hardware, gpus=gpus, ram_kept=kept, ram_promised=sum(promised))
+
+
+def _held(gpu: Gpu, neighbours: Sequence[Neighbour]) -> Iterator[int]:
+    for neighbour in neighbours:
+        if gpu.index in neighbour.spec.gpus and not neighbour.pinned:
+            yield neighbour.spec.size_vram // len(neighbour.spec.gpus)
+
+
+def _resident(pid: int) -> int:
+    """Bytes of RAM that the process and its children hold; libraries that they share count once."""
+    total = 0
+    with suppress(psutil.Error):
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            with suppress(psutil.Error):
+                total += process.memory_full_info().pss
+    return total
