@@ -88,22 +88,19 @@ class EngineClient:
     async def _payloads(self, answer: aiohttp.ClientResponse) -> AsyncIterator[list[bytes]]:
         cutter = SseCutter()
         content = answer.content
-        while True:
-            with _border():
-                data = await content.readany()
-            if not data:
-                raise EngineGone(_GONE)
-            self.bytes_read += len(data)
-            found = cutter.feed(data)
-            if found and found[-1] == b"[DONE]":
-                found.pop()
+        with _border():  # once for all reads: entering it for each token is measurable
+            while data := await content.readany():
+                self.bytes_read += len(data)
+                found = cutter.feed(data)
+                if found and found[-1] == b"[DONE]":
+                    found.pop()
+                    if found:
+                        yield found
+                    await content.readany()  # the terminating chunk, so that the connection can be reused
+                    return
                 if found:
                     yield found
-                with _border():
-                    await content.readany()  # the terminating chunk, so that the connection can be reused
-                return
-            if found:
-                yield found
+        raise EngineGone(_GONE)
 
     def _check_open(self) -> None:
         """aiohttp has no error of its own for a session that we closed because the engine stops."""
