@@ -1,4 +1,4 @@
-"""The service on a fake engine, for a bench without targets: both come from a checkout's ``tests``."""
+"""The service on an engine, for a bench without targets: both are started by a checkout's ``tests``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from vllama.errors import NotFound
 
 _CHECKOUT = Path(__file__).parents[2]
-_END_SECONDS = 30
+_END_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +31,23 @@ class Stand:
 
 
 @contextmanager
-def fake_stand(token_rate: float) -> Iterator[Stand]:
-    """A fake engine of so many tokens a second and stream, and the service in front; ended with the block.
+def started_stand(engine: str, token_rate: float) -> Iterator[Stand]:
+    """A ``fake`` engine of so many tokens a second and stream or a ``real`` one, and the service in front of it.
+
+    Both are ended with the block.
 
     Raises NotFound where vLLama was not started from a checkout, or where the service does not come up.
     """
-    if not (_CHECKOUT / "tests" / "fakes" / "stand.py").is_file():
-        raise NotFound("the fake engine is only in a checkout", hint="name targets: --direct ADDRESS --through URL")
-    argv = [sys.executable, "-m", "tests.fakes.stand", "--token-rate", str(token_rate)]
+    if not (_CHECKOUT / "tests" / "stand.py").is_file():
+        raise NotFound(
+            "only a checkout can start engines for a bench", hint="name targets: --direct ADDRESS --through URL"
+        )
+    argv = [sys.executable, "-m", "tests.stand", engine, "--token-rate", str(token_rate)]
     with subprocess.Popen(argv, cwd=_CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
             if not line:
-                raise NotFound("the service on the fake engine did not start", hint="what it said is above")
+                raise NotFound("the service did not start", hint="what it said is above")
             yield Stand(**json.loads(line))
         finally:
             if process.stdin:

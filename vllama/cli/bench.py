@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 
 import click
 
 from vllama.bench import report
 from vllama.bench.overhead import Outcome, Plan, Progress, measure
-from vllama.bench.stand import Stand, fake_stand
+from vllama.bench.stand import Stand, started_stand
 from vllama.bench.workload import PROMPT, Workload
 from vllama.cli import output
 from vllama.cli.progress import Show, progress
@@ -37,6 +36,9 @@ def command() -> None:
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Times each is measured.")
 @click.option("--tokens", type=click.IntRange(1), default=200, show_default=True, help="Longest answer, in tokens.")
 @click.option("--prompt", default=PROMPT, show_default=True, help="What is asked.")
+@click.option(
+    "--engine", type=click.Choice(["fake", "real"]), default="fake", show_default=True, help="What to start as engine."
+)
 @click.option("--token-rate", type=float, default=100.0, show_default=True, help="Speed of each fake stream, tokens/s.")
 @click.option("--pid", type=int, help="The front end's process, to measure its CPU time and memory.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, raw samples included.")
@@ -49,19 +51,20 @@ def overhead(
     rounds: int,
     tokens: int,
     prompt: str,
+    engine: str,
     token_rate: float,
     pid: int | None,
     as_json: bool,
 ) -> None:
     """What vLLama adds to a bare engine: the same work both ways, turn by turn, in one run.
 
-    Without targets, a fake engine and the service are started from the checkout. Exit status 1 when a target figure
-    is missed.
+    Without targets, an engine and the service in front of it are started from the checkout. Exit status 1 when a
+    target figure is missed.
     """
     work, plan = Workload(prompt, tokens), Plan(clients, rounds)
     with progress(quiet=as_json) as show:
         show.status("starting")
-        with _stand(direct, through, model, pid, token_rate) as stand:
+        with _named(direct, through, model, pid) or started_stand(engine, token_rate) as stand:
             outcome = asyncio.run(measure(stand, work, plan, _shown(show)))
     if as_json:
         output.data(report.as_json(outcome.compared, outcome.front_end, outcome.legs))
@@ -71,15 +74,15 @@ def overhead(
         raise click.exceptions.Exit(1)
 
 
-@contextmanager
-def _stand(direct: str | None, through: str | None, model: str | None, pid: int | None, rate: float) -> Iterator[Stand]:
+def _named(
+    direct: str | None, through: str | None, model: str | None, pid: int | None
+) -> AbstractContextManager[Stand] | None:
+    """The targets that were named; None where none was."""
     if direct is None and through is None:
-        with fake_stand(rate) as stand:
-            yield stand
-        return
+        return None
     if direct is None or through is None or model is None:
         raise BadRequest("--direct, --through and --model belong together")
-    yield Stand(direct, through, model, pid)
+    return nullcontext(Stand(direct, through, model, pid))
 
 
 def _shown(show: Show) -> Progress:
