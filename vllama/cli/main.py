@@ -26,6 +26,7 @@ _VERBS: Final = {
     "push": "vllama.cli.push",
     "create": "vllama.cli.create",
     "catalog": "vllama.cli.catalog",
+    "plan": "vllama.cli.plan",
     "cp": "vllama.cli.cp",
     "rm": "vllama.cli.rm",
     "stop": "vllama.cli.stop",

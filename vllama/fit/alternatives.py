@@ -34,7 +34,7 @@ def alternatives(facts: Facts, wanted: WantedSettings, hardware: Hardware) -> tu
     found = []
     for text, other, settings, machine in _ideas(facts, wanted, hardware):
         answer = plan(other, settings, _emptied(machine))
-        if isinstance(answer, Plan):
+        if isinstance(answer, Plan) and (machine is hardware or answer.place.share > len(hardware.gpus)):
             found.append(Alternative(text, answer))
     return tuple(found)
 

@@ -7,19 +7,28 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from vllama.fit.hardware import Hardware
+from vllama.fit.plan import Missing, Plan, Refusal, plan
+from vllama.fit.settings import WantedSettings
 from vllama.fit.sums import Measured
+from vllama.models.model import Model
 
 _LOG = logging.getLogger("vllama.fit")
 _MOST: Final = 500
 """Entries; the oldest are forgotten."""
+_FLAGS: Final = ("dtype", "quantization", "kv_cache_dtype", "tensor_parallel_size", "max_num_batched_tokens",
+                 "enforce_eager", "speculative", "extra_args")  # fmt: skip
+"""Settings that change what the weights, a token or the rest take."""
 _READER: Final = TypeAdapter(dict[str, Measured])
 
 
@@ -60,3 +69,29 @@ class Measurements:
             with suppress(OSError, ValidationError):
                 self._known = _READER.validate_json(self._place.read_bytes())
         return self._known
+
+
+def plan_as_measured(
+    measurements: Measurements,
+    model: Model,
+    wanted: WantedSettings,
+    hardware: Hardware,
+    *,
+    version: str,
+    attempt: int = 0,
+) -> tuple[Plan | Missing | Refusal, str]:
+    """The plan, made with what was measured of the same model, flags, device and engine; and the key of those."""
+    answer = plan(model.facts, wanted, hardware, attempt=attempt)
+    values = answer.settings.values.model_dump() if isinstance(answer, Plan) else wanted.values
+    key = _key(model, values, hardware, version)
+    measured = measurements.find(key)
+    if measured is None:
+        return answer, key
+    return plan(model.facts, wanted, hardware, measured=measured, attempt=attempt), key
+
+
+def _key(model: Model, values: Mapping[str, Any], hardware: Hardware, version: str) -> str:
+    device = hardware.gpus[0].name if hardware.gpus else hardware.kind
+    flags = {flag: found for flag in _FLAGS if (found := values.get(flag))}
+    parts = (model.engine_key, model.facts.weight_bytes, flags, device, version)
+    return f"{model.name.model} {sha256(orjson.dumps(parts)).hexdigest()[:16]}"

@@ -10,8 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from vllama.config.load import Loaded
 from vllama.engine.command import build_spec
 from vllama.engine.install import locate
@@ -22,8 +20,8 @@ from vllama.errors import LoadFailed, NoRoomYet
 from vllama.fit.alternatives import alternatives
 from vllama.fit.gpu import detect
 from vllama.fit.hardware import Hardware
-from vllama.fit.measurements import Measurements
-from vllama.fit.plan import Missing, Plan, Refusal, plan
+from vllama.fit.measurements import Measurements, plan_as_measured
+from vllama.fit.plan import Missing, Plan, Refusal
 from vllama.fit.settings import EffectiveSettings, WantedSettings, configured_settings, wanted_settings
 from vllama.fit.sums import Measured
 from vllama.fit.words import hint_of, parts_of, too_big
@@ -74,7 +72,10 @@ class Planner:
                 hardware = hardware.visible(self._environ[name])
         hardware = beside(hardware, neighbours)
         wanted = wanted_settings(model, loaded.config, hardware)
-        found, key = planned(model, wanted, hardware, self._measurements, capabilities.version, attempt=attempt)
+        answer, key = plan_as_measured(
+            self._measurements, model, wanted, hardware, version=capabilities.version, attempt=attempt
+        )
+        found = _planned(answer, model, wanted, hardware)
         settings = replace(found.settings, notes=(*found.settings.notes, found.sum))
         spec = build_spec(
             model,
@@ -91,20 +92,8 @@ class Planner:
         return spec
 
 
-def planned(
-    model: Model,
-    wanted: WantedSettings,
-    hardware: Hardware,
-    measurements: Measurements,
-    version: str,
-    *,
-    attempt: int = 0,
-) -> tuple[Plan, str]:
-    """The plan, counted with what was measured, and the key for what will be; raises NoRoomYet, LoadFailed."""
-    answer = plan(model.facts, wanted, hardware, attempt=attempt)
-    key = measured_as(model, answer.settings if isinstance(answer, Plan) else None, wanted, hardware, version)
-    if (measured := measurements.find(key)) is not None:
-        answer = plan(model.facts, wanted, hardware, measured=measured, attempt=attempt)
+def _planned(answer: Plan | Missing | Refusal, model: Model, wanted: WantedSettings, hardware: Hardware) -> Plan:
+    """The plan, or why there is none as NoRoomYet or LoadFailed."""
     if isinstance(answer, Missing):
         raise NoRoomYet(
             f"{too_big(answer.need, answer.place)} beside the models that are loaded",
@@ -114,20 +103,7 @@ def planned(
     if isinstance(answer, Refusal):
         others = alternatives(model.facts, wanted, hardware)
         raise LoadFailed(too_big(answer.need, answer.place), hint=hint_of(answer.need, others), code="too_big")
-    return answer, key
-
-
-def measured_as(
-    model: Model, settings: EffectiveSettings | None, wanted: WantedSettings, hardware: Hardware, version: str
-) -> str:
-    """The key of a measurement: the model's files, the flags that decide about memory, the device and the engine."""
-    values = settings.values.model_dump() if settings else wanted.values
-    flags = ("dtype", "quantization", "kv_cache_dtype", "tensor_parallel_size", "max_num_batched_tokens",
-             "enforce_eager", "speculative", "extra_args")  # fmt: skip
-    device = hardware.gpus[0].name if hardware.gpus else hardware.kind
-    chosen = {flag: found for flag in flags if (found := values.get(flag))}
-    parts = (model.engine_key, model.facts.weight_bytes, chosen, device, version)
-    return f"{model.name.model} {sha256(orjson.dumps(parts, default=str)).hexdigest()[:16]}"
+    return answer
 
 
 def _measured(made: _Made, progress: Progress) -> Measured | None:

@@ -1,0 +1,213 @@
+"""``vllama plan``: whether a model fits, with which settings, and what else would fit. Needs no running service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from vllama.cli import format as fmt
+from vllama.cli import output
+from vllama.cli.remote import Broken, Refused, Remote, Unreachable, host_option
+from vllama.config.environment import environment
+from vllama.config.load import Loaded, load_config
+from vllama.engine.capabilities import Capabilities
+from vllama.engine.command import build_spec
+from vllama.engine.install import locate
+from vllama.errors import BadRequest, EngineNotInstalled, LoadFailed, NotFound
+from vllama.fit.alternatives import Alternative, alternatives
+from vllama.fit.gpu import detect
+from vllama.fit.hardware import Hardware, imagined
+from vllama.fit.measurements import Measurements, plan_as_measured
+from vllama.fit.memory import kv_bytes_per_token
+from vllama.fit.plan import Missing, Plan, Refusal, gib
+from vllama.fit.settings import wanted_settings
+from vllama.fit.words import hint_of, parts_of, too_big
+from vllama.models.library import Library
+from vllama.models.model import Model
+from vllama.models.names import parse_name
+from vllama.models.sources import parse_argument
+from vllama.models.store import ModelStore
+
+_SHOWN: Final = (
+    "max_model_len",
+    "max_num_seqs",
+    "max_num_batched_tokens",
+    "gpu_memory_utilization",
+    "kv_cache_memory",
+    "kv_cache_dtype",
+    "dtype",
+    "quantization",
+    "tensor_parallel_size",
+    "enforce_eager",
+)
+
+
+@click.command("plan")
+@click.argument("model")
+@click.option("--gpu", metavar="SIZE", help="Plan for such a GPU instead of this machine: 24G, 2x80G.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
+@host_option
+def command(*, model: str, gpu: str | None, as_json: bool, file: Path | None, host: str) -> None:
+    """Tell whether MODEL fits into memory, how it would be started, and what else would fit.
+
+    MODEL is a name of a model that is here, or a directory. Where the service runs, the memory of the models that it
+    would unload counts as free. Exit status 1 when the model does not fit.
+    """
+    loaded = load_config(file, environ=environment())
+    found = _find(model, loaded)
+    engine = _engine(loaded)
+    hardware = _imagined(gpu) if gpu is not None else _here(engine, host)
+    wanted = wanted_settings(found, loaded.config, hardware)
+    answer, _ = plan_as_measured(
+        Measurements(loaded.state), found, wanted, hardware, version=engine.version if engine else ""
+    )
+    others = alternatives(found.facts, wanted, hardware)
+    if as_json:
+        flags = _flags(found, answer, hardware, engine, loaded)
+        output.data(_as_json(found, answer, others, flags))
+        if isinstance(answer, Refusal):
+            raise click.exceptions.Exit(1)
+    elif isinstance(answer, Refusal):
+        raise LoadFailed(too_big(answer.need, answer.place), hint=hint_of(answer.need, others), code="too_big")
+    else:
+        for text in _lines(found, answer, others, _flags(found, answer, hardware, engine, loaded)):
+            output.line(text)
+
+
+def _find(text: str, loaded: Loaded) -> Model:
+    library = Library(loaded.state)
+    known = {name.key for one in loaded.config.models if (name := parse_name(one)) is not None} | {*library.all()}
+    read = parse_argument(text, known, lambda place: Path(place).expanduser().is_dir())
+    title = read[0] if read is not None else text
+    name = parse_name(title)
+    extra = {title: read[1]} if read is not None and read[1] is not None else {}
+    store = ModelStore(loaded, extra, library)
+    if name is None:
+        raise BadRequest(f"{text!r} is no model's name")
+    if (model := store.find(name)) is not None:
+        return model
+    raise store.problem(name) or NotFound(f"model {text!r} not found", hint=f"Fetch it first: vllama pull {text}")
+
+
+def _engine(loaded: Loaded) -> Capabilities | None:
+    try:
+        return locate(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
+    except EngineNotInstalled:
+        return None
+
+
+def _imagined(text: str) -> Hardware:
+    gpus = imagined(text)
+    if gpus is None:
+        raise BadRequest(f"{text!r} is no GPU's memory", hint="Write 24G, or 2x80G for two of them.")
+    machine = detect()
+    return Hardware("cuda", machine.cores, machine.ram_total, machine.ram_available, gpus)
+
+
+def _here(engine: Capabilities | None, host: str) -> Hardware:
+    """This machine, with the memory that the running service would free."""
+    hardware = detect()
+    if engine is not None:
+        hardware = hardware.for_backend(engine.backend)
+    try:
+        answer = Remote(host).get("/api/ps", "models")
+    except (Unreachable, Refused, Broken):
+        return hardware
+    sizes = [(int(one.get("size", 0)), int(one.get("size_vram", 0))) for one in answer["models"]]
+    on_gpus = sum(vram for _, vram in sizes)
+    gpus = []
+    for gpu in hardware.gpus:
+        kept = min(on_gpus, gpu.total - gpu.free)
+        on_gpus -= kept
+        gpus.append(replace(gpu, kept=kept))
+    return replace(hardware, gpus=tuple(gpus), ram_kept=sum(size - vram for size, vram in sizes))
+
+
+def _flags(
+    model: Model, answer: Plan | Missing | Refusal, hardware: Hardware, engine: Capabilities | None, loaded: Loaded
+) -> tuple[str, ...]:
+    """What vLLM would be started with; nothing where no engine is installed."""
+    if engine is None or not isinstance(answer, Plan):
+        return ()
+    name = model.name.short
+    spec = build_spec(
+        model,
+        answer.settings,
+        hardware,
+        engine,
+        name=name,
+        socket=loaded.runtime / "engine.sock",
+        cache=loaded.cache,
+        environ={},
+    )
+    return spec.argv[3:]
+
+
+def _lines(
+    model: Model, answer: Plan | Missing, others: tuple[Alternative, ...], flags: tuple[str, ...]
+) -> Iterator[str]:
+    place = answer.place
+    where = f"GPU {', '.join(map(str, place.gpus))}" if place.on_gpu else "the CPU"
+    yield output.bold(f"{model.name.short} on {where}")
+    if isinstance(answer, Missing):
+        yield f"  {gib(answer.bytes)} GiB more must be free: models that are idle are unloaded for it"
+        yield f"  {parts_of(answer.need)}"
+        return
+    settings = answer.settings
+    yield f"  {answer.sum}"
+    yield f"  {parts_of(settings.estimate)}"
+    for note in settings.notes:
+        yield f"  {note}"
+    values = settings.values.model_dump()
+    rows = [[key, str(values[key]), settings.origins.get(key, "")] for key in _SHOWN if values[key] is not None]
+    yield from ("", *fmt.table(["SETTING", "VALUE", "WHY"], rows))
+    if others:
+        choices = [[other.text, other.plan.sum] for other in others]
+        yield from ("", *fmt.table(["OR", "WOULD TAKE"], choices))
+    if flags:
+        yield from ("", f"vllm {' '.join(map(_quoted, flags))}")
+
+
+def _quoted(argument: str) -> str:
+    return f"'{argument}'" if any(mark in argument for mark in ' {"') else argument
+
+
+def _as_json(
+    model: Model, answer: Plan | Missing | Refusal, others: tuple[Alternative, ...], flags: tuple[str, ...]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "model": model.name.short,
+        "fits": isinstance(answer, Plan),
+        "place": asdict(answer.place),
+        "alternatives": [{"change": other.text, **_summary(other.plan)} for other in others],
+    }
+    if isinstance(answer, Plan):
+        settings = answer.settings
+        per_token = kv_bytes_per_token(model.facts.attention, settings.values.kv_cache_dtype)
+        values: Mapping[str, Any] = settings.values.model_dump(exclude_none=True, exclude_defaults=True)
+        return {
+            **found,
+            **_summary(answer),
+            "kv_bytes_per_token": int(per_token),
+            "settings": values,
+            "origins": dict(settings.origins),
+            "notes": list(settings.notes),
+            "flags": list(flags),
+        }
+    if isinstance(answer, Missing):
+        found["missing"] = answer.bytes
+    return {**found, "message": too_big(answer.need, answer.place), "need": asdict(answer.need)}
+
+
+def _summary(plan: Plan) -> dict[str, Any]:
+    return {
+        "sum": plan.sum,
+        "need": asdict(plan.settings.estimate),
+        "context": plan.settings.context,
+        "requests": round(plan.requests, 2),
+    }
