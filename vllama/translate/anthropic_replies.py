@@ -48,7 +48,7 @@ def message_answer(message_id: str, model: str, whole: Whole) -> bytes:
         "type": "message",
         "role": "assistant",
         "model": model,
-        "content": blocks,
+        "content": blocks or None,  # as Ollama: an empty answer has no list
         **_stop(whole.final, calls=bool(whole.tool_calls)),
         "usage": _usage(whole.final),
     }
