@@ -1,0 +1,114 @@
+"""The planner with an engine that is installed only on paper, on machines that are not there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.engine.test_command import Installed
+from tests.unit.fit.machines import GIB, cpu, facts, gpu, model
+from vllama.config.load import Loaded, load_config
+from vllama.engine.progress import Progress
+from vllama.engine.spec import EngineSpec
+from vllama.errors import LoadFailed, NoRoomYet
+from vllama.fit.hardware import Hardware
+from vllama.fit.measurements import Measurements
+from vllama.supervisor import planner as room
+from vllama.supervisor.neighbours import Neighbour, beside
+from vllama.supervisor.planner import Planner
+
+LLAMA = model(facts(details={"attention.head_count": 32}, tool_parser=None))
+
+
+class OnPaper(Installed):
+    backend = "cuda"
+
+
+def loaded(folder: Path) -> Loaded:
+    (folder / "c.yaml").write_text(f"paths: {{state: {folder}, cache: {folder}, runtime: {folder}}}")
+    return load_config(folder / "c.yaml", environ={})
+
+
+def make(monkeypatch: pytest.MonkeyPatch, folder: Path, machine: Hardware, **environ: str) -> Planner:
+    monkeypatch.setattr(room, "locate", lambda *_, **__: OnPaper())
+    monkeypatch.setattr(room, "detect", lambda: machine)
+    return Planner(loaded(folder), environ)
+
+
+def value_of(spec: EngineSpec, flag: str) -> str:
+    return spec.argv[spec.argv.index(flag) + 1]
+
+
+async def test_the_sum_is_among_what_the_log_says(monkeypatch, tmp_path):
+    spec = await make(monkeypatch, tmp_path, gpu(24)).spec(LLAMA, (), 0)
+    assert spec.notes[-1] == "21.6 of 21.6 GiB: about 5 chats at once with 8k context"
+    assert spec.gpus == (0,)
+    assert 0 < spec.kv_cache < spec.size == spec.size_vram
+
+
+async def test_of_several_gpus_it_sees_only_its_own(monkeypatch, tmp_path):
+    machine = gpu(24, count=3)
+    first = replace(machine.gpus[0], free=GIB)
+    machine = replace(machine, gpus=(first, *machine.gpus[1:]))
+    spec = await make(monkeypatch, tmp_path, machine).spec(LLAMA, (), 0)
+    assert (spec.env["CUDA_VISIBLE_DEVICES"], spec.env["CUDA_DEVICE_ORDER"]) == ("1", "PCI_BUS_ID")
+    spec = await make(monkeypatch, tmp_path, machine, CUDA_VISIBLE_DEVICES="2").spec(LLAMA, (), 0)
+    assert spec.env["CUDA_VISIBLE_DEVICES"] == "2"
+
+
+async def test_what_idle_neighbours_hold_is_missing_and_what_pinned_ones_hold_is_not_there(monkeypatch, tmp_path):
+    card = replace(gpu(24).gpus[0], free=9 * GIB)
+    planner = make(monkeypatch, tmp_path, replace(gpu(24), gpus=(card,)))
+    held = EngineSpec("other", (), {}, tmp_path / "x.sock", "other", "generate", 14 * GIB, 14 * GIB, gpus=(0,))
+    with pytest.raises(NoRoomYet, match="beside the models that are loaded") as caught:
+        await planner.spec(LLAMA, (Neighbour(held, 1, pinned=False),), 0)
+    assert 8 * GIB < caught.value.missing < 11 * GIB
+    with pytest.raises(LoadFailed, match="model requires more GPU memory") as refused:
+        await planner.spec(LLAMA, (Neighbour(held, 1, pinned=True),), 0)
+    assert refused.value.error_code == "too_big"
+    assert "what would fit" in refused.value.hint
+
+
+async def test_each_attempt_asks_for_less(monkeypatch, tmp_path):
+    planner = make(monkeypatch, tmp_path, gpu(24))
+    sizes = [(await planner.spec(LLAMA, (), attempt)).size for attempt in range(4)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) == 4
+
+
+async def test_what_an_engine_tells_is_counted_with_next_time(monkeypatch, tmp_path):
+    planner = make(monkeypatch, tmp_path, gpu(80))
+    spec = await planner.spec(LLAMA, (), 0)
+    progress = Progress()
+    for line in (
+        "Model loading took 15.50 GiB memory and 3.2 seconds",
+        "Available KV cache memory: 31.00 GiB",
+        "GPU KV cache size: 240,000 tokens, Maximum concurrency for 8,192 tokens per request: 29.30x",
+    ):
+        progress.feed(line)
+    share = float(value_of(spec, "--gpu-memory-utilization"))
+    await planner.learn(spec, progress)
+    again = make(monkeypatch, tmp_path, gpu(80))
+    spec = await again.spec(LLAMA, (), 0)
+    # all that it was given but the KV cache: weights and whatever else it took
+    assert spec.size - spec.kv_cache == pytest.approx(share * 80 * GIB - 31 * GIB, rel=1e-4)
+
+
+async def test_what_the_log_rounds_too_roughly_is_not_believed(monkeypatch, tmp_path):
+    planner = make(monkeypatch, tmp_path, gpu(80))
+    spec = await planner.spec(model(facts(3_000_000, attention=LLAMA.facts.attention)), (), 0)
+    await planner.learn(spec, Progress(kv_tokens=0, weights=5 << 20))
+    assert Measurements(tmp_path).find("mini") is None
+    assert not (tmp_path / "measured.json").exists()
+
+
+def test_a_neighbours_cache_in_ram_is_promised_until_it_is_filled(tmp_path):
+    spec = EngineSpec("other", (), {}, tmp_path / "x.sock", "other", "generate", size=3 * GIB, kv_cache=GIB)
+    seen = beside(cpu(), [Neighbour(spec, os.getpid(), pinned=False)])
+    assert seen.ram_promised == GIB
+    assert GIB < seen.ram_kept < 2 * GIB
+    assert beside(cpu(), [Neighbour(spec, os.getpid(), pinned=True)]).ram_kept == 0
+    assert beside(cpu(), [Neighbour(spec, 2**22 + 1, pinned=False)]).ram_promised == GIB
