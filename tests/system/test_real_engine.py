@@ -33,11 +33,11 @@ def real(root: Path, packages: Packages) -> Iterator[InstalledService]:
         yield InstalledService(lab)
 
 
-@pytest.mark.timeout(420, func_only=True)
+@pytest.mark.timeout(700, func_only=True)
 def test_real_vllm_serves_and_stops_in_the_sandbox(real: InstalledService):
     real.write_config(CONFIG)
-    with within(300, "real vLLM, compiled inside the sandbox with cold caches, is ready"):
-        real.lab.run("systemctl", "start", "vllama", timeout=400)
+    with within(500, "real vLLM, compiled inside the sandbox with cold caches, is ready"):
+        real.lab.run("systemctl", "start", "vllama", timeout=600)
     assert real.status_text() == "serving 1 model: tinychat"
     with within(20, "real vLLM answers a client of the network"):
         answer = real.chat("tinychat", "What is the capital of France?")
