@@ -17,14 +17,12 @@ from pathlib import Path
 
 from tests.system.scratch import cache_directory
 
-_DEFAULT_MIRROR = "http://deb.debian.org/debian"
-
 _SYSTEM = ("systemd", "systemd-sysv", "dbus", "iproute2", "procps", "curl", "ca-certificates", "firewalld", "mandoc")
 _PACKAGING = ("rpm", "python3-pip", "python3-setuptools", "python3-wheel")
 _CHECK = ("python3-pytest", "python3-pytest-asyncio", "python3-pytest-timeout", "python3-hypothesis")
 _OURS = (
     "python3-aiohttp", "python3-click", "python3-orjson", "python3-prometheus-client", "python3-psutil",
-    "python3-pydantic", "python3-rich", "python3-yaml",
+    "python3-pydantic", "python3-rich", "python3-sdnotify", "python3-yaml",
 )  # fmt: skip
 _HUB = ("python3-filelock", "python3-fsspec", "python3-httpx", "python3-packaging", "python3-tqdm")
 """What huggingface_hub needs; itself it is in Fedora but not in Debian."""
@@ -104,10 +102,10 @@ def _build(recipe: Recipe, root: Path) -> None:
 
 
 def _mirror() -> str:
-    """The one this machine uses, which may be nearer."""
+    """The one this machine's apt uses."""
     for file in (*Path("/etc/apt/sources.list.d").glob("*.sources"), Path("/etc/apt/sources.list")):
         if file.is_file() and (
             found := re.search(r"^(?:URIs:|deb(?: \[.*?\])?) +(\S+/debian)/?\s", file.read_text(), re.MULTILINE)
         ):
             return found[1]
-    return _DEFAULT_MIRROR
+    raise RuntimeError("apt's sources name no Debian mirror: the system ring builds its root from one")

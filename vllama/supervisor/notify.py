@@ -1,6 +1,7 @@
 """The only room that speaks to systemd: sd_notify(3), the watchdog, the file-descriptor store; silent without it.
 
-By hand and not by a library: the messages are a datagram each, and the store needs descriptors to travel with them.
+sdnotify connects; the datagrams are ours, because a status may be in any language (the library writes latin-1) and
+the store needs descriptors to travel with its message.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+import sdnotify
 
 from vllama.supervisor.port import EngineView
 
@@ -142,12 +145,7 @@ def _shown(engine: EngineView) -> str:
 def _connect(address: str) -> socket.socket | None:
     if not address:
         return None
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    try:
-        connection.connect("\0" + address[1:] if address.startswith("@") else address)
-    except OSError:
-        connection.close()
-        return None
+    connection: socket.socket | None = sdnotify.SystemdNotifier().socket  # it reads the environment itself
     return connection
 
 

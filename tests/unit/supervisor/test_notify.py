@@ -9,10 +9,11 @@ from vllama.supervisor.notify import Notifier, passed_sockets
 
 
 @pytest.fixture
-def systemd(tmp_path):
+def systemd(tmp_path, monkeypatch):
     """NOTIFY_SOCKET's other end; ``read()`` gives the next message and how many descriptors came with it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         path = str(tmp_path / "notify")
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
         listening.bind(path)
         listening.settimeout(5)
 
