@@ -24,12 +24,15 @@ from vllama.fit.hardware import Hardware, imagined
 from vllama.fit.measurements import Measurements, plan_as_measured
 from vllama.fit.memory import kv_bytes_per_token
 from vllama.fit.plan import Missing, Plan, Refusal, gib
+from vllama.fit.room import room_for_weights
 from vllama.fit.settings import wanted_settings
 from vllama.fit.words import hint_of, parts_of, too_big
+from vllama.models.catalog import choose
+from vllama.models.catalogs import read_catalog
 from vllama.models.library import Library
 from vllama.models.model import Model
-from vllama.models.names import parse_name
-from vllama.models.sources import parse_argument
+from vllama.models.names import ModelName, parse_name
+from vllama.models.sources import Source, parse_argument, parse_source
 from vllama.models.store import ModelStore
 
 _SHOWN: Final = (
@@ -55,13 +58,14 @@ _SHOWN: Final = (
 def command(*, model: str, gpu: str | None, as_json: bool, file: Path | None, host: str) -> None:
     """Tell whether MODEL fits into memory, how it would be started, and what else would fit.
 
-    MODEL is a name of a model that is here, or a directory. Where the service runs, the memory of the models that it
-    would unload counts as free. Exit status 1 when the model does not fit.
+    MODEL is a name, a directory or a repository (org/name); of one that was not pulled only the small files are asked
+    for. Where the service runs, the memory of the models that it would unload counts as free. Exit status 1 when the
+    model does not fit.
     """
     loaded = load_config(file, environ=environment())
-    found = _find(model, loaded)
     engine = _engine(loaded)
     hardware = _imagined(gpu) if gpu is not None else _here(engine, host)
+    found = _find(model, loaded, hardware)
     wanted = wanted_settings(found, loaded.config, hardware)
     answer, _ = plan_as_measured(
         Measurements(loaded.state), found, wanted, hardware, version=engine.version if engine else ""
@@ -79,7 +83,7 @@ def command(*, model: str, gpu: str | None, as_json: bool, file: Path | None, ho
             output.line(text)
 
 
-def _find(text: str, loaded: Loaded) -> Model:
+def _find(text: str, loaded: Loaded, hardware: Hardware) -> Model:
     library = Library(loaded.state)
     known = {name.key for one in loaded.config.models if (name := parse_name(one)) is not None} | {*library.all()}
     read = parse_argument(text, known, lambda place: Path(place).expanduser().is_dir())
@@ -91,7 +95,23 @@ def _find(text: str, loaded: Loaded) -> Model:
         raise BadRequest(f"{text!r} is no model's name")
     if (model := store.find(name)) is not None:
         return model
-    raise store.problem(name) or NotFound(f"model {text!r} not found", hint=f"Fetch it first: vllama pull {text}")
+    source = parse_source(read[1]) if read is not None and read[1] is not None else store.source(name)
+    listing = read_catalog(loaded.config.paths.catalog).find(name)
+    if source is None and listing is not None:
+        offer = choose(listing, room_for_weights(hardware, token=bool(environment().get("HF_TOKEN"))))
+        source = Source("hub", offer.repository) if offer is not None else None
+    if source is not None and source.kind == "hub":
+        return _ahead(name, source)
+    raise store.problem(name) or NotFound(f"model {text!r} not found", hint="The catalogue: vllama catalog list")
+
+
+def _ahead(name: ModelName, source: Source) -> Model:
+    """A model that is not here yet, as its repository tells it."""
+    # slow to import, and only needed here
+    from vllama.models.preview import preview  # noqa: PLC0415
+
+    facts = preview(source)
+    return Model(name, Path(source.location), facts, "", facts.weight_bytes, 0.0)
 
 
 def _engine(loaded: Loaded) -> Capabilities | None:

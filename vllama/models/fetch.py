@@ -89,7 +89,7 @@ def fetch(
     disable_progress_bars()  # ours is shown
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     constants.DOWNLOAD_CHUNK_SIZE = _CHUNK
-    with _border(source):
+    with hub_border(source):
         info = HfApi(endpoint=endpoint).model_info(
             source.location, revision=source.revision or "main", files_metadata=True
         )
@@ -155,7 +155,7 @@ class _Fetch:
     def _bring(self, file: RemoteFile) -> None:
         """One file into the cache."""
         repository, commit = self._source.location, self._plan.commit
-        with _border(self._source):
+        with hub_border(self._source):
             url = hf_hub_url(repository, file.name, revision=commit, endpoint=self._endpoint)
             name = str(get_hf_file_metadata(url, endpoint=self._endpoint).etag)
             blob = self._home / "blobs" / name
@@ -237,7 +237,7 @@ def _without_weights(source: Source, names: Iterable[str]) -> PullFailed:
 
 
 @contextmanager
-def _border(source: Source) -> Iterator[None]:
+def hub_border(source: Source) -> Iterator[None]:
     """huggingface_hub's world ends here."""
     try:
         yield
@@ -292,7 +292,7 @@ def _unreachable(source: Source) -> PullFailed:
 def look(repository: str, *, endpoint: str | None = None) -> Literal["there", "gated", "missing"]:
     """Ask the hub about a repository; raises PullFailed when it can't be asked."""
     source = Source("hub", repository)
-    with _border(source):
+    with hub_border(source):
         try:
             info = HfApi(endpoint=endpoint).model_info(repository)
         except GatedRepoError:

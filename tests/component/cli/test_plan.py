@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.component.cli.conftest import ROOT, Vllama
+from tests.fakes.hub import Hub, running
 from tests.fakes.service import Service
 
 TINYCHAT = ROOT / "vllama" / "models" / "builtin" / "tinychat"
@@ -90,6 +91,16 @@ def test_memory_that_the_service_would_free_is_told(vllama: Vllama, service: Ser
     service.fixed["/api/ps"] = (200, {"models": loaded})
     found = json.loads(vllama("plan", "tinychat", "--json").stdout)
     assert found["place"]["reachable"] > found["place"]["free"]
+
+
+def test_a_repository_that_was_not_pulled(vllama: Vllama, tmp_path: Path) -> None:
+    contents = {file.name: file.read_bytes() for file in TINYCHAT.iterdir()}
+    with running(Hub("acme/mini", contents)) as hub:
+        done = vllama("plan", "acme/mini", "--json", VLLAMA_HOST=NOBODY, HF_ENDPOINT=hub.url)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["model"], found["context"], found["kv_bytes_per_token"]) == ("acme/mini:latest", 2048, 1280)
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 @pytest.mark.parametrize(
