@@ -32,10 +32,11 @@ from vllama.translate.requests import (
     text_body,
     text_prompt,
     thinks,
+    tool_names,
 )
 from vllama.translate.stream import ChatReader, TextReader
 from vllama.translate.tagged_stream import TaggedReader
-from vllama.translate.thinking import ThinkingSplitter, ends_inside
+from vllama.translate.thinking import CLOSE, OPEN, ThinkingSplitter, closed_thinking, ends_inside
 
 _log = logging.getLogger(__name__)
 _TOKENIZE: Final = "/tokenize"
@@ -53,6 +54,8 @@ class Prepared:
     """Messages of the history that had to go."""
     cut: int = 0
     """Tokens that had to go out of the middle of the prompt."""
+    then: ChatCall | None = None
+    """The model only thinks in this request; ``Fitting.second`` answers this call with those thoughts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,30 @@ class Fitting:
             return await self._shorter_text(self.call)
         return await self._shorter_chat(self.call)
 
+    async def second(self, call: ChatCall, thoughts: str) -> tuple[Prepared | None, int, int]:
+        """The answer in the wanted form after the thoughts, and the tokens of the conversation and of the thoughts.
+
+        No answer when the context has no room for one.
+        """
+        prompt = await self._ids(self._prompt(call, call.messages))
+        inside = ends_inside(prompt, self.model.facts.special_tokens)
+        closed = await self._ids({"prompt": closed_thinking(thoughts, inside=inside), "add_special_tokens": False})
+        answer = None
+        if len(prompt) + len(closed) < self.lease.max_model_len:
+            answer = self._text(replace(self._as_text(call, (*prompt, *closed)), split_thinking=False))
+        return answer, len(prompt), len(closed)
+
+    def _takes_two(self, call: ChatCall, messages: Sequence[Message]) -> bool:
+        """Is an answer in a form to come after thinking, which is marked by the usual tags?"""
+        if call.one_pass or call.format is None or not thinks(call, self.model):
+            return False
+        usual = OPEN in self.model.facts.special_tokens and CLOSE in self.model.facts.special_tokens
+        return usual and not any(message.images for message in messages)  # pictures have no tokens to go on with
+
     def _chat(self, call: ChatCall, messages: Sequence[Message], *, dropped: int) -> Prepared:
+        if self._takes_two(call, messages):
+            thinking = self._chat(replace(call, format=None, one_pass=True), messages, dropped=dropped)
+            return replace(thinking, then=replace(call, messages=tuple(messages)))
         text_call = self._rendered(call, messages)
         if text_call is not None:
             return self._text(text_call, dropped=dropped)
@@ -99,7 +125,12 @@ class Fitting:
             served_name=self.lease.served_name,
             context_length=self.lease.max_model_len,
         )
-        reader = ChatReader(engine_error, thinking=thinks(call, self.model), top_logprobs=call.top_logprobs)
+        reader = ChatReader(
+            engine_error,
+            thinking=thinks(call, self.model),
+            top_logprobs=call.top_logprobs,
+            offered=tool_names(call.tools),
+        )
         return Prepared(CHAT_PATH, body, reader, dropped=dropped)
 
     def _text(self, call: TextCall, *, dropped: int = 0, cut: int = 0) -> Prepared:

@@ -15,12 +15,14 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from aiohttp import web
 
 from vllama.errors import EngineGone, EngineRefused
 from vllama.http.fitting import Fitting, Prepared
 from vllama.http.front import front_of, meter_of
+from vllama.http.two_passes import Second, think_then_answer
 from vllama.models.model import Model
 from vllama.observe.metrics import Meter
 from vllama.supervisor.port import Lease
@@ -109,9 +111,26 @@ async def open_answer(
             except EngineGone:
                 await lease.suspect()
                 raise
-            answer = Answer(meter, _read(payloads, prepared.reader, lease), prepared, loaded)
+            steps = _read(payloads, prepared.reader, lease)
+            if prepared.then is not None:
+                steps = think_then_answer(steps, partial(_ask_again, fitting, prepared.then, stack))
+            answer = Answer(meter, steps, prepared, loaded)
             await answer.wait()
             yield answer
+
+
+async def _ask_again(fitting: Fitting, call: ChatCall, stack: AsyncExitStack, thoughts: str) -> Second:
+    await stack.aclose()  # the engine stops with the first request
+    prepared, before, thought = await fitting.second(call, thoughts)
+    if prepared is None:
+        return Second(_full(before + thought), before)
+    payloads = await stack.enter_async_context(fitting.lease.client.stream(prepared.path, prepared.body))
+    return Second(_read(payloads, prepared.reader, fitting.lease), before)
+
+
+async def _full(tokens: int) -> AsyncIterator[list[Step]]:
+    """No answer: the context is full."""
+    yield [Final("length", prompt_tokens=tokens)]
 
 
 async def _read(

@@ -99,6 +99,9 @@ class ChatCall:
     """Token ids of an earlier answer (generate's ``context``), put before the rendered conversation."""
     engine_fields: Mapping[str, Any] = field(default_factory=dict)
     """Sampling fields of vLLM's own that no option of Ollama's means, handed on unread."""
+    one_pass: bool = False
+    """Thinking and an answer with ``format`` come from one request of the engine, as generate does it; a chat takes
+    two (contract 5.3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,11 @@ def _wire_messages(messages: Iterable[Message]) -> Iterable[dict[str, Any]]:
         yield wire
 
 
+def tool_names(tools: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """What the client's tools are called; empty for one without a name."""
+    return frozenset(str((tool.get("function") or {}).get("name") or "") for tool in tools)
+
+
 def _wire_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     """A definition with the two keys that vLLM insists on."""
     function = {"name": "", **(tool.get("function") or {})}

@@ -7,7 +7,7 @@ no log probabilities (contract 3.5, 3.8, 3.9).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import orjson
@@ -42,10 +42,12 @@ class _Reader:
 class ChatReader(_Reader):
     """Reads a stream of ``/v1/chat/completions``."""
 
-    def __init__(self, find_error: FindError, *, thinking: bool = False, top_logprobs: int = 0) -> None:
+    def __init__(
+        self, find_error: FindError, *, thinking: bool = False, top_logprobs: int = 0, offered: Collection[str] = ()
+    ) -> None:
         self._end = _End(find_error)
         self._top = top_logprobs
-        self._calls = CallAssembler()
+        self._calls = CallAssembler(offered)
         self._thought = False
         self._bare = thinking  # white space that comes next is to be dropped: no short cut for content
         self._held: list[dict[str, Any]] = []  # log probabilities of tokens whose text a parser withholds

@@ -72,3 +72,9 @@ def ends_inside(prompt: str | Sequence[int], special_tokens: Mapping[str, int]) 
     opening, closing = special_tokens.get(OPEN), special_tokens.get(CLOSE)
     last = next((token for token in reversed(prompt) if token in {opening, closing}), None)
     return last is not None and last == opening
+
+
+def closed_thinking(thoughts: str, *, inside: bool) -> str:
+    """Finished thoughts as a prompt has them, so that the answer comes next; ``inside``: the tag is open already."""
+    opening = "" if inside else f"{OPEN}\n"
+    return f"{opening}{thoughts}\n{CLOSE}\n\n"

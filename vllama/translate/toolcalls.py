@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -15,12 +15,17 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class CallAssembler:
-    """Collects the deltas of one answer. A call is whole when the next one begins or the answer ends."""
+    """Collects the deltas of one answer. A call is whole when the next one begins or the answer ends.
 
-    __slots__ = ("_arguments", "_id", "_index", "_made", "_name", "begun")
+    ``offered``: the names of the client's tools. Where one of them has none, a call by an unknown name is that one's,
+    and goes by no name either, so that the client finds its tool.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_arguments", "_id", "_index", "_made", "_name", "_offered", "begun")
+
+    def __init__(self, offered: Collection[str] = ()) -> None:
         self.begun = False
+        self._offered = offered
         self._index: int | None = None
         self._id = ""
         self._name = ""
@@ -51,6 +56,8 @@ class CallAssembler:
         text = "".join(self._arguments)
         self._index, self._arguments = None, []
         name, self._name = self._name, ""
+        if "" in self._offered and name not in self._offered:
+            name = ""
         call_id, self._id = self._id, ""
         try:
             arguments = orjson.loads(text) if text.strip() else {}

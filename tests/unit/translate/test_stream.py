@@ -267,3 +267,11 @@ def test_content_is_never_changed(parts, size):
     for at in range(0, len(data), size):
         steps += reader.feed([p for p in cutter.feed(data[at : at + size]) if p != b"[DONE]"])
     assert folded(steps)[0] == "".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("offered", "told"), [((), "f"), (("g",), "f"), (("",), ""), (("", "g"), ""), (("", "f"), "f")]
+)
+def test_a_call_by_an_unknown_name_is_that_of_the_tool_without_a_name(offered, told):
+    (step, _) = read_chat([chat(call(0, "f", "{}")), chat({}, "tool_calls"), usage()], offered=offered)
+    assert [c.name for c in step.tool_calls] == [told]

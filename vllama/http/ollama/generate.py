@@ -92,5 +92,10 @@ async def _call(request: web.Request, model: Model, fields: Mapping[str, Any]) -
         return TextCall(prompt=prompt, want_token_ids=True, **common)
     turn = Message(role="user", content=fields["prompt"], images=tuple(image for image in fields["images"] if image))
     return ChatCall(
-        messages=(turn,), think=fields["think"], want_token_ids=True, context=tuple(fields["context"]), **common
+        messages=(turn,),
+        think=fields["think"],
+        want_token_ids=True,
+        context=tuple(fields["context"]),
+        one_pass=True,
+        **common,
     )

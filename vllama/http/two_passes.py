@@ -1,0 +1,72 @@
+"""A chat whose answer has a form, on a model that thinks: first it thinks freely, then it answers in that form.
+
+The engine could do both in one request, but would force the answer's first character right behind the closing tag,
+where the model has learnt to write line breaks. So the first request knows nothing of the form and is given up as
+soon as the answer begins; the second one continues the closed thinking (contract 5.3). Calls of tools end the first
+request as ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from vllama.translate.pieces import Final
+from vllama.translate.stream import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """The request that is answered in the wanted form."""
+
+    steps: AsyncIterator[list[Step]]
+    prompt_tokens: int
+    """Of the conversation alone: what follows them are the thoughts."""
+
+
+AskAgain = Callable[[str], Awaitable[Second]]
+"""Gives up the first request and continues these thoughts."""
+
+
+async def think_then_answer(steps: AsyncIterator[list[Step]], ask_again: AskAgain) -> AsyncIterator[list[Step]]:
+    """The steps of both requests as those of one answer, counted as one."""
+    thoughts: list[str] = []
+    began = time.perf_counter()
+    calling = False
+    async for batch in steps:
+        shown: list[Step] = []
+        for step in batch:
+            if isinstance(step, Final):
+                yield [*shown, step]
+                return
+            calling = calling or bool(step.tool_calls)
+            if step.content and not calling:
+                break
+            thoughts.append(step.thinking)
+            shown.append(step)
+        else:
+            if shown:
+                yield shown
+            continue
+        if shown:
+            yield shown
+        break
+    else:
+        return
+    spent = time.perf_counter() - began
+    second = await ask_again("".join(thoughts))
+    async for batch in second.steps:
+        last = batch[-1]
+        yield [*batch[:-1], _counted(last, second.prompt_tokens, spent)] if isinstance(last, Final) else batch
+
+
+def _counted(final: Final, prompt_tokens: int, seconds: float) -> Final:
+    """What the thoughts took belongs to the answer, not to the prompt."""
+    thought = final.prompt_tokens - prompt_tokens
+    return replace(
+        final,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=final.completion_tokens + thought,
+        decode_ns=final.decode_ns + round(seconds * 1e9),
+    )
