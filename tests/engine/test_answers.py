@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 
 import pytest
@@ -79,10 +80,14 @@ async def test_tools_are_called(up, stream):
 
 
 async def test_a_json_schema_holds(up):
-    names = {"type": "string", "maxLength": 12}
-    schema = {"type": "object", "properties": {"country": names, "capital": names}, "required": ["country", "capital"]}
+    cities = {"type": "string", "enum": ["Oslo", "Rome"]}
+    schema = {"type": "object", "properties": {"capital": cities, "big": {"type": "boolean"}}}
+    schema |= {"required": ["capital", "big"], "additionalProperties": False}
     _, answer = await up.chat("Describe Italy as JSON.", format=schema, stream=False)
-    assert answer["message"]["content"].replace(" ", "") == '{"country":"Italy","capital":"Rome"}'
+    said = json.loads(answer["message"]["content"])
+    assert said["capital"] in cities["enum"]
+    assert isinstance(said["big"], bool)
+    assert len(said) == 2
 
 
 async def test_a_stop_string_ends_the_answer_before_it(up):
@@ -157,10 +162,25 @@ async def test_bad_requests_are_told_and_the_engine_stays_well(up):
     assert (await up.chat("Count to 5.", stream=False))[1]["message"]["content"] == "1 2 3 4 5"
 
 
-async def test_odd_options_are_clamped_to_what_the_engine_takes(up):
-    odd = {"temperature": 99, "top_p": 0, "top_k": -5, "min_p": 7, "repeat_penalty": -1, "num_predict": 5, "seed": -1}
-    status, answer = await up.chat("Count to 5.", stream=False, options=odd)
-    assert status == 200, answer
+@pytest.mark.parametrize(
+    ("option", "status"),
+    [
+        ({"temperature": 99}, 400),
+        ({"temperature": -1}, 400),
+        ({"presence_penalty": 9}, 400),
+        ({"repeat_penalty": -1}, 400),
+        ({"top_k": -5}, 200),
+        ({"top_p": 0}, 200),
+        ({"seed": -1}, 200),
+        ({"num_predict": -2}, 200),
+    ],
+)
+async def test_numbers_out_of_range_are_named_or_mean_no_limit(up, option, status):
+    got, answer = await up.chat("Count to 5.", stream=False, options=option)
+    assert got == status, answer
+    if status == 400:
+        name = next(iter(option)).replace("repeat", "repetition")
+        assert name in answer["error"]
 
 
 async def test_a_prompt_that_is_too_long_is_cut_or_refused(up):
