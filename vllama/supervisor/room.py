@@ -32,6 +32,7 @@ def start_next(state: State, now: float, actions: list[Action]) -> State:
         engine = replace(engine, missing=1, cause=TOO_MANY)
         return _make_room(put(state, engine), engine, now, actions)
     engine = replace(enter(engine, "planning", now, "planning"), run=engine.run + 1, pid=None, expires_at=None)
+    engine = replace(engine, overtaken=False)
     actions.append(Plan(engine.key, engine.run, engine.model, engine.gentler))
     return replace(put(state, engine), queue=state.queue[1:])
 
@@ -74,7 +75,10 @@ def _nobody_needs_room(state: State, now: float, actions: list[Action]) -> State
 
 
 def room_changed(state: State) -> State:
-    """An engine has gone: who waits for room is planned again."""
+    """An engine has gone: who waits for room is planned again, and whose plan says that there is none, too."""
+    for engine in state.engines.values():
+        if engine.phase == "planning":
+            return put(state, replace(engine, overtaken=True))  # one at a time; nobody else waits for an answer
     if not state.queue or not state.engines[state.queue[0]].missing:
         return state
     return put(state, replace(state.engines[state.queue[0]], missing=0))

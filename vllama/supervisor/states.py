@@ -60,6 +60,8 @@ class EngineState:
     """When its last request ended."""
     missing: int = 0
     """Bytes that must become free before it can be planned again."""
+    overtaken: bool = False
+    """While it was planned an engine has gone: what the plan saw of the memory is no longer true."""
     yielding: bool = False
     """Ready, but another engine needs its room: it finishes its answers and takes no new ones."""
     outdated: bool = False

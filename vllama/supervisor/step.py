@@ -228,6 +228,9 @@ def _lived(
         case Planned() if engine.phase == "planning":
             actions.append(Spawn(engine.key, engine.run, event.spec))
             engine = replace(enter(engine, "starting", now, "engine is starting"), spec=event.spec)
+        case PlanRefused() | NoRoom() if engine.phase == "planning" and engine.overtaken:
+            state = put(state, enter(engine, "absent", now, "waiting to load"))
+            return replace(state, queue=(engine.key, *state.queue))
         case PlanRefused() if engine.phase == "planning":
             engine = give_up(engine, event.cause, now, actions, phase="absent")
         case NoRoom() if engine.phase == "planning":

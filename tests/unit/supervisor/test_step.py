@@ -379,6 +379,17 @@ def test_the_least_recently_used_idle_engine_makes_room():
     assert world.engine(OTHER).phase == "ready"
 
 
+def test_a_plan_that_saw_an_engine_which_has_gone_since_is_made_again():
+    world = two_loaded()
+    ticket = world.want(THIRD)
+    no_room(world, THIRD, missing=2 * SIZE)
+    world.exit(MINI)  # THIRD is planned again, too early
+    world.exit(OTHER)
+    assert no_room(world, THIRD, missing=SIZE) == [ev.Plan(THIRD.engine_key, 3, THIRD)]
+    world.start(THIRD)
+    assert world.granted()[-1] == ticket
+
+
 def test_as_many_go_as_are_needed():
     world = two_loaded()
     world.want(THIRD)
