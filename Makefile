@@ -66,6 +66,10 @@ rpm: setup ## Build the RPM and its source package into dist/
 test-fast: setup ## Run the tests that need no engine (unit and component)
 	$(BIN)/pytest tests/unit tests/component $(ARGS)
 
+.PHONY: plan-check
+plan-check: setup engine ## Hold the planned memory of every kind of attention against a real vLLM
+	$(BIN)/pytest -s tests/engine/plan_check.py $(ARGS)
+
 .PHONY: check
 check: setup ## Lint, format, types and who-imports-whom
 	$(BIN)/ruff check .
