@@ -114,6 +114,7 @@ async def open_answer(
             steps = _read(payloads, prepared.reader, lease)
             if prepared.then is not None:
                 steps = think_then_answer(steps, partial(_ask_again, fitting, prepared.then, stack))
+            meter.shortened(prepared.dropped, prepared.cut)
             answer = Answer(meter, steps, prepared, loaded)
             await answer.wait()
             yield answer

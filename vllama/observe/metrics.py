@@ -109,6 +109,18 @@ class Metrics:
         self._generated = Counter(
             "vllama_generated_tokens", "Generated tokens, by the engine's count.", ("model",), registry=self._registry
         )
+        self._dropped = Counter(
+            "vllama_dropped_messages",
+            "Oldest messages left out of prompts that did not fit the context.",
+            ("model",),
+            registry=self._registry,
+        )
+        self._cut = Counter(
+            "vllama_cut_tokens",
+            "Tokens cut out of the middle of prompts that did not fit the context.",
+            ("model",),
+            registry=self._registry,
+        )
         self._load = Histogram(
             "vllama_load_seconds",
             "Time from the wish to load a model to its engine's first token.",
@@ -166,6 +178,10 @@ class Metrics:
             self._prompt.labels(meter.model).inc(meter.prompt_tokens)
         if meter.generated_tokens:
             self._generated.labels(meter.model).inc(meter.generated_tokens)
+        if meter.dropped_messages:
+            self._dropped.labels(meter.model).inc(meter.dropped_messages)
+        if meter.cut_tokens:
+            self._cut.labels(meter.model).inc(meter.cut_tokens)
 
 
 class Meter:
@@ -176,6 +192,8 @@ class Meter:
         self.began = time.perf_counter()
         self.prompt_tokens = 0
         self.generated_tokens = 0
+        self.dropped_messages = 0
+        self.cut_tokens = 0
         self._metrics = metrics
         self._model = ""
         self._last = 0.0
@@ -206,6 +224,11 @@ class Meter:
         """The engine's own count."""
         self.prompt_tokens = prompt_tokens
         self.generated_tokens = generated_tokens
+
+    def shortened(self, dropped_messages: int, cut_tokens: int) -> None:
+        """What had to go out of the prompt to make it fit."""
+        self.dropped_messages = dropped_messages
+        self.cut_tokens = cut_tokens
 
     def end(self, status: int) -> None:
         """The answer is out, with this HTTP status (499 when the client left before it was)."""

@@ -159,6 +159,7 @@ async def test_the_oldest_turns_go_when_the_history_is_too_long_and_the_answer_s
     assert len(sent) == 200
     assert [m["content"] for m in (sent[0], sent[1], sent[-1])] == ["S", "101", "299"]
     assert len(server.engine.bodies(TOKENIZE)) < 12
+    assert 'vllama_dropped_messages_total{model="tinychat:latest"} 101.0' in server.metrics.render()
 
 
 async def test_nothing_goes_when_the_client_forbids_it(server):

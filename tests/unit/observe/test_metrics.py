@@ -62,6 +62,16 @@ def test_a_request_is_counted_once_with_its_tokens_and_latencies():
     assert value(metrics, "vllama_generated_tokens_total", **labels) == 5
 
 
+def test_what_had_to_go_out_of_a_prompt_is_counted():
+    metrics = Metrics(Engines())
+    meter = metrics.meter("/api/chat")
+    meter.model = "tiny:latest"
+    meter.shortened(3, 40)
+    meter.end(200)
+    assert value(metrics, "vllama_dropped_messages_total", model="tiny:latest") == 3
+    assert value(metrics, "vllama_cut_tokens_total", model="tiny:latest") == 40
+
+
 def test_latencies_fall_into_their_buckets():
     metrics = Metrics(Engines())
     first, _ = metrics.series("m")
