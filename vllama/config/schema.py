@@ -171,11 +171,11 @@ class Settings(Section):
     max_model_len: Context | None = None
     """Context in tokens, never above the model's own limit and lowered when memory does not allow it."""
     gpu_memory_utilization: Share | None = None
-    """Share of the GPU's memory (``--gpu-memory-utilization``)."""
+    """Share of the GPU's memory (``--gpu-memory-utilization``); null, or a shipped one: what it needs, at most this."""
     kv_cache_dtype: str | None = None
     """``fp8`` halves the KV cache (``--kv-cache-dtype``)."""
     kv_cache_memory: Size | None = None
-    """Exact size of the KV cache (``--kv-cache-memory-bytes``); null: what is free on a GPU, a fair share of RAM."""
+    """Exact size of the KV cache (``--kv-cache-memory-bytes``); null: what its requests can use of what is free."""
     dtype: str | None = None
     """``bfloat16``, ``float16``, ``float32``; null: the checkpoint's on a GPU, the fastest exact one on a CPU."""
     prefix_caching: Switch | None = None
