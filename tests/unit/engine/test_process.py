@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.processes import alive
 from vllama.engine.process import EngineProcess, remember, sweep
 from vllama.engine.spec import EngineSpec
 from vllama.errors import LoadFailed
@@ -39,7 +41,12 @@ async def started(tmp_path: Path, *argv: str) -> tuple[EngineProcess, asyncio.Qu
 
 
 def session(pid: int) -> list[psutil.Process]:
-    return [p for p in psutil.process_iter() if p.status() != psutil.STATUS_ZOMBIE and os.getsid(p.pid) == pid]
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getsid(process.pid) == pid and alive(process.pid):
+                found.append(process)
+    return found
 
 
 @pytest.mark.parametrize("gentle", [True, False])
