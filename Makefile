@@ -70,6 +70,10 @@ test-fast: setup ## Run the tests that need no engine (unit and component)
 plan-check: setup engine ## Hold the planned memory of every kind of attention against a real vLLM
 	$(BIN)/pytest -s tests/engine/plan_check.py $(ARGS)
 
+.PHONY: contract-loads
+contract-loads: setup engine ## Hold loading and unloading against what Ollama did, over a real vLLM (half an hour)
+	$(BIN)/pytest -s tests/contract/loads_check.py $(ARGS)
+
 .PHONY: check
 check: setup ## Lint, format, types and who-imports-whom
 	$(BIN)/ruff check .

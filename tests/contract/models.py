@@ -19,6 +19,7 @@ def three_models(folder: Path) -> dict[str, Any]:
         shutil.copy(GOLDEN / "plainchat.jinja", plain / "chat_template.jinja")
     return {
         "tinychat": {"source": "builtin:tinychat"},
-        "plainchat": {"source": str(plain)},
-        "minilm": {"source": str(embedding_model_dir()), "parameters": {"num_ctx": 256}},
+        # its Modelfile named one of the two marks that its template has
+        "plainchat": {"source": str(plain), "parameters": {"stop": ["<|im_end|>"]}},
+        "minilm": {"source": str(embedding_model_dir())},
     }

@@ -29,6 +29,8 @@ class Served:
     tools: bool
     thinks: bool
     embeds: bool
+    width: int = 8
+    """Numbers in an embedding."""
     lora: bool = False
     """Whether adapters can be loaded while it runs."""
 

@@ -25,8 +25,6 @@ from tests.fakes.stages import Output
 from tests.fakes.validate import Refused
 from tests.fakes.wire import error
 
-_WIDTH = 8  # numbers in an embedding
-
 
 class FakeEngine:
     """One engine that is up; ``serve`` returns its exit status."""
@@ -183,7 +181,11 @@ class FakeEngine:
                 tokens = min(tokens, self._served.max_model_len)
             validate.check_length(tokens - 1, self._served.max_model_len)
             count += tokens
-        data = [{"index": at, "object": "embedding", "embedding": _vector(str(text))} for at, text in enumerate(inputs)]
+        width = self._served.width
+        data = [
+            {"index": at, "object": "embedding", "embedding": _vector(str(text), width)}
+            for at, text in enumerate(inputs)
+        ]
         usage = {"prompt_tokens": count, "total_tokens": count, "completion_tokens": 0, "prompt_tokens_details": None}
         name = f"embd-{uuid.uuid4().hex[:16]}"
         model = self._served.names[0]
@@ -267,8 +269,8 @@ def _json(value: Any, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
 
 
-def _vector(text: str) -> list[float]:
-    raw = [math.sin(zlib.crc32(f"{at}:{text}".encode())) for at in range(_WIDTH)]
+def _vector(text: str, width: int) -> list[float]:
+    raw = [math.sin(zlib.crc32(f"{at}:{text}".encode())) for at in range(width)]
     length = math.sqrt(sum(x * x for x in raw))
     return [x / length for x in raw]
 

@@ -99,8 +99,8 @@ def parameters(model: Model) -> dict[str, Any]:
     own: dict[str, Any] = {}
     if model.facts.task == "embed":
         own["num_ctx"] = model.facts.context_length
-    elif model.facts.stop_tokens:
-        own["stop"] = list(model.facts.stop_tokens)
+    elif stops := [mark for mark in model.facts.stop_tokens if mark in (model.facts.chat_template or "")]:
+        own["stop"] = stops  # those of its chat format, as Ollama infers them when it makes a model
     return own | dict(model.parameters)
 
 
