@@ -39,20 +39,28 @@ async def downloads(hub: Hub, tmp_path: Path) -> AsyncIterator[Downloads]:
     assert psutil.Process().children() == []
 
 
-async def end_of(downloads: Downloads, parts: list[Part] | None = None) -> str:
-    """Follow to the end."""
+async def end_of(downloads: Downloads, parts: list[Part] | None = None, begun: asyncio.Event | None = None) -> str:
+    """Follow to the end; ``begun`` is set when a part of the weights is on the disk."""
     commit = ""
     async with aclosing(downloads.follow(MINI)) as told:
         async for one in told:
             if isinstance(one, str):
                 commit = one
-            elif parts is not None:
+                continue
+            if parts is not None:
                 parts += one
+            if begun is not None and any(0 < part.completed < part.total > 1 << 20 for part in one):
+                begun.set()
     return commit
 
 
-async def until_held(hub: Hub) -> None:
-    assert await asyncio.to_thread(hub.holding.wait, 30)
+async def half(downloads: Downloads) -> asyncio.Task[str]:
+    """A follower of a download that is held in the middle of the weights."""
+    begun = asyncio.Event()
+    follower = asyncio.create_task(end_of(downloads, begun=begun))
+    async with asyncio.timeout(30):
+        await begun.wait()
+    return follower
 
 
 async def test_every_part_is_told_from_nothing_to_all(hub: Hub, downloads: Downloads):
@@ -70,8 +78,8 @@ async def test_every_part_is_told_from_nothing_to_all(hub: Hub, downloads: Downl
 
 async def test_two_share_one_download_and_one_who_leaves_does_not_stop_it(hub: Hub, downloads: Downloads):
     hub.held[WEIGHTS] = 500_000
-    first, second = (asyncio.create_task(end_of(downloads)) for _ in range(2))
-    await until_held(hub)
+    first, second = await half(downloads), asyncio.create_task(end_of(downloads))
+    await asyncio.sleep(0)  # the second has joined
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -82,16 +90,15 @@ async def test_two_share_one_download_and_one_who_leaves_does_not_stop_it(hub: H
 
 async def test_the_last_who_leaves_ends_it_and_the_next_goes_on(hub: Hub, downloads: Downloads, tmp_path: Path):
     hub.held[WEIGHTS] = 500_000
-    alone = asyncio.create_task(end_of(downloads))
-    await until_held(hub)
+    alone = await half(downloads)
     (child,) = psutil.Process().children()
     alone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await alone
     assert not child.is_running()
     assert find_snapshot(tmp_path, "acme/mini") is None
-    (half,) = (repository_home(tmp_path, "acme/mini") / "blobs").glob("*.incomplete")
-    kept = half.stat().st_size
+    (part,) = (repository_home(tmp_path, "acme/mini") / "blobs").glob("*.incomplete")
+    kept = part.stat().st_size
     assert 0 < kept <= 500_000
     hub.release.set()
     assert await end_of(downloads) == COMMIT
@@ -100,8 +107,7 @@ async def test_the_last_who_leaves_ends_it_and_the_next_goes_on(hub: Hub, downlo
 
 async def test_a_child_that_is_killed_is_told_and_the_next_goes_on(hub: Hub, downloads: Downloads):
     hub.held[WEIGHTS] = 500_000
-    first = asyncio.create_task(end_of(downloads))
-    await until_held(hub)
+    first = await half(downloads)
     (child,) = psutil.Process().children()
     child.send_signal(signal.SIGKILL)
     with pytest.raises(PullFailed, match="broke off"):
@@ -121,9 +127,8 @@ async def test_what_the_hub_refuses_is_told_to_all(hub: Hub, downloads: Download
 
 
 async def test_closing_ends_what_goes_on(hub: Hub, downloads: Downloads):
-    hub.held[WEIGHTS] = 1000
-    going = asyncio.create_task(end_of(downloads))
-    await until_held(hub)
+    hub.held[WEIGHTS] = 500_000
+    going = await half(downloads)
     await downloads.close()
     with pytest.raises(PullFailed, match="was ended"):
         await going

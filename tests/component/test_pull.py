@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import ClientError
@@ -37,11 +38,25 @@ async def names(live: LiveService) -> list[str]:
     return [model["name"] for model in answer["models"]]
 
 
-async def pull(live: LiveService, **more: object) -> list[dict[str, object]]:
-    """All lines of a pull."""
-    async with live.session.post("/api/pull", json={"model": NAME, **more}) as answer:
+async def pull(live: LiveService, begun: asyncio.Event | None = None) -> list[dict[str, Any]]:
+    """All lines of a pull; ``begun`` is set when a part of the weights is on the disk."""
+    lines: list[dict[str, Any]] = []
+    async with live.session.post("/api/pull", json={"model": NAME}) as answer:
         assert answer.status == 200
-        return [json.loads(line) async for line in answer.content]
+        async for raw in answer.content:
+            lines.append(line := json.loads(raw))
+            if begun is not None and 0 < line.get("completed", 0) < line["total"] > 1 << 20:
+                begun.set()
+    return lines
+
+
+async def half(live: LiveService) -> asyncio.Task[list[dict[str, Any]]]:
+    """A pull that is held in the middle of the weights."""
+    begun = asyncio.Event()
+    going = asyncio.create_task(pull(live, begun))
+    async with asyncio.timeout(30):
+        await begun.wait()
+    return going
 
 
 async def test_a_pulled_model_is_listed_asked_copied_and_deleted(live: LiveService, hub: Hub):
@@ -62,8 +77,7 @@ async def test_a_pulled_model_is_listed_asked_copied_and_deleted(live: LiveServi
 
 async def test_a_model_is_not_listed_before_it_is_whole_and_survives_a_killed_service(live: LiveService, hub: Hub):
     hub.held[WEIGHTS] = 1_000_000
-    going = asyncio.create_task(pull(live))
-    assert await asyncio.to_thread(hub.holding.wait, 30)
+    going = await half(live)
     assert f"{NAME}:latest" not in await names(live)
     family = live.family()
     live.send(signal.SIGKILL)
@@ -84,8 +98,7 @@ async def test_a_model_is_not_listed_before_it_is_whole_and_survives_a_killed_se
 
 async def test_a_client_that_leaves_stops_the_pull_unless_another_waits_for_it(live: LiveService, hub: Hub):
     hub.held[WEIGHTS] = 1_000_000
-    first, second = (asyncio.create_task(pull(live)) for _ in range(2))
-    assert await asyncio.to_thread(hub.holding.wait, 30)
+    first, second = await half(live), await half(live)
     first.cancel()
     await asyncio.wait({first})
     hub.release.set()
@@ -95,8 +108,7 @@ async def test_a_client_that_leaves_stops_the_pull_unless_another_waits_for_it(l
 
 async def test_the_last_client_that_leaves_stops_the_pull(live: LiveService, hub: Hub):
     hub.held[WEIGHTS] = 1_000_000
-    alone = asyncio.create_task(pull(live))
-    assert await asyncio.to_thread(hub.holding.wait, 30)
+    alone = await half(live)
     (child,) = live.family()
     alone.cancel()
     await asyncio.wait({alone})

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import re
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -202,11 +203,12 @@ def _part(blob: Path) -> Path:
 
 def _size(blob: Path) -> int:
     """Bytes of a blob that are here, be it whole or not."""
-    for path in (blob, _part(blob)):
+    for path in (blob, _part(blob), blob):  # it may become whole while we look
         try:
-            return path.stat().st_size if path.is_file() else 0
+            found = path.stat()
         except FileNotFoundError:
             continue
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
     return 0
 
 

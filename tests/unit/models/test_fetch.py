@@ -54,6 +54,17 @@ def test_only_what_is_needed_is_fetched_and_it_can_be_served(hub: Hub, tmp_path:
     assert told[-1] == {name: len(hub.files[name]) for name in hub.served}
 
 
+def test_a_part_is_seen_while_it_grows(hub: Hub, tmp_path: Path):
+    hub.held[WEIGHTS] = 300_000
+
+    def seen(here: Mapping[str, int]) -> None:
+        if 0 < here.get(WEIGHTS, 0) < len(hub.files[WEIGHTS]):
+            hub.release.set()
+
+    assert fetch(MINI, tmp_path, lambda _: None, seen, endpoint=hub.url) == COMMIT
+    assert hub.ranges.count((WEIGHTS, 0)) == 1
+
+
 def test_what_is_here_is_not_fetched_again(hub: Hub, tmp_path: Path):
     bring(hub, tmp_path)
     hub.served.clear()
