@@ -31,6 +31,8 @@ def set_up(level: str, *, journal_stream: str = "", stream: TextIO | None = None
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(ROOT).setLevel(level.upper())
+    # What is no HTTP is answered with 400; a traceback each would be noise that any stranger can make.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
 def _handler(out: TextIO, *, in_journal: bool) -> logging.Handler:
