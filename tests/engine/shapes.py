@@ -39,7 +39,7 @@ _LATENT: Final = {
     "qk_nope_head_dim": 64,
     "qk_rope_head_dim": 32,
     "v_head_dim": 64,
-    "n_routed_experts": None,
+    "n_routed_experts": 8,  # all layers are dense: see the next line
     "first_k_dense_replace": 99,
 }
 _GEMMA: Final = {
@@ -77,8 +77,10 @@ def make_model(folder: Path, kind: str) -> Path:
     config = {**_COMMON, **KINDS[kind]}
     place = folder / kind.replace(" ", "-")
     place.mkdir()
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(_TOKENIZER / name, place)
+    shutil.copy(_TOKENIZER / "tokenizer.json", place)
+    tokenizer = json.loads((_TOKENIZER / "tokenizer_config.json").read_text())
+    tokenizer["model_max_length"] = config["max_position_embeddings"]  # longer than windows and steps together
+    (place / "tokenizer_config.json").write_text(json.dumps(tokenizer))
     (place / "config.json").write_text(json.dumps(config))
     _write(place / "model.safetensors", _tensors(config))
     return place
