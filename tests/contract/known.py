@@ -6,7 +6,7 @@ from typing import Any, Final
 
 REASONS: Final = {
     "format/with-tools": "Ollama gives up when a token repeats thirty times and leaves the answer without an end",
-    "format/schema-thinking-default": "two tokens of nonsense are one step of bfloat16 apart, and the other one wins",
+    "format/schema-thinking-default": "in nonsense, two tokens are 0.03 apart in log probability and the other one wins; on one kind of processor so far",
     "format/schema-thinking-stream": "the same answer, streamed",
     "show/embed": "general.quantization_version numbers GGML's formats, which a safetensors model does not use",
 }
