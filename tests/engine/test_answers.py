@@ -168,7 +168,7 @@ async def test_bad_requests_are_told_and_the_engine_stays_well(up):
         ({"temperature": 99}, 400),
         ({"temperature": -1}, 400),
         ({"presence_penalty": 9}, 400),
-        ({"repeat_penalty": -1}, 400),
+        ({"repeat_penalty": -1}, 200),
         ({"top_k": -5}, 200),
         ({"top_p": 0}, 200),
         ({"seed": -1}, 200),
@@ -179,8 +179,7 @@ async def test_numbers_out_of_range_are_named_or_mean_no_limit(up, option, statu
     got, answer = await up.chat("Count to 5.", stream=False, options=option)
     assert got == status, answer
     if status == 400:
-        name = next(iter(option)).replace("repeat", "repetition")
-        assert name in answer["error"]
+        assert next(iter(option)) in answer["error"]
 
 
 async def test_a_prompt_that_is_too_long_is_cut_or_refused(up):
