@@ -56,8 +56,8 @@ run: engine ## Serve MODEL (default: the small model kept in the project) on HOS
 .PHONY: test
 test: setup engine ## Run every test, the ones with a real vLLM included
 	@tests/system/prepare.sh
-# Some tests hold real processes against bounds in seconds: on a machine that is busy for a moment they get a second try.
-	$(BIN)/pytest --reruns 1 --reruns-delay 5 $(ARGS)
+# Some tests hold real processes against bounds in seconds: on a machine that is busy for a moment they get another try.
+	$(BIN)/pytest --reruns 2 --reruns-delay 5 $(ARGS)
 
 .PHONY: rpm
 rpm: setup ## Build the RPM and its source package into dist/
