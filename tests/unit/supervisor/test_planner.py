@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,8 +107,9 @@ async def test_what_the_log_rounds_too_roughly_is_not_believed(monkeypatch, tmp_
 
 def test_a_neighbours_cache_in_ram_is_promised_until_it_is_filled(tmp_path):
     spec = EngineSpec("other", (), {}, tmp_path / "x.sock", "other", "generate", size=3 * GIB, kv_cache=GIB)
-    seen = beside(cpu(), [Neighbour(spec, os.getpid(), pinned=False)])
-    assert seen.ram_promised == GIB
-    assert GIB < seen.ram_kept < 2 * GIB
-    assert beside(cpu(), [Neighbour(spec, os.getpid(), pinned=True)]).ram_kept == 0
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as small:  # until its input ends
+        seen = beside(cpu(), [Neighbour(spec, small.pid, pinned=False)])
+        assert seen.ram_promised == GIB
+        assert GIB < seen.ram_kept < 2 * GIB
+        assert beside(cpu(), [Neighbour(spec, small.pid, pinned=True)]).ram_kept == 0
     assert beside(cpu(), [Neighbour(spec, 2**22 + 1, pinned=False)]).ram_promised == GIB
