@@ -21,9 +21,15 @@ def uncommented() -> str:
     return re.sub(r"^(\s*)#(?=[a-z_]+:)", r"\1", FILE.read_text(), flags=re.MULTILINE)
 
 
-def test_the_shipped_file_changes_nothing():
+def defaults_but_for_the_network() -> Config:
+    """A service serves the machines of its network; who starts one by hand serves this machine, as with Ollama."""
+    return Config.model_validate({"server": {"host": "0.0.0.0"}})
+
+
+def test_the_shipped_file_serves_the_local_network_and_changes_nothing_else():
     loaded = load_config(FILE, environ=ENVIRON)
-    assert loaded.config.model_copy(update={"profiles": {}}) == Config()
+    assert loaded.config.model_copy(update={"profiles": {}}) == defaults_but_for_the_network()
+    assert (loaded.config.server.access, loaded.config.server.management) == ("lan", "loopback")
     assert not any(
         profile.model_dump(exclude_unset=True, exclude={"gpu"}) for profile in loaded.config.profiles.values()
     )
@@ -33,7 +39,7 @@ def test_the_values_behind_the_marks_are_the_defaults(tmp_path: Path):
     path = tmp_path / "all.yaml"
     path.write_text(uncommented())
     config = load_config(path, environ=ENVIRON).config
-    assert config.model_copy(update={"profiles": {}}) == Config()
+    assert config.model_copy(update={"profiles": {}}) == defaults_but_for_the_network()
     assert {name: profile.model_dump() for name, profile in config.profiles.items()} == {
         name: profile.model_dump() for name, profile in SHIPPED.items()
     }
