@@ -64,7 +64,7 @@ def command(*, model: str, gpu: str | None, as_json: bool, file: Path | None, ho
     """
     loaded = load_config(file, environ=environment())
     engine = _engine(loaded)
-    hardware = _imagined(gpu) if gpu is not None else _here(engine, host)
+    hardware = _imagined(gpu) if gpu is not None else _here(engine, host, loaded.config.engine.max_ram)
     found = _find(model, loaded, hardware)
     wanted = wanted_settings(found, loaded.config, hardware)
     answer, _ = plan_as_measured(
@@ -129,7 +129,7 @@ def _imagined(text: str) -> Hardware:
     return Hardware("cuda", machine.cores, machine.ram_total, machine.ram_available, gpus)
 
 
-def _here(engine: Capabilities | None, host: str) -> Hardware:
+def _here(engine: Capabilities | None, host: str, max_ram: int | None) -> Hardware:
     """This machine, with the memory that the running service would free."""
     hardware = detect()
     if engine is not None:
@@ -137,7 +137,7 @@ def _here(engine: Capabilities | None, host: str) -> Hardware:
     try:
         answer = Remote(host).get("/api/ps", "models")
     except (Unreachable, Refused, Broken):
-        return hardware
+        answer = {"models": []}
     sizes = [(int(one.get("size", 0)), int(one.get("size_vram", 0))) for one in answer["models"]]
     on_gpus = sum(vram for _, vram in sizes)
     gpus = []
@@ -145,7 +145,9 @@ def _here(engine: Capabilities | None, host: str) -> Hardware:
         kept = min(on_gpus, gpu.total - gpu.free)
         on_gpus -= kept
         gpus.append(replace(gpu, kept=kept))
-    return replace(hardware, gpus=tuple(gpus), ram_kept=sum(size - vram for size, vram in sizes))
+    in_ram = [size - vram for size, vram in sizes]
+    found = replace(hardware, gpus=tuple(gpus), ram_kept=sum(in_ram))
+    return found if max_ram is None else found.limited(max_ram, ((size, True) for size in in_ram))
 
 
 def _flags(

@@ -81,5 +81,6 @@ def _emptied(hardware: Hardware) -> Hardware:
         ram_available=min(hardware.ram_available - hardware.ram_promised + hardware.ram_kept, hardware.ram_total),
         ram_kept=0,
         ram_promised=0,
+        ram_left=hardware.ram_most,
         gpus=tuple(replace(gpu, free=min(gpu.free + gpu.kept, gpu.total), kept=0) for gpu in hardware.gpus),
     )

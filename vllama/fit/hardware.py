@@ -47,6 +47,10 @@ class Hardware:
     """Bytes of memory that engines of ours would give back if they were unloaded."""
     ram_promised: int = 0
     """Bytes that count as available, but that running engines may take any time (a KV cache that is not full yet)."""
+    ram_left: int | None = None
+    """Bytes that are left of what engines may take together (``engine.max_ram``); None: no limit was set."""
+    ram_most: int | None = None
+    """What would be left of it if the engines that may be evicted were gone."""
 
     @property
     def gpu_class(self) -> GpuClass:
@@ -67,6 +71,13 @@ class Hardware:
         if not all(part.isdecimal() for part in wanted):
             return self
         return replace(self, gpus=tuple(gpu for gpu in self.gpus if str(gpu.index) in wanted))
+
+    def limited(self, most: int, held: Iterable[tuple[int, bool]]) -> Hardware:
+        """With a limit on what engines in RAM take together; ``held``: bytes of each one there is, and whether it is
+        evicted when another needs its room."""
+        sizes = tuple(held)
+        left = most - sum(size for size, _ in sizes)
+        return replace(self, ram_left=left, ram_most=left + sum(size for size, evicted in sizes if evicted))
 
     def for_backend(self, backend: Kind) -> Hardware:
         """As an engine built for ``backend`` sees it: the CPU build sees no GPU."""

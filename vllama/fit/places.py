@@ -42,6 +42,8 @@ def find_place(hardware: Hardware, *, share: int, cap: float) -> Place:
         margin = int(hardware.ram_total * _RAM_MARGIN)
         free = hardware.ram_available - hardware.ram_promised - margin
         reachable = min(free + hardware.ram_kept, hardware.ram_total - margin)
+        if hardware.ram_left is not None and hardware.ram_most is not None:
+            free, reachable = min(free, hardware.ram_left), min(reachable, hardware.ram_most)
         return Place((), hardware.ram_total, free, reachable, 1)
     emptiest = sorted(hardware.gpus, key=lambda gpu: (-gpu.free, gpu.index))[:share]
     return Place(

@@ -22,14 +22,20 @@ class Neighbour:
     """It is never evicted, so its memory never comes back."""
 
 
-def beside(hardware: Hardware, neighbours: Sequence[Neighbour]) -> Hardware:
-    """``hardware`` with what the neighbours keep. Looks at their processes."""
+def beside(hardware: Hardware, neighbours: Sequence[Neighbour], max_ram: int | None = None) -> Hardware:
+    """``hardware`` with what the neighbours keep. Looks at their processes.
+
+    ``max_ram``: bytes that engines in RAM may take together, each counted as it was planned.
+    """
     on_cpu = [(n, _resident(n.pid)) for n in neighbours if not n.spec.gpus]
     # a KV cache in RAM is taken page by page, as it is filled
     promised = [min(n.spec.kv_cache, max(n.spec.size - used, 0)) for n, used in on_cpu]
     kept = sum(min(n.spec.size, used + rest) for (n, used), rest in zip(on_cpu, promised, strict=True) if not n.pinned)
     gpus = tuple(replace(gpu, kept=sum(_held(gpu, neighbours))) for gpu in hardware.gpus)
-    return replace(hardware, gpus=gpus, ram_kept=kept, ram_promised=sum(promised))
+    found = replace(hardware, gpus=gpus, ram_kept=kept, ram_promised=sum(promised))
+    if max_ram is None:
+        return found
+    return found.limited(max_ram, ((n.spec.size, not n.pinned) for n, _ in on_cpu))
 
 
 def _held(gpu: Gpu, neighbours: Sequence[Neighbour]) -> Iterator[int]:

@@ -70,7 +70,7 @@ class Planner:
         for name in _VISIBLE:
             if name in self._environ:
                 hardware = hardware.visible(self._environ[name])
-        hardware = beside(hardware, neighbours)
+        hardware = beside(hardware, neighbours, loaded.config.engine.max_ram)
         wanted = wanted_settings(model, loaded.config, hardware)
         answer, key = plan_as_measured(
             self._measurements, model, wanted, hardware, version=capabilities.version, attempt=attempt

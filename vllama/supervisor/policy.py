@@ -65,13 +65,20 @@ def choose_victims(residents: Sequence[Resident], missing: int, now: float, min_
     """Who goes so that ``missing`` bytes become free: the least recently used idle ones first, busy ones last.
 
     Only engines that have stayed their time are taken; pinned ones are not among the candidates. Nobody is taken when
-    all together would not do. A busy one is asked to yield: it finishes its answers and takes no new ones.
+    all together would not do, and nobody whose end would not help: a small engine stays where a big one has to go
+    anyway. A busy one is asked to yield: it finishes its answers and takes no new ones.
     """
     ripe = [r for r in residents if now - r.ready_since >= min_residence]
-    chosen: list[str] = []
+    chosen: list[Resident] = []
     for resident in sorted(ripe, key=lambda r: (r.busy, r.used_at)):
         if missing <= 0:
             break
-        chosen.append(resident.key)
+        chosen.append(resident)
         missing -= resident.size
-    return tuple(chosen) if missing <= 0 else ()
+    if missing > 0:
+        return ()
+    for resident in reversed(chosen):  # who was used last is spared first
+        if missing + resident.size <= 0:
+            chosen.remove(resident)
+            missing += resident.size
+    return tuple(resident.key for resident in chosen)

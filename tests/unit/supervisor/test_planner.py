@@ -16,6 +16,7 @@ from vllama.engine.spec import EngineSpec
 from vllama.errors import LoadFailed, NoRoomYet
 from vllama.fit.hardware import Hardware
 from vllama.fit.measurements import Measurements
+from vllama.fit.places import find_place
 from vllama.supervisor import planner as room
 from vllama.supervisor.neighbours import Neighbour, beside
 from vllama.supervisor.planner import Planner
@@ -113,3 +114,12 @@ def test_a_neighbours_cache_in_ram_is_promised_until_it_is_filled(tmp_path):
         assert GIB < seen.ram_kept < 2 * GIB
         assert beside(cpu(), [Neighbour(spec, small.pid, pinned=True)]).ram_kept == 0
     assert beside(cpu(), [Neighbour(spec, 2**22 + 1, pinned=False)]).ram_promised == GIB
+
+
+def test_engines_in_ram_share_what_the_configuration_leaves_them(tmp_path):
+    spec = EngineSpec("other", (), {}, tmp_path / "x.sock", "other", "generate", size=3 * GIB)
+    gone = 2**22 + 1  # no process has that number
+    seen = beside(cpu(32), [Neighbour(spec, gone, pinned=False), Neighbour(spec, gone, pinned=True)], 8 * GIB)
+    place = find_place(seen, share=1, cap=1.0)
+    assert (place.free, place.reachable) == (2 * GIB, 5 * GIB)
+    assert find_place(beside(cpu(1), [], 8 * GIB), share=1, cap=1.0).free < GIB, "no more than there is"
