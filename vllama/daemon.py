@@ -55,6 +55,8 @@ Reader = Callable[[], tuple[Loaded, ModelStore]]
 _LAST_STEPS = 60.0
 """Seconds after the drain time in which engines end, are killed and buried."""
 _LONGEST_SILENCE = 24 * 3600.0
+_LOOK_AGAIN = 5.0
+"""Seconds between two looks at the installed engine: one small file."""
 
 
 async def serve(
@@ -83,8 +85,6 @@ async def serve(
             notifier.status(supervisor.snapshot())
             if view.phase in LOADING and starting:  # the supervisor itself ends a start that stalls
                 notifier.extend(min(config.engine.stall_timeout, _LONGEST_SILENCE) + _LAST_STEPS)
-            if view.phase == "ready":
-                notifier.notice("engine", "")
             metrics.engine_changed(view)
             watcher.changed(view)
 
@@ -93,19 +93,22 @@ async def serve(
         downloads = Downloads(loaded.state, environ)
         service = Service(loaded, store, sockets, own, Server(), supervisor, metrics, downloads, environ)
         signals = _Signals(reloadable=notifier.supervised)
-        beating = asyncio.create_task(_beat(notifier, supervisor))
+        engine = _EngineWatch(service, notifier)
+        beside = [asyncio.create_task(_beat(notifier, supervisor))]
         try:
             await service.server.serve(service.app(loaded, store), sockets)
             host, port = sockets[0].getsockname()[:2]
             _LOG.info("vLLama %s listens on %s:%d", __version__, host, port)
             watcher.listening(host, port)
-            await _look_for_engine(loaded, notifier)
+            await engine.look()
             await _preload(_wanted(loaded, named, store), supervisor, watcher, signals.stop)
             starting = False
+            beside.append(asyncio.create_task(_await_engine(engine, service, named, watcher, signals.stop)))
             notifier.ready()
             notifier.status(supervisor.snapshot())
             while await signals.reload_wanted():
                 await _reload(service, read_again, notifier)
+                await engine.look()
                 await _preload(_wanted(service.loaded, (), service.store), supervisor, watcher, signals.any)
             drain = service.loaded.config.engine.drain_timeout
             _LOG.info("stopping: running answers may go on for up to %.0f s", drain)
@@ -115,7 +118,8 @@ async def serve(
             await downloads.close()
             await supervisor.close()
             await service.server.close()
-            beating.cancel()
+            for task in beside:
+                task.cancel()
             _LOG.info("stopped")
             notifier.close()
 
@@ -145,15 +149,40 @@ async def _beat(notifier: Notifier, supervisor: Supervisor) -> None:
         await asyncio.sleep(notifier.beat_every)
 
 
-async def _look_for_engine(loaded: Loaded, notifier: Notifier) -> None:
-    """Without an engine we serve all that needs none, and say at once what is missing."""
-    if loaded.config.engine.python is not None:
-        return  # asking it takes a while: the first load does
-    try:
-        await asyncio.to_thread(locate, None, loaded.engine_prefix)
-    except EngineNotInstalled as error:
-        _LOG.warning("%s. %s", error.message, error.hint)
-        notifier.notice("engine", f"{error.message}. {error.hint}")
+class _EngineWatch:
+    """Says what is missing as long as no engine is installed; without one we serve all that needs none."""
+
+    def __init__(self, service: Service, notifier: Notifier) -> None:
+        self._service = service
+        self._notifier = notifier
+        self._problem = ""
+
+    async def look(self) -> bool:
+        """Whether an engine was installed since the last look. What has changed is told."""
+        loaded, before = self._service.loaded, self._problem
+        self._problem = ""
+        if loaded.config.engine.python is None:  # a configured one: asking it takes a while, the first load does
+            try:
+                await asyncio.to_thread(locate, None, loaded.engine_prefix)
+            except EngineNotInstalled as error:
+                self._problem = f"{error.message}. {error.hint}"
+        if self._problem != before:
+            self._notifier.notice("engine", self._problem)
+            if self._problem:
+                _LOG.warning("%s", self._problem)
+            else:
+                _LOG.info("the engine is installed now")
+        return bool(before) and not self._problem
+
+
+async def _await_engine(
+    engine: _EngineWatch, service: Service, named: Sequence[Model], watcher: Watcher, stop: asyncio.Event
+) -> None:
+    """An engine that is installed while we run needs no restart: what should have been loaded at the start is."""
+    while True:
+        await asyncio.sleep(_LOOK_AGAIN)
+        if await engine.look():
+            await _preload(_wanted(service.loaded, named, service.store), service.supervisor, watcher, stop)
 
 
 async def _reload(service: Service, read_again: Reader, notifier: Notifier) -> None:

@@ -92,7 +92,7 @@ class Service:
             if model is None:
                 await self.supervisor.unload(view.model)
                 said.append(f"{name} is no longer configured and is unloaded")
-            elif await asyncio.to_thread(needs_new_engine, before, self.loaded, model):
+            elif await asyncio.to_thread(needs_new_engine, before, self.loaded, model, view.python):
                 self.supervisor.renew(model)
                 said.append(f"{name} gets a new engine when its answers have ended")
         return said

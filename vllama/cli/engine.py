@@ -16,6 +16,7 @@ from vllama.config.load import load_config
 from vllama.engine import install as engine
 from vllama.engine.backends import PINNED, ROCM_REFUSAL
 from vllama.engine.install import Backend, EngineStatus, Wish
+from vllama.engine.prefix import SYSTEM
 from vllama.errors import InstallFailed
 
 _PREFIX_HELP: Final = "Folder of the engines (engine.prefix)."
@@ -61,7 +62,7 @@ def install(  # noqa: PLR0917 - click passes them by name
         found, new = engine.install(wish, told)
         told.finish()
     if new:
-        output.note(f"vLLM {found.version} for {found.backend} is installed in {wish.prefix}")
+        output.note(f"vLLM {found.version} for {found.backend} is installed in {wish.prefix}{_in_use(wish.prefix)}")
     else:
         output.note(f"vLLM {found.version} for {found.backend} is already installed in {wish.prefix} (--force: anew)")
     if loaded.config.engine.python is not None:
@@ -94,12 +95,19 @@ def status(as_json: bool, prefix: Path | None, file: Path | None) -> None:
 def rollback(prefix: Path | None, file: Path | None) -> None:
     """Return to the engine that was in force before the last install. Said twice, it returns to the newer one."""
     loaded = load_config(file, environ=environment())
-    found = engine.rollback(_absolute(prefix) or loaded.engine_prefix)
-    output.note(f"vLLM {found.version} for {found.backend} is in force again; restart vLLama to use it")
+    folder = _absolute(prefix) or loaded.engine_prefix
+    found = engine.rollback(folder)
+    output.note(f"vLLM {found.version} for {found.backend} is in force again{_in_use(folder)}")
 
 
 def _absolute(prefix: Path | None) -> Path | None:
     return None if prefix is None else prefix.expanduser().absolute()
+
+
+def _in_use(prefix: Path) -> str:
+    """What a running service does with an engine that has just been put in force."""
+    at_once = " (sudo systemctl reload vllama: also those that are loaded already)" if prefix == SYSTEM else ""
+    return f"; models are loaded with it from now on{at_once}"
 
 
 def _sentence(text: str) -> str:

@@ -55,6 +55,14 @@ def locate(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
     return capabilities
 
 
+def interpreter(python: Path | None, prefix: Path) -> Path | None:
+    """The interpreter that ``locate`` asks, without asking it; None where no usable engine is installed."""
+    if python is not None:
+        return python
+    home = Prefix(prefix).current
+    return home.python if home is not None and home.complete and not home.interpreter_gone else None
+
+
 def install(wish: Wish, audience: Audience) -> tuple[Capabilities, bool]:
     """Install the wished engine; returns it and whether anything had to be done.
 
@@ -172,6 +180,7 @@ __all__ = [
     "choose_for_this_machine",
     "devices",
     "install",
+    "interpreter",
     "locate",
     "rollback",
     "status",

@@ -12,7 +12,7 @@ from typing import Final
 
 from vllama.config.load import Loaded
 from vllama.engine.command import build_spec
-from vllama.engine.install import locate
+from vllama.engine.install import interpreter, locate
 from vllama.engine.preload import find_preload
 from vllama.engine.progress import Progress
 from vllama.engine.spec import EngineSpec
@@ -121,9 +121,13 @@ def _measured(made: _Made, progress: Progress) -> Measured | None:
     return Measured(weights, overhead, request, settings.context if request else 0)
 
 
-def needs_new_engine(before: Loaded, after: Loaded, model: Model) -> bool:
-    """Whether ``model`` would be started in another way under ``after``. Looks at the hardware: call it in a thread."""
-    if (before.config.engine.python, before.engine_prefix) != (after.config.engine.python, after.engine_prefix):
+def needs_new_engine(before: Loaded, after: Loaded, model: Model, python: str) -> bool:
+    """Whether ``model``, whose engine runs in ``python``, would be started in another way under ``after``.
+
+    Looks at the hardware and at what is installed: call it in a thread.
+    """
+    installed = interpreter(after.config.engine.python, after.engine_prefix)
+    if python and installed is not None and str(installed) != python:
         return True
     gpu_class = detect().gpu_class
     return configured_settings(model, before.config, gpu_class) != configured_settings(model, after.config, gpu_class)

@@ -43,6 +43,8 @@ class EngineView:
     restarts: int
     cause: str
     """Why it failed, with what to do; empty when it did not."""
+    python: str = ""
+    """The interpreter of its vLLM; empty before it was planned."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def test_installing_what_is_there_does_nothing_and_says_so(prefix: Path) -> None
 def test_rollback_says_what_is_in_force_and_what_to_do(prefix: Path) -> None:
     put(prefix, "0.31.0-cpu")
     put(prefix, "0.32.0-cpu")
-    assert "restart vLLama" in call("rollback").stderr
+    assert "models are loaded with it from now on" in call("rollback").stderr
     current = Prefix(prefix).current
     assert current is not None
     assert current.path.name == "0.31.0-cpu"

@@ -123,3 +123,14 @@ def test_engines_in_ram_share_what_the_configuration_leaves_them(tmp_path):
     place = find_place(seen, share=1, cap=1.0)
     assert (place.free, place.reachable) == (2 * GIB, 5 * GIB)
     assert find_place(beside(cpu(1), [], 8 * GIB), share=1, cap=1.0).free < GIB, "no more than there is"
+
+
+def test_an_engine_is_renewed_when_another_vllm_was_installed_since(monkeypatch, tmp_path):
+    monkeypatch.setattr(room, "detect", lambda: cpu())
+    monkeypatch.setattr(room, "interpreter", lambda *_: Path("/e/0.33.0-cpu/bin/python"))
+    same = loaded(tmp_path)
+    assert room.needs_new_engine(same, same, LLAMA, "/e/0.32.0-cpu/bin/python")
+    assert not room.needs_new_engine(same, same, LLAMA, "/e/0.33.0-cpu/bin/python")
+    assert not room.needs_new_engine(same, same, LLAMA, ""), "it has not been planned yet"
+    monkeypatch.setattr(room, "interpreter", lambda *_: None)
+    assert not room.needs_new_engine(same, same, LLAMA, "/e/0.32.0-cpu/bin/python"), "better than none at all"
