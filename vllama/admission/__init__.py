@@ -1,1 +1,0 @@
-"""Who goes next, and how many may wait."""
