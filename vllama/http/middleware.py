@@ -54,7 +54,7 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
         """Host and Origin, for known and unknown paths alike."""
         if (cleaned := pages.clean(request.raw_path.partition("?")[0])) is not None:
             return pages.redirect(request.method, 307, _with_query(request, cleaned))
-        if (bare := _trailing_slash(request)) is not None:
+        if (bare := await _trailing_slash(request)) is not None:
             return pages.redirect(request.method, 301 if request.method == "GET" else 307, _with_query(request, bare))
         response = await _admitted(request, handler, origins, hosts)
         refused = request.match_info.http_exception
@@ -66,18 +66,18 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
 
 
 async def _admitted(request: web.Request, handler: Handler, origins: Origins, hosts: HostCheck) -> web.StreamResponse:
+    """Origin first, Host second, as Ollama: a page that is allowed may read a refusal for the Host."""
     host = request.headers.get("Host", "")
-    if not hosts.allow(host):
-        return web.Response(status=403)
     origin = request.headers.get("Origin")
-    foreign = origin is not None and not same_origin(origin, host)
-    if origin is not None and foreign:
+    if origin is not None and not same_origin(origin, host):
         if not origins.allow(origin):
             return web.Response(status=403)
         if request.method == "OPTIONS":
             return web.Response(status=204, headers=origins.headers(origin, preflight=True))
         VISIT.get().cors = origins.headers(origin, preflight=False)
-    elif request.method == "OPTIONS" and hosts.is_name(host):
+    if not hosts.allow(host):
+        return web.Response(status=403)
+    if request.method == "OPTIONS" and hosts.is_name(host):
         return web.Response(status=204)
     return await handler(request)
 
@@ -126,14 +126,14 @@ async def finish_headers(_: web.Request, response: web.StreamResponse) -> None:
         del response.headers["Content-Type"]
 
 
-def _trailing_slash(request: web.Request) -> str | None:
-    """The path without its last slash, where only that one is a route."""
+async def _trailing_slash(request: web.Request) -> str | None:
+    """The path without its last slash, where only that one is a route for this method."""
     path = request.raw_path.partition("?")[0]
     if not path.endswith("/") or path == "/" or not isinstance(request.match_info.http_exception, web.HTTPNotFound):
         return None
-    bare = path.rstrip("/")
-    known = any(resource.get_info().get("path") == bare for resource in request.app.router.resources())
-    return bare if known else None
+    bare = path[:-1]
+    found = await request.app.router.resolve(request.clone(rel_url=bare))
+    return bare if found.http_exception is None else None
 
 
 def _with_query(request: web.Request, path: str) -> str:

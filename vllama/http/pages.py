@@ -45,7 +45,7 @@ def clean(raw_path: str) -> str | None:
     if "//" not in raw_path and "/." not in raw_path:
         return None
     cleaned = posixpath.normpath("/" + raw_path.lstrip("/"))
-    if raw_path.endswith(("/", "/.", "/..")) and cleaned != "/":
+    if raw_path.endswith("/") and cleaned != "/":
         cleaned += "/"
     return cleaned if cleaned != raw_path else None
 

@@ -46,8 +46,8 @@ class ModelName:
 def parse_name(text: str) -> ModelName | None:
     """Read a name with Ollama's defaults; None when it is not a legal name."""
     text = text.strip(" \t\r\n")
-    _, scheme, rest = text.partition("://")
-    if scheme:
+    scheme, mark, rest = text.partition("://")
+    if mark and scheme and rest.count("/") == 2:  # a scheme belongs to a host
         text = rest
     path, colon, tag = text.rpartition(":")
     if not colon or "/" in tag:

@@ -207,11 +207,11 @@ def object_type(go: str, of: Shape, wrong: str) -> Shape:
 
 
 def checked(of: Shape) -> Shape:
-    """Checks a value by ``of`` and hands it on whole, with what Go's struct would drop."""
+    """Checks a list by ``of`` and hands it on whole, with what Go would drop; a null element is an empty struct."""
 
     def read(value: Any, trace: Trace) -> Any:
         of.read(value, trace)
-        return plain(value, trace)
+        return [{} if item is None else item for item in plain(value, trace)] if kind_of(value) == "array" else []
 
     return Shape(of.go, of.zero, read)
 

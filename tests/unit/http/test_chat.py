@@ -49,6 +49,15 @@ async def test_tool_calls_come_whole_in_a_chunk_of_their_own(server):
     assert server.engine.bodies(CHAT)[0]["tools"] == [TOOL]
 
 
+async def test_tools_without_content_are_tools_without_a_name(server):
+    """Go reads null as a struct without members, and so does the chat template."""
+    for tools in ([None], [{}], [{"type": "function", "function": None}]):
+        assert (await server.post("/api/chat", {**ASK, "tools": tools}))[0] == 200
+    parameters = {"type": "object", "properties": {"a": None}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+    assert (await server.post("/api/chat", {**ASK, "tools": tools}))[0] == 200
+
+
 @pytest.mark.parametrize(
     ("body", "status", "text"),
     [

@@ -43,6 +43,11 @@ async def test_wrong_methods(server, method, path, allow):
     [
         ("GET", "/api/tags/", 301, "/api/tags"),
         ("POST", "/api/chat/?a=b", 307, "/api/chat?a=b"),
+        ("GET", "/v1/models/tinychat/", 301, "/v1/models/tinychat"),
+        ("POST", "/api/blobs/sha256:00/", 307, "/api/blobs/sha256:00"),
+        ("DELETE", "/api/delete/", 307, "/api/delete"),
+        ("GET", "/api/tags/.", 307, "/api/tags"),
+        ("GET", "/api/tags//", 307, "/api/tags/"),
         ("GET", "//api/tags", 307, "/api/tags"),
         ("POST", "/v1/../api/chat", 307, "/api/chat"),
         ("GET", "/api/./version", 307, "/api/version"),
@@ -88,6 +93,19 @@ async def test_a_foreign_host_is_refused(server):
     assert (await ask(server, "GET", "/api/version", headers={"Host": "evil.example"}))[0] == 403
     assert (await ask(server, "OPTIONS", "/api/chat", headers={"Host": "localhost"}))[0] == 204
     assert (await ask(server, "OPTIONS", "/api/chat"))[0] == 405
+
+
+async def test_an_allowed_page_may_read_that_its_host_is_refused(server):
+    """Ollama looks at the origin before it looks at the host."""
+    page = {"Host": "evil.example", "Origin": "http://localhost:3000"}
+    status, headers, body = await ask(server, "GET", "/api/version", headers=page)
+    assert (status, headers["Access-Control-Allow-Origin"], body) == (403, "http://localhost:3000", b"")
+    assert (await ask(server, "OPTIONS", "/api/chat", headers=page))[0] == 204
+
+
+async def test_a_slash_too_many_is_a_wrong_path_for_a_method_without_a_route(server):
+    assert (await ask(server, "POST", "/api/tags/"))[0] == 404
+    assert (await ask(server, "GET", "/api/chat/"))[0] == 404
 
 
 async def test_the_answer_names_the_request_and_not_our_library(server):

@@ -34,7 +34,8 @@ def test_names_are_read_with_ollamas_defaults(typed: str, full: str, short: str)
 @pytest.mark.parametrize(
     "typed",
     ["", " ", ":tag", "name:", "/name", "ns/", "na me", "-name", "name@sha256:abc", "../x", "a" * 81, "x:" + "t" * 81,
-     "a/b/c/d", "-h/ns/m", "h/n.s/m", "n.s/m", "käse", "a//b", "mini:a:b", "x\0", "a\nb"],
+     "a/b/c/d", "-h/ns/m", "h/n.s/m", "n.s/m", "käse", "a//b", "mini:a:b", "x\0", "a\nb", "http://mini",
+     "http://acme/mini"],
 )  # fmt: skip
 def test_other_names_are_illegal(typed: str):
     assert parse_name(typed) is None
