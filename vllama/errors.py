@@ -17,6 +17,8 @@ class VllamaError(Exception):
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
+    retry_after: ClassVar[int | None] = None
+    """Seconds after which the same request may succeed; None: waiting alone does not help."""
 
     def __init__(self, message: str, *, hint: str = "", status: int | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -81,10 +83,11 @@ class TooLarge(VllamaError):
 
 
 class Busy(VllamaError):
-    """The waiting room is full (Ollama's 503)."""
+    """The waiting room is full (Ollama's 503), or we are about to stop."""
 
     code = "busy"
     status = 503
+    retry_after = 5
 
 
 class ModelUnusable(VllamaError):

@@ -80,6 +80,20 @@ async def test_a_client_that_leaves_while_the_model_loads_loses_nothing(service:
         assert status == 200
 
 
+async def test_how_far_a_load_is_can_be_asked_while_the_contract_lists_only_what_is_loaded(service: LiveService):
+    (service.folder / "tinychat" / "fake.json").write_text('{"start_seconds": 1.0}')
+    async with service as up:
+        task = asyncio.create_task(up.chat("hello"))
+        await up.until_metric("vllama_engine_state", 1, model="tinychat:latest", state="starting")
+        (engine,) = (await up.get("/vllama/engines"))[1]["engines"]
+        assert (engine["name"], engine["phase"], engine["waiting"]) == ("tinychat:latest", "starting", 1)
+        assert engine["stage"]
+        assert (await up.get("/api/ps"))[1] == {"models": []}
+        assert (await task)[0] == 200
+        (engine,) = (await up.get("/vllama/engines"))[1]["engines"]
+        assert (engine["phase"], engine["context_length"]) == ("ready", 2048)
+
+
 async def test_an_engine_that_dies_in_mid_stream_ends_it_with_an_error_line_and_is_back(shared, up):
     engine = await engine_of(shared)
     await engine.script(trouble="core_dies", after_tokens=20)

@@ -1,4 +1,4 @@
-"""``vllama ps``: the models that are loaded now."""
+"""``vllama ps``: the models that are loaded now, and those that are on their way."""
 
 from __future__ import annotations
 
@@ -10,22 +10,52 @@ import click
 
 from vllama.cli import format as fmt
 from vllama.cli import output
-from vllama.cli.remote import Remote, host_option
+from vllama.cli.remote import Broken, Refused, Remote, host_option
 
 _ID_LENGTH = 12
+_FAILED = frozenset({"backoff", "broken"})
 
 
 @click.command("ps")
 @click.option("--json", "as_json", is_flag=True, help="Print the service's answer as JSON.")
 @host_option
 def command(*, as_json: bool, host: str) -> None:
-    """List the models that are loaded, where they run and how long they stay."""
-    answer = Remote(host).get("/api/ps", "models")
+    """List the models that are loaded, where they run and how long they stay; of others how far their load is."""
+    remote = Remote(host)
+    answer = remote.get("/api/ps", "models")
+    engines = _engines(remote)
     if as_json:
-        output.data(answer)
+        output.data({**answer, "engines": engines})
         return
     rows = [_row(model, time.time()) for model in answer["models"]]
+    listed = {model["name"] for model in answer["models"]}
+    rows += [_on_its_way(engine) for engine in engines if engine["name"] not in listed]
     output.table(["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"], rows)
+
+
+def _engines(remote: Remote) -> list[dict[str, Any]]:
+    """What vLLama alone tells; an Ollama doesn't know the question."""
+    try:
+        engines: list[dict[str, Any]] = remote.get("/vllama/engines", "engines")["engines"]
+    except (Refused, Broken):
+        return []
+    return engines
+
+
+def _on_its_way(engine: dict[str, Any]) -> list[str]:
+    size = int(engine.get("size", 0))
+    stage, cause = engine.get("stage", ""), engine.get("cause", "")
+    text = ": ".join(filter(None, (stage, cause))) if engine["phase"] in _FAILED else stage or engine["phase"]
+    if engine["waiting"]:
+        text += f" ({engine['waiting']} waiting)"
+    return [
+        fmt.clean(engine["name"]),
+        engine["digest"][:_ID_LENGTH],
+        fmt.human_bytes(size) if size else "-",
+        fmt.processor(size, int(engine.get("size_vram", 0))) if size else "-",
+        "-",
+        fmt.clean(text),
+    ]
 
 
 def _row(model: dict[str, Any], now: float) -> list[str]:

@@ -23,6 +23,16 @@ def error_body(path: str, status: int, message: str) -> Any:
     return {"error": message}
 
 
+def refusal_response(path: str, error: VllamaError, *, streamed: bool = False) -> web.Response:
+    """``error_response`` for one of our errors, with the headers that belong to it."""
+    response = error_response(path, error.http_status, message_of(error), streamed=streamed)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    if error.http_status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
 def error_response(path: str, status: int, message: str, *, streamed: bool = False) -> web.Response:
     """A whole answer. ``streamed``: the request asked for a stream and this comes from its generator."""
     body = encode(error_body(path, status, message))

@@ -13,7 +13,7 @@ comes after output began. Leaving early aborts the engine's request and returns 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -28,7 +28,7 @@ from vllama.observe.metrics import Meter
 from vllama.supervisor.port import Lease
 from vllama.translate.bounds import check_call
 from vllama.translate.faults import is_too_long, refusal
-from vllama.translate.options import read_options
+from vllama.translate.options import Options, read_options
 from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
 from vllama.translate.stream import ChatReader, Step, TextReader
 
@@ -36,13 +36,20 @@ from vllama.translate.stream import ChatReader, Step, TextReader
 class Answer:
     """One answer on its way: iterate it once."""
 
-    def __init__(self, meter: Meter, steps: AsyncIterator[list[Step]], prepared: Prepared, loaded: float) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        steps: AsyncIterator[list[Step]],
+        prepared: Prepared,
+        loaded: float,
+        headers: Mapping[str, str],
+    ) -> None:
         self._meter = meter
         self._steps = steps
         self._loaded = loaded
         self._first: list[Step] = []
-        self.headers: dict[str, str] = {}
-        """Headers of ours: what had to go out of the prompt to make it fit."""
+        self.headers = dict(headers)
+        """Headers of ours: what there was not room for."""
         if prepared.dropped:
             self.headers["X-Vllama-Dropped-Messages"] = str(prepared.dropped)
         if prepared.cut:
@@ -77,6 +84,13 @@ class Answer:
             prompt=max(1, final.prefill_ns),
             answer=max(1, final.decode_ns),
         )
+
+
+def context_headers(options: Options, lease: Lease) -> dict[str, str]:
+    """``X-Vllama-Context-Length`` where ``num_ctx`` asks for more than the engine has: none is loaded anew for it."""
+    if 0 < lease.max_model_len < options.num_ctx:
+        return {"X-Vllama-Context-Length": str(lease.max_model_len)}
+    return {}
 
 
 def _ns(seconds: float) -> int:
@@ -115,7 +129,7 @@ async def open_answer(
             if prepared.then is not None:
                 steps = think_then_answer(steps, partial(_ask_again, fitting, prepared.then, stack))
             meter.shortened(prepared.dropped, prepared.cut)
-            answer = Answer(meter, steps, prepared, loaded)
+            answer = Answer(meter, steps, prepared, loaded, context_headers(options, lease))
             await answer.wait()
             yield answer
 

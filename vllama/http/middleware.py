@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 from vllama.errors import NoCloud, VllamaError
 from vllama.http import pages
 from vllama.http.access import HostCheck, Origins, same_origin
-from vllama.http.faults import INTERNAL, error_response, message_of
+from vllama.http.faults import INTERNAL, error_response, refusal_response
 from vllama.http.front import VISIT, Visit, front_of
 from vllama.observe.journal import REQUEST_ID
 
@@ -91,10 +91,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except NoCloud as error:  # Ollama's cloud gate stands before its dialects: native words on every path
         return error_response("/api", error.http_status, error.message)
     except VllamaError as error:
-        response = error_response(request.path, error.http_status, message_of(error))
-        if error.http_status == 401:
-            response.headers["WWW-Authenticate"] = "Bearer"
-        return response
+        return refusal_response(request.path, error)
     except web.HTTPMethodNotAllowed as error:
         return pages.not_allowed(error.allowed_methods)
     except web.HTTPNotFound:

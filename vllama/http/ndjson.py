@@ -7,7 +7,7 @@ import time
 from aiohttp import web
 
 from vllama.errors import VllamaError
-from vllama.http.faults import error_body, error_response, message_of
+from vllama.http.faults import error_body, refusal_response
 from vllama.http.generation import Answer, open_answer
 from vllama.models.model import Model
 from vllama.translate.faults import mid_stream
@@ -45,7 +45,7 @@ async def answer_call(
             return response
     except VllamaError as error:
         # raised by open_answer: _lines tells its own
-        return error_response(request.path, error.http_status, message_of(error), streamed=stream)
+        return refusal_response(request.path, error, streamed=stream)
 
 
 async def _whole(answer: Answer, writer: Writer) -> web.Response:

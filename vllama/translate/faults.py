@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from vllama.errors import BadRequest, EngineGone, EngineRefused, VllamaError
+from vllama.errors import BadRequest, Busy, EngineGone, EngineRefused, VllamaError
 
 TOO_LONG: Final = (
     "the prompt is longer than the context length currently available to the model; shorten the prompt, "
@@ -33,7 +33,7 @@ def refusal(error: EngineRefused) -> VllamaError:
     """vLLM's refusal of a request as Ollama tells its backend's: the backend's error object, as text."""
     if 400 <= error.http_status < 500:
         return _backend_error(error.message, "invalid_request_error", status=error.http_status)
-    return error
+    return Busy(error.message) if error.http_status == Busy.status else error
 
 
 def _backend_error(message: str, kind: str, *, status: int = 400, **details: Any) -> BadRequest:

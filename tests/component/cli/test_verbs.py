@@ -75,6 +75,23 @@ def test_ps_without_models_prints_only_the_headers(vllama: Vllama, service: Serv
     assert vllama("ps").stdout.split() == ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]
 
 
+def test_ps_tells_how_far_a_load_is_and_why_one_failed(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/ps"] = (200, {"models": []})
+    on_its_way = {"name": "mini:latest", "phase": "starting", "stage": "loading weights 62 %", "waiting": 3}
+    waiting = {"name": "next:latest", "phase": "absent", "stage": "waiting for room", "cause": "too big", "waiting": 1}
+    failed = {"name": "bad:latest", "phase": "broken", "cause": "the weights are damaged", "waiting": 0}
+    rest = {"digest": DIGEST, "since": 0.0, "leases": 0, "restarts": 0}
+    engines = [{**on_its_way, "size": 2_100_000_000, **rest}, {**waiting, **rest}, {**failed, **rest}]
+    service.fixed["/vllama/engines"] = (200, {"engines": engines})
+    assert vllama("ps").stdout.splitlines() == [
+        "NAME           ID              SIZE      PROCESSOR    CONTEXT    UNTIL",
+        "mini:latest    6c1f0e5ad3b8    2.1 GB    100% CPU     -          loading weights 62 % (3 waiting)",
+        "next:latest    6c1f0e5ad3b8    -         -            -          waiting for room (1 waiting)",
+        "bad:latest     6c1f0e5ad3b8    -         -            -          the weights are damaged",
+    ]
+    assert json.loads(vllama("ps", "--json").stdout) == {"models": [], "engines": engines}
+
+
 def test_show_prints_ollamas_sections(vllama: Vllama) -> None:
     assert vllama("show", "mini").stdout.splitlines() == [
         "  Model",

@@ -171,6 +171,15 @@ async def test_the_oldest_turns_go_when_the_history_is_too_long_and_the_answer_s
     assert 'vllama_dropped_messages_total{model="tinychat:latest"} 101.0' in server.metrics.render()
 
 
+@pytest.mark.parametrize("messages", [ASK["messages"], []], ids=["chat", "load"])
+async def test_a_context_larger_than_the_engines_is_answered_with_what_there_is_and_says_so(server, messages):
+    for wanted, told in ((2048, None), (2049, "2048")):
+        data = orjson.dumps({**ASK, "messages": messages, "options": {"num_ctx": wanted}})
+        async with server.session.post(server.base + "/api/chat", data=data) as answer:
+            assert answer.status == 200
+            assert answer.headers.get("X-Vllama-Context-Length") == told
+
+
 async def test_nothing_goes_when_the_client_forbids_it(server):
     server.engine.replies[CHAT] = [TOO_LONG]
     server.engine.replies[TOKENIZE] = [count]

@@ -125,6 +125,15 @@ async def test_our_errors_have_the_status_and_the_dialect_of_the_path(server):
     assert (status, body) == (503, {"error": server.engines.failure.message})
 
 
+@pytest.mark.parametrize("path", ["/api/generate", "/api/chat", "/v1/chat/completions", "/v1/messages"])
+async def test_who_is_told_to_come_again_is_told_when(server, path):
+    server.engines.failure = Busy("server busy, please try again.  maximum pending requests exceeded")
+    asked = {"model": "tinychat", "prompt": "Hi", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5}
+    status, headers, _ = await ask(server, "POST", path, data=orjson.dumps(asked))
+    assert status == 503
+    assert int(headers["Retry-After"]) > 0
+
+
 async def test_a_hint_comes_with_the_error(server):
     server.engines.failure = ModelUnusable("broken", hint="mend it")
     assert (await server.post("/api/generate", {"model": "tinychat"}))[1] == {"error": "broken\nmend it"}

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from vllama.errors import BadRequest, VllamaError
 from vllama.http.front import front_of, meter_of
+from vllama.http.generation import context_headers
 from vllama.http.ndjson import json_response
 from vllama.http.today import today
 from vllama.models.model import Model
@@ -74,9 +75,11 @@ async def unload(request: web.Request, model: Model, writer: Writer) -> web.Resp
 async def load(request: web.Request, model: Model, fields: Mapping[str, Any], writer: Writer) -> web.Response:
     """Waits until the model is really loaded."""
     meter_of(request).model = model.name.short
-    read_options(fields["options"], model.parameters)
-    async with front_of(request).engines.lease(model, keep_alive=fields["keep_alive"]):
-        return json_response(writer.mark("load", time.time_ns()))
+    options = read_options(fields["options"], model.parameters)
+    async with front_of(request).engines.lease(model, keep_alive=fields["keep_alive"]) as lease:
+        response = json_response(writer.mark("load", time.time_ns()))
+        response.headers.update(context_headers(options, lease))
+        return response
 
 
 async def render_only(

@@ -1,0 +1,46 @@
+"""GET /vllama/engines: every engine and what it is doing, also those that still load or have failed.
+
+Ollama's ``/api/ps`` knows only models that are loaded; ``vllama ps`` asks both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from vllama.http.front import front_of
+from vllama.http.ndjson import json_response
+from vllama.supervisor.port import EngineView
+from vllama.translate.jsontext import encode
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/vllama/engines")
+async def engines(request: web.Request) -> web.Response:
+    """One object an engine; what is not known yet is left out."""
+    return json_response(encode({"engines": [_told(view) for view in front_of(request).engines.snapshot()]}))
+
+
+def _told(view: EngineView) -> dict[str, Any]:
+    """Sizes in bytes, ``since`` in Unix seconds."""
+    known = {
+        "stage": view.stage,
+        "size": view.size,
+        "size_vram": view.size_vram,
+        "context_length": view.context_length,
+        "kv_tokens": view.kv_tokens,
+        "pid": view.pid,
+        "cause": view.cause,
+    }
+    return {
+        "name": view.model.name.short,
+        "digest": view.model.digest,
+        "phase": view.phase,
+        "since": view.since,
+        "leases": view.leases,
+        "waiting": view.waiting,
+        "restarts": view.restarts,
+        **{key: value for key, value in known.items() if value},
+    }
