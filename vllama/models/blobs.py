@@ -96,7 +96,7 @@ class Blobs:
             with self._blob(digest).open("rb") as file:
                 return file.read(count)
         except FileNotFoundError as error:
-            raise NotFound(f'blob "sha256:{digest}" not found') from error
+            raise _missing(digest) from error
 
     def lay_out(self, files: Mapping[str, str]) -> str:
         """Make a directory of ``files`` (name to blob); returns the hash that ``directory`` finds it by.
@@ -115,7 +115,7 @@ class Blobs:
                     try:
                         path.hardlink_to(self._blob(digest))
                     except FileNotFoundError as error:
-                        raise NotFound(f'blob "sha256:{digest}" not found') from error
+                        raise _missing(digest) from error
                 if not place.is_dir():
                     new.rename(place)
         finally:
@@ -163,3 +163,8 @@ def storing() -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StoreFailed("the disk is full", hint="Free some space and try again.") from error
         raise StoreFailed(f"the model store can't be written: {error.filename}: {error.strerror}") from error
+
+
+def _missing(digest: str) -> NotFound:
+    """Ollama meets it while it converts, hence the status."""
+    return NotFound(f'blob "sha256:{digest}" not found', status=500)

@@ -64,6 +64,9 @@ class Creator:
                             yield step
             start = self._from_base(recipe.base)
         else:
+            if any(name.endswith(".gguf") for name in recipe.files):
+                yield "parsing GGUF"
+            await asyncio.to_thread(self._check_kinds, recipe.files)
             yield "converting model"
             start = await asyncio.to_thread(self._from_files, recipe)
         manifest = self._with_layers(start, recipe)
@@ -82,15 +85,17 @@ class Creator:
             raise self._store.problem(base) or NotFound(f"model '{base.short}' not found")
         return replace(found, parent=model.name.short)
 
-    def _from_files(self, recipe: Recipe) -> Manifest:
-        kinds = {self._kind(name, digest) for name, digest in recipe.files.items()}
+    def _check_kinds(self, files: Mapping[str, str]) -> None:
+        kinds = {self._kind(name, digest) for name, digest in files.items()}
         if "gguf" in kinds:
             raise BadRequest(
                 "GGUF files need a plugin that vLLM does not contain",
                 hint="Create the model from the safetensors weights that they were made from.",
             )
         if "safetensors" not in kinds:
-            raise BadRequest("unknown type", hint="A model consists of safetensors weights, config.json, a tokenizer.")
+            raise BadRequest("unknown type")
+
+    def _from_files(self, recipe: Recipe) -> Manifest:
         identity = self.blobs.lay_out(recipe.files)
         manifest = Manifest(recipe.name, Source("files", identity))
         try:
@@ -102,8 +107,13 @@ class Creator:
         return manifest
 
     def _kind(self, name: str, digest: str) -> str:
-        """By its name, else by its first bytes, as Ollama does."""
-        is_gguf = self.blobs.head(digest, _MAGIC_BYTES) == _GGUF
+        """By its name, else by its first bytes, as Ollama does; what can't be looked at is of no kind."""
+        try:
+            is_gguf = self.blobs.head(digest, _MAGIC_BYTES) == _GGUF
+        except NotFound:
+            if name.endswith((".gguf", ".safetensors")):
+                raise
+            return ""
         if name.endswith(".gguf") and not is_gguf:
             raise BadRequest("supplied file was not in GGUF format")
         return "gguf" if is_gguf else "safetensors" if name.endswith(".safetensors") else ""

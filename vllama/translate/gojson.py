@@ -73,6 +73,7 @@ __all__ = [
     "raw_member",
     "slice_of",
     "struct",
+    "unmarshal",
 ]
 
 _SURROGATE = re.compile(
@@ -99,6 +100,15 @@ def decode(data: bytes, shape: Shape, *, empty: str = "missing request body") ->
         raise BadRequest(str(error)) from None
 
 
+def unmarshal(value: Any, shape: Shape) -> Any:
+    """Read a value that was taken for anything at first; raises GoValueError."""
+    trace = Trace(exact=True)
+    out = shape.zero() if value is None else shape.read(value, trace)
+    if trace.saved:
+        raise trace.saved
+    return out
+
+
 def raw_member(data: bytes, name: str) -> bytes:
     """The bytes of a body's top-level member as the client wrote them (Go's ``RawMessage``); empty when absent."""
     start, end = first_value(data)
@@ -116,15 +126,11 @@ def raw_member(data: bytes, name: str) -> bytes:
 
 def _decode_exactly(data: bytes, shape: Shape) -> Any:
     text = _SURROGATE.sub(_whole_surrogates, data.decode("utf-8", "replace"))
-    trace = Trace(exact=True)
     try:
         value = json.loads(text, parse_int=Number, parse_float=Number, object_pairs_hook=Pairs)
-        out = shape.zero() if value is None else shape.read(value, trace)
+        return unmarshal(value, shape)
     except RecursionError:
         raise GoValueError("the JSON is nested too deeply") from None
-    if trace.saved:
-        raise trace.saved
-    return out
 
 
 def _whole_surrogates(found: re.Match[str]) -> str:

@@ -137,15 +137,20 @@ async def test_a_recipe_is_made_of_the_request(server):
     [
         ({"template": "{{ .Prompt"}, "template error: template: :1: unclosed action"),
         ({"quantize": "q4_K_M"}, "models are not quantized here"),
-        ({"remote_host": "ollama.com"}, "bad remote"),
+        ({"remote_host": "ollama.com"}, "this server forwards to no other"),
+        ({"remote_host": "http://"}, "bad remote"),
+        ({"remote_host": "host:port"}, "bad remote"),
+        ({"remote_host": "ollama.com", "draft_files": {"x": ZEROS}}, "DRAFT cannot be used with remote models"),
+        ({"draft_quantize": "q4_0"}, "--draft-quantize requires a DRAFT model"),
+        ({"draft_files": {"x": ZEROS}}, "draft models are not served"),
         ({"info": {"model_family": 5}}, 'info field "model_family" must be a string'),
         ({"info": {"context_length": "x"}}, 'info field "context_length" must be a number'),
         ({"info": {"context_length": -1}}, 'info field "context_length" must be a non-negative integer'),
-        ({"license": 5}, "license must be a string or a list of strings"),
         ({"adapters": {"/x": ZEROS}}, "file path must be relative: /x"),
         ({"adapters": {"x": "sha256:1"}}, "invalid digest format"),
         ({"messages": [{"role": "user", "content": "", "images": ["aGk="]}]}, "stored messages can't hold images"),
         ({"from": "a b"}, "invalid model name"),
+        ({"from": None, "files": {}}, "unknown type"),
     ],
 )
 async def test_what_can_not_be_made_is_refused(server, more, said):
@@ -153,6 +158,21 @@ async def test_what_can_not_be_made_is_refused(server, more, said):
         status, body = await server.post("/api/create", {"model": "x", "from": "tinychat", "stream": stream, **more})
         assert (status, body["error"].split("\n")[0]) == (400, said)
     assert server.creator.recipes == []
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"license": 5}, "json: cannot unmarshal number into Go value of type []string"),
+        ({"license": ["x", 1]}, "json: cannot unmarshal number into Go value of type string"),
+        (
+            {"quantize": "q9_Z"},
+            "unsupported quantization type Q9_Z - supported types are F32, F16, Q4_K_S, Q4_K_M, Q8_0",
+        ),
+    ],
+)
+async def test_what_ollama_notices_only_at_its_work_has_its_status(server, more, said):
+    assert await server.post("/api/create", {"model": "x", "from": "tinychat", **more}) == (500, {"error": said})
 
 
 async def test_a_blob_is_kept_when_it_is_what_it_says(server):

@@ -179,8 +179,17 @@ async def test_files_that_can_not_be_served_are_refused_and_not_kept(
 
 
 async def test_a_blob_that_is_not_there_is_told(world: World):
-    with pytest.raises(NotFound, match='blob "sha256:0000'):
+    with pytest.raises(NotFound, match='blob "sha256:0000') as caught:
         await world.create("mine", files={"model.safetensors": "0" * 64})
+    assert caught.value.http_status == 500  # as from Ollama, which meets it while it converts
+    with pytest.raises(BadRequest, match="unknown type"):
+        await world.create("mine", files={"model.bin": "0" * 64})
+
+
+async def test_files_of_no_known_kind_are_refused_before_any_progress(world: World):
+    steps = world.creator.create(Recipe(name("mine"), files={"readme": world.blob(b"hello")}))
+    with pytest.raises(BadRequest, match="unknown type"):
+        await anext(steps)
 
 
 async def test_an_adapter_is_kept_beside_its_base(world: World):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -18,20 +19,23 @@ from vllama.models.create import Creator, Recipe
 from vllama.models.names import ModelName
 from vllama.models.pull import as_name
 from vllama.translate import native
+from vllama.translate.gojson import STRING, GoValueError, slice_of, unmarshal
 from vllama.translate.gotemplate import TemplateError
 from vllama.translate.ollama_template import read_template
 from vllama.translate.pieces import Message
 
 _INFO_TEXTS: Final = ("model_family", "base_name", "quantization_level", "parameter_size")
 _INFO_NUMBERS: Final = ("context_length", "embedding_length")
+_QUANTIZATIONS: Final = ("F32", "F16", "Q4_K_S", "Q4_K_M", "Q8_0")
+_LICENSES: Final = slice_of(STRING)
 
 
 async def create(request: web.Request) -> web.StreamResponse:
     """Make a model of another one or of uploaded files."""
     fields = await read_body(request, native.CREATE)
-    name = read_name(fields["model"] or fields["name"])
-    if not all(is_relative(path) for path in fields["files"]):
+    if not all(is_relative(path) for path in fields["files"] or ()):
         raise BadRequest("file path must be relative")
+    name = read_name(fields["model"] or fields["name"])
     lines = progress_lines(_creating(front_of(request).creator, name, fields))
     return await answer_progress(request, lines, stream=fields["stream"])
 
@@ -47,21 +51,17 @@ async def _creating(
 
 def _recipe(name: ModelName, fields: Mapping[str, Any]) -> Recipe:
     """Raises BadRequest."""
-    if fields["remote_host"]:
-        raise BadRequest("bad remote", hint="This server runs models itself and forwards to no other.")
     _check_info(fields["info"])
-    if not fields["from"] and not fields["files"]:
+    base = read_name(as_name(fields["from"])) if fields["from"] else None
+    if base is None and fields["files"] is None:
         raise BadRequest("neither 'from' or 'files' was specified")
-    if fields["quantize"] or fields["quantization"]:
-        raise BadRequest(
-            "models are not quantized here",
-            hint="Use a repository with quantized weights, or set settings.quantization of the model to fp8: vLLM then "
-            "quantizes while it loads.",
-        )
+    if base is None and not fields["files"]:
+        raise BadRequest("unknown type")
+    _check_unserved(fields)
     return Recipe(
         name=name,
-        base=read_name(as_name(fields["from"])) if fields["from"] else None,
-        files=_digests(fields["files"]),
+        base=base,
+        files=_digests(fields["files"] or {}),
         adapter=_digests(fields["adapters"]),
         system=fields["system"],
         template=_template(fields["template"]),
@@ -69,6 +69,35 @@ def _recipe(name: ModelName, fields: Mapping[str, Any]) -> Recipe:
         parameters=fields["parameters"],
         messages=tuple(_turn(message) for message in fields["messages"]),
     )
+
+
+def _check_unserved(fields: Mapping[str, Any]) -> None:
+    """What Ollama can do with a model and this server can't: forward it, draft for it, quantize it."""
+    if fields["remote_host"]:
+        if fields["draft_files"]:
+            raise BadRequest("DRAFT cannot be used with remote models")
+        raise BadRequest("bad remote" if not _is_host(fields["remote_host"]) else "this server forwards to no other")
+    if fields["draft_quantize"] and not fields["draft_files"]:
+        raise BadRequest("--draft-quantize requires a DRAFT model")
+    if fields["draft_files"]:
+        raise BadRequest("draft models are not served", hint="Drafting is a setting of a model: settings.speculative.")
+    if wanted := (fields["quantize"] or fields["quantization"]).upper():
+        if wanted not in _QUANTIZATIONS:
+            known = ", ".join(_QUANTIZATIONS)
+            raise BadRequest(f"unsupported quantization type {wanted} - supported types are {known}", status=500)
+        raise BadRequest(
+            "models are not quantized here",
+            hint="Use a repository with quantized weights, or set settings.quantization of the model to fp8: vLLM then "
+            "quantizes while it loads.",
+        )
+
+
+def _is_host(text: str) -> bool:
+    try:
+        found = urlsplit(text if "://" in text else f"https://{text}")
+        return bool(found.hostname) and (found.port is None or found.port > 0)
+    except ValueError:
+        return False
 
 
 def _check_info(info: Mapping[str, Any]) -> None:
@@ -111,9 +140,13 @@ def _is_jinja(text: str) -> bool:
 
 
 def _license(value: Any) -> tuple[str, ...]:
-    texts = [value] if isinstance(value, str) else value or []
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise BadRequest("license must be a string or a list of strings")
+    """A text or several; Ollama finds out only while it writes the model, hence its 500."""
+    if value is None or isinstance(value, str):
+        return (value,) if value else ()
+    try:
+        texts = unmarshal(value, _LICENSES)
+    except GoValueError as error:
+        raise BadRequest(str(error), status=500) from None
     return tuple(text for text in texts if text)
 
 
