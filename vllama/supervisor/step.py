@@ -83,10 +83,13 @@ def _lease_wanted(state: State, event: LeaseWanted, actions: list[Action]) -> St
     if state.closing:
         actions.append(Refuse(event.ticket, CLOSING))
         return state
-    if engine.phase == "ready" and lacks_room_for(event.model, engine):
-        # it was started before the adapter was made: what it does is finished, then it starts with room for it
-        state = _reconfigured(state, Reconfigured(event.now, event.model), actions)
-        engine = state.engines[engine.key]
+    if lacks_room_for(event.model, engine):
+        # it was planned before the adapter was made: what it does is finished, then it starts with room for it
+        if engine.phase in {"planning", "starting", "warming", "ready"}:
+            state = _reconfigured(state, Reconfigured(event.now, event.model), actions)
+            engine = state.engines[engine.key]
+        else:
+            engine = replace(engine, model=event.model)
     if engine.phase == "ready" and not engine.yielding and not engine.outdated:
         actions.append(Grant(event.ticket, engine.key, engine.run))
         keep = engine.keep_alive if event.keep_alive is None else event.keep_alive

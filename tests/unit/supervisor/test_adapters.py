@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.supervisor.worlds import World, model
+from tests.unit.supervisor.worlds import World, model, spec
 from vllama.errors import EngineRefused, LoadFailed
 from vllama.models.model import Adapter
 from vllama.supervisor import events as ev
@@ -55,6 +55,40 @@ def test_running_answers_are_finished_before_room_is_made():
     assert waiting not in world.granted()
     assert world.want(BASE) not in world.granted()
     assert [type(action) for action in world.give_back(BASE, running)] == [ev.Stop]
+
+
+def begin(world: World, phase: str) -> None:
+    """The base is wanted, and its engine is that far."""
+    world.want(BASE)
+    key, run = BASE.engine_key, world.engine(BASE).run
+    if phase == "backoff":
+        world.start(BASE)
+        world.exit(BASE)
+    elif phase == "stopping":
+        world.start(BASE)
+        world.give_back(BASE, 1)
+        world.feed(ev.UnloadWanted(world.now, key))
+    elif phase != "planning":
+        world.feed(ev.Planned(world.now, key, run, spec(BASE)))
+        if phase == "warming":
+            world.feed(ev.Listening(world.now, key, run))
+    assert world.engine(BASE).phase == phase
+
+
+@pytest.mark.parametrize("phase", ["planning", "starting", "warming", "backoff", "stopping"])
+def test_an_adapter_that_is_asked_for_while_its_base_is_on_its_way_finds_room(phase: str):
+    world = World()
+    begin(world, phase)
+    early = [w.ticket for w in world.engine(BASE).waiters]
+    late = world.want(TUNED)
+    if world.engine(BASE).phase == "stopping":
+        world.exit(BASE)
+    world.tick(60)
+    planned = [action for action in world.actions if isinstance(action, ev.Plan)][-1]
+    assert (planned.run, planned.model.lora_rank) == (world.engine(BASE).run, 16)
+    assert late not in world.granted()
+    world.start(BASE)
+    assert {*early, late} <= {*world.granted()}
 
 
 class ScriptedClient:
