@@ -18,14 +18,29 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Sample:
     """One request as its client saw it; seconds."""
 
-    first: float
-    """From sending to the first bytes of the answer's body: the first token."""
     total: float
-    tokens: int
+    """From sending to the end of the answer."""
+    first: float | None = None
+    """From sending to the first text (TTFT); None where the answer was not streamed or held no text."""
+    gaps: tuple[float, ...] = ()
+    """Between one piece of text and the next (ITL). A server that is slow to send may put several tokens in one."""
+    tokens_in: int = 0
+    """Of the prompt, by the server's count."""
+    tokens_out: int = 0
+    """Generated, by the server's count."""
+    cached: int | None = None
+    """Of the prompt's tokens those whose KV cache was there; None where the server does not tell."""
     error: str = ""
+
+    @property
+    def per_token(self) -> float | None:
+        """Mean time of a token after the first (TPOT)."""
+        if self.first is None or self.tokens_out < 2:
+            return None
+        return (self.total - self.first) / (self.tokens_out - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +50,25 @@ class Leg:
     target: str
     clients: int
     seconds: float
-    answers: tuple[Answer, ...]
+    samples: tuple[Sample, ...]
+    round: int = 0
 
     @property
     def tokens_per_second(self) -> float:
-        """All clients together."""
-        return sum(answer.tokens for answer in self.answers) / self.seconds
+        """Generated for all clients together."""
+        return sum(sample.tokens_out for sample in self.samples) / self.seconds
+
+    @property
+    def requests_per_second(self) -> float:
+        """Answered without an error."""
+        return sum(not sample.error for sample in self.samples) / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of a target, in bytes."""
+
+    processes: int
+    """Of those that listen at the address and all below them; pages that they share are counted once."""
+    gpus: int = 0
+    """In use on all GPUs of the machine, whoever uses it; 0 where there is none."""

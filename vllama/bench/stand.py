@@ -48,7 +48,8 @@ def started_stand(engine: str, token_rate: float) -> Iterator[Stand]:
             line = process.stdout.readline() if process.stdout else ""
             if not line:
                 raise NotFound("the service did not start", hint="what it said is above")
-            yield Stand(**json.loads(line))
+            told = json.loads(line)
+            yield Stand(told["direct"], told["through"], told["model"], told["pid"])
         finally:
             if process.stdin:
                 process.stdin.close()

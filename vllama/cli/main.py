@@ -36,7 +36,7 @@ _VERBS: Final = {
     "keys": "vllama.cli.keys",
     "logs": "vllama.cli.logs",
     "doctor": "vllama.cli.doctor",
-    "bench": "vllama.cli.bench",
+    "bench": "vllama.cli.bench.verbs",
 }
 _ALIASES: Final = {"ls": "list"}
 

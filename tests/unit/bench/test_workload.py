@@ -3,29 +3,43 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from vllama.bench.workload import Workload, tokens_of
+from vllama.bench.prompts import Prompts
+from vllama.bench.workload import Workload
+
+
+def bodies(work: Workload) -> tuple[dict, dict]:
+    ours, bare = (orjson.loads(work.body(dialect, "m", "seed", 3)) for dialect in ("ollama", "openai"))
+    return ours, bare
 
 
 def test_both_dialects_ask_the_same():
-    work = Workload("Count to 9.", 20)
-    ours, bare = (orjson.loads(work.body(dialect, "m")) for dialect in ("ollama", "openai"))
-    assert ours["messages"] == bare["messages"]
+    ours, bare = bodies(Workload(prompt="Count to 9.", max_tokens=20))
+    assert ours["messages"] == bare["messages"] == [{"role": "user", "content": "Count to 9."}]
     assert ours["options"] == {"temperature": bare["temperature"], "num_predict": bare["max_tokens"]}
     assert ours["think"] is bare["chat_template_kwargs"]["enable_thinking"] is False
+    assert ours["stream"] is bare["stream"] is True
 
 
-@pytest.mark.parametrize(
-    ("dialect", "tail", "tokens"),
-    [
-        ("ollama", b'{"done":false}\n{"done":true,"eval_count":12}\n', 12),
-        ("ollama", b'{"message":{},"done":false}\n', -1),
-        ("ollama", b'{"error":"gone"}\n', -1),
-        ("ollama", b'alf a line"}\n{"done":true,"eval_count":3}', 3),
-        ("openai", b'data: {"choices":[],"usage":{"completion_tokens":7}}\n\ndata: [DONE]\n\n', 7),
-        ("openai", b'data: {"error":{"code":500}}\n\ndata: [DONE]\n\n', -1),
-        ("openai", b"data: {broken\n\n", -1),
-        ("openai", b"", -1),
-    ],
-)
-def test_tokens_are_the_servers_own_count(dialect, tail, tokens):
-    assert tokens_of(dialect, tail) == tokens
+def test_a_shared_system_prompt_comes_first():
+    ours, bare = bodies(Workload(Prompts(system=100)))
+    assert ours["messages"] == bare["messages"]
+    assert [turn["role"] for turn in ours["messages"]] == ["system", "user"]
+
+
+def test_generate_asks_the_other_routes():
+    work = Workload(prompt="Once", route="generate")
+    ours, bare = bodies(work)
+    assert ours["prompt"] == bare["prompt"] == "Once"
+    assert (work.path("ollama"), work.path("openai")) == ("/api/generate", "/v1/completions")
+
+
+def test_answers_in_one_piece_ask_for_no_streamed_usage():
+    ours, bare = bodies(Workload(stream=False))
+    assert ours["stream"] is bare["stream"] is False
+    assert "stream_options" not in bare
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_fixed_length_goes_on_past_the_end_of_the_text(fixed):
+    _, bare = bodies(Workload(fixed=fixed))
+    assert bare.get("ignore_eos", False) is fixed

@@ -20,7 +20,7 @@ def test_json_holds_every_sample_and_the_front_ends_cost():
     done = bench(*SMALL, "--json")
     told = json.loads(done.stdout)
     assert [row["clients"] for row in told["compared"]] == [1, 3]
-    assert {answer["tokens"] for leg in told["legs"] for answer in leg["answers"]} == {20}
+    assert {sample["tokens_out"] for leg in told["legs"] for sample in leg["samples"]} == {20}
     assert {leg["target"] for leg in told["legs"]} == {"engine", "vLLama"}
     assert told["front_end"]["events"] >= 60
     assert 20_000_000 < told["front_end"]["memory"] < 200_000_000

@@ -1,4 +1,4 @@
-"""``vllama bench``: figures about speed."""
+"""``vllama bench overhead``: what vLLama adds to a bare engine."""
 
 from __future__ import annotations
 
@@ -7,32 +7,22 @@ from contextlib import AbstractContextManager, nullcontext
 
 import click
 
-from vllama.bench import report
-from vllama.bench.overhead import Outcome, Plan, Progress, measure
+from vllama.bench import budget, tables
+from vllama.bench.overhead import Overhead, measure_overhead
+from vllama.bench.rounds import Plan
 from vllama.bench.stand import Stand, started_stand
 from vllama.bench.workload import PROMPT, Workload
 from vllama.cli import output
-from vllama.cli.progress import Show, progress
+from vllama.cli.bench import options
+from vllama.cli.progress import progress
 from vllama.errors import BadRequest
 
 
-def _numbers(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...]:
-    words = value.split(",")
-    if not all(word.strip().isdigit() and int(word) > 0 for word in words):
-        raise click.BadParameter(f"{value!r} is no list of numbers such as 1,5,10,50")
-    return tuple(sorted({int(word) for word in words}))
-
-
-@click.group("bench")
-def command() -> None:
-    """Measure how fast it is."""
-
-
-@command.command("overhead")
+@click.command("overhead")
 @click.option("--direct", metavar="ADDRESS", help="The bare engine: unix:/PATH or http://HOST:PORT.")
 @click.option("--through", metavar="URL", help="vLLama in front of the same engine: http://HOST:PORT.")
 @click.option("--model", metavar="NAME", help="The model's name at vLLama.")
-@click.option("--clients", callback=_numbers, default="1,5,10,50", show_default=True, help="Clients at once.")
+@click.option("--clients", callback=options.numbers, default="1,5,10,50", show_default=True, help="Clients at once.")
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Times each is measured.")
 @click.option("--tokens", type=click.IntRange(1), default=200, show_default=True, help="Longest answer, in tokens.")
 @click.option("--prompt", default=PROMPT, show_default=True, help="What is asked.")
@@ -42,7 +32,7 @@ def command() -> None:
 @click.option("--token-rate", type=float, default=100.0, show_default=True, help="Speed of each fake stream, tokens/s.")
 @click.option("--pid", type=int, help="The front end's process, to measure its CPU time and memory.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, raw samples included.")
-def overhead(
+def command(
     *,
     direct: str | None,
     through: str | None,
@@ -61,16 +51,16 @@ def overhead(
     Without targets, an engine and the service in front of it are started from the checkout. Exit status 1 when a
     target figure is missed.
     """
-    work, plan = Workload(prompt, tokens), Plan(clients, rounds)
+    work, plan = Workload(prompt=prompt, max_tokens=tokens), Plan(clients, rounds)
     with progress(quiet=as_json) as show:
         show.status("starting")
         with _named(direct, through, model, pid) or started_stand(engine, token_rate) as stand:
-            outcome = asyncio.run(measure(stand, work, plan, _shown(show)))
+            outcome = asyncio.run(measure_overhead(stand, work, plan, options.watching(show).step))
     if as_json:
-        output.data(report.as_json(outcome.compared, outcome.front_end, outcome.legs))
+        output.data(budget.as_json(outcome.compared, outcome.front_end, outcome.legs))
     else:
         _tell(outcome)
-    if not all(verdict.met for verdict in report.verdicts(outcome.compared, outcome.front_end)):
+    if not all(verdict.met for verdict in budget.verdicts(outcome.compared, outcome.front_end)):
         raise click.exceptions.Exit(1)
 
 
@@ -85,23 +75,13 @@ def _named(
     return nullcontext(Stand(direct, through, model, pid))
 
 
-def _shown(show: Show) -> Progress:
-    bar = show.bar("measuring", unit="items")
-
-    def tell(what: str, done: int, total: int) -> None:
-        show.status(what)
-        bar.update(done, total=total)
-
-    return tell
-
-
-def _tell(outcome: Outcome) -> None:
-    output.table(*report.table(outcome.compared))
+def _tell(outcome: Overhead) -> None:
+    output.table(*budget.table(outcome.compared))
     output.line()
-    for verdict in report.verdicts(outcome.compared, outcome.front_end):
+    for verdict in budget.verdicts(outcome.compared, outcome.front_end):
         mark = output.good("met   ") if verdict.met else output.bad("missed")
         output.line(f"{mark}  {verdict.what}: {verdict.measured} (wanted {verdict.wanted})")
     if outcome.front_end is not None:
         output.line(f"        CPU time of a token event: {outcome.front_end.microseconds_per_event:.1f} us")
-    for what, times in report.errors(outcome.legs).items():
+    for what, times in tables.errors(outcome.legs).items():
         output.warning(f"{times} x {what}")

@@ -1,0 +1,156 @@
+"""``vllama bench`` as it is typed, against servers of both APIs."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.component.bench.conftest import Bench
+from tests.fakes.benched import Benched, serving_ollama
+from tests.fakes.model_dir import TINYCHAT
+from tests.fakes.running import RunningEngine
+
+SMALL = ("--clients", "1,3", "--rounds", "2", "--tokens", "20")
+
+
+async def test_both_apis_are_measured_beside_each_other(
+    bench: Bench, ollama: Benched, openai: Benched, tmp_path: Path
+) -> None:
+    kept = tmp_path / "all.json"
+    done = await bench("mini", "--host", ollama.url, "--vs", f"vllm={openai.url}", *SMALL, "--json", kept)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(kept.read_bytes())
+    assert [(row["target"], row["clients"]) for row in told["figures"]["rows"]] == [
+        *(("vllama", 1), ("vllm", 1)),
+        *(("vllama", 3), ("vllm", 3)),
+    ]
+    samples = [sample for leg in told["legs"] for sample in leg["samples"]]
+    assert {sample["tokens_out"] for sample in samples} == {5}
+    assert all(len(sample["gaps"]) == 4 and 0 < sample["first"] <= sample["total"] for sample in samples)
+    assert {row["target"] for row in told["figures"]["ratios"]} == {"vllm"}
+    assert told["memory"]["vllama"]["processes"] > 10_000_000
+
+
+async def test_all_are_asked_the_same_and_nothing_twice(bench: Bench, ollama: Benched, openai: Benched) -> None:
+    done = await bench("mini", "--host", ollama.url, "--vs", f"vllm={openai.url}", *SMALL, "--prompts", "mixed")
+    assert done.returncode == 0, done.stderr
+    asked = [[server.prompt(body).strip() for _, body in server.asked][2:] for server in (ollama, openai)]
+    assert sorted(asked[0]) == sorted(asked[1])
+    assert len({*asked[0]}) == len(asked[0])
+    assert {len(text.split()) for text in asked[0]} == {50, 200, 500}
+
+
+async def test_people_get_tables_and_are_told_whom_they_compare(bench: Bench, ollama: Benched, openai: Benched) -> None:
+    done = await bench("--host", ollama.url, "--name", "mine", "--vs", f"theirs={openai.url}", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "REQ/S" in done.stdout
+    assert "OVER MINE" in done.stdout
+    assert "mine: Ollama 0.33.0, mini:latest, 1.7B, BF16, context 4096" in done.stderr
+    assert "theirs: vLLM, mini, context 4096 (does not tell parameters, bits, version)" in done.stderr
+    assert "round 2 of 2" in done.stderr
+
+
+async def test_unlike_things_are_refused_until_it_is_said_that_they_are_meant(bench: Bench, ollama: Benched) -> None:
+    async with serving_ollama(bits="Q4_K_M") as other:
+        words = ("mini", "--host", ollama.url, "--vs", f"four={other.url}", *SMALL)
+        refused = await bench(*words)
+        assert refused.returncode == 1
+        assert "vllama and four: bits BF16 and Q4_K_M" in refused.stderr
+        assert "--unlike" in refused.stderr
+        done = await bench(*words, "--unlike")
+    assert done.returncode == 0, done.stderr
+    assert "not the same: vllama and four: bits BF16 and Q4_K_M" in done.stderr
+
+
+@pytest.mark.parametrize(("one_at_a_time", "status", "word"), [(False, 0, "met"), (True, 1, "missed")])
+async def test_the_gate_is_for_computing_requests_together(
+    bench: Bench, one_at_a_time: bool, status: int, word: str
+) -> None:
+    async with serving_ollama(one_at_a_time=one_at_a_time, pause=0.01, words=3) as server:
+        done = await bench("--host", server.url, "--gate", "--clients", "1", "--rounds", "1", "--requests", "1")
+    assert done.returncode == status, done.stderr
+    assert f"{word} " in done.stdout
+    assert "requests/s at 16 clients" in done.stdout
+
+
+async def test_curves_and_a_page_are_drawn_now_and_later(bench: Bench, ollama: Benched, tmp_path: Path) -> None:
+    kept, curves, page = tmp_path / "all.json", tmp_path / "curves.png", tmp_path / "page.html"
+    done = await bench("--host", ollama.url, *SMALL, "--json", kept, "--plot", curves, "--html", page)
+    assert done.returncode == 0, done.stderr
+    image = Image.open(BytesIO(curves.read_bytes()))
+    assert image.format == "PNG"
+    assert image.convert("L").getextrema()[0] < 128
+    again = await bench("report", kept, "--plot", tmp_path / "again.svg", "--html", tmp_path / "again.html")
+    assert again.stdout == done.stdout
+    assert (tmp_path / "again.svg").read_text().startswith("<svg")
+    assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
+
+
+@pytest.mark.parametrize("route", ["chat", "generate"])
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_every_call_can_be_measured(bench: Bench, openai: Benched, route: str, streamed: bool) -> None:
+    options = [] if streamed else ["--no-stream"]
+    done = await bench("--host", openai.url, "--route", route, *options, *SMALL, "--length", "fixed", "--system", "30")
+    assert done.returncode == 0, done.stderr
+    path, body = openai.asked[-1]
+    assert path == {"chat": "/v1/chat/completions", "generate": "/v1/completions"}[route]
+    assert body["stream"] is streamed
+    assert body["ignore_eos"] is True
+    row = done.stdout.splitlines()[3].split()
+    assert ("-" in row) is not streamed  # a TTFT that nobody saw is not made up
+
+
+async def test_failed_requests_are_told_and_counted(bench: Bench) -> None:
+    async with serving_ollama(failing=True) as server:
+        done = await bench("--host", server.url, *SMALL)
+    assert done.returncode == 1
+    assert "32 x vllama: 500: out of order" in done.stderr
+
+
+async def test_an_engine_on_a_unix_socket_is_measured(bench: Bench, tmp_path: Path) -> None:
+    async with RunningEngine(tmp_path, TINYCHAT) as engine:
+        done = await bench("--host", f"unix:{engine.socket}", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "vLLM 0.32.0" in done.stderr
+    assert "BF16" in done.stderr  # from the model's own files
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--host", "127.0.0.1:1"), "nobody answers"),
+        (("nosuch", "--host", "OLLAMA"), "model 'nosuch' not found"),
+        (("--host", "OLLAMA", "--vs", "http://127.0.0.1:1"), "names no target"),
+        (("--host", "OLLAMA", "--vs", "a=ftp://x"), "no address"),
+        (("--host", "OLLAMA", "--vs", "vllama=http://127.0.0.1:1"), "two targets are named 'vllama'"),
+        (("--host", "OLLAMA", "--vs-model", "a=b"), "'a' is no target"),
+        (("--host", "OLLAMA", "--clients", "1,x"), "no list of numbers"),
+        (("--host", "OLLAMA", "--prompts", "huge"), "none of short, medium, long, mixed"),
+        (("--host", "OLLAMA", "--plot", "curves.jpg"), "must end in .svg or .png"),
+        (("--host", "OLLAMA", "--json", "/nowhere/at/all.json"), "no directory that we may write to"),
+        (("report", "/nowhere.json"), "can't read"),
+        (("report", "pyproject.toml"), "no measurement"),
+    ],
+)
+async def test_what_can_not_be_measured_is_told(
+    bench: Bench, ollama: Benched, words: tuple[str, ...], told: str
+) -> None:
+    done = await bench(*(ollama.url if word == "OLLAMA" else word for word in words))
+    assert done.returncode in {1, 2}
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_prefix_caching_is_seen(bench: Bench, openai: Benched) -> None:
+    done = await bench("prefix", "--host", openai.url, "--system", "100", "--clients", "1,2", "--rounds", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [row["ratio"]["clients"] for row in told["rows"]] == [1, 2]
+    assert all(row["ratio"]["first"]["median"] < 0.8 for row in told["rows"])
+    assert all(row["repeated"]["tokens_in"] == row["fresh"]["tokens_in"] for row in told["rows"])
+    cached = {leg["target"]: {sample["cached"] for sample in leg["samples"]} for leg in told["legs"]}
+    assert cached == {"repeated": {100}, "fresh": {0}}

@@ -1,0 +1,85 @@
+"""Figures as tables for people: head and rows of words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from vllama.bench.figures import Figures, Percentiles, Ratio, Spread
+from vllama.bench.samples import Leg, Memory
+
+Table = tuple[list[str], list[list[str]]]
+
+
+def speeds(rows: Sequence[Figures]) -> Table:
+    """How much is done, and how long people wait for it; times in milliseconds."""
+    head = ["CLIENTS", "TARGET", "REQ/S", "TOK/S", "SPREAD", "TTFT P50", "P95", "P99", "ITL P50", "P95", "P99"]
+    head += ["TOTAL P50", "FAILED"]
+    table = [
+        [
+            str(row.clients),
+            row.target,
+            f"{row.requests_per_second.median:.2f}",
+            f"{row.tokens_per_second.median:,.1f}",
+            _range(row.tokens_per_second),
+            *_times(row.first),
+            *_times(row.gap),
+            _times(row.total)[0],
+            str(row.errors),
+        ]
+        for row in rows
+    ]
+    return head, table
+
+
+def against(ratios: Sequence[Ratio], first: str) -> Table:
+    """Each target over the first, in percent, with the smallest and largest round."""
+    head = ["CLIENTS", f"OVER {first.upper()}", "TOK/S", "SPREAD", "TTFT P50", "SPREAD"]
+    return head, [
+        [str(ratio.clients), ratio.target, *_share(ratio.tokens_per_second), *_share(ratio.first)] for ratio in ratios
+    ]
+
+
+def memories(memory: Mapping[str, Memory]) -> Table:
+    """The most that each target held."""
+    gpus = any(one.gpus for one in memory.values())
+    head = ["TARGET", "MEMORY", *(["GPUS"] if gpus else [])]
+    return head, [
+        [name, _gigabytes(one.processes), *([_gigabytes(one.gpus)] if gpus else [])] for name, one in memory.items()
+    ]
+
+
+def errors(legs: Iterable[Leg]) -> Mapping[str, int]:
+    """What went wrong, and how often."""
+    told: dict[str, int] = {}
+    for leg in legs:
+        for sample in leg.samples:
+            if sample.error:
+                what = f"{leg.target}: {sample.error}"
+                told[what] = told.get(what, 0) + 1
+    return told
+
+
+def milliseconds(seconds: float) -> str:
+    """``12.3 ms``, without digits that say nothing."""
+    value = seconds * 1e3
+    return f"{value:,.0f} ms" if value >= 100 else f"{value:.1f} ms" if value >= 10 else f"{value:.2f} ms"
+
+
+def _times(values: Percentiles | None) -> list[str]:
+    if values is None:
+        return ["-", "-", "-"]
+    return [milliseconds(value) for value in (values.p50, values.p95, values.p99)]
+
+
+def _range(values: Spread) -> str:
+    return f"{values.low:,.1f}-{values.high:,.1f}"
+
+
+def _share(values: Spread | None) -> list[str]:
+    if values is None:
+        return ["-", "-"]
+    return [f"{values.median:.3f}", f"{values.low:.3f}-{values.high:.3f}"]
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.2f} GB"

@@ -1,0 +1,1 @@
+"""``vllama bench``: figures about speed, each verb in a module of its own."""
