@@ -25,6 +25,8 @@ from tests.fakes.stages import Output
 from tests.fakes.validate import Refused
 from tests.fakes.wire import error
 
+_BACKLOG = 2048  # uvicorn's
+
 
 class FakeEngine:
     """One engine that is up; ``serve`` returns its exit status."""
@@ -47,7 +49,7 @@ class FakeEngine:
         # vLLM aborts a request as soon as its client has left
         runner = web.AppRunner(self._app(), handler_cancellation=True, access_log=None)
         await runner.setup()
-        site = web.UnixSite(runner, str(socket)) if socket else web.TCPSite(runner, host, port)
+        site = web.UnixSite(runner, str(socket), backlog=_BACKLOG) if socket else web.TCPSite(runner, host, port)
         await site.start()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

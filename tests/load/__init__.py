@@ -1,0 +1,1 @@
+"""Load on the front end, from a process of its own: ``python -m tests.load``."""

@@ -1,0 +1,42 @@
+"""The service in front of a fake engine, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_END_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What ``tests.stand`` tells."""
+
+    direct: str
+    """The engine: ``unix:/PATH``."""
+    through: str
+    """Our URL."""
+    model: str
+    served_name: str
+    """What the engine calls it."""
+    pid: int
+    """Of the service."""
+
+
+@contextmanager
+def started(token_rate: float) -> Iterator[Stand]:
+    """Start both; they end with the block."""
+    argv = [sys.executable, "-m", "tests.stand", "fake", "--token-rate", str(token_rate)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            told = json.loads(process.stdout.readline())
+            yield Stand(served_name=f"{told['model']}:latest", **told)
+        finally:
+            process.stdin.close()
+            process.wait(_END_SECONDS)
