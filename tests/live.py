@@ -36,6 +36,8 @@ class LiveService(Client):
         self.config = config
         self.log_file = folder / "service.log"
         self.runtime = folder / "run"
+        self.wrapper: tuple[str, ...] = ()
+        """Words before the command, of a program that becomes the service: ``unshare ...``."""
         self._models = models
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -47,7 +49,7 @@ class LiveService(Client):
         config = {"server": {"port": 0}, "paths": {name: str(path) for name, path in paths.items()}, **self.config}
         file = self.folder / "vllama.yaml"
         file.write_text(yaml.safe_dump(config))
-        argv = (sys.executable, "-m", "vllama", "serve", "--config", str(file), *self._models)
+        argv = (*self.wrapper, sys.executable, "-m", "vllama", "serve", "--config", str(file), *self._models)
         # the checkout's own settings (make exports them) would win over the file
         env = {name: value for name, value in os.environ.items() if not name.startswith("VLLAMA_")}
         with self.log_file.open("wb") as log:

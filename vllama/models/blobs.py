@@ -161,7 +161,7 @@ def storing() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise StoreFailed("the disk is full", hint="Free some space and try again.") from error
+            raise StoreFailed("the disk is full: no space left on device", hint="Free some and try again.") from error
         raise StoreFailed(f"the model store can't be written: {error.filename}: {error.strerror}") from error
 
 

@@ -277,7 +277,7 @@ def hub_border(source: Source) -> Iterator[None]:
 def _disk_trouble(error: Any) -> PullFailed | None:
     number = getattr(error, "errno", None)
     if number in {errno.ENOSPC, errno.EDQUOT}:
-        return PullFailed("the disk is full", hint="Free some space; what was fetched is kept.")
+        return PullFailed("the disk is full: no space left on device", hint="Free some; what was fetched is kept.")
     if number in {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR}:
         return PullFailed(f"can't write to {error.filename}: {error.strerror}")
     return None

@@ -162,11 +162,15 @@ def _identities(manifest: Manifest) -> set[str]:
 def _write(place: Path, data: bytes) -> None:
     """Replace a file so that after a crash either the old or the new one is there, whole."""
     new = place.with_name(f"{place.name}{_NEW}")
-    with new.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(place)
+    try:
+        with new.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(place)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
     folder = os.open(place.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
