@@ -9,7 +9,7 @@ from aiohttp import web
 
 from vllama.errors import EngineRefused
 from vllama.http.choices import open_choices
-from vllama.http.dialects import fresh_id, model_for_chat, reading, without_thinking_where_it_cannot
+from vllama.http.dialects import fresh_id, model_for_chat, not_to_be_cached, reading, without_thinking_where_it_cannot
 from vllama.http.front import front_of, meter_of
 from vllama.http.sse import write_events
 from vllama.http.today import today
@@ -18,14 +18,15 @@ from vllama.translate.anthropic_requests import MessagesRequest, read_messages
 from vllama.translate.faults import refusal
 from vllama.translate.jsontext import encode
 from vllama.translate.prompting import to_tokenize
-from vllama.translate.requests import conversation
+from vllama.translate.requests import conversation, offered
 
 _JSON = {"Content-Type": "application/json"}
-_STREAM = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
 
 
 async def messages(request: web.Request, asked: MessagesRequest) -> web.StreamResponse:
     """Continue a conversation."""
+    if asked.stream:
+        not_to_be_cached()
     call = without_thinking_where_it_cannot(request, asked.model, asked.call)
     model = model_for_chat(request, asked.model, call)
     message_id = fresh_id("msg_")
@@ -34,7 +35,7 @@ async def messages(request: web.Request, asked: MessagesRequest) -> web.StreamRe
             writer = MessageStream(
                 message_id, asked.model, input_estimate=asked.input_estimate, request_id=fresh_id("req_")
             )
-            return await write_events(request, choices.steps, [writer], {**_STREAM, **choices.headers})
+            return await write_events(request, choices.steps, [writer], choices.headers)
         (whole,) = await choices.gather()
         return web.Response(body=message_answer(message_id, asked.model, whole), headers={**_JSON, **choices.headers})
 
@@ -44,7 +45,7 @@ async def count_tokens(request: web.Request, asked: MessagesRequest) -> web.Resp
     call = without_thinking_where_it_cannot(request, asked.model, asked.call)
     model = model_for_chat(request, asked.model, call)
     meter_of(request).model = model.name.short
-    prompt = to_tokenize(call, conversation(model, call.messages), model, today())
+    prompt = to_tokenize(offered(call), conversation(model, call.messages), model, today())
     async with front_of(request).engines.lease(model) as lease:
         try:
             answer = await lease.client.call("/tokenize", {"model": lease.served_name, **prompt})

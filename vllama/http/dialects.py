@@ -14,12 +14,11 @@ from aiohttp.typedefs import Handler
 
 from vllama.errors import BadRequest, TooLarge
 from vllama.http.faults import error_body, message_of
-from vllama.http.front import front_of
+from vllama.http.front import VISIT, front_of
 from vllama.http.lookup import find_model
 from vllama.http.ollama.asking import FormatError, check_images, check_thinking, check_top_logprobs
 from vllama.http.zstd import unpacked
 from vllama.models.model import Model
-from vllama.translate.gosyntax import go_quote
 from vllama.translate.jsontext import encode
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
@@ -59,6 +58,11 @@ def fresh_id(prefix: str) -> str:
     return prefix + secrets.token_hex(12)
 
 
+def not_to_be_cached() -> None:
+    """What Ollama says of an event stream, and of the error that a client gets in its place."""
+    VISIT.get().headers["Cache-Control"] = "no-cache"
+
+
 def model_for_chat(request: web.Request, typed: str, call: ChatCall) -> Model:
     """The model of a conversation, checked in the order of Ollama's chat (contract 5.3)."""
     fields = {"model": typed, "think": call.think, "top_logprobs": call.top_logprobs}
@@ -89,5 +93,4 @@ def _check_format(call: ChatCall) -> None:
     wanted = call.format
     if wanted is None or isinstance(wanted, Mapping) or (isinstance(wanted, str) and wanted in {"", "json"}):
         return
-    raw = orjson.dumps(wanted).decode()
-    raise FormatError(f'invalid format: {go_quote(raw)}; expected "json" or a valid JSON Schema object')
+    raise FormatError(orjson.dumps(wanted).decode())

@@ -62,8 +62,8 @@ class Visit:
 
     request_id: str
     meter: Meter
-    cors: dict[str, str] = field(default_factory=dict)
-    """Headers that go onto the answer."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Headers that go onto the answer, whatever it will be."""
 
 
 FRONT: Final = web.AppKey("front", Front)

@@ -30,6 +30,7 @@ from vllama.translate.bounds import check_call
 from vllama.translate.faults import is_too_long, refusal
 from vllama.translate.options import Options, read_options
 from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
+from vllama.translate.requests import offered
 from vllama.translate.stream import ChatReader, Step, TextReader
 
 
@@ -109,6 +110,8 @@ async def open_answer(
     meter.model = model.name.short
     options = read_options(call.options, model.parameters)
     check_call(call, options)
+    if isinstance(call, ChatCall):
+        call = offered(call)
     async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
         loaded = time.perf_counter()
         fitting = Fitting(lease, model, call, options)
@@ -155,6 +158,8 @@ async def _read(
         async for batch in payloads:
             if steps := reader.feed(batch):
                 yield steps
+            if reader.failure is not None:
+                raise reader.failure
     except EngineGone:
         await lease.suspect()
         raise

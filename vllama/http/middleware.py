@@ -18,6 +18,7 @@ from vllama.http import pages
 from vllama.http.access import HostCheck, Origins, same_origin
 from vllama.http.faults import INTERNAL, error_response, refusal_response
 from vllama.http.front import VISIT, Visit, front_of
+from vllama.http.ollama.asking import FormatError
 from vllama.observe.journal import REQUEST_ID
 
 _log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ async def _admitted(request: web.Request, handler: Handler, origins: Origins, ho
             return web.Response(status=403)
         if request.method == "OPTIONS":
             return web.Response(status=204, headers=origins.headers(origin, preflight=True))
-        VISIT.get().cors = origins.headers(origin, preflight=False)
+        VISIT.get().headers |= origins.headers(origin, preflight=False)
     if not hosts.allow(host):
         return web.Response(status=403)
     if request.method == "OPTIONS" and hosts.is_name(host):
@@ -90,6 +91,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except NoCloud as error:  # Ollama's cloud gate stands before its dialects: native words on every path
         return error_response("/api", error.http_status, error.message)
+    except FormatError as error:
+        return refusal_response(request.path, error, streamed=error.streamed)
     except VllamaError as error:
         return refusal_response(request.path, error)
     except web.HTTPMethodNotAllowed as error:
@@ -114,9 +117,9 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def finish_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """``on_response_prepare``: CORS, the request's id, and no word about our library."""
+    """``on_response_prepare``: CORS and the like, the request's id, and no word about our library."""
     visit = VISIT.get()
-    response.headers.update(visit.cors)
+    response.headers.update(visit.headers)
     response.headers["X-Request-Id"] = visit.request_id
     response.headers.pop("Server", None)
     if response.headers.get("Content-Type") == _NO_TYPE:

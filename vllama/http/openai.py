@@ -13,7 +13,7 @@ from vllama.http.choices import open_choices
 from vllama.http.dialects import fresh_id, model_for_chat, reading
 from vllama.http.front import front_of, meter_of
 from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, get_model, read_name
-from vllama.http.ollama.asking import check_top_logprobs
+from vllama.http.ollama.asking import check_top_logprobs, rendered_prompt
 from vllama.http.ollama.embed import run_embedding
 from vllama.http.sse import write_events
 from vllama.models.model import Model
@@ -22,19 +22,26 @@ from vllama.translate.completions_requests import CompletionRequest, EmbeddingRe
 from vllama.translate.embeddings import read_input, unit
 from vllama.translate.fim import fill_in_the_middle
 from vllama.translate.openai_listing import embeddings_answer, model_answer, model_entry, model_list
-from vllama.translate.openai_replies import Head, chat_answer, chat_streams
+from vllama.translate.openai_replies import Head, chat_answer, chat_streams, rendered_answer
 from vllama.translate.openai_requests import ChatRequest, read_chat
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall, Final, Message, TextCall
 from vllama.translate.whole import EMPTY
 
 _JSON = {"Content-Type": "application/json"}
+_EVENTS = {"Content-Type": "text/event-stream"}
 
 
 async def chat_completions(request: web.Request, asked: ChatRequest) -> web.StreamResponse:
     """Continue a conversation."""
     model = model_for_chat(request, asked.model, asked.call)
     head = Head(fresh_id("chatcmpl-"), int(time.time()), asked.model)
+    if not asked.call.messages:
+        return await _load_for_chat(request, model, asked, head)
+    if asked.render_only:
+        return web.Response(
+            body=rendered_answer(head, await rendered_prompt(request, model, asked.call)), headers=_JSON
+        )
     async with open_choices(
         request, model, asked.call, count=asked.choices, parallel_calls=asked.parallel_calls
     ) as choices:
@@ -43,6 +50,16 @@ async def chat_completions(request: web.Request, asked: ChatRequest) -> web.Stre
             return await write_events(request, choices.steps, writers, choices.headers)
         body = chat_answer(head, await choices.gather())
         return web.Response(body=body, headers={**_JSON, **choices.headers})
+
+
+async def _load_for_chat(request: web.Request, model: Model, asked: ChatRequest, head: Head) -> web.Response:
+    """Messages without any part say nothing: the model is loaded, as by an empty conversation."""
+    meter_of(request).model = model.name.short
+    async with front_of(request).engines.lease(model):
+        if not asked.stream:
+            return web.Response(body=chat_answer(head, [EMPTY], reason="load"), headers=_JSON)
+        (writer,) = chat_streams(head, include_usage=asked.include_usage)
+        return web.Response(body=writer.finish(Final("stop"), reason="load"), headers=_EVENTS)
 
 
 async def completions(request: web.Request, asked: CompletionRequest) -> web.StreamResponse:
@@ -56,7 +73,7 @@ async def completions(request: web.Request, asked: CompletionRequest) -> web.Str
             if not asked.stream:
                 return web.Response(body=completion_answer(head, [EMPTY], reason="load"), headers=_JSON)
             loaded = b"".join([writer.finish(Final("stop"), reason="load") for writer in writers])
-            return web.Response(body=loaded, headers={"Content-Type": "text/event-stream"})
+            return web.Response(body=loaded, headers=_EVENTS)
     async with open_choices(request, model, _text_call(asked, model), count=asked.choices) as choices:
         if asked.stream:
             return await write_events(request, choices.steps, writers, choices.headers)

@@ -7,7 +7,7 @@ import time
 from aiohttp import web
 
 from vllama.http.choices import open_choices
-from vllama.http.dialects import fresh_id, model_for_chat, reading
+from vllama.http.dialects import fresh_id, model_for_chat, not_to_be_cached, reading
 from vllama.http.front import front_of, meter_of
 from vllama.http.sse import write_events
 from vllama.models.model import Model
@@ -17,11 +17,13 @@ from vllama.translate.responses_requests import ResponsesRequest, read_responses
 from vllama.translate.whole import EMPTY
 
 _JSON = {"Content-Type": "application/json"}
-_STREAM = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+_STREAM = {"Content-Type": "text/event-stream"}
 
 
 async def responses(request: web.Request, asked: ResponsesRequest) -> web.StreamResponse:
     """Continue a conversation; without input only load the model."""
+    if asked.stream:
+        not_to_be_cached()
     model = model_for_chat(request, asked.echo.model, asked.call)
     head = ResponseHead(fresh_id(""), _now(), asked.echo)
     if not asked.call.messages:
@@ -29,7 +31,7 @@ async def responses(request: web.Request, asked: ResponsesRequest) -> web.Stream
     async with open_choices(request, model, asked.call, parallel_calls=asked.echo.parallel_tool_calls) as choices:
         if asked.stream:
             writer = ResponseStream(head, _now)
-            return await write_events(request, choices.steps, [writer], {**_STREAM, **choices.headers})
+            return await write_events(request, choices.steps, [writer], choices.headers)
         (whole,) = await choices.gather()
         body = response_answer(head, whole, completed=_now())
         return web.Response(body=body, headers={**_JSON, **choices.headers})

@@ -60,21 +60,34 @@ def usage(finals: Sequence[Final]) -> dict[str, Any]:
     return counts
 
 
-def chat_answer(head: Head, wholes: Sequence[Whole]) -> bytes:
-    """The whole ``chat.completion`` object, with the line break that Ollama's layer ends it with."""
-    body = {
+def chat_answer(head: Head, wholes: Sequence[Whole], *, reason: str | None = None) -> bytes:
+    """The whole ``chat.completion`` object, with the line break that Ollama's layer ends it with.
+
+    ``reason`` replaces the answers' own (``load``).
+    """
+    choices = [_choice(index, whole, reason) for index, whole in enumerate(wholes)]
+    return encode(_completion(head, choices, [whole.final for whole in wholes])) + b"\n"
+
+
+def rendered_answer(head: Head, info: Mapping[str, Any]) -> bytes:
+    """The rendered prompt instead of an answer (``_debug_render_only``)."""
+    choice = {"index": 0, "message": {"role": "", "content": ""}, "finish_reason": None}
+    return encode(_completion(head, [choice], []) | {"_debug_info": info}) + b"\n"
+
+
+def _completion(head: Head, choices: list[dict[str, Any]], finals: Sequence[Final]) -> dict[str, Any]:
+    return {
         "id": head.id,
         "object": "chat.completion",
         "created": head.created,
         "model": head.model,
         "system_fingerprint": FINGERPRINT,
-        "choices": [_choice(index, whole) for index, whole in enumerate(wholes)],
-        "usage": usage([whole.final for whole in wholes]),
+        "choices": choices,
+        "usage": usage(finals),
     }
-    return encode(body) + b"\n"
 
 
-def _choice(index: int, whole: Whole) -> dict[str, Any]:
+def _choice(index: int, whole: Whole, reason: str | None) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": whole.content}
     if whole.thinking:
         message["reasoning"] = whole.thinking
@@ -83,7 +96,7 @@ def _choice(index: int, whole: Whole) -> dict[str, Any]:
     choice: dict[str, Any] = {
         "index": index,
         "message": message,
-        "finish_reason": finish_reason(whole.final, calls=bool(whole.tool_calls)),
+        "finish_reason": reason or finish_reason(whole.final, calls=bool(whole.tool_calls)),
     }
     if whole.logprobs:
         choice["logprobs"] = {"content": list(whole.logprobs)}
@@ -167,11 +180,14 @@ class ChatStream:
         """The chunks of these pieces."""
         return b"".join([self._of(piece) for piece in pieces])
 
-    def finish(self, final: Final) -> bytes:
-        """The chunk that carries the reason; an answer without any piece is opened first."""
+    def finish(self, final: Final, *, reason: str | None = None) -> bytes:
+        """The chunk that carries the reason; an answer without any piece is opened first.
+
+        ``reason`` replaces the answer's own (``load``).
+        """
         opening = b"" if self._opened else self._chunk(Piece())
-        reason = encode(finish_reason(final, calls=self._calls))
-        return opening + self._prefix + b'},"finish_reason":' + reason + b"}]}\n\n" + self._ending.after(final)
+        told = encode(reason or finish_reason(final, calls=self._calls))
+        return opening + self._prefix + b'},"finish_reason":' + told + b"}]}\n\n" + self._ending.after(final)
 
     def fail(self, status: int, message: str) -> bytes:
         """The stream's last event when the answer can't go on."""

@@ -75,6 +75,7 @@ _CHAT = struct(
         "logprobs": pointer(BOOL),
         "top_logprobs": INT,
         "n": pointer(INT),
+        "_debug_render_only": BOOL,
         **VLLM_FIELDS,
     },
 )
@@ -91,6 +92,8 @@ class ChatRequest:
     include_usage: bool
     choices: int
     parallel_calls: bool
+    render_only: bool
+    """Tell the rendered prompt instead of answering."""
 
 
 def read_chat(body: bytes) -> ChatRequest:
@@ -125,6 +128,7 @@ def read_chat(body: bytes) -> ChatRequest:
         include_usage=bool((fields["stream_options"] or {}).get("include_usage")),
         choices=choices_of(fields["n"], options),
         parallel_calls=fields["parallel_tool_calls"] is not False,
+        render_only=fields["_debug_render_only"],
     )
 
 

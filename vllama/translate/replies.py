@@ -69,10 +69,9 @@ class ChatWriter:
         """The answer to a load or an unload."""
         return encode(self._object(now, _message("", "", ()), reason))
 
-    def rendered(self, prompt: str, images: int, now: int) -> bytes:
+    def rendered(self, info: Mapping[str, Any], now: int) -> bytes:
         """The rendered prompt instead of an answer (``_debug_render_only``)."""
-        out = self._object(now, {"role": "", "content": ""})
-        return encode(out | {"_debug_info": _rendered(prompt, images)})
+        return encode(self._object(now, {"role": "", "content": ""}) | {"_debug_info": info})
 
     def _object(self, now: int, message: Mapping[str, Any], reason: str = "") -> dict[str, Any]:
         out = {"model": self._model, "created_at": utc_time(now), "message": message, "done": bool(reason)}
@@ -118,9 +117,9 @@ class GenerateWriter:
         """The answer to a load or an unload."""
         return encode(self._object(now, "", "", reason))
 
-    def rendered(self, prompt: str, images: int, now: int) -> bytes:
+    def rendered(self, info: Mapping[str, Any], now: int) -> bytes:
         """The rendered prompt instead of an answer (``_debug_render_only``)."""
-        return encode(self._object(now, "", "") | {"_debug_info": _rendered(prompt, images)})
+        return encode(self._object(now, "", "") | {"_debug_info": info})
 
     def _object(self, now: int, text: str, thinking: str, reason: str = "") -> dict[str, Any]:
         out: dict[str, Any] = {"model": self._model, "created_at": utc_time(now), "response": text}
@@ -162,5 +161,6 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "function": function} if call.id else {"function": function}
 
 
-def _rendered(prompt: str, images: int) -> dict[str, Any]:
+def debug_info(prompt: str, images: int) -> dict[str, Any]:
+    """What ``_debug_render_only`` asks for."""
     return {"rendered_template": prompt, "image_count": images} if images else {"rendered_template": prompt}

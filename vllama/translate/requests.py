@@ -6,6 +6,7 @@ Every body asks for a stream with its usage at the end; answers that are wanted 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -151,6 +152,14 @@ def _wire_messages(messages: Iterable[Message]) -> Iterable[dict[str, Any]]:
             if message.tool_name:
                 wire["name"] = message.tool_name
         yield wire
+
+
+def offered(call: ChatCall) -> ChatCall:
+    """The call with the tools that the model may call: none where the client chose none.
+
+    vLLM would show them to the model and not look for calls, so that calls come out as text.
+    """
+    return replace(call, tools=(), tool_choice=None) if call.tool_choice == "none" else call
 
 
 def tool_names(tools: Iterable[Mapping[str, Any]]) -> frozenset[str]:

@@ -26,16 +26,24 @@ _UNREADABLE = "the engine sent an event that can't be read"
 
 
 class _Reader:
-    """What both kinds of streams share: foreign bytes never escape as anything but an EngineError."""
+    """What both kinds of streams share: foreign bytes never become anything but an EngineError."""
+
+    failure: VllamaError | None = None
+    """What ended the stream too early: the error that a payload carried, or that it could not be read."""
 
     def feed(self, payloads: list[bytes]) -> list[Step]:
-        """All steps that these payloads complete; raises the error that one of them carries."""
+        """All steps that these payloads complete; those before an error, which is kept in ``failure``."""
+        out: list[Step] = []
         try:
-            return self._steps(payloads)
+            self._read(payloads, out)
+        except VllamaError as error:
+            self.failure = error
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise EngineError(_UNREADABLE) from error
+            self.failure = EngineError(_UNREADABLE)
+            self.failure.__cause__ = error
+        return out
 
-    def _steps(self, payloads: list[bytes]) -> list[Step]:
+    def _read(self, payloads: list[bytes], out: list[Step]) -> None:
         raise NotImplementedError
 
 
@@ -52,8 +60,7 @@ class ChatReader(_Reader):
         self._bare = thinking  # white space that comes next is to be dropped: no short cut for content
         self._held: list[dict[str, Any]] = []  # log probabilities of tokens whose text a parser withholds
 
-    def _steps(self, payloads: list[bytes]) -> list[Step]:
-        out: list[Step] = []
+    def _read(self, payloads: list[bytes], out: list[Step]) -> None:
         for payload in payloads:
             chunk = orjson.loads(payload)
             choices = chunk.get("choices")
@@ -75,7 +82,6 @@ class ChatReader(_Reader):
                 out.append(Piece(content))  # nearly every chunk of a long answer
                 continue
             self._chunk(chunk, choice, delta, out)
-        return out
 
     def _chunk(
         self, chunk: Mapping[str, Any], choice: Mapping[str, Any], delta: Mapping[str, Any], out: list[Step]
@@ -146,8 +152,7 @@ class TextReader(_Reader):
         self._thought = False
         self._bare = False
 
-    def _steps(self, payloads: list[bytes]) -> list[Step]:
-        out: list[Step] = []
+    def _read(self, payloads: list[bytes], out: list[Step]) -> None:
         for payload in payloads:
             chunk = orjson.loads(payload)
             choices = chunk.get("choices")
@@ -166,7 +171,6 @@ class TextReader(_Reader):
                 steps = steps or [Piece()]
                 steps[0].logprobs = entries
             out += steps
-        return out
 
     def _tells_withheld(self) -> bool:
         """Are log probabilities shown of tokens whose text is not?"""

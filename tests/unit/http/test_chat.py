@@ -49,6 +49,13 @@ async def test_tool_calls_come_whole_in_a_chunk_of_their_own(server):
     assert server.engine.bodies(CHAT)[0]["tools"] == [TOOL]
 
 
+async def test_a_format_that_is_refused_has_the_media_type_of_its_generator(server):
+    for stream, kind in ((True, "application/json"), (False, "application/json; charset=utf-8")):
+        data = orjson.dumps({**ASK, "format": "xml", "stream": stream})
+        async with server.session.post(server.base + "/api/chat", data=data) as answer:
+            assert (answer.status, answer.headers["Content-Type"]) == (500, kind)
+
+
 async def test_tools_without_content_are_tools_without_a_name(server):
     """Go reads null as a struct without members, and so does the chat template."""
     for tools in ([None], [{}], [{"type": "function", "function": None}]):

@@ -6,9 +6,10 @@ import base64
 import io
 import struct
 
+import orjson
 import pytest
 
-from tests.unit.http.scripted import EMBED, TOKENIZE, Reply
+from tests.unit.http.scripted import CHAT, EMBED, TOKENIZE, Reply
 
 HI = [{"role": "user", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
@@ -46,6 +47,47 @@ async def test_a_format_that_is_no_schema_is_refused_in_ollamas_words(server):
     status, text = await refused(server, "/v1/chat/completions", model="tinychat", messages=HI, response_format=wanted)
     assert status == 500
     assert text == r'invalid format: "[\"x\"]"; expected "json" or a valid JSON Schema object'
+
+
+async def test_messages_without_any_part_only_load_the_model(server):
+    asked = {"model": "tinychat", "messages": [{"role": "user", "content": []}]}
+    status, told = await server.post("/v1/chat/completions", asked)
+    assert (status, told["choices"][0]["finish_reason"]) == (200, "load")
+    assert told["choices"][0]["message"] == {"role": "assistant", "content": ""}
+    assert told["usage"] == {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    data = orjson.dumps({**asked, "stream": True})
+    async with server.session.post(server.base + "/v1/chat/completions", data=data) as answer:
+        lines = (await answer.read()).decode().split("\n\n")
+    assert [line[-60:].count('"finish_reason":"load"') for line in lines] == [0, 1, 0, 0]
+    assert lines[2] == "data: [DONE]"
+    assert not server.engine.requests
+
+
+async def test_the_rendered_prompt_is_told_to_those_who_ask_for_it(server):
+    server.engine.replies[TOKENIZE] = [Reply(parts=[b'{"tokens":[1]}'])]
+    server.engine.replies["/detokenize"] = [Reply(parts=[b'{"prompt":"<user>Hi"}'])]
+    asked = {"model": "tinychat", "messages": HI, "_debug_render_only": True}
+    status, told = await server.post("/v1/chat/completions", asked)
+    assert (status, told["_debug_info"]) == (200, {"rendered_template": "<user>Hi"})
+    assert told["choices"] == [{"index": 0, "message": {"role": "", "content": ""}, "finish_reason": None}]
+
+
+async def test_tools_that_may_not_be_called_are_not_shown_to_the_model(server):
+    asked = {"model": "tinychat", "messages": HI, "tools": [TOOL], "tool_choice": "none"}
+    assert (await server.post("/v1/chat/completions", asked))[0] == 200
+    tool = {"name": "f", "input_schema": {"type": "object"}}
+    asked = {"model": "tinychat", "messages": HI, "max_tokens": 9, "tools": [tool], "tool_choice": {"type": "none"}}
+    assert (await server.post("/v1/messages", asked))[0] == 200
+    for body in server.engine.bodies(CHAT):
+        assert not body.keys() & {"tools", "tool_choice"}
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
+async def test_an_error_in_the_place_of_a_stream_is_not_to_be_cached_either(server, path):
+    for stream, told in ((True, "no-cache"), (False, None)):
+        asked = {"model": "nobody", "max_tokens": 9, "messages": HI, "input": "Hi", "stream": stream}
+        async with server.session.post(server.base + path, data=orjson.dumps(asked)) as answer:
+            assert (answer.status, answer.headers.get("Cache-Control")) == (404, told)
 
 
 async def test_a_wish_to_think_is_dropped_by_anthropics_route_alone(server):

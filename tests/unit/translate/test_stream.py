@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -18,13 +17,18 @@ from vllama.translate.thinking import ThinkingSplitter
 
 
 def read_chat(payloads: list[bytes], **options: Any) -> list[Step]:
-    reader = ChatReader(engine_error, **options)
-    return [step for payload in payloads for step in reader.feed([payload])]
+    return read(ChatReader(engine_error, **options), payloads)
 
 
 def read_text(payloads: list[bytes], **options: Any) -> list[Step]:
-    reader = TextReader(engine_error, **options)
-    return [step for payload in payloads for step in reader.feed([payload])]
+    return read(TextReader(engine_error, **options), payloads)
+
+
+def read(reader: ChatReader | TextReader, payloads: list[bytes]) -> list[Step]:
+    steps = [step for payload in payloads for step in reader.feed([payload])]
+    if reader.failure is not None:
+        raise reader.failure
+    return steps
 
 
 ROLE = chat({"role": "assistant", "content": ""})
@@ -172,6 +176,18 @@ def test_an_error_in_the_stream_is_raised():
     assert caught.value.http_status == 400
 
 
+@pytest.mark.parametrize(
+    "wrong", [b'{"error":{"message":"no","code":500}}', b"{cut", b'{"choices":[5]}', chat({}, "abort")]
+)
+def test_what_came_in_one_read_with_an_error_comes_before_it(wrong):
+    reader = ChatReader(engine_error)
+    assert reader.feed([ROLE, chat({"content": "a"}), wrong]) == [Piece("a")]
+    assert isinstance(reader.failure, EngineError)
+    text_reader = TextReader(engine_error)
+    assert text_reader.feed([text("a"), wrong]) == [Piece("a")]
+    assert isinstance(text_reader.failure, EngineError)
+
+
 @pytest.mark.parametrize("reason", ["abort", "error"])
 def test_an_aborted_answer_is_no_answer(reason):
     with pytest.raises(EngineGone):
@@ -226,8 +242,8 @@ json_values = st.recursive(
 @given(st.lists(json_values.map(orjson.dumps) | st.binary(max_size=20), max_size=4))
 def test_whatever_an_engine_sends_is_read_or_is_its_fault(payloads):
     for reader in (ChatReader(engine_error), TextReader(engine_error, splitter=ThinkingSplitter())):
-        with suppress(EngineError):
-            assert all(isinstance(step, Piece | Final) for step in reader.feed(payloads))
+        assert all(isinstance(step, Piece | Final) for step in reader.feed(payloads))
+        assert reader.failure is None or isinstance(reader.failure, EngineError)
 
 
 def folded(steps: list[Step]) -> tuple[str, str, list[ToolCall], Final]:

@@ -20,15 +20,22 @@ from vllama.translate.gosyntax import go_quote
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
 from vllama.translate.prompting import to_tokenize
-from vllama.translate.replies import ChatWriter, GenerateWriter, Writer
+from vllama.translate.replies import ChatWriter, GenerateWriter, Writer, debug_info
 from vllama.translate.requests import conversation
 
 
 class FormatError(VllamaError):
-    """``format`` is neither "json" nor a schema; Ollama finds that when generation starts, hence 500."""
+    """``format`` is neither "json" nor a schema; Ollama finds that when generation starts, hence 500.
+
+    ``streamed``: the request asked for a stream, whose generator tells its errors under another media type.
+    """
 
     code = "bad_format"
     status = 500
+
+    def __init__(self, raw: str, *, streamed: bool = False) -> None:
+        super().__init__(f'invalid format: {go_quote(raw)}; expected "json" or a valid JSON Schema object')
+        self.streamed = streamed
 
 
 def check_top_logprobs(fields: Mapping[str, Any]) -> None:
@@ -58,7 +65,7 @@ async def read_format(request: web.Request, fields: Mapping[str, Any]) -> str | 
         checked: str | Mapping[str, Any] = wanted
         return checked
     raw = raw_member(await request.read(), "format").decode("utf-8", "replace")
-    raise FormatError(f'invalid format: {go_quote(raw)}; expected "json" or a valid JSON Schema object')
+    raise FormatError(raw, streamed=fields["stream"] is not False)
 
 
 def asked_to_unload(fields: Mapping[str, Any], *, empty: bool) -> bool:
@@ -85,11 +92,15 @@ async def load(request: web.Request, model: Model, fields: Mapping[str, Any], wr
 async def render_only(
     request: web.Request, model: Model, call: ChatCall, writer: ChatWriter | GenerateWriter
 ) -> web.Response:
+    """The rendered prompt in the place of an answer."""
+    return json_response(writer.rendered(await rendered_prompt(request, model, call), time.time_ns()))
+
+
+async def rendered_prompt(request: web.Request, model: Model, call: ChatCall) -> dict[str, Any]:
     """The prompt as the chat template renders it, for people who debug one (``_debug_render_only``)."""
     async with front_of(request).engines.lease(model) as lease:
         prompt = to_tokenize(call, conversation(model, call.messages), model, today())
         tokens = orjson.loads(await lease.client.call("/tokenize", {"model": lease.served_name, **prompt}))["tokens"]
         body = {"model": lease.served_name, "tokens": tokens}
         text = orjson.loads(await lease.client.call("/detokenize", body))["prompt"]
-    images = sum(len(message.images) for message in call.messages)
-    return json_response(writer.rendered(text, images, time.time_ns()))
+    return debug_info(text, sum(len(message.images) for message in call.messages))
