@@ -13,14 +13,17 @@ from vllama.http.dialects import fresh_id, model_for_chat, not_to_be_cached, rea
 from vllama.http.front import front_of, meter_of
 from vllama.http.sse import write_events
 from vllama.http.today import today
+from vllama.models.model import Model
 from vllama.translate.anthropic_replies import MessageStream, message_answer
 from vllama.translate.anthropic_requests import MessagesRequest, read_messages
 from vllama.translate.faults import refusal
 from vllama.translate.jsontext import encode
 from vllama.translate.prompting import to_tokenize
 from vllama.translate.requests import conversation, offered
+from vllama.translate.whole import EMPTY
 
 _JSON = {"Content-Type": "application/json"}
+_OTHER_REASON = "stop_sequence"
 
 
 async def messages(request: web.Request, asked: MessagesRequest) -> web.StreamResponse:
@@ -30,6 +33,8 @@ async def messages(request: web.Request, asked: MessagesRequest) -> web.StreamRe
     call = without_thinking_where_it_cannot(request, asked.model, asked.call)
     model = model_for_chat(request, asked.model, call)
     message_id = fresh_id("msg_")
+    if not call.messages:
+        return await _load(request, model, asked, message_id)
     async with open_choices(request, model, call, parallel_calls=asked.parallel_calls) as choices:
         if asked.stream:
             writer = MessageStream(
@@ -38,6 +43,18 @@ async def messages(request: web.Request, asked: MessagesRequest) -> web.StreamRe
             return await write_events(request, choices.steps, [writer], choices.headers)
         (whole,) = await choices.gather()
         return web.Response(body=message_answer(message_id, asked.model, whole), headers={**_JSON, **choices.headers})
+
+
+async def _load(request: web.Request, model: Model, asked: MessagesRequest, message_id: str) -> web.Response:
+    """Messages that say nothing load the model; Ollama gives the reason that it keeps for all it has no word for."""
+    meter_of(request).model = model.name.short
+    async with front_of(request).engines.lease(model):
+        if not asked.stream:
+            body = message_answer(message_id, asked.model, EMPTY, reason=_OTHER_REASON)
+            return web.Response(body=body, headers=_JSON)
+        writer = MessageStream(message_id, asked.model, input_estimate=0, request_id=fresh_id("req_"))
+        events = writer.start() + writer.finish(EMPTY.final, reason=_OTHER_REASON)
+        return web.Response(body=events, headers={"Content-Type": "text/event-stream"})
 
 
 async def count_tokens(request: web.Request, asked: MessagesRequest) -> web.Response:

@@ -33,8 +33,8 @@ def error_body(status: int, message: str, request_id: str) -> dict[str, Any]:
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
 
 
-def message_answer(message_id: str, model: str, whole: Whole) -> bytes:
-    """The whole message, with the line break that Ollama's layer ends it with."""
+def message_answer(message_id: str, model: str, whole: Whole, *, reason: str | None = None) -> bytes:
+    """The whole message, with the line break that Ollama's layer ends it with; ``reason`` replaces its own."""
     blocks: list[dict[str, Any]] = []
     if whole.thinking:
         blocks.append({"type": "thinking", "thinking": whole.thinking})
@@ -49,13 +49,15 @@ def message_answer(message_id: str, model: str, whole: Whole) -> bytes:
         "role": "assistant",
         "model": model,
         "content": blocks or None,  # as Ollama: an empty answer has no list
-        **_stop(whole.final, calls=bool(whole.tool_calls)),
+        **_stop(whole.final, reason, calls=bool(whole.tool_calls)),
         "usage": _usage(whole.final),
     }
     return encode(body) + b"\n"
 
 
-def _stop(final: Final, *, calls: bool) -> dict[str, str]:
+def _stop(final: Final, reason: str | None, *, calls: bool) -> dict[str, str]:
+    if reason is not None:
+        return {"stop_reason": reason}
     # a matched stop sequence is reported as Ollama does, end_turn; the text itself says more to those who ask
     ended = "tool_use" if calls else "end_turn"
     stop = {"stop_reason": "max_tokens" if final.reason == "length" and not calls else ended}
@@ -109,9 +111,9 @@ class MessageStream:
             out.extend(self._call(call) for call in piece.tool_calls)
         return b"".join(out)
 
-    def finish(self, final: Final) -> bytes:
-        """Close the open block and the message."""
-        delta = {"delta": _stop(final, calls=self._calls), "usage": _usage(final)}
+    def finish(self, final: Final, *, reason: str | None = None) -> bytes:
+        """Close the open block and the message; ``reason`` replaces the answer's own."""
+        delta = {"delta": _stop(final, reason, calls=self._calls), "usage": _usage(final)}
         return self._close() + _event("message_delta", delta) + _event("message_stop", {})
 
     def fail(self, status: int, message: str) -> bytes:

@@ -21,37 +21,57 @@ from vllama.translate.gojson import (
     MAP,
     STRING,
     GoValueError,
+    Shape,
+    Trace,
     boxed,
-    custom,
     decode,
     pointer,
     slice_of,
     struct,
+    unmarshal,
 )
 from vllama.translate.gotypes import check_base64
+from vllama.translate.native import ARGUMENTS, PARAMETERS
 from vllama.translate.pieces import ChatCall, Message, ToolCall
 
-
-def _content(value: Any) -> list[Mapping[str, Any]]:
-    if isinstance(value, str):
-        return [{"type": "text", "text": value}]
-    if not isinstance(value, list):
-        kind = "object" if isinstance(value, dict) else "bool" if isinstance(value, bool) else "number"
-        raise GoValueError(
-            f"json: cannot unmarshal {kind} into Go struct field MessagesRequest.messages "
-            "of type []anthropic.ContentBlock"
-        )
-    for block in value:
-        if not isinstance(block, dict):
-            raise GoValueError("json: cannot unmarshal a content block that is not an object")
-    return value
-
-
-_MESSAGE = struct(
-    "MessageParam",
-    "anthropic.MessageParam",
-    {"role": STRING, "content": custom("[]anthropic.ContentBlock", _content, empty=[])},
+_SOURCE = struct(
+    "ImageSource", "anthropic.ImageSource", {"type": STRING, "media_type": STRING, "data": STRING, "url": STRING}
 )
+_BLOCKS = slice_of(
+    struct(
+        "ContentBlock",
+        "anthropic.ContentBlock",
+        {
+            "type": STRING,
+            "text": STRING,
+            "source": pointer(_SOURCE),
+            "id": STRING,
+            "name": STRING,
+            "input": ARGUMENTS,
+            "tool_use_id": STRING,
+            "content": ANY,
+            "is_error": BOOL,
+            "thinking": STRING,
+        },
+    )
+)
+_ENVELOPE = boxed(struct("MessageParam", "anthropic.MessageParam", {"role": STRING, "content": ANY}))
+
+
+def _read_message(value: Any, trace: Trace) -> Any:
+    """Role and blocks; a text is one block. The blocks are read apart, so that their errors don't name ``content``."""
+    message = _ENVELOPE.read(value, trace)
+    content = message["content"]
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}]
+    try:
+        message["content"] = unmarshal(content, _BLOCKS)
+    except GoValueError as error:
+        raise trace.stop(error) from None
+    return message
+
+
+_MESSAGE = Shape("anthropic.MessageParam", lambda: {"role": "", "content": []}, _read_message)
 _TOOL = struct(
     "Tool",
     "anthropic.Tool",
@@ -66,7 +86,7 @@ _MESSAGES = struct(
     {
         "model": STRING,
         "max_tokens": INT,
-        "messages": slice_of(boxed(_MESSAGE), "[]anthropic.MessageParam"),
+        "messages": slice_of(_MESSAGE),
         "system": ANY,
         "stream": BOOL,
         "temperature": pointer(FLOAT),
@@ -75,7 +95,10 @@ _MESSAGES = struct(
         "stop_sequences": slice_of(STRING),
         "tools": slice_of(_TOOL),
         "tool_choice": pointer(_CHOICE),
-        "thinking": pointer(struct("ThinkingConfig", "anthropic.ThinkingConfig", {"type": STRING})),
+        "thinking": pointer(
+            struct("ThinkingConfig", "anthropic.ThinkingConfig", {"type": STRING, "budget_tokens": INT})
+        ),
+        "metadata": pointer(struct("Metadata", "anthropic.Metadata", {"user_id": STRING})),
         "output_config": pointer(
             struct("OutputConfig", "anthropic.OutputConfig", {"effort": STRING, "format": pointer(MAP)})
         ),
@@ -155,8 +178,10 @@ def _system(system: Any) -> str:
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     schema = tool["input_schema"]
-    if schema is not None and not isinstance(schema, dict):
-        raise BadRequest(f'invalid input_schema for tool "{tool["name"]}": it must be a JSON schema object')
+    try:
+        unmarshal(schema, PARAMETERS)
+    except GoValueError as error:
+        raise BadRequest(f'invalid input_schema for tool "{tool["name"]}": {error}') from None
     function: dict[str, Any] = {"name": tool["name"]}
     if tool["description"]:
         function["description"] = tool["description"]
@@ -197,18 +222,21 @@ def _messages(given: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
 
 
 def _turns(role: str, blocks: Sequence[Mapping[str, Any]], names: dict[str, str]) -> list[Message]:
-    """The turns of one message: its tool results first, then what was said; ``names`` learns the calls' names."""
+    """The turns of one message: its tool results first, then what was said; ``names`` learns the calls' names.
+
+    A message that says nothing is no turn.
+    """
     texts: list[str] = []
     thoughts: list[str] = []
     images: list[str] = []
     calls: list[ToolCall] = []
     results: list[Message] = []
     for block in blocks:
-        kind = _string(block, "type")
+        kind = block["type"]
         if kind == "text":
-            texts.append(_text(block))
+            texts.append(block["text"])
         elif kind == "thinking":
-            thoughts.append(_string(block, "thinking"))
+            thoughts.append(block["thinking"])
         elif kind == "image":
             images.append(_image(block))
         elif kind in {"tool_use", "server_tool_use"}:
@@ -218,27 +246,25 @@ def _turns(role: str, blocks: Sequence[Mapping[str, Any]], names: dict[str, str]
         elif kind in {"tool_result", "web_search_tool_result"}:
             results.append(_result(block, names))
     said = Message(role, "".join(texts), "".join(thoughts), tuple(images), tuple(calls))
-    if results and not (texts or images or calls or thoughts):
-        return results
-    return [*results, said]
+    spoke = said.content or said.thinking or images or calls
+    return [*results, said] if spoke else results
 
 
 def _call(index: int, block: Mapping[str, Any]) -> ToolCall:
     for field in ("id", "name"):
-        if not _string(block, field):
+        if not block[field]:
             raise BadRequest(f"tool_use block missing required '{field}' field")
-    arguments = block.get("input")
-    return ToolCall(block["id"], index, block["name"], arguments if isinstance(arguments, dict) else {})
+    return ToolCall(block["id"], index, block["name"], block["input"])
 
 
 def _result(block: Mapping[str, Any], names: Mapping[str, str]) -> Message:
-    content = block.get("content")
+    content = block["content"]
     images: list[str] = []
     if isinstance(content, list):
         parts = [part for part in content if isinstance(part, dict)]
         images = [_image(part) for part in parts if part.get("type") == "image"]
         content = "".join(_text(part) for part in parts if part.get("type") == "text")
-    call_id = _string(block, "tool_use_id")
+    call_id = block["tool_use_id"]
     return Message(
         "tool",
         content if isinstance(content, str) else "",

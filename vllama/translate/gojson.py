@@ -61,6 +61,7 @@ __all__ = [
     "GoValueError",
     "Mismatch",
     "Shape",
+    "Trace",
     "boxed",
     "bytes_type",
     "checked",

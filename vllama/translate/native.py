@@ -65,7 +65,7 @@ KEEP_ALIVE: Final = custom("api.Duration", _keep_alive)
 """Seconds, FOREVER, or None when it isn't given."""
 THINK: Final = custom("api.ThinkValue", _think)
 IMAGES: Final = slice_of(bytes_type("api.ImageData"))
-_ARGUMENTS: Final = object_type("api.ToolCallFunctionArguments", ANY, _NO_OBJECT)
+ARGUMENTS: Final = object_type("api.ToolCallFunctionArguments", ANY, _NO_OBJECT)
 
 _CALL: Final = struct(
     "ToolCall",
@@ -73,7 +73,7 @@ _CALL: Final = struct(
     {
         "id": STRING,
         "function": struct(
-            "ToolCallFunction", "api.ToolCallFunction", {"index": INT, "name": STRING, "arguments": _ARGUMENTS}
+            "ToolCallFunction", "api.ToolCallFunction", {"index": INT, "name": STRING, "arguments": ARGUMENTS}
         ),
     },
 )
@@ -141,13 +141,13 @@ _PROPERTY_FIELDS |= {
     "properties": _PROPERTIES,
     "required": slice_of(STRING),
 }
-_PARAMETERS: Final = struct(
+PARAMETERS: Final = struct(
     "ToolFunctionParameters",
     "api.ToolFunctionParameters",
     {"type": STRING, "$defs": ANY, "items": ANY, "required": slice_of(STRING), "properties": _PROPERTIES},
 )
 _FUNCTION: Final = struct(
-    "ToolFunction", "api.ToolFunction", {"name": STRING, "description": STRING, "parameters": _PARAMETERS}
+    "ToolFunction", "api.ToolFunction", {"name": STRING, "description": STRING, "parameters": PARAMETERS}
 )
 TOOL: Final = struct("Tool", "api.Tool", {"type": STRING, "items": ANY, "function": _FUNCTION})
 TOOLS: Final = checked(slice_of(TOOL, "api.Tools"))

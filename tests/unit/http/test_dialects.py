@@ -63,6 +63,18 @@ async def test_messages_without_any_part_only_load_the_model(server):
     assert not server.engine.requests
 
 
+async def test_a_message_that_says_nothing_only_loads_the_model(server):
+    asked = {"model": "tinychat", "max_tokens": 9, "messages": [{"role": "user", "content": ""}]}
+    status, told = await server.post("/v1/messages", asked)
+    assert (status, told["content"], told["stop_reason"]) == (200, None, "stop_sequence")
+    assert told["usage"] == {"input_tokens": 0, "output_tokens": 0}
+    data = orjson.dumps({**asked, "stream": True})
+    async with server.session.post(server.base + "/v1/messages", data=data) as answer:
+        events = [line for line in (await answer.read()).decode().splitlines() if line.startswith("event")]
+    assert events == ["event: message_start", "event: message_delta", "event: message_stop"]
+    assert not server.engine.requests
+
+
 async def test_the_rendered_prompt_is_told_to_those_who_ask_for_it(server):
     server.engine.replies[TOKENIZE] = [Reply(parts=[b'{"tokens":[1]}'])]
     server.engine.replies["/detokenize"] = [Reply(parts=[b'{"prompt":"<user>Hi"}'])]

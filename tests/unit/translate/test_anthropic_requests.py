@@ -47,10 +47,38 @@ def test_what_is_missing_is_told_in_ollamas_order(body, text):
     assert caught.value.message == text
 
 
-def test_content_of_a_wrong_type():
-    assert refused({"role": "user", "content": 5}) == (
-        "json: cannot unmarshal number into Go struct field MessagesRequest.messages of type []anthropic.ContentBlock"
-    )
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (5, "number into Go struct field MessagesRequest.messages of type []anthropic.ContentBlock"),
+        (["x"], "string into Go struct field MessagesRequest.messages of type anthropic.ContentBlock"),
+        ([{"type": 5}], "number into Go struct field MessagesRequest.messages.type of type string"),
+        ([{"type": "text", "text": []}], "array into Go struct field MessagesRequest.messages.text of type string"),
+    ],
+)
+def test_content_of_a_wrong_type(content, text):
+    assert refused({"role": "user", "content": content}) == f"json: cannot unmarshal {text}"
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ("x", "json: cannot unmarshal string into Go value of type api.ToolFunctionParameters"),
+        (
+            {"type": 5},
+            "json: cannot unmarshal number into Go struct field ToolFunctionParameters.type of type string",
+        ),
+        ({"properties": []}, "Value looks like object, but can't find closing '}' symbol"),
+    ],
+)
+def test_a_tools_schema_of_a_wrong_type(schema, text):
+    assert refused(tools=[{"name": "f", "input_schema": schema}]) == f'invalid input_schema for tool "f": {text}'
+
+
+@pytest.mark.parametrize("content", ["", [], [{"type": "golden"}], [{"type": "text", "text": ""}]])
+def test_a_message_that_says_nothing_is_no_turn(content):
+    assert read({"role": "user", "content": content}).call.messages == ()
+    assert read({"role": "user", "content": content}, HELLO).call.messages == (Message("user", "Hello!"),)
 
 
 def test_counting_needs_no_max_tokens():
@@ -75,7 +103,7 @@ def test_system_is_a_string_or_blocks():
 
 
 def test_texts_of_a_message_are_joined_and_unknown_blocks_skipped():
-    odd = [{"type": "golden"}, {"type": ["text"]}, {"type": {}}, {}]
+    odd = [{"type": "golden"}, {}, None]
     blocks = [*odd, {"type": "text", "text": "a "}, {"type": "text", "text": "b"}]
     assert read({"role": "user", "content": blocks}).call.messages == (Message("user", "a b"),)
 
