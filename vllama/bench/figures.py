@@ -52,6 +52,8 @@ class Figures:
     """Of each request's mean time of a token after the first (TPOT)."""
     total: Percentiles | None
     """Of whole requests; None when all failed."""
+    cpu_per_token: Spread | None
+    """Seconds of the processes at the address; None where they are elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def figures(legs: Sequence[Leg]) -> Figures:
     """All rounds of one target at one number of clients; there is at least one."""
     samples = [sample for leg in legs for sample in leg.samples]
     good = [sample for sample in samples if not sample.error]
+    costs = [cost for leg in legs if (cost := leg.cpu_per_token) is not None]
     return Figures(
         target=legs[0].target,
         clients=legs[0].clients,
@@ -112,6 +115,7 @@ def figures(legs: Sequence[Leg]) -> Figures:
         gap=percentiles([gap for sample in good for gap in sample.gaps]),
         per_token=percentiles([each for sample in good if (each := sample.per_token) is not None]),
         total=percentiles([sample.total for sample in good]),
+        cpu_per_token=spread(costs) if costs else None,
     )
 
 

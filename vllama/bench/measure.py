@@ -16,7 +16,7 @@ import psutil
 
 from vllama.bench.drive import connect, drive
 from vllama.bench.identity import Identity, described, differences
-from vllama.bench.memory import memory_of
+from vllama.bench.processes import Listeners
 from vllama.bench.record import Machine
 from vllama.bench.rounds import Plan, turns
 from vllama.bench.samples import Leg, Memory, Target
@@ -97,18 +97,20 @@ async def _legs(
     for target in targets:  # connections, caches and code paths are warm before anything counts
         progress.step(f"warming up {target.name}", 0, len(order))
         await drive(sessions[target.name], target, work, clients=most, requests=most, round_=WARM_UP)
+    listeners = {target.name: await asyncio.to_thread(Listeners, target.address) for target in targets}
     legs: list[Leg] = []
     memory: dict[str, Memory] = {}
     for turn in order:
         what = f"round {turn.round + 1} of {plan.rounds}: {turn.target}, {turn.clients} at once"
         progress.step(_with_last(what, legs), len(legs), len(order))
-        target = by_name[turn.target]
-        legs.append(
-            await drive(
-                sessions[target.name], target, work, clients=turn.clients, requests=turn.requests, round_=turn.round
-            )
+        target, behind = by_name[turn.target], listeners[turn.target]
+        before = behind.cpu()
+        leg = await drive(
+            sessions[target.name], target, work, clients=turn.clients, requests=turn.requests, round_=turn.round
         )
-        if turn.clients == most and (seen := await asyncio.to_thread(memory_of, target.address)) is not None:
+        after = behind.cpu()
+        legs.append(replace(leg, cpu=None if before is None or after is None else after - before))
+        if turn.clients == most and (seen := await asyncio.to_thread(behind.memory)) is not None:
             known = memory.get(target.name, Memory(0))
             memory[target.name] = Memory(max(seen.processes, known.processes), max(seen.gpus, known.gpus))
     progress.step("", len(order), len(order))

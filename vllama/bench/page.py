@@ -81,7 +81,8 @@ def _body(record: Record) -> Iterator[str]:
     yield "<h2>Figures</h2>"
     yield from _table(tables.speeds(record.rows))
     yield "<p>Medians over the rounds, with the smallest and largest; percentiles over all requests. TTFT: time to the"
-    yield "first token. ITL: between two pieces of text. Tokens are the server's own count.</p>"
+    yield "first token. ITL: between two pieces of text. CPU: of the processes at the address. Tokens are the server's own"
+    yield "count.</p>"
     if record.ratios:
         first = record.targets[0].name
         yield f"<h2>Against {escape(first)}</h2>"

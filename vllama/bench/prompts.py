@@ -127,16 +127,18 @@ class Prompts:
     """Tokens of a system prompt that all requests share; 0: none."""
     tokens_per_word: float = 1.0
     """Of the targets' tokenizer."""
+    salt: str = ""
+    """Another one for each measurement: servers remember the beginnings that they saw in the one before."""
 
     def text(self, seed: str, number: int) -> str:
         """The user's text of request ``number`` in the leg that ``seed`` names; it begins like no other one."""
         wanted = self.lengths[number % len(self.lengths)]
         count = self._words(wanted) - len(_TASK.split())
-        return f"{words(max(count, 1), f'{seed}/{number}')}. {_TASK}"
+        return f"{words(max(count, 1), f'{self.salt}/{seed}/{number}')}. {_TASK}"
 
     def system_text(self, seed: str = "system") -> str:
         """The shared system prompt; empty where there is none."""
-        return words(self._words(self.system), seed) if self.system else ""
+        return words(self._words(self.system), f"{self.salt}/{seed}") if self.system else ""
 
     def _words(self, tokens: int) -> int:
         return max(1, round(tokens / self.tokens_per_word))

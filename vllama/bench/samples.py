@@ -52,6 +52,14 @@ class Leg:
     seconds: float
     samples: tuple[Sample, ...]
     round: int = 0
+    cpu: float | None = None
+    """Seconds of CPU that the processes at the address took for it; None where they are elsewhere."""
+
+    @property
+    def cpu_per_token(self) -> float | None:
+        """Seconds; of what answers at the address, not of what computes for it."""
+        tokens = sum(sample.tokens_out for sample in self.samples)
+        return None if self.cpu is None or not tokens else self.cpu / tokens
 
     @property
     def tokens_per_second(self) -> float:

@@ -13,7 +13,7 @@ Table = tuple[list[str], list[list[str]]]
 def speeds(rows: Sequence[Figures]) -> Table:
     """How much is done, and how long people wait for it; times in milliseconds."""
     head = ["CLIENTS", "TARGET", "REQ/S", "TOK/S", "SPREAD", "TTFT P50", "P95", "P99", "ITL P50", "P95", "P99"]
-    head += ["TOTAL P50", "FAILED"]
+    head += ["TOTAL P50", "CPU/TOK", "FAILED"]
     table = [
         [
             str(row.clients),
@@ -24,6 +24,7 @@ def speeds(rows: Sequence[Figures]) -> Table:
             *_times(row.first),
             *_times(row.gap),
             _times(row.total)[0],
+            f"{row.cpu_per_token.median * 1e6:,.0f} us" if row.cpu_per_token else "-",
             str(row.errors),
         ]
         for row in rows

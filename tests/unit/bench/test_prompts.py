@@ -25,6 +25,12 @@ def test_no_two_prompts_begin_alike():
     assert len(beginnings) == 1000
 
 
+def test_another_measurement_asks_something_else():
+    one, other = Prompts(system=50, salt="a"), Prompts(system=50, salt="b")
+    assert one.text("s", 0).split()[:6] != other.text("s", 0).split()[:6]
+    assert one.system_text() != other.system_text()
+
+
 def test_mixed_prompts_take_turns():
     made = Prompts(LENGTHS["mixed"])
     sizes = [len(made.text("s", number).split()) for number in range(6)]

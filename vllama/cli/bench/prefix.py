@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import asdict
 from typing import Literal
 
@@ -49,7 +50,7 @@ def command(
     1 when requests fail.
     """
     place = options.own_place(host, model, None if api == "auto" else api, None)
-    work, plan = Workload(Prompts((user,), system), max_tokens=tokens), Plan(clients, rounds)
+    work, plan = Workload(Prompts((user,), system, salt=secrets.token_hex(4)), max_tokens=tokens), Plan(clients, rounds)
     with progress(quiet=as_json) as show:
         found = asyncio.run(measure_prefix(place, work, plan, options.watching(show)))
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,7 +102,9 @@ def command(
     dialect: Dialect | None = None if api == "auto" else api
     own = options.own_place(host, model, dialect, name)
     places = options.distinct([own, *options.others(vs, vs_model, model)])
-    work = Workload(Prompts(lengths, system), prompt, tokens, length == "fixed", route, not whole)
+    work = Workload(
+        Prompts(lengths, system, salt=secrets.token_hex(4)), prompt, tokens, length == "fixed", route, not whole
+    )
     plan = Plan(with_gate(clients) if gated else clients, rounds, requests)
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
     with progress() as show:
