@@ -1,7 +1,7 @@
 """Writes a Llama of 0.19 billion random parameters: ``random_model.py DIR``. Needs nothing but Python.
 
-Its speed is that of a real model of its shape; what it says is noise. The tokenizer and chat template are tinychat's, so
-every token has a text, and the context is long enough for prompts of thousands of tokens.
+Its speed is that of a real model of its shape; what it says is noise. The tokenizer and chat template are tinychat's,
+so every token has a text, and the context is long enough for prompts of thousands of tokens.
 """
 
 from __future__ import annotations

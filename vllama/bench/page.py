@@ -25,6 +25,11 @@ pre { background: #f4f4f4; padding: .7rem; overflow-x: auto; } .scroll { overflo
 svg { max-width: 100%; height: auto; } .note { color: #a33; }
 """
 
+_LEGEND: Final = (
+    "Medians over the rounds, with the smallest and largest; percentiles over all requests. TTFT: time to the first "
+    "token. ITL: between two pieces of text. CPU: of the processes at the address. Tokens are the server's own count."
+)
+
 
 def page(record: Record) -> str:
     """The whole document."""
@@ -80,9 +85,7 @@ def _body(record: Record) -> Iterator[str]:
     yield svg(picture(record.rows))
     yield "<h2>Figures</h2>"
     yield from _table(tables.speeds(record.rows))
-    yield "<p>Medians over the rounds, with the smallest and largest; percentiles over all requests. TTFT: time to the"
-    yield "first token. ITL: between two pieces of text. CPU: of the processes at the address. Tokens are the server's own"
-    yield "count.</p>"
+    yield f"<p>{escape(_LEGEND)}</p>"
     if record.ratios:
         first = record.targets[0].name
         yield f"<h2>Against {escape(first)}</h2>"
