@@ -1,4 +1,4 @@
-"""Holds the figures of ``vllama bench`` against those of ``vllm bench serve``: the same server, the same work, in turns.
+"""Holds ``vllama bench`` against ``vllm bench serve``: the same server and the same work, in turns.
 
 ``agree.py ENGINE_PYTHON http://HOST:PORT MODEL_DIR [ROUNDS]``: a vLLM runs at the address with the model of the
 directory. Prints each figure of both and the median of the rounds' ratios, and ends with status 1 when one of them is
