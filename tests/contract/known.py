@@ -9,7 +9,6 @@ REASONS: Final = {
     "format/schema-thinking-default": "in nonsense, two tokens are 0.03 apart in log probability and the other one wins; on one kind of processor so far",
     "format/schema-thinking-stream": "the same answer, streamed",
     "queue/ps-while-busy": "asked 20 ms after a request: a model that is still loading then is not in our list yet",
-    "show/embed": "general.quantization_version numbers GGML's formats, which a safetensors model does not use",
 }
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from vllama.models.model import Model
 from vllama.models.modelfile import quoted
+from vllama.models.safetensors import Tensor
 from vllama.translate.times import local_time
 
 _FOREVER_SECONDS: Final = 2**63 / 1e9  # how long Ollama's "forever" is: the CLI knows it by its century
 _FULL_KEYS: Final = ("general.", "tokenizer.")
+_QUANTIZATION_VERSION: Final = 2  # Ollama writes it into every model that it converts, quantised or not
 _BARE: Final = "{{ .Prompt }}"  # Ollama's word for: the text goes to the model as it is
 
 
@@ -68,10 +70,13 @@ def parameter_size(count: int) -> str:
     return f"{count / 1e3:.0f}K" if count >= 1000 else str(count)
 
 
-def shown(model: Model, request: Mapping[str, Any], offset: int, *, basename: str = "") -> dict[str, Any]:
+def shown(
+    model: Model, request: Mapping[str, Any], offset: int, *, basename: str = "", tensors: Sequence[Tensor] = ()
+) -> dict[str, Any]:
     """The answer of ``/api/show``; ``request`` holds ``system``, ``verbose`` and ``options``.
 
-    ``basename`` overrides ``general.basename``, for the one client that wants to read its own word there.
+    ``basename`` overrides ``general.basename``, for the one client that wants to read its own word there;
+    ``tensors`` are those of the weights, where they are wanted.
     """
     system = request["system"] or model.system
     stored = parameters(model)
@@ -88,6 +93,8 @@ def shown(model: Model, request: Mapping[str, Any], offset: int, *, basename: st
     if model.messages:
         out["messages"] = model.messages
     out["model_info"] = _info(model, basename, verbose=request["verbose"])
+    if tensors:
+        out["tensors"] = [{"name": one.name, "type": one.dtype, "shape": one.shape} for one in tensors]
     if model.facts.capabilities:
         out["capabilities"] = model.facts.capabilities
     out["modified_at"] = local_time(model.modified_at, offset)
@@ -140,6 +147,7 @@ def _info(model: Model, basename: str, *, verbose: bool) -> dict[str, Any]:
         "general.architecture": family,
         "general.basename": basename or model.name.model,
         "general.parameter_count": facts.parameter_count,
+        "general.quantization_version": _QUANTIZATION_VERSION,
         f"{family}.context_length": facts.context_length,
         f"{family}.embedding_length": facts.embedding_length,
     }

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from tests.unit.translate.models import model
+from vllama.models.safetensors import Tensor
 from vllama.translate.details import loaded, parameter_size, shown, tag
 
 NOTHING = {"system": "", "verbose": False, "options": {}}
@@ -67,6 +68,14 @@ def test_show_tells_what_is_stored():
     assert told["model_info"]["qwen3.block_count"] == 5
     assert told["model_info"]["qwen3.rope.freq_base"] == 10000
     assert [key for key in told["model_info"] if key.endswith(".context_length")] == ["qwen3.context_length"]
+
+
+def test_show_lists_tensors_where_they_are_wanted():
+    tensors = [Tensor("embed.weight", "BF16", (1024, 160), 327680, 327680)]
+    told = shown(model(), NOTHING, 0, tensors=tensors)
+    assert told["tensors"] == [{"name": "embed.weight", "type": "BF16", "shape": (1024, 160)}]
+    assert [*told].index("tensors") == [*told].index("model_info") + 1
+    assert "tensors" not in shown(model(), NOTHING, 0)
 
 
 def test_show_takes_the_requests_system_and_options_into_the_modelfile():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from vllama.http.bodies import read_body
 from vllama.http.front import front_of
 from vllama.http.lookup import QUOTED, get_model, read_name
 from vllama.http.ndjson import json_response
+from vllama.models.files import read_files
 from vllama.supervisor.port import EngineView
 from vllama.translate import details, native
 from vllama.translate.jsontext import encode
@@ -63,4 +65,5 @@ async def show(request: web.Request) -> web.Response:
     name = read_name(typed, no_cloud="ollama cloud is disabled: remote model details are unavailable")
     model = get_model(front_of(request), name, QUOTED.format(name.short))
     asked = typed if request.headers.get("User-Agent", "").startswith(_COPILOT) else ""
-    return json_response(encode(details.shown(model, fields, _offset(), basename=asked)))
+    tensors = (await asyncio.to_thread(read_files, model.path)).tensors if fields["verbose"] else ()
+    return json_response(encode(details.shown(model, fields, _offset(), basename=asked, tensors=tensors)))
