@@ -9,7 +9,7 @@ from aiohttp import web
 
 from vllama.config.keys import KeyRing
 from vllama.config.schema import Config
-from vllama.http import anthropic, openai, responses
+from vllama.http import anthropic, audio, openai, responses
 from vllama.http import engines as engines_route
 from vllama.http import metrics as metrics_route
 from vllama.http.access import read_host_check, read_origins
@@ -54,7 +54,7 @@ def make_app(
     app[FRONT] = Front(config, engines, models, puller, creator, metrics, version)
     app[metrics_route.METRICS] = metrics
     app.add_routes(OLLAMA_ROUTES)
-    app.add_routes([*openai.routes, *responses.routes, *anthropic.routes])
+    app.add_routes([*openai.routes, *responses.routes, *audio.routes, *anthropic.routes])
     app.add_routes([*metrics_route.routes, *engines_route.routes])
     app.on_response_prepare.append(finish_headers)
     return app

@@ -12,7 +12,7 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from vllama.errors import BadRequest, TooLarge
+from vllama.errors import BadRequest, TooLarge, VllamaError
 from vllama.http.faults import error_body, message_of
 from vllama.http.front import VISIT, front_of
 from vllama.http.lookup import find_model
@@ -30,8 +30,7 @@ _LARGE: Final = 1 << 20
 def reading(read: Callable[[bytes], T], answer: Callable[[web.Request, T], Awaitable[web.StreamResponse]]) -> Handler:
     """A handler that reads the body with ``read`` and has ``answer`` do the rest.
 
-    What is wrong with a body is told by another part of Ollama than what is wrong later: with a charset, and without
-    the line break at the end.
+    What is wrong with a body is told by another part of Ollama than what is wrong later (``unreadable``).
     """
 
     def unpack(data: bytes, encoding: str) -> T:
@@ -45,12 +44,17 @@ def reading(read: Callable[[bytes], T], answer: Callable[[web.Request, T], Await
             large = len(data) > _LARGE or encoding
             asked = await asyncio.to_thread(unpack, data, encoding) if large else read(data)
         except (BadRequest, TooLarge) as error:
-            body = encode(error_body(request.path, error.http_status, message_of(error)))
-            headers = {"Content-Type": "application/json; charset=utf-8"}
-            return web.Response(status=error.http_status, body=body, headers=headers)
+            return unreadable(request, error)
         return await answer(request, asked)
 
     return handle
+
+
+def unreadable(request: web.Request, error: VllamaError) -> web.Response:
+    """The refusal of a body: with a charset, and without the line break at its end."""
+    body = encode(error_body(request.path, error.http_status, message_of(error)))
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    return web.Response(status=error.http_status, body=body, headers=headers)
 
 
 def fresh_id(prefix: str) -> str:
