@@ -35,6 +35,9 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="every difference, not the first three of a case")
     parser.add_argument("--cosmetic", action="store_true", help="class C, too")
     parser.add_argument("--show", metavar="CASE", help="print a recorded case and stop")
+    parser.add_argument(
+        "--at-once", type=int, default=1, metavar="N", help="N cases at a time, and what differs once more by itself"
+    )
     parser.add_argument("--timeout", type=float, default=180, help="seconds for one request")
     args = parser.parse_args()
 
@@ -55,7 +58,17 @@ def main() -> int:
             print(f"\r{number}/{len(cases)} {case:50}", end="", file=sys.stderr, flush=True)
 
     began = time.monotonic()
-    results = asyncio.run(replay(args.base, header, cases, models=models, seconds=args.timeout, progress=progress))
+    results = asyncio.run(
+        replay(
+            args.base,
+            header,
+            cases,
+            models=models,
+            seconds=args.timeout,
+            at_once=args.at_once,
+            progress=progress,
+        )
+    )
     if sys.stderr.isatty():
         print("\r" + " " * 70 + "\r", end="", file=sys.stderr)
     spent = time.monotonic() - began

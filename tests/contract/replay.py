@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tests.contract.comparison import compare_case
 from tests.contract.naming import Names, Sides
+from tests.contract.order import in_turn, stands_alone
 from tests.contract.wire import Run, placeholders, run_case
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -59,9 +61,15 @@ async def replay(
     *,
     models: dict[str, str] | None = None,
     seconds: float = 180,
+    at_once: int = 1,
     progress: Callable[[int, str], None] = lambda number, case: None,
 ) -> list[dict[str, Any]]:
-    """One result a case: ``id, area, note, worst, diffs, records``; ``worst`` is empty for an equal answer."""
+    """One result a case: ``id, area, note, worst, diffs, records``; ``worst`` is empty for an equal answer.
+
+    With ``at_once`` above 1 that many of the cases that stand alone are replayed at the same time, those that unload a
+    model come last, and what differs visibly is replayed once more by itself: a batch rounds otherwise than a single
+    question, and a busy machine is late. Results come in the order of ``cases`` in any case.
+    """
     base = base.rstrip("/")
     names = {**header["models"], **(models or {})}
     table = placeholders(names, base, secrets.token_hex(4))
@@ -71,22 +79,36 @@ async def replay(
         placeholders(header["models"], header["base"], header["run"]),
         table,
     )
-    run, results = Run(base, table, seconds), []
+    run = Run(base, table, seconds)
+    results: dict[str, dict[str, Any]] = {}
     first = (await run_case({"steps": [{"method": "GET", "path": "/api/version"}]}, run))[0]
     if "failed" in first:
         raise ConnectionError(f"{base}: {first['failed']}")
-    for number, case in enumerate(cases, 1):
-        progress(number, case["id"])
+
+    async def hold(case: dict[str, Any]) -> None:
+        progress(len(results) + 1, case["id"])
         actual = await run_case(case, run)
         diffs = sorted(compare_case(case, actual, sides), key=lambda d: d.cls)
-        results.append(
-            {
-                "id": case["id"],
-                "area": case["area"],
-                "note": case["note"],
-                "worst": diffs[0].cls if diffs else "",
-                "diffs": [asdict(d) for d in diffs],
-                "records": actual if diffs else None,
-            }
-        )
-    return results
+        results[case["id"]] = {
+            "id": case["id"],
+            "area": case["area"],
+            "note": case["note"],
+            "worst": diffs[0].cls if diffs else "",
+            "diffs": [asdict(d) for d in diffs],
+            "records": actual if diffs else None,
+        }
+
+    async def take_from(waiting: Iterator[dict[str, Any]]) -> None:
+        for case in waiting:
+            await hold(case)
+
+    together = [case for case in cases if at_once > 1 and stands_alone(case)]
+    waiting = iter(together)
+    await asyncio.gather(*(take_from(waiting) for _ in range(at_once)))
+    one_by_one = [case for case in cases if case not in together]
+    for case in in_turn(one_by_one) if at_once > 1 else one_by_one:
+        await hold(case)
+    for case in cases:
+        if at_once > 1 and results[case["id"]]["worst"] in ("A", "B"):
+            await hold(case)
+    return [results[case["id"]] for case in cases]
