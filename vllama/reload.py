@@ -50,11 +50,14 @@ class Service:
     def app(self, loaded: Loaded, store: ModelStore) -> web.Application:
         """The front end as configured; raises ConfigError."""
         files = key_files(loaded.config.server.keys_file, loaded.state, self.environ)
-        puller = make_puller(loaded, store, self.downloads, self.environ)
+        puller = make_puller(loaded, store, self.downloads, self.environ, self._sizes)
         creator = Creator(store, puller)
         return make_app(
             loaded.config, self.supervisor, store, self.metrics, puller=puller, creator=creator, key_files=files
         )
+
+    def _sizes(self) -> list[tuple[int, int]]:
+        return [(view.size, view.size_vram) for view in self.supervisor.snapshot() if view.pid is not None]
 
     async def reload(self, loaded: Loaded, store: ModelStore) -> list[str]:
         """Put these in force and say what was done.

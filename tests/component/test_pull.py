@@ -59,6 +59,27 @@ async def half(live: LiveService) -> asyncio.Task[list[dict[str, Any]]]:
     return going
 
 
+async def test_of_a_names_repositories_one_is_fetched_that_is_there_and_fits(
+    hub: Hub, service: LiveService, monkeypatch: pytest.MonkeyPatch
+):
+    """16 bits are not on the hub; 4 bits are asked for their files' headers first and planned with."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    catalog = service.folder / "models.d"
+    catalog.mkdir()
+    (catalog / "own.yaml").write_text("choosy: {tags: {latest: {bf16: acme/gone, int4: acme/mini}}}\n")
+    service.config["paths"] = {
+        "catalog": str(catalog),
+        **{key: str(service.folder / key) for key in ("state", "cache")},
+        "runtime": str(service.runtime),
+    }
+    service.config["log"] = {"level": "debug"}  # at a terminal people read the progress instead
+    async with service as live:
+        assert (await live.post("/api/pull", {"model": "choosy"}))[1][-1] == {"status": "success"}
+        assert "choosy:latest" in await names(live)
+        assert "acme/gone is not considered" in live.log
+        assert "choosy:latest is acme/mini (4 bits)" in live.log
+
+
 async def test_a_pulled_model_is_listed_asked_copied_and_deleted(live: LiveService, hub: Hub):
     lines = await pull(live)
     assert (lines[0], lines[-1]) == ({"status": "pulling manifest"}, {"status": "success"})

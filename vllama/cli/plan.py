@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,16 +25,15 @@ from vllama.fit.hardware import Hardware, imagined
 from vllama.fit.measurements import Measurements, plan_as_measured
 from vllama.fit.memory import kv_bytes_per_token
 from vllama.fit.plan import Missing, Plan, Refusal, gib
-from vllama.fit.room import room_for_weights
 from vllama.fit.settings import wanted_settings
 from vllama.fit.words import hint_of, parts_of, too_big
-from vllama.models.catalog import choose
 from vllama.models.catalogs import read_catalog
 from vllama.models.library import Library
 from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
 from vllama.models.sources import Source, parse_argument, parse_source
 from vllama.models.store import ModelStore
+from vllama.pulling import as_planned, choose_by_plan
 
 _SHOWN: Final = (
     "max_model_len",
@@ -98,8 +98,10 @@ def _find(text: str, loaded: Loaded, hardware: Hardware) -> Model:
     source = parse_source(read[1]) if read is not None and read[1] is not None else store.source(name)
     listing = read_catalog(loaded.config.paths.catalog).find(name)
     if source is None and listing is not None:
-        offer = choose(listing, room_for_weights(hardware, token=bool(environment().get("HF_TOKEN"))))
-        source = Source("hub", offer.repository) if offer is not None else None
+        choice = asyncio.run(choose_by_plan(listing, loaded.config, hardware, environment()))
+        if choice is not None and choice.facts is not None:
+            return as_planned(name, choice.facts)
+        source = Source("hub", choice.offer.repository) if choice is not None else None
     if source is not None and source.kind == "hub":
         return _ahead(name, source)
     raise store.problem(name) or NotFound(f"model {text!r} not found", hint="The catalogue: vllama catalog list")
@@ -110,8 +112,7 @@ def _ahead(name: ModelName, source: Source) -> Model:
     # slow to import, and only needed here
     from vllama.models.preview import preview  # noqa: PLC0415
 
-    facts = preview(source)
-    return Model(name, Path(source.location), facts, "", facts.weight_bytes, 0.0)
+    return as_planned(name, preview(source))
 
 
 def _engine(loaded: Loaded) -> Capabilities | None:
@@ -139,15 +140,7 @@ def _here(engine: Capabilities | None, host: str, max_ram: int | None) -> Hardwa
     except (Unreachable, Refused, Broken):
         answer = {"models": []}
     sizes = [(int(one.get("size", 0)), int(one.get("size_vram", 0))) for one in answer["models"]]
-    on_gpus = sum(vram for _, vram in sizes)
-    gpus = []
-    for gpu in hardware.gpus:
-        kept = min(on_gpus, gpu.total - gpu.free)
-        on_gpus -= kept
-        gpus.append(replace(gpu, kept=kept))
-    in_ram = [size - vram for size, vram in sizes]
-    found = replace(hardware, gpus=tuple(gpus), ram_kept=sum(in_ram))
-    return found if max_ram is None else found.limited(max_ram, ((size, True) for size in in_ram))
+    return hardware.holding(sizes, max_ram)
 
 
 def _flags(

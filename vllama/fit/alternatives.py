@@ -33,7 +33,7 @@ def alternatives(facts: Facts, wanted: WantedSettings, hardware: Hardware) -> tu
     """Everything that would fit into the memory of this machine, or nearly this one."""
     found = []
     for text, other, settings, machine in _ideas(facts, wanted, hardware):
-        answer = plan(other, settings, _emptied(machine))
+        answer = plan(other, settings, machine.emptied())
         if isinstance(answer, Plan) and (machine is hardware or answer.place.share > len(hardware.gpus)):
             found.append(Alternative(text, answer))
     return tuple(found)
@@ -71,16 +71,4 @@ def _unpacks_eight_bits(hardware: Hardware) -> bool:
     """The CPU build computes with 4-bit weights, not with 8-bit floats; nor do GPUs before Ampere."""
     return bool(hardware.gpus) and all(
         gpu.capability is None or gpu.capability >= _EIGHT_BITS_FROM for gpu in hardware.gpus
-    )
-
-
-def _emptied(hardware: Hardware) -> Hardware:
-    """Without the engines that may be evicted."""
-    return replace(
-        hardware,
-        ram_available=min(hardware.ram_available - hardware.ram_promised + hardware.ram_kept, hardware.ram_total),
-        ram_kept=0,
-        ram_promised=0,
-        ram_left=hardware.ram_most,
-        gpus=tuple(replace(gpu, free=min(gpu.free + gpu.kept, gpu.total), kept=0) for gpu in hardware.gpus),
     )

@@ -79,6 +79,29 @@ class Hardware:
         left = most - sum(size for size, _ in sizes)
         return replace(self, ram_left=left, ram_most=left + sum(size for size, evicted in sizes if evicted))
 
+    def holding(self, engines: Iterable[tuple[int, int]], max_ram: int | None = None) -> Hardware:
+        """With engines of ours, each as (all its bytes, those of GPUs), that would be unloaded to make room."""
+        sizes = tuple(engines)
+        in_ram, on_gpus = [size - vram for size, vram in sizes], sum(vram for _, vram in sizes)
+        gpus = []
+        for gpu in self.gpus:
+            kept = min(on_gpus, gpu.total - gpu.free)
+            on_gpus -= kept
+            gpus.append(replace(gpu, kept=kept))
+        found = replace(self, gpus=tuple(gpus), ram_kept=sum(in_ram))
+        return found if max_ram is None else found.limited(max_ram, ((size, True) for size in in_ram))
+
+    def emptied(self) -> Hardware:
+        """Without the engines that may be evicted."""
+        return replace(
+            self,
+            ram_available=min(self.ram_available - self.ram_promised + self.ram_kept, self.ram_total),
+            ram_kept=0,
+            ram_promised=0,
+            ram_left=self.ram_most,
+            gpus=tuple(replace(gpu, free=min(gpu.free + gpu.kept, gpu.total), kept=0) for gpu in self.gpus),
+        )
+
     def for_backend(self, backend: Kind) -> Hardware:
         """As an engine built for ``backend`` sees it: the CPU build sees no GPU."""
         return replace(self, kind="cpu", gpus=()) if backend == "cpu" else replace(self, kind=backend)

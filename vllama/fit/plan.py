@@ -23,7 +23,7 @@ _MIB: Final = 1 << 20
 _DEFAULT_UTILIZATION: Final = 0.92
 _SMALLEST_CONTEXT: Final = 256
 """Tokens; with less a model is of no use."""
-_USUAL_CONTEXT: Final = 8192
+USUAL_CONTEXT: Final = 8192
 """What a model with ``max_model_len: auto`` gets at least where the machine has it; more only as memory is free."""
 _FULL_AT_ONCE: Final = 8
 """Of so many requests one fills its context: the KV cache is made for ``max_num_seqs`` divided by this."""
@@ -110,7 +110,7 @@ def plan(
         return _refusal(best, limit)
     room = best.place.free - best.fixed
     if asked == "auto":
-        context = max(best.longest(room, limit), min(context, _USUAL_CONTEXT))
+        context = max(best.longest(room, limit), min(context, USUAL_CONTEXT))
     kv, written = _kv_cache(best, wanted, context, room)
     if kv < best.one(context):
         context = best.longest(kv, context)
@@ -129,7 +129,7 @@ def plan(
 
 def _refusal(sums: Sums, context: int, kv: int = 0) -> Refusal:
     """``kv``: the KV cache that was asked for; else that of a usual context."""
-    usual = min(context, _USUAL_CONTEXT)
+    usual = min(context, USUAL_CONTEXT)
     return Refusal(sums.estimate(kv or sums.one(usual)), sums.place, usual)
 
 

@@ -183,15 +183,19 @@ class Catalog:
 def choose(listing: Listing, room: Room) -> Offer | None:
     """The most precise offer whose weights fit; the smallest one where none does; None when there is none to compute.
 
-    The plan that precedes every start judges precisely; this only spares a download that could not be served.
+    By the catalogue's rough sizes, for where the hub can't be asked for the true ones.
     """
-    usable = [offer for offer in listing.offers if offer.precision in room.precisions]
-    if not room.token:
-        usable = [offer for offer in usable if offer.gated is not True] or usable
-    for offer in usable:
+    offers = usable(listing, room)
+    for offer in offers:
         if offer.weights is None or offer.weights <= room.bytes:
             return offer
-    return usable[-1] if usable else None
+    return offers[-1] if offers else None
+
+
+def usable(listing: Listing, room: Room) -> tuple[Offer, ...]:
+    """What can be computed and fetched here, whatever its size, in falling precision."""
+    offers = tuple(offer for offer in listing.offers if offer.precision in room.precisions)
+    return offers if room.token else tuple(offer for offer in offers if offer.gated is not True) or offers
 
 
 def _merged(weak: Family, strong: Family) -> Family:

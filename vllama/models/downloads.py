@@ -42,7 +42,7 @@ class Downloads:
     def __init__(self, state: Path, environ: Mapping[str, str]) -> None:
         """``environ``: the service's environment, which holds the hub's own settings (HF_TOKEN, HF_ENDPOINT ...)."""
         self._state = state
-        self._environ = _hub_environment(environ)
+        self._environ = hub_environment(environ)
         self._running: dict[Source, _Download] = {}
 
     async def follow(self, source: Source) -> AsyncGenerator[tuple[Part, ...] | str]:
@@ -176,7 +176,7 @@ class _Download:
         self._move()
 
 
-def _hub_environment(environ: Mapping[str, str]) -> dict[str, str]:
+def hub_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Of the hub's library: no telemetry, and plain HTTP, because only that can go on where it stopped."""
     own = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
     return {**own, **environ}

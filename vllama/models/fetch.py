@@ -247,6 +247,7 @@ def hub_border(source: Source) -> Iterator[None]:
         raise PullFailed(
             f"{source} is gated: its owner wants terms to be accepted first",
             hint=f"Accept them at https://huggingface.co/{source.location}, then set HF_TOKEN to a token of yours.",
+            code="pull_gated",
         ) from error
     except RepositoryNotFoundError as error:
         raise PullFailed(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from vllama.errors import ModelUnusable, PullFailed
-from vllama.models.catalog import Catalog, Offer, Room, choose
+from vllama.models.catalog import Catalog, Listing, Offer
 from vllama.models.downloads import Downloads, Part
 from vllama.models.manifest import Manifest
 from vllama.models.names import DEFAULT_HOST, DEFAULT_NAMESPACE, DEFAULT_TAG, ModelName
@@ -41,11 +41,17 @@ def as_name(text: str) -> str:
 
 
 class Puller:
-    """Pulls models into one store. ``room`` looks at the machine; it is asked in a thread."""
+    """Pulls models into one store. ``choose`` knows which of a name's repositories suits this machine."""
 
-    def __init__(self, store: ModelStore, catalog: Catalog, downloads: Downloads, room: Callable[[], Room]) -> None:
+    def __init__(
+        self,
+        store: ModelStore,
+        catalog: Catalog,
+        downloads: Downloads,
+        choose: Callable[[Listing], Awaitable[Offer | None]],
+    ) -> None:
         self.catalog = catalog
-        self._store, self._downloads, self._room = store, downloads, room
+        self._store, self._downloads, self._choose = store, downloads, choose
 
     async def pull(self, name: ModelName) -> AsyncGenerator[Step | tuple[Part, ...]]:
         """Bring a model and list it. Ends with ``success`` or raises PullFailed, ModelUnusable, StoreFailed.
@@ -64,7 +70,7 @@ class Puller:
                     raise problem
             yield "success"
             return
-        wanted = await asyncio.to_thread(self._resolve, name)
+        wanted = await self._resolve(name)
         commit = ""
         async with aclosing(self._downloads.follow(wanted.source)) as told:
             async for one in told:
@@ -89,13 +95,13 @@ class Puller:
         """Whether a pull of that name can be tried: it is in the catalogue, or the name of a repository."""
         return self.catalog.find(name) is not None or _repository(name) is not None
 
-    def _resolve(self, name: ModelName) -> Wanted:
+    async def _resolve(self, name: ModelName) -> Wanted:
         """Raises PullFailed for a name that means nothing."""
         listing = self.catalog.find(name)
         if listing is not None:
             known = self._store.library.find(name)
             kept = [offer for offer in listing.offers if known and known.source.location == offer.repository]
-            offer = kept[0] if kept else choose(listing, self._room())
+            offer = kept[0] if kept else await self._choose(listing)
             if offer is None:
                 raise _nothing_fits(name, listing.offers)
             _LOG.info("%s is %s (%s)", name.short, offer.repository, _PRECISIONS[offer.precision])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from tests.unit.models.test_catalog import FAMILIES
 from tests.unit.models.test_store import COMMIT, make_snapshot
 from vllama.config.load import load_config
 from vllama.errors import ModelUnusable, PullFailed
-from vllama.models.catalog import Catalog, Room
+from vllama.models.catalog import Catalog, Listing, Offer, Room, choose
 from vllama.models.downloads import Part
 from vllama.models.hub import find_snapshot
 from vllama.models.names import ModelName, parse_name
@@ -22,6 +22,13 @@ from vllama.models.store import ModelStore
 
 PART = Part("a" * 64, 10, 5)
 ROOMY = Room(10**12)
+
+
+def by_size(room: Room) -> Callable[[Listing], Awaitable[Offer | None]]:
+    async def chosen(listing: Listing) -> Offer | None:
+        return choose(listing, room)
+
+    return chosen
 
 
 class ScriptedDownloads:
@@ -48,7 +55,7 @@ def world(tmp_path: Path):
         loaded = load_config(file, environ={"HOME": "/", "VLLAMA_STATE_DIR": str(tmp_path / "state")})
         store = ModelStore(loaded)
         downloads = ScriptedDownloads(loaded.state, make_model(tmp_path / "remote", **model))
-        return store, downloads, Puller(store, Catalog(FAMILIES), downloads, lambda: room)  # type: ignore[arg-type]
+        return store, downloads, Puller(store, Catalog(FAMILIES), downloads, by_size(room))  # type: ignore[arg-type]
 
     return make
 
@@ -113,7 +120,7 @@ async def test_a_name_that_means_nothing_says_what_would(world, text: str, hint:
 async def test_what_fits_is_chosen_and_kept_when_it_is_pulled_again(world):
     store, downloads, puller = world(room=Room(10 * 10**9))
     await steps(puller, "mini:8b")
-    roomy = Puller(store, Catalog(FAMILIES), downloads, lambda: ROOMY)
+    roomy = Puller(store, Catalog(FAMILIES), downloads, by_size(ROOMY))
     await steps(roomy, "mini:8b")
     assert {source.location for source in downloads.asked} == {"quant/mini-8b-FP8"}
 

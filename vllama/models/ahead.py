@@ -1,0 +1,75 @@
+"""What a repository of the hub is, asked before it is pulled by a child process, as ``models.downloads`` fetches.
+
+``python -m vllama.models.ahead`` reads ``{"source": ...}`` and writes ``{"facts": ...}`` or ``{"failed": ...}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+from pydantic import TypeAdapter
+
+from vllama.errors import ModelUnusable, PullFailed, VllamaError
+from vllama.models.downloads import hub_environment
+from vllama.models.model import Facts
+from vllama.models.sources import Source, parse_source
+
+_LOG: Final = logging.getLogger("vllama.models")
+_FACTS: Final = TypeAdapter(Facts)
+_OUTPUT: Final = 1
+"""Where the parent reads."""
+
+
+async def facts_ahead(source: Source, environ: Mapping[str, str]) -> Facts:
+    """The facts of a hub repository. Raises PullFailed, and ModelUnusable for what could not be served."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "vllama.models.ahead",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=hub_environment(environ),
+        start_new_session=True,
+    )
+    try:
+        told, said = await child.communicate(orjson.dumps({"source": str(source)}))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+    match orjson.loads(told or b"null"):
+        case {"facts": facts}:
+            return _FACTS.validate_python(facts)
+        case {"failed": {"message": message, "hint": hint, "code": ModelUnusable.code}}:
+            raise ModelUnusable(message, hint=hint)
+        case {"failed": {"message": message, "hint": hint, "code": code}}:
+            raise PullFailed(message, hint=hint, code=code)
+    _LOG.error("asking for %s broke off: %s", source, said.decode("utf-8", "replace").strip())
+    raise PullFailed(f"asking the hub for {source} broke off")
+
+
+def main() -> None:
+    """Tell what standard input names."""
+    # huggingface_hub takes its time and memory: only this child has it
+    from vllama.models.preview import preview  # noqa: PLC0415
+
+    source = parse_source(orjson.loads(sys.stdin.buffer.read())["source"])
+    if source is None:
+        raise ValueError("no source")
+    try:
+        told = {"facts": _FACTS.dump_python(preview(source), mode="json")}
+    except VllamaError as error:
+        told = {"failed": {"message": error.message, "hint": error.hint, "code": error.error_code}}
+    with open(_OUTPUT, "wb", closefd=False) as output:
+        output.write(orjson.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
