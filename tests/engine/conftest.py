@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,12 @@ from tests.live import LiveService
 
 _LOAD_SECONDS = 600  # 25-35 s an engine on an idle machine with two cores; many times that on a busy one
 
-MODELS = {
+MODELS: Mapping[str, Mapping[str, Any]] = {
     "tinychat": {"source": "builtin:tinychat", "settings": {"kv_cache_memory": "256MiB"}},
     "minilm": {"source": str(embedding_model_dir())},
 }
+ENDLESS = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+"""A form in which tinychat's answers never come to an end: nonsense in numbers."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,14 +35,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(2 * _LOAD_SECONDS))
 
 
-def start(folder: Path, *models: str, **engine: Any) -> LiveService:
+def start(
+    folder: Path, *models: str, configured: Mapping[str, Mapping[str, Any]] = MODELS, **engine: Any
+) -> LiveService:
     """The service with real engines, up, and these models loaded to stay; compile caches are shared by all starts."""
     cache = engine_prefix().parent / "cache"
     config = {
         "keep_alive": "forever",
         "paths": {"state": str(folder / "state"), "cache": str(cache), "runtime": str(folder / "run")},
         "engine": {"prefix": str(engine_prefix()), **engine},
-        "models": MODELS,
+        "models": dict(configured),
     }
     service = LiveService(folder, config)
     service.start()

@@ -14,11 +14,10 @@ import psutil
 import pytest
 
 from tests.client import Client
-from tests.engine.conftest import start
+from tests.engine.conftest import ENDLESS, start
 from tests.live import LiveService
 from tests.processes import until_gone
 
-ENDLESS = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 MODEL = {"model": "tinychat:latest"}
 BACK_SECONDS = 600  # 30 s on an idle machine with two cores
 
