@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 _MOUNT: Final = Path("/sys/fs/cgroup")
+_OWN: Final = Path("/proc/self/cgroup")
 _DELEGATED: Final = "user.delegate"
 """systemd's mark on a group that it leaves to the service (systemd.resource-control(5))."""
 
@@ -40,6 +41,15 @@ class EngineGroup:
         except OSError:
             return False
 
+    @property
+    def oom_kills(self) -> int:
+        """How many processes in it the kernel has killed because memory ran out."""
+        try:
+            lines = (self.path / "memory.events").read_text().splitlines()
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
     def remove(self) -> None:
         """Take the empty folder away; one that isn't empty stays until the service ends."""
         with contextlib.suppress(OSError):
@@ -59,12 +69,20 @@ def make_group(name: str) -> EngineGroup | None:
     return group
 
 
-def _delegated(own: Path = Path("/proc/self/cgroup"), mount: Path = _MOUNT) -> Path | None:
-    """The service's group that was delegated to us, when the daemon is in a subgroup of it."""
+def own_group(own: Path = _OWN, mount: Path = _MOUNT) -> EngineGroup | None:
+    """The group that we are in ourselves, and engines without one of their own; None without control groups v2."""
     try:
         lines = own.read_text().splitlines()
-        path = next(line.removeprefix("0::/") for line in lines if line.startswith("0::/"))
-        service = (mount / path).parent
-        return service if os.getxattr(service, _DELEGATED) == b"1" else None
+        return EngineGroup(mount / next(line.removeprefix("0::/") for line in lines if line.startswith("0::/")))
     except (OSError, StopIteration):
+        return None
+
+
+def _delegated(own: Path = _OWN, mount: Path = _MOUNT) -> Path | None:
+    """The service's group that was delegated to us, when the daemon is in a subgroup of it."""
+    group = own_group(own, mount)
+    try:
+        service = group.path.parent if group is not None else None
+        return service if service is not None and os.getxattr(service, _DELEGATED) == b"1" else None
+    except OSError:
         return None

@@ -211,6 +211,13 @@ _RULES: Final = (
     ),
 )
 
+_STARVED: Final = Cause(
+    "out_of_memory",
+    "the kernel ended the engine because memory ran out",
+    "lower max_model_len or kv_cache_memory, use a smaller model, or give the service more memory",
+    memory=True,
+)
+
 _PREFIX = re.compile(r"^\(\w+(?: pid=\d+)?\)\s+(?:[A-Z]+ \d\d-\d\d [\d:]+ \[[^\]]+\] )?")
 _CANDIDATE = re.compile(r"^\s*(?:Value error, (?P<value>.*)|[\w.]*(?:Error|Exception|Interrupt): (?P<error>.*))")
 _NOISE = (
@@ -223,8 +230,13 @@ _TAIL = re.compile(r"\s*\[type=\w+.*$|,? ?please check the stack trace.*$", re.I
 _MAX_REASON = 300
 
 
-def diagnose(returncode: int | None, lines: Sequence[str]) -> Cause:
-    """The cause of an exit that nobody asked for. ``returncode`` is asyncio's (negative: killed by that signal)."""
+def diagnose(returncode: int | None, lines: Sequence[str], *, oom_killed: bool = False) -> Cause:
+    """The cause of an exit that nobody asked for. ``returncode`` is asyncio's (negative: killed by that signal).
+
+    ``oom_killed``: meanwhile the kernel has killed one of its processes because memory ran out (memory.events).
+    """
+    if oom_killed:
+        return _STARVED
     for rule in _RULES:
         for line in lines:
             if match := rule.pattern.search(line):

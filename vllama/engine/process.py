@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from vllama.engine.cgroup import EngineGroup, make_group
+from vllama.engine.cgroup import EngineGroup, make_group, own_group
 from vllama.engine.diagnose import Cause, diagnose
 from vllama.engine.progress import Line, Progress, read_line
 from vllama.engine.spec import EngineSpec
@@ -52,6 +52,9 @@ class EngineProcess:
         self._log = _LOG.getChild(spec.name)
         self._process: subprocess.Popen[bytes] | None = None
         self._group: EngineGroup | None = None
+        self._counted: EngineGroup | None = None
+        """Where the kernel counts what it kills for lack of memory: of this engine, or of all without groups."""
+        self._oom_kills = 0
         self._ending = False
         self._exited = asyncio.Event()
         self._readers: list[asyncio.Task[None]] = []
@@ -84,6 +87,8 @@ class EngineProcess:
         self._group = make_group(spec.socket.stem)
         if self._group is not None:
             self._group.adopt(self._process.pid)  # its interpreter needs longer than this before it forks
+        self._counted = self._group or own_group()
+        self._oom_kills = self._counted.oom_kills if self._counted is not None else 0
         self._notice_exit(self._process)
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
@@ -103,11 +108,12 @@ class EngineProcess:
         await asyncio.wait(self._readers, timeout=_PIPES_SECONDS)  # who held the pipes is gone, so they end
         for reader in self._readers:
             reader.cancel()
+        starved = self._counted is not None and self._counted.oom_kills > self._oom_kills
         if self._group is not None:
             self._group.remove()
         self.spec.socket.unlink(missing_ok=True)
         shutil.rmtree(self.spec.scratch, ignore_errors=True)
-        return diagnose(process.returncode, list(self._lines))
+        return diagnose(process.returncode, list(self._lines), oom_killed=starved)
 
     async def stop(self, *, gentle: bool) -> None:
         """Ask the child to end (when ``gentle``), then make it. ``wait`` returns soon after."""

@@ -59,6 +59,12 @@ def test_a_sigkill_points_at_the_kernels_memory_killer():
     assert "lack of memory" in diagnose(-9, []).text
 
 
+def test_what_the_kernel_says_it_killed_ran_out_of_memory_whatever_the_others_print():
+    for status, lines in ((-9, []), (1, ["RuntimeError: Worker proc VllmWorker-0 died unexpectedly", USELESS])):
+        cause = diagnose(status, lines, oom_killed=True)
+        assert (cause.code, cause.memory, cause.permanent) == ("out_of_memory", True, False)
+
+
 def test_an_illegal_instruction_points_at_the_build():
     assert "SIGILL" in diagnose(-4, []).text
 
