@@ -7,6 +7,7 @@ Colour and moving parts appear only on a terminal that can show them: never in a
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from typing import Any, TextIO
 from vllama.cli import format as fmt
 from vllama.config.environment import shell
 from vllama.errors import ConfigError, VllamaError
+from vllama.observe.journal import priority
+from vllama.observe.logs import is_journal
 
 _DIM, _BOLD, _RED, _GREEN, _YELLOW, _PLAIN = "\x1b[2m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"
 
@@ -46,18 +49,18 @@ def note(text: str = "") -> None:
 
 def warning(text: str) -> None:
     """Something that is not as it should be but stops nothing (stderr)."""
-    note(f"{_paint('Warning:', _YELLOW, sys.stderr)} {text}")
+    _tell(logging.WARNING, f"{_paint('Warning:', _YELLOW, sys.stderr)} {text}")
 
 
 def error(problem: VllamaError | str, hint: str = "") -> None:
     """Why the command failed and what to do (stderr); all findings of a ConfigError, one a line."""
     message = problem if isinstance(problem, str) else problem.message
-    note(f"{_paint('Error:', _RED, sys.stderr)} {message}")
+    _tell(logging.ERROR, f"{_paint('Error:', _RED, sys.stderr)} {message}")
     if isinstance(problem, ConfigError):
         for finding in problem.problems:
-            note(f"  {finding}")
+            _tell(logging.ERROR, f"  {finding}")
     if advice := hint or (problem.hint if isinstance(problem, VllamaError) else ""):
-        note(advice)
+        _tell(logging.ERROR, advice)
 
 
 def data(value: Any) -> None:
@@ -99,6 +102,12 @@ def bad(text: str) -> str:
 def caution(text: str) -> str:
     """``text`` in yellow where stdout has colour."""
     return _paint(text, _YELLOW, sys.stdout)
+
+
+def _tell(level: int, text: str) -> None:
+    """A line about what is wrong; systemd's journal is told how wrong (sd-daemon(3))."""
+    mark = f"<{priority(level)}>" if is_journal(sys.stderr, shell().journal_stream) else ""
+    note(f"{mark}{text}")
 
 
 def _paint(text: str, colour: str, stream: TextIO) -> str:

@@ -27,6 +27,8 @@ class Shell:
     """``XDG_STATE_HOME``, else ``~/.local/state``."""
     no_history: bool
     """``OLLAMA_NOHISTORY``: keep no history of what was typed."""
+    journal_stream: str = ""
+    """``JOURNAL_STREAM``: what systemd's journal reads of us, as ``observe.logs`` understands it."""
 
 
 def environment() -> Mapping[str, str]:
@@ -45,6 +47,7 @@ def shell() -> Shell:
         dumb_terminal=env.get("TERM", "dumb") == "dumb",
         state_dir=Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state",
         no_history=_truth(env.get("OLLAMA_NOHISTORY", "")),
+        journal_stream=env.get("JOURNAL_STREAM", ""),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import getpass
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,10 @@ def sole_owner(directory: Path) -> Iterator[None]:
     try:
         lock = (directory / _LOCK).open("a+", encoding="ascii")
     except OSError as error:
-        raise ConfigError(f"{directory} can't be used: {error.strerror or error}") from error
+        raise ConfigError(
+            f"{directory / _LOCK} can't be opened: {error.strerror or error}",
+            hint=f"Is it somebody else's? Give it to the service: sudo chown -R {getpass.getuser()}: {directory}",
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -26,7 +26,7 @@ def set_up(level: str, *, journal_stream: str = "", stream: TextIO | None = None
     such socket for us.
     """
     out = stream or sys.stderr
-    handler = _handler(out, in_journal=_is_journal(out, journal_stream))
+    handler = _handler(out, in_journal=is_journal(out, journal_stream))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -76,7 +76,8 @@ def _named(record: logging.LogRecord) -> logging.LogRecord:
     return shown
 
 
-def _is_journal(stream: TextIO, journal_stream: str) -> bool:
+def is_journal(stream: TextIO, journal_stream: str) -> bool:
+    """Whether systemd's journal reads ``stream``; ``journal_stream`` as in ``set_up``."""
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError):
