@@ -5,24 +5,24 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 _ROOT: Final = Path("/sys/fs/cgroup")
-_LIMITS: Final = ("memory", "pids", "devices")
 _GONE_SECONDS: Final = 5.0
 
 
 def unified() -> bool:
-    """This machine has control groups v2 and nothing else."""
+    """This machine has control groups v2 and nothing else: inside, MemoryMax= has effect."""
     return (_ROOT / "cgroup.controllers").exists()
 
 
 class Cgroups:
-    """``limits``: on a hybrid machine, also the v1 hierarchies that MemoryMax= needs there."""
+    """In every hierarchy that systemd uses."""
 
-    def __init__(self, lab: str, *, limits: bool) -> None:
-        self._folders = [hierarchy / lab for hierarchy in _hierarchies(limits=limits)]
+    def __init__(self, lab: str) -> None:
+        self._folders = [hierarchy / lab for hierarchy in _hierarchies()]
 
     def make(self) -> None:
         """Make them in every hierarchy."""
@@ -43,11 +43,28 @@ class Cgroups:
             time.sleep(0.05)
 
 
-def _hierarchies(*, limits: bool) -> Iterator[Path]:
+@contextmanager
+def memory_limit(name: str, pid: int, size: int) -> Iterator[None]:
+    """Hold a process, and what it starts from now on, to ``size`` bytes together, by the v1 hierarchy of memory."""
+    group = _ROOT / "memory" / name
+    group.mkdir()
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(size))
+        (group / "memory.swappiness").write_text("0")
+        (group / "cgroup.procs").write_text(str(pid))
+        yield
+    finally:
+        for left in (group / "cgroup.procs").read_text().split():
+            with contextlib.suppress(OSError):  # it has just ended
+                (group.parent / "cgroup.procs").write_text(left)
+        group.rmdir()
+
+
+def _hierarchies() -> Iterator[Path]:
     if unified():
         yield _ROOT
         return
-    for name in ("unified", "systemd", *(_LIMITS if limits else ())):
+    for name in ("unified", "systemd"):
         if (_ROOT / name / "cgroup.procs").exists():
             yield _ROOT / name
 

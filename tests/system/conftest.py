@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.system import packages as rpms
 from tests.system.bounds import TABLE
 from tests.system.lab import Lab
-from tests.system.packages import Packages
+from tests.system.packages import Packages, build_all
+from tests.system.real_engine import RealEngine
 from tests.system.roots import Recipe, base_root
 from tests.system.service import InstalledService
 
@@ -58,34 +58,28 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def root() -> Path:
-    return base_root(Recipe())
+def real_engine() -> RealEngine | None:
+    """What `make engine` installed on this machine."""
+    return RealEngine.find()
 
 
 @pytest.fixture(scope="session")
-def packages(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    with Lab(root) as lab:
-        return rpms.build(lab, tmp_path_factory.mktemp("rpms"))
-
-
-@pytest.fixture(scope="module")
-def lab(root: Path) -> Iterator[Lab]:
-    with Lab(root) as lab:
+def lab(real_engine: RealEngine | None) -> Iterator[Lab]:
+    """One boot for all tests: to install anew is quicker."""
+    with Lab(base_root(Recipe()), binds=real_engine.binds() if real_engine else {}) as lab:
         yield lab
+
+
+@pytest.fixture(scope="session")
+def packages(lab: Lab) -> Packages:
+    return build_all(lab)
 
 
 @pytest.fixture(scope="module")
 def service(lab: Lab, packages: Packages) -> InstalledService:
-    """Installed by rpm, with fake engines at hand; not started."""
-    install(lab, packages)
+    """Installed by rpm on a machine that never had it, with fake engines at hand; not started."""
     service = InstalledService(lab)
+    service.purge()
+    packages.install()
     service.lay_out_fakes()
     return service
-
-
-def install(lab: Lab, packages: Packages) -> None:
-    """Copy the packages in and install the current one, scriptlets and all."""
-    for file in (packages.stand_in, packages.current, packages.newer):
-        lab.put(file, f"/root/{file.name}")
-    lab.run("rpm", "-U", f"/root/{packages.stand_in.name}")
-    lab.run("rpm", "-U", f"/root/{packages.current.name}")

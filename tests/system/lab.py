@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shlex
 import shutil
 import signal
@@ -17,10 +18,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from tests.system.cgroups import Cgroups
+from tests.system.cgroups import Cgroups, memory_limit
 from tests.system.network import SERVER, Network
 
 _BOOT_SECONDS: Final = 60.0
@@ -47,18 +49,17 @@ class CommandFailed(AssertionError):
 class Lab:
     """``binds``: folders of this machine to see inside, read-only, by their path there.
 
-    ``limits``: boot on the v1 hierarchies where this machine is a hybrid, because only there MemoryMax= has effect.
+    Namespaces, control groups and folders are named by chance, so that several runs don't meet.
     """
 
-    def __init__(self, base: Path, *, binds: Mapping[Path, str] | None = None, limits: bool = False) -> None:
+    def __init__(self, base: Path, *, binds: Mapping[Path, str] | None = None) -> None:
         self._base = base
         self._binds = dict(binds or {})
-        self._folder = Path(tempfile.mkdtemp(prefix="vllama-lab-", dir="/var/tmp"))
-        self.name = f"vl{os.getpid() % 100000}{self._folder.name[-2:].lower().replace('_', 'x')}"
+        self.name = f"vllama-{secrets.token_hex(5)}"
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir="/var/tmp"))
         self.root = self._folder / "root"
-        self._limits = limits
         self._network = Network(self.name)
-        self._cgroups = Cgroups(self.name, limits=limits)
+        self._cgroups = Cgroups(self.name)
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
@@ -104,19 +105,17 @@ class Lab:
         (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost\n{SERVER} lan-server.test\n")
 
     def _boot(self) -> None:
-        version_1 = ("systemd.unified_cgroup_hierarchy=0", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
         command = [
             "systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--console=pipe",
             f"--directory={self.root}", f"--machine={self.name}",
             f"--network-namespace-path=/run/netns/{self._network.server}",
             "--resolv-conf=off", "--timezone=off", "--link-journal=no", *_CAPABILITIES, "--system-call-filter=bpf",
             *(f"--bind-ro={here}:{there}" for here, there in self._binds.items()),
-            *(version_1 if self._limits else ()),
         ]  # fmt: skip
         enter = f"{self._cgroups.enter_command()} && exec {shlex.join(command)}"
         environ = {
             **os.environ,
-            "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "0" if self._limits else "1",
+            "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
         }
         with (self._folder / "console.log").open("wb") as console:
@@ -125,10 +124,6 @@ class Lab:
                 start_new_session=True,
             )  # fmt: skip
         self._await_boot(self._nspawn)
-        if self._limits:  # nspawn mounts v1 read-only, and systemd looks once, when it starts
-            remount = "for c in memory pids devices; do mount -o remount,bind,rw /sys/fs/cgroup/$c; done"
-            self.run("sh", "-c", f"{remount}; systemctl daemon-reexec")
-            self.run("systemctl", "is-system-running", "--wait", check=False)
 
     def _await_boot(self, nspawn: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + _BOOT_SECONDS
@@ -197,6 +192,23 @@ class Lab:
         self.run("journalctl", "--sync")
         told = self.run("journalctl", "--output=json", "--no-pager", *matches).stdout
         return [json.loads(line) for line in told.splitlines()]
+
+    def limit_memory(self, pid: int, size: int) -> AbstractContextManager[None]:
+        """Hold a process inside, and those that it will start, to so many bytes together.
+
+        For hybrid machines: there the systemd inside has control groups v2 without a memory controller.
+        """
+        return memory_limit(f"{self.name}-limit", self._outside(pid), size)
+
+    def _outside(self, pid: int) -> int:
+        """This machine's number of a process inside."""
+        namespace = Path(f"/proc/{self._leader}/ns/pid").readlink()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has just ended
+                words = (process / "status").read_text().partition("NSpid:")[2].partition("\n")[0].split()
+                if words[-1] == str(pid) and (process / "ns/pid").readlink() == namespace:
+                    return int(words[0])
+        raise AssertionError(f"no process {pid} inside")
 
     def _inside(self) -> list[str]:
         flags = ("-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w")

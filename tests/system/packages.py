@@ -6,6 +6,7 @@ import io
 import re
 import subprocess
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,8 @@ from tests.system.lab import Lab
 _TOP: Final = Path(__file__).parents[2]
 _VERSION: Final = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 NEWER: Final = "99.0.0"
+_BUILT: Final = "/root/dist"
+_REPOSITORY: Final = "/root/repository"
 
 _STAND_IN: Final = """\
 Name: fedora-stand-in
@@ -38,38 +41,56 @@ systemctl daemon-reload || :
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """Files on this machine."""
+    """What was built, as paths inside the lab."""
 
-    current: Path
-    newer: Path
+    lab: Lab
+    current: str
+    newer: str
     """The same with a higher version and a line more in its /etc/vllama.yaml."""
-    source: Path
-    stand_in: Path
+    source: str
+    stand_in: str
+
+    def install(self) -> None:
+        """By rpm alone."""
+        self.lab.run("rpm", "-U", "--replacepkgs", self.stand_in, self.current)
+
+    def publish(self, *files: str) -> None:
+        """Let ``dnf`` see these."""
+        self.lab.run("rm", "-rf", _REPOSITORY)
+        self.lab.run("mkdir", _REPOSITORY)
+        self.lab.run("cp", *files, _REPOSITORY)
+        self.lab.run("createrepo_c", "--quiet", _REPOSITORY)
+
+    def dnf(self, *words: str) -> str:
+        """As an administrator of Fedora would, from ``publish``'s repository; what it said."""
+        options = (f"--repofrompath=here,{_REPOSITORY}", "--repo=here", "--no-gpgchecks", "--refresh", "-y")
+        return self.lab.run("dnf5", *options, *words).stdout
 
 
-def build(lab: Lab, folder: Path) -> Packages:
-    """Build them inside ``lab``, as `make rpm` does, into ``folder``."""
+def build_all(lab: Lab) -> Packages:
+    """Build them inside ``lab``, as `make rpm` does."""
     version = version_of_tree()
-    for number, edited in ((version, False), (NEWER, True)):
-        _pack(folder / f"vllama-{number}.tar.gz", number, edited=edited)
-        lab.put(folder / f"vllama-{number}.tar.gz", f"/root/vllama-{number}.tar.gz")
     lab.put(_TOP / "packaging/rpm", "/root/rpm")
-    for number in (version, NEWER):
+
+    def package(number: str, *hurry: str) -> None:
         tarball = f"/root/vllama-{number}.tar.gz"
-        again = ("--nocheck",) if number == NEWER else ()
-        lab.run("/root/rpm/build.sh", "-o", "/root/dist", "-s", tarball, "--without", "check", *again, timeout=300)
+        _pack(lab.root / tarball[1:], number, edited=number == NEWER)
+        lab.run("/root/rpm/build.sh", "-o", _BUILT, "-s", tarball, "--without", "check", *hurry, timeout=300)
+
+    with ThreadPoolExecutor() as both:
+        quick = ("--nocheck", "--define", "_source_payload w1.gzdio", "--define", "_binary_payload w1.gzdio")
+        builds = [both.submit(package, version), both.submit(package, NEWER, *quick)]
+    for build in builds:
+        build.result()
     lab.write("/root/stand-in.spec", _STAND_IN)
-    lab.run("rpmbuild", "-bb", "--quiet", "--define", "_rpmdir /root/dist", "--define", "_build_name_fmt %{NAME}.rpm",
+    lab.run("rpmbuild", "-bb", "--quiet", "--define", f"_rpmdir {_BUILT}", "--define", "_build_name_fmt %{NAME}.rpm",
             "/root/stand-in.spec")  # fmt: skip
-    made = {}
-    for file in (lab.root / "root/dist").glob("*.rpm"):
-        made[file.name] = folder / file.name
-        made[file.name].write_bytes(file.read_bytes())
     return Packages(
-        current=made[f"vllama-{version}-1.noarch.rpm"],
-        newer=made[f"vllama-{NEWER}-1.noarch.rpm"],
-        source=made[f"vllama-{version}-1.src.rpm"],
-        stand_in=made["fedora-stand-in.rpm"],
+        lab,
+        current=f"{_BUILT}/vllama-{version}-1.noarch.rpm",
+        newer=f"{_BUILT}/vllama-{NEWER}-1.noarch.rpm",
+        source=f"{_BUILT}/vllama-{version}-1.src.rpm",
+        stand_in=f"{_BUILT}/fedora-stand-in.rpm",
     )
 
 

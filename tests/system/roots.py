@@ -1,7 +1,7 @@
 """The base root that every lab boots from: a Debian whose systemd is as new as Fedora's, made once and kept.
 
-Debian's trixie stands for Fedora: systemd 257, Python 3.13, rpm 4.20. Nothing of the project is in it, so it is made
-anew only when the list of packages below changes.
+Debian's forky stands for Fedora 44 and 45: systemd 262, Python 3.14, rpm 6 and dnf5. Nothing of the project is in it,
+so it is made anew only when the lists below change. ``python -m tests.system.roots`` makes it ahead of the tests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.system.scratch import cache_directory
 
 _SYSTEM = ("systemd", "systemd-sysv", "dbus", "iproute2", "procps", "curl", "ca-certificates", "firewalld", "mandoc")
-_PACKAGING = ("rpm", "python3-pip", "python3-setuptools", "python3-wheel")
+_PACKAGING = ("rpm", "dnf5", "createrepo-c", "python3-pip", "python3-setuptools", "python3-wheel")
 _CHECK = ("python3-pytest", "python3-pytest-asyncio", "python3-pytest-timeout", "python3-hypothesis")
 _OURS = (
     "python3-aiohttp", "python3-click", "python3-orjson", "python3-prometheus-client", "python3-psutil",
@@ -46,7 +46,7 @@ find etc/systemd/system -name '*irewall*' -delete
 class Recipe:
     """One base root."""
 
-    suite: str = "trixie"
+    suite: str = "forky"
     packages: tuple[str, ...] = _SYSTEM + _PACKAGING + _CHECK + _OURS + _HUB + _ENGINE
     from_pypi: tuple[str, ...] = _FROM_PYPI
 
@@ -62,7 +62,7 @@ def base_root(recipe: Recipe) -> Path:
     roots = cache_directory() / "roots"
     roots.mkdir(parents=True, exist_ok=True)
     root = roots / recipe.name
-    with (roots / ".lock").open("w") as lock:
+    with (roots / f".{recipe.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two runs of the tests would download the same twice
         if not root.exists():
             half = roots / f".{recipe.name}.half"
@@ -81,6 +81,8 @@ def _build(recipe: Recipe, root: Path) -> None:
         [
             "mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(recipe.packages)}",
             '--aptopt=Acquire::Check-Valid-Until "false"',  # a mirror may be a snapshot
+            '--aptopt=Acquire::Languages "none"', "--dpkgopt=force-unsafe-io",
+            *(f"--dpkgopt=path-exclude=/usr/share/{unread}/*" for unread in ("doc", "locale")),
             f"--customize-hook={script} \"$1\"",
             recipe.suite, str(root), _mirror(),
         ],
@@ -109,3 +111,7 @@ def _mirror() -> str:
         ):
             return found[1]
     raise RuntimeError("apt's sources name no Debian mirror: the system ring builds its root from one")
+
+
+if __name__ == "__main__":
+    base_root(Recipe())

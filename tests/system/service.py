@@ -19,6 +19,7 @@ from tests.system.network import SERVER
 _TOP: Final = Path(__file__).parents[2]
 _MODELS: Final = "/var/lib/models"
 _FAKE: Final = "/opt/fake/python"
+ENGINES: Final = "/var/lib/vllama-engine"
 _INTERPRETER: Final = """\
 #!/usr/bin/python3
 import sys
@@ -63,6 +64,22 @@ class InstalledService:
         self.lab = lab
 
     # ------------------------------------------------------------------------------------------- what it runs with
+
+    def purge(self) -> None:
+        """Remove it by rpm, and all it leaves by what docs/service.md says."""
+        if self.lab.run("rpm", "-q", "vllama", check=False).returncode == 0:
+            self.lab.run("rpm", "-e", "vllama")
+        if self.lab.run("id", "vllama", check=False).returncode == 0:
+            for command in documented("Removing it"):
+                self.lab.run("sh", "-c", command)
+
+    def install_fake_engine(self, version: str) -> None:
+        """What `vllama engine install` leaves behind, with a fake vLLM in it."""
+        home = f"{ENGINES}/{version}-cpu"
+        self.lab.run("mkdir", "-p", f"{home}/bin")
+        self.lab.write(f"{home}/bin/python", _INTERPRETER, 0o755)
+        self.lab.write(f"{home}/capabilities.json", self.lab.run(f"{home}/bin/python", "-I", "ask.py").stdout)
+        self.lab.run("ln", "-sfn", f"{version}-cpu", f"{ENGINES}/current")
 
     def lay_out_fakes(self) -> None:
         """Put the fake engine and the models that it pretends to be into the root."""
@@ -174,6 +191,19 @@ class InstalledService:
         finally:
             told += asking.communicate()[0].split(maxsplit=1)
 
+    def complaints(self, since: str) -> list[str]:
+        """What the journal has of the unit at warning and above.
+
+        Less what the systemd inside says of controllers that a hybrid machine keeps to itself.
+        """
+        entries = self.lab.journal("-u", "vllama", "-p", "warning", f"--since={since}")
+        told = [(entry["_PID"], str(entry["MESSAGE"])) for entry in entries]
+        return [message for pid, message in told if not (pid == "1" and "for control group" in message)]
+
+    def until_status(self, words: str, bound: float) -> None:
+        """Until the line of ``systemctl status`` holds these words."""
+        until(lambda: words in self.status_text(), bound)
+
     def until_answers(self, bound: float) -> None:
         """Until ``/api/version`` is answered on the network."""
         until(lambda: self.ask("/api/version", seconds=5).status == 200, bound)
@@ -195,6 +225,14 @@ class Answer:
 
     def __repr__(self) -> str:
         return f"{self.status} {self.text[:500]}"
+
+
+def documented(heading: str) -> list[str]:
+    """The commands that a section of docs/service.md tells an administrator to type, as root types them."""
+    _, _, section = (_TOP / "docs/service.md").read_text().partition(f"\n## {heading}\n")
+    typed = [line.removeprefix("$ ") for line in section.partition("\n## ")[0].splitlines() if line.startswith("$ ")]
+    assert typed, f"docs/service.md has no commands under {heading!r}"
+    return [line.partition("  #")[0].replace("sudo ", "") for line in typed]
 
 
 def chat_body(model: str, text: str) -> dict[str, Any]:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
+from contextlib import nullcontext
 
 from tests.system.bounds import until, within
 from tests.system.cgroups import unified
-from tests.system.conftest import install
-from tests.system.lab import Lab
-from tests.system.packages import Packages
-from tests.system.roots import Recipe, base_root
 from tests.system.service import InstalledService
 
 HASTY = {"hang_timeout": "3s", "probe_interval": "500ms", "restart_backoff": "100ms"}
@@ -91,23 +85,67 @@ def test_an_engine_that_leaves_children_takes_them_along(service: InstalledServi
         until(lambda: service.processes() == [service.pid], 10)
 
 
-@pytest.fixture(scope="module")
-def small(packages: Packages) -> Iterator[InstalledService]:
-    """Installed where MemoryMax= has effect: on a hybrid machine only the v1 hierarchies have it."""
-    with Lab(base_root(Recipe()), limits=not unified()) as lab:
-        install(lab, packages)
-        service = InstalledService(lab)
-        service.lay_out_fakes()
-        yield service
+def test_an_engine_that_takes_all_memory_dies_alone(service: InstalledService):
+    size = 400 << 20
+    if unified():
+        service.drop_in("memory", f"MemoryMax={size}", "MemorySwapMax=0")
+    service.fresh(models={"mini": service.model("mini"), "glutton": service.model("glutton")})
+    daemon = service.pid
+    held = nullcontext() if unified() else service.lab.limit_memory(daemon, size)
+    try:
+        with held, within(40, "memory limit hit: the engine that took it dies, its client is told, the others go on"):
+            answer = service.chat("glutton")
+            assert answer.status >= 500
+            assert "memory" in answer.json["error"]
+            assert service.chat("mini").status == 200
+        assert (service.pid, service.value("NRestarts")) == (daemon, "0")
+    finally:
+        service.drop_in("memory")
 
 
-def test_an_engine_that_takes_all_memory_dies_alone(small: InstalledService):
-    small.drop_in("memory", "MemoryMax=400M", "MemorySwapMax=0")
-    small.fresh(models={"mini": small.model("mini"), "glutton": small.model("glutton")})
-    daemon = small.pid
-    with within(40, "memory limit hit: the engine that took it dies, its client is told, the others go on"):
-        answer = small.chat("glutton")
-        assert answer.status >= 500
-        assert "memory" in answer.json["error"]
-        assert small.chat("mini").status == 200
-    assert (small.pid, small.value("NRestarts")) == (daemon, "0")
+def test_a_service_that_fails_at_each_start_is_left_alone_after_five(service: InstalledService):
+    service.control("stop")
+    service.drop_in("broken", "ExecStart=", "ExecStart=/usr/bin/false", "RestartSec=50ms", "RestartSteps=0")
+    try:
+        with within(20, "a service that fails at each start is given up after five starts"):
+            service.control("start", check=False)
+            until(lambda: service.value("ActiveState") == "failed", 15)
+        assert service.value("NRestarts") == "5"
+    finally:
+        service.drop_in("broken")
+    service.fresh()
+    assert service.chat().status == 200
+
+
+def test_a_taken_port_is_told_and_served_once_it_is_free(service: InstalledService):
+    lab = service.lab
+    service.control("stop")
+    service.configure()
+    lab.run("systemd-run", "--unit=other", "python3", "-m", "http.server", "11434")
+    try:
+        until(lambda: service.ask("/", seconds=2).status == 200, 15)
+        with within(40, "a taken port: told with what to do, served soon after it is free"):
+            service.control("start", check=False)
+            told = said(service, "-t", "vllama", "-p", "err", "-n", "2")
+            lab.run("systemctl", "stop", "other")
+            until(lambda: service.value("ActiveState") == "active", 30)
+            assert service.chat().status == 200
+    finally:
+        lab.run("systemctl", "stop", "other", check=False)
+    assert "0.0.0.0:11434 is taken" in told
+    assert "server.port" in told
+
+
+def test_files_of_somebody_else_in_the_state_directory_are_told(service: InstalledService):
+    lab = service.lab
+    service.control("stop")
+    lab.run("sh", "-c", "rm -f /var/lib/vllama/vllama.lock; install -m 0600 /dev/null /var/lib/vllama/vllama.lock")
+    service.control("start", check=False)
+    assert service.value("ActiveState") == "failed"
+    assert service.value("ExecMainStatus") == "78"
+    told = said(service, "-t", "vllama", "-p", "err", "-n", "2")
+    assert "/var/lib/vllama" in told
+    assert "chown" in told
+    lab.run("chown", "-R", "vllama:vllama", "/var/lib/vllama")
+    service.fresh()
+    assert service.chat().status == 200

@@ -10,10 +10,23 @@ import pytest
 
 from tests.system.bounds import within
 from tests.system.lab import Lab
+from tests.system.network import CLIENTS, PUBLIC, PUBLIC_SERVER
 from tests.system.packages import NEWER, Packages
-from tests.system.service import InstalledService
+from tests.system.service import InstalledService, documented
 
 EXPOSURE = 2.0
+
+
+@pytest.fixture(scope="module")
+def service(lab: Lab, packages: Packages) -> InstalledService:
+    """Installed by dnf on a machine that never had it."""
+    service = InstalledService(lab)
+    service.purge()
+    lab.run("rpm", "-e", "fedora-stand-in", check=False)
+    packages.publish(packages.stand_in, packages.current)
+    packages.dnf("install", "vllama")
+    service.lay_out_fakes()
+    return service
 
 
 def test_installing_makes_the_user_and_enables_nothing(lab: Lab, service: InstalledService):
@@ -23,6 +36,19 @@ def test_installing_makes_the_user_and_enables_nothing(lab: Lab, service: Instal
     assert lab.run("systemctl", "is-active", "vllama", check=False).stdout.strip() == "inactive"
     assert lab.run("rpm", "-V", "vllama").stdout == ""
     assert lab.run("vllama", "--version").stdout.startswith("vllama version ")
+
+
+def test_the_network_is_served_without_an_edit_and_manages_nothing(lab: Lab, service: InstalledService):
+    lab.run("systemctl", "enable", "--now", "vllama")
+    assert service.ask("/api/version").status == 200
+    refused = service.ask("/api/pull", {"model": "tinychat"})
+    assert refused.status == 403
+    assert refused.json["error"].startswith(f"{CLIENTS[1]} may not manage models")
+    assert service.ask("/api/version", client=PUBLIC, server=PUBLIC_SERVER).status == 403
+    named = ["curl", "-s", "-H", "Host: chat.example", "-w", "%{http_code}", "http://10.77.0.1:11434/api/version"]
+    assert lab.client(1, *named).endswith("200"), "Ollama's check of Host is for loopback alone"
+    lab.run("systemctl", "disable", "--now", "vllama")
+    assert lab.run("rpm", "-V", "vllama").stdout == ""
 
 
 @pytest.mark.parametrize(
@@ -53,11 +79,11 @@ def test_no_bytecode_of_another_python_and_nothing_outside_of_our_names(lab: Lab
     assert stray == []
 
 
-def test_rpmlint_finds_nothing(packages: Packages):
+def test_rpmlint_finds_nothing(lab: Lab, packages: Packages):
     if shutil.which("rpmlint") is None:
         pytest.fail("rpmlint is not installed (tests/system/prepare.sh)")
     config = "packaging/rpm/rpmlint.toml"
-    files = [str(packages.current), str(packages.source)]
+    files = [f"{lab.root}{packages.current}", f"{lab.root}{packages.source}"]
     done = subprocess.run(["rpmlint", "-c", config, *files], capture_output=True, text=True, check=False)
     assert "0 errors, 0 warnings" in done.stdout, done.stdout
 
@@ -87,9 +113,11 @@ def test_the_firewall_lets_the_network_in_once_the_service_is_allowed(lab: Lab, 
     service.fresh()
     lab.run("systemctl", "start", "firewalld")
     try:
-        lab.run("firewall-cmd", "--zone=public", "--change-interface=lan0")
+        lab.run("firewall-cmd", "--permanent", "--zone=public", "--change-interface=lan0")
+        lab.run("firewall-cmd", "--reload")
         assert service.ask("/api/version", seconds=2).status == 0
-        lab.run("firewall-cmd", "--zone=public", "--add-service=vllama")
+        for command in documented("The network"):
+            lab.run("sh", "-c", command)
         assert service.ask("/api/version").status == 200
     finally:
         lab.run("systemctl", "stop", "firewalld")
@@ -99,8 +127,9 @@ def test_an_upgrade_keeps_the_edited_file_and_every_connection(lab: Lab, service
     service.fresh()
     lab.run("systemctl", "enable", "vllama")
     edited = lab.read("/etc/vllama.yaml")
+    packages.publish(packages.newer)
     with within(30, "an upgrade under load: restarted, edited file kept, no request lost"), service.burst() as told:
-        lab.run("rpm", "-U", f"/root/{packages.newer.name}")
+        packages.dnf("upgrade", "vllama")
         service.until_answers(15)
     answered, *failed = told
     assert failed == []
@@ -114,20 +143,25 @@ def test_an_upgrade_keeps_the_edited_file_and_every_connection(lab: Lab, service
 
 def test_an_upgrade_leaves_a_stopped_service_stopped(lab: Lab, service: InstalledService, packages: Packages):
     service.control("stop")
-    with within(10, "a downgrade of a stopped service leaves it stopped"):
-        lab.run("rpm", "-U", "--oldpackage", f"/root/{packages.current.name}")
+    with within(20, "a downgrade of a stopped service leaves it stopped"):
+        lab.run("rpm", "-U", "--oldpackage", packages.current)
     assert service.value("ActiveState") == "inactive"
 
 
-def test_removing_it_leaves_nothing_running_and_the_state(lab: Lab, service: InstalledService):
+def test_removing_it_leaves_nothing_running_and_the_state(lab: Lab, service: InstalledService, packages: Packages):
     service.fresh()
     service.chat()
     lab.write("/var/lib/vllama/kept", "")
     with within(20, "removing the package: stopped, no process left, state and edited file kept"):
-        lab.run("rpm", "-e", "vllama")
+        packages.dnf("remove", "vllama")
         assert service.processes() == []
     assert lab.run("pgrep", "-u", "vllama", check=False).stdout == ""
     assert (lab.root / "etc/vllama.yaml.rpmsave").exists()
     assert (lab.root / "var/lib/vllama/kept").exists()
     assert not (lab.root / "etc/systemd/system/multi-user.target.wants/vllama.service").is_symlink()
     assert lab.run("id", "vllama").returncode == 0
+    service.purge()
+    kept_by_dnf = ("-path", "/var/lib/dnf", "-prune", "-o")
+    left = lab.run("find", "/etc", "/usr", "/var", *kept_by_dnf, "-name", "*vllama*", "-print").stdout
+    assert left == ""
+    assert lab.run("id", "vllama", check=False).returncode != 0
