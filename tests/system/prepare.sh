@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs what tests/system needs of this machine, where that can be done without asking: as root, with apt.
+# Makes this machine ready for tests/system, where that can be done without asking: as root, with apt.
 # Elsewhere it changes nothing; the tests then say what is missing.
 set -eu
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
+cd "$(dirname "$0")/../.."
 lacking=
 lack() { command -v "$1" >/dev/null || lacking="$lacking $2"; }
 lack systemd-nspawn systemd-container
@@ -10,10 +11,16 @@ lack mmdebstrap mmdebstrap
 lack ip iproute2
 lack nsenter util-linux
 lack rpmlint rpmlint
-[ -n "$lacking" ] || exit 0
-echo "==> Installing for tests/system:$lacking"
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq || :
-# shellcheck disable=SC2086 # a list of names
-apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends $lacking >/dev/null ||
-  echo "Note: that failed; tests/system will say what is missing." >&2
+if [ -n "$lacking" ]; then
+  echo "==> Installing for tests/system:$lacking"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq || :
+  # shellcheck disable=SC2086 # a list of names
+  if ! apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends $lacking >/dev/null; then
+    echo "Note: that failed; tests/system will say what is missing." >&2
+    exit 0
+  fi
+fi
+# The root that is booted takes minutes where it is not there yet: it is made while other tests run, and who needs it
+# waits for it (and makes it where this has failed).
+setsid nice -n 19 .venv/bin/python -m tests.system.roots </dev/null >/dev/null 2>&1 &
