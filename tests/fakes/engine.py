@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
     args = flags.parse(argv)
     model = args.model or args.model_tag or "Qwen/Qwen3-0.6B"
     script = load(Path(model))
+    script.token_rate = script.rates.get(str(args.max_num_batched_tokens), script.token_rate)
     served = _served(args, model, script)
     output = Output(as_json="json" in (args.logging_config or ""))
     children: list[Children] = []

@@ -30,6 +30,8 @@ class Script:
     # --- generating
     token_rate: float = 0.0
     """Tokens a second of each stream; 0: as fast as the loop turns."""
+    rates: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """``token_rate`` by the value of ``--max-num-batched-tokens``, where the flag was given."""
     ttft: float = 0.0
     """Seconds from admission to the first token."""
     max_num_seqs: int = 256

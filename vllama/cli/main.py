@@ -37,6 +37,7 @@ _VERBS: Final = {
     "logs": "vllama.cli.logs",
     "doctor": "vllama.cli.doctor",
     "bench": "vllama.cli.bench.verbs",
+    "tune": "vllama.cli.tune",
 }
 _ALIASES: Final = {"ls": "list"}
 

@@ -83,8 +83,8 @@ def as_tree(found: Iterator[Row]) -> dict[str, Any]:
 
 
 def _section(section: BaseModel, path: KeyPath, origin_of: Callable[[KeyPath], str]) -> Iterator[Row]:
-    """All values of a section; of models and their settings only those that are set."""
-    sparse = path[:1] == ("models",)
+    """All values of a section; of models, their settings and tuned ones only those that are set."""
+    sparse = path[:1] in {("models",), ("tuned",)}
     for key, info in type(section).model_fields.items():
         value, below = getattr(section, key), (*path, key)
         if isinstance(value, BaseModel):

@@ -19,8 +19,10 @@ from vllama.config.directories import Directories, resolve_directories
 from vllama.config.document import Document, Finding, KeyPath, read_document
 from vllama.config.faults import explain
 from vllama.config.schema import Config
+from vllama.config.tuned import read_tuned
 from vllama.config.variables import from_environment
 from vllama.errors import ConfigError
+from vllama.models.names import parse_name
 
 DEFAULT_PATH: Final = Path("/etc/vllama.yaml")
 _LARGEST_FILE: Final = 4 << 20
@@ -87,6 +89,9 @@ def load_config(path: Path | None, *, environ: Mapping[str, str], flags: Mapping
         if value is not None:
             _put(values, origins, tuple(dotted.split(".")), value, "flag")
     config = _validate(values, document.findings)
+    if config is not None and not document.findings:
+        directories = resolve_directories(config, environ, uid=os.geteuid())
+        config = _with_tuned(directories.state, values, origins) or config
     document.findings.extend(Finding(0, key, message) for key, message in check_references(values))
     if config is None or document.findings:
         raise ConfigError(
@@ -116,6 +121,29 @@ def _read_file(path: Path) -> Document:
             problems=(f"{path}:{line}: is not UTF-8 (byte 0x{data[error.start]:02x})",),
             hint="Save the file as UTF-8.",
         ) from error
+
+
+def _with_tuned(state: Path, values: dict[str, Any], origins: dict[KeyPath, str]) -> Config | None:
+    """The configuration with what ``vllama tune`` kept; None where that is nothing. Raises ConfigError."""
+    problems: list[str] = []
+    own = {name.key for text in values.get("tuned") or {} if (name := parse_name(text)) is not None}
+    changed = False
+    for path, document in read_tuned(state):
+        lines = {key: f"{path}:{line}" for key, line in document.lines.items()}
+        _validate(document.value, document.findings)
+        problems += [_tell(finding, path, lines) for finding in _in_order(document, lines)]
+        for model, settings in ({} if document.findings else document.value.get("tuned") or {}).items():
+            if (name := parse_name(model)) is not None and name.key not in own:
+                _put(values, origins, ("tuned", model), settings, str(path))
+                origins.update({key: line for key, line in lines.items() if key[:2] == ("tuned", model)})
+                changed = True
+    if problems:
+        raise ConfigError(
+            "what vllama tune kept is wrong",
+            problems=tuple(problems),
+            hint="Remove the file, or run vllama tune again.",
+        )
+    return Config.model_validate(values) if changed else None
 
 
 def _put(values: dict[str, Any], origins: dict[KeyPath, str], key: KeyPath, value: Any, origin: str) -> None:

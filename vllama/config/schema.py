@@ -161,7 +161,7 @@ class Paths(Section):
 class Settings(Section):
     """vLLM settings of a profile, a GPU class or one model. Null leaves vLLM's own default in force.
 
-    Merged field by field: profile < its overlay for the GPU class < ``models.NAME.settings``.
+    Merged field by field: profile < its overlay for the GPU class < ``tuned.NAME`` < ``models.NAME.settings``.
     """
 
     max_num_seqs: Count | None = None
@@ -283,6 +283,8 @@ class Config(Section):
     """Models that are loaded at the start."""
     models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
     """Models that are always there, by name."""
+    tuned: Mapping[Name, Settings] = Field(default_factory=dict)
+    """Settings by model, pulled ones too (``vllama tune`` finds them); ``models.NAME.settings`` is stronger."""
     profiles: Mapping[SizeClass, Profile] = Field(default_factory=dict)
     """Changes to the shipped profiles (``vllama config show`` tells them), by model size."""
     engine: Engine = Engine()

@@ -79,8 +79,10 @@ def size_class(parameters: int) -> SizeClass:
     return next((name for limit, name in _LIMITS if parameters < limit), "xlarge")
 
 
-def layers(config: Config, size: SizeClass, gpu: GpuClass, model: str = "") -> Iterator[Layer]:
-    """All layers that hold for a model, weakest first. ``model``: its key under ``models``; empty when it has none.
+def layers(config: Config, size: SizeClass, gpu: GpuClass, model: str = "", tuned: str = "") -> Iterator[Layer]:
+    """All layers that hold for a model, weakest first.
+
+    ``model`` and ``tuned``: its keys under ``models`` and ``tuned``; empty when it has none there.
 
     A value that a person wrote is stronger than any that we ship, so the configured profile stands above the shipped
     overlay.
@@ -95,6 +97,8 @@ def layers(config: Config, size: SizeClass, gpu: GpuClass, model: str = "") -> I
             yield f"profiles.{size}.gpu.{gpu}", _written(profile.gpu[gpu])
     if config.context_length is not None:
         yield "context_length", {"max_model_len": config.context_length}
+    if (found := config.tuned.get(tuned)) is not None:
+        yield f"tuned.{tuned}", _written(found)
     entry: ModelEntry | None = config.models.get(model)
     if entry is not None:
         yield f"models.{model}.settings", _written(entry.settings)

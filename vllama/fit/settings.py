@@ -5,7 +5,7 @@ What memory decides (context, KV cache, GPUs) is left open here: ``fit.plan`` se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,15 +63,20 @@ class EffectiveSettings:
 
 def entry_name(model: Model, config: Config) -> str:
     """The key under ``models`` that configures the model; empty when there is none."""
+    return _key_of(model, config.models)
+
+
+def _key_of(model: Model, names: Iterable[str]) -> str:
+    """That of the names, as it is spelled, which is the model's; empty when none is."""
     wanted = model.name.key
-    return next((text for text in config.models if (name := parse_name(text)) is not None and name.key == wanted), "")
+    return next((text for text in names if (name := parse_name(text)) is not None and name.key == wanted), "")
 
 
 def configured_settings(model: Model, config: Config, gpu_class: GpuClass) -> Mapping[str, Any]:
     """What profile, overlay and the model's own settings say, before anything is chosen for this machine."""
     key = entry_name(model, config)
     size = (config.models[key].profile if key else None) or size_class(model.facts.parameter_count)
-    return merge(layers(config, size, gpu_class, key))[0]
+    return merge(layers(config, size, gpu_class, key, _key_of(model, config.tuned)))[0]
 
 
 def wanted_settings(model: Model, config: Config, hardware: Hardware) -> WantedSettings:
@@ -79,7 +84,7 @@ def wanted_settings(model: Model, config: Config, hardware: Hardware) -> WantedS
     facts = model.facts
     key = entry_name(model, config)
     size = (config.models[key].profile if key else None) or size_class(facts.parameter_count)
-    values, origins = merge(layers(config, size, hardware.gpu_class, key))
+    values, origins = merge(layers(config, size, hardware.gpu_class, key, _key_of(model, config.tuned)))
     choice = _Choice(values, origins)
     choice.drop_what_hardware_lacks(hardware)
     if hardware.kind == "cpu":

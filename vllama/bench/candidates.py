@@ -1,0 +1,88 @@
+"""Which settings are worth a try on a kind of machine. Pure.
+
+A few values around those that hold, one setting at a time: an engine must be started for each. Nothing that changes
+what a model says (types, quantisation), how much it can read (context), or how soon it starts (compilation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vllama.fit.hardware import Hardware, cpu_list
+
+AS_IT_IS: Final = "as it is"
+_NARROW, _USUAL, _WIDE, _WIDEST = 1024, 2048, 4096, 8192
+_STEPS: Final[Mapping[str, tuple[int, ...]]] = {
+    # Wide steps make everybody wait for the slowest prefill where computing is slow (reference 9), and take KV cache
+    # where memory is short; on the fastest cards 2048 leaves them idle.
+    "cpu": (_NARROW, _USUAL, _WIDE),
+    "16": (_NARROW, _USUAL, _WIDE),
+    "24": (_USUAL, _WIDE, _WIDEST),
+    "32": (_USUAL, _WIDE, _WIDEST),
+    "80": (_WIDE, _WIDEST, 2 * _WIDEST),
+    "141": (_WIDE, _WIDEST, 2 * _WIDEST),
+}
+"""Tokens of a step by the class of the machine."""
+_VLLM_STEP: Final = 2048
+"""vLLM's own on all machines whose profile says nothing else."""
+_SEQUENCES: Final[Mapping[str, tuple[int, ...]]] = {
+    "cpu": (16, 64),
+    "16": (32, 128),
+    "24": (64, 256),
+    "32": (64, 256),
+    "80": (256, 1024),
+    "141": (256, 1024),
+}
+"""Requests that are computed together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Settings to try, by the fields of ``config.schema.Settings``."""
+
+    changes: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """For people: ``max_num_seqs 64, cpu_threads 0``."""
+        return ", ".join(f"{key} {value}" for key, value in self.changes.items()) or AS_IT_IS
+
+
+def candidates(hardware: Hardware, values: Mapping[str, Any], decided: frozenset[str]) -> tuple[Candidate, ...]:
+    """What to try beside the settings that hold, ``values``. A person's own are ``decided`` and stay."""
+    found = [*_steps(hardware, values), *_sequences(hardware, values), *_threads(hardware, values)]
+    return tuple(Candidate({key: value}) for key, value in found if key not in decided)
+
+
+def _steps(hardware: Hardware, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    now = values.get("max_num_batched_tokens") or _VLLM_STEP
+    for tokens in _STEPS[hardware.gpu_class]:
+        if tokens != now:
+            yield "max_num_batched_tokens", tokens
+
+
+def _sequences(hardware: Hardware, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    now = values.get("max_num_seqs")
+    for number in _SEQUENCES[hardware.gpu_class]:
+        if number != now:
+            yield "max_num_seqs", number
+
+
+def _threads(hardware: Hardware, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """On a CPU: a core left to the API server, and half of the cores, which may be hardware threads of the others."""
+    cores = hardware.cores
+    if hardware.kind != "cpu" or len(cores) < 2:
+        return
+    found = dict.fromkeys((cpu_list(cores), cpu_list(cores[:-1]), cpu_list(cores[: len(cores) // 2])))
+    for text in found:
+        if text != values.get("cpu_threads", cpu_list(cores)):
+            yield "cpu_threads", text
+
+
+def together(winners: Mapping[str, Candidate]) -> Candidate | None:
+    """The best of each setting at once; None where there are not two of them."""
+    if len(winners) < 2:
+        return None
+    return Candidate({key: value for winner in winners.values() for key, value in winner.changes.items()})

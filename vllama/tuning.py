@@ -1,0 +1,108 @@
+"""Starts a model's engine with one candidate's settings after the other, and measures each.
+
+The engines live in a directory of their own and end with their trial, so nothing that runs or is kept is touched.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vllama.bench.candidates import Candidate, together
+from vllama.bench.figures import table_of
+from vllama.bench.measure import Progress, measure
+from vllama.bench.rounds import Plan
+from vllama.bench.targets import Place
+from vllama.bench.trials import Trial, winners
+from vllama.bench.workload import Workload
+from vllama.config.load import Loaded
+from vllama.config.schema import Settings
+from vllama.errors import LoadFailed, VllamaError
+from vllama.models.model import Model
+from vllama.models.names import parse_name
+from vllama.supervisor.loop import Supervisor
+from vllama.supervisor.planner import Planner, socket_path
+from vllama.supervisor.port import FOREVER, EngineView
+from vllama.supervisor.tuning import patience_of, policy_of
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Tries candidates on this machine."""
+
+    loaded: Loaded
+    model: Model
+    environ: Mapping[str, str]
+    work: Workload
+    plan: Plan
+    step: Callable[[str, int, int], None]
+    """What goes on, how many trials are done, of how many."""
+    done: Callable[[Trial], None]
+    """A trial is over."""
+
+    async def run(self, choices: Sequence[Candidate]) -> tuple[Trial, list[Trial], Trial]:
+        """The settings that hold, every candidate with the best of them together, and those that hold once more.
+
+        Raises LoadFailed and its like when the model can't be loaded as it is.
+        """
+        total = len(choices) + 3
+        first = await self._trial(Candidate({}), 0, total)
+        if first.problem:
+            raise LoadFailed(f"it can't be measured as it is: {first.problem}")
+        trials = [await self._trial(choice, number, total) for number, choice in enumerate(choices, 1)]
+        both = together(winners(first, trials))
+        if both is not None:
+            trials.append(await self._trial(both, total - 2, total))
+        return first, trials, await self._trial(Candidate({}), total - 1, total)
+
+    async def _trial(self, candidate: Candidate, number: int, total: int) -> Trial:
+        """A candidate that can't be loaded is a finding, too."""
+        runtime = Path(tempfile.mkdtemp(prefix="vllama-"))
+        try:
+            trial = await self._measured(candidate, runtime, number, total)
+        except VllamaError as error:
+            trial = Trial(candidate, problem=error.message)
+        finally:
+            shutil.rmtree(runtime, ignore_errors=True)
+        self.done(trial)
+        return trial
+
+    async def _measured(self, candidate: Candidate, runtime: Path, number: int, total: int) -> Trial:
+        def tell(what: str) -> None:
+            self.step(f"{candidate.name}: {what}", number, total)
+
+        def changed(view: EngineView) -> None:
+            if view.phase in {"planning", "starting", "warming"}:
+                tell(view.stage)
+
+        loaded = with_settings(self.loaded, self.model, candidate.changes)
+        loaded = replace(loaded, directories=replace(loaded.directories, runtime=runtime))
+        config = loaded.config
+        supervisor = Supervisor(Planner(loaded, self.environ), policy_of(config), patience_of(config), changed)
+        try:
+            async with supervisor.lease(self.model, keep_alive=FOREVER) as lease:
+                address = f"unix:{socket_path(runtime, self.model)}"
+                place = Place(candidate.name, address, "openai", lease.served_name)
+                progress = Progress(lambda _: None, lambda what, _, __: tell(what))
+                outcome = await measure([place], self.work, self.plan, progress)
+        finally:
+            tell("ending the engine")
+            await supervisor.close()
+        return Trial(candidate, tuple(table_of(outcome.legs)))
+
+
+def with_settings(loaded: Loaded, model: Model, changes: Mapping[str, object]) -> Loaded:
+    """The configuration with these settings tuned for the model, instead of those that were."""
+    tuned = {name: found for name, found in loaded.config.tuned.items() if not _same(name, model)}
+    before = next((found for name, found in loaded.config.tuned.items() if _same(name, model)), Settings())
+    values = {**before.model_dump(exclude_unset=True), **changes}
+    tuned[model.name.short] = Settings.model_validate(values)
+    return replace(loaded, config=loaded.config.model_copy(update={"tuned": tuned}))
+
+
+def _same(name: str, model: Model) -> bool:
+    parsed = parse_name(name)
+    return parsed is not None and parsed.key == model.name.key
