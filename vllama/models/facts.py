@@ -63,6 +63,7 @@ _TURNS: Final = (
     "<|user|>",
 )
 _PACKED: Final = re.compile(r"(?:^|\.)(?:qweight|weight_packed)\Z")
+_LAYER: Final = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d{1,6})\.")
 _SCALES: Final = re.compile(
     r"(?:scales?|scale_inv|zeros|zero_point|g_idx|weight_shape|global_scale|input_scale|weight_scale\w*|position_ids"
     r"|inv_freq|k_scale|v_scale)\Z"
@@ -74,6 +75,7 @@ def read_facts(files: ModelFiles) -> Facts:
     architecture = _architecture(files)
     text = text_config(files.config)
     task = _task(files, architecture)
+    _check_layers(files, text)
     method = _quantization(files, files.config)
     tensors = _used(files.tensors, task)
     level = method or _level(tensors)
@@ -128,6 +130,17 @@ def _task(files: ModelFiles, architecture: str) -> Task:
         )
     pools = any(str(module.get("type", "")).endswith("Pooling") for module in files.modules)
     return "embed" if pools or _ENCODERS.match(architecture) else "generate"
+
+
+def _check_layers(files: ModelFiles, text: Json) -> None:
+    """Weights with fewer layers than config.json tells of belong to another model, or are not all there."""
+    told = whole_number(text, "num_hidden_layers", "n_layer", "num_layers", "n_layers")
+    held = max((int(found[1]) + 1 for one in files.tensors if (found := _LAYER.search(one.name))), default=told)
+    if told > held:
+        raise ModelUnusable(
+            f"{files.label}: config.json tells of {told} layers, the weights have {held}",
+            hint="The files belong to different models, or some are missing; fetch it again.",
+        )
 
 
 def _quantization(files: ModelFiles, config: Json) -> str:

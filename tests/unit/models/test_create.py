@@ -173,7 +173,7 @@ async def test_files_that_can_not_be_served_are_refused_and_not_kept(
     with pytest.raises(BadRequest) as caught:
         await world.create("mine", files=world.uploaded(make_model(tmp_path / "m", **contents)))
     assert said in caught.value.message
-    assert str(tmp_path) not in caught.value.message.replace(str(tmp_path / "state/models/files"), "")
+    assert str(tmp_path) not in caught.value.message
     assert world.store.find(name("mine")) is None
     assert world.left() == []
 

@@ -194,3 +194,17 @@ def test_added_tokens_are_found_in_old_tokenizer_configs():
 )
 def test_tokenizers_have_llama_cpps_names(tokenizer: dict[str, Any], kind: str | None):
     assert read_facts(files(tokenizer=tokenizer)).details.get("tokenizer.ggml.model") == kind
+
+
+@pytest.mark.parametrize("name", ["model.layers.{}.mlp.w", "transformer.h.{}.attn.w", "encoder.layer.{}.w"])
+def test_a_config_that_tells_of_more_layers_than_there_are_is_refused(name: str):
+    held = [tensor(name.format(number), "BF16", 2, 2) for number in range(2)]
+    assert read_facts(files({"num_hidden_layers": 2}, *held))
+    with pytest.raises(ModelUnusable, match="tells of 5000 layers, the weights have 2") as caught:
+        read_facts(files({"num_hidden_layers": 5000}, *held))
+    assert caught.value.hint
+
+
+def test_layers_beyond_the_config_are_helpers_for_speculation():
+    extra = [tensor(f"model.layers.{number}.w", "BF16", 2, 2) for number in range(3)]
+    assert read_facts(files({"num_hidden_layers": 2}, *extra))
