@@ -24,7 +24,7 @@ from tests.live import ROOT
 from vllama.config.load import load_config
 from vllama.config.tuned import tuned_file
 
-SMALL = ("--clients", "1,4", "--rounds", "1", "--tokens", "30", "--prompts", "20")
+SMALL = ("--clients", "2", "--rounds", "1", "--tokens", "20", "--prompts", "20")
 
 
 class Desk:
@@ -71,7 +71,7 @@ def service() -> Iterator[Service]:
 
 
 def test_the_fastest_setting_is_kept_told_and_forgotten(desk: Desk) -> None:
-    rescript(desk.model, token_rate=100, rates={"4096": 400})
+    rescript(desk.model, token_rate=150, rates={"4096": 1000})
     done = desk.tune("mini", *SMALL)
     assert done.returncode == 0, done.stderr
     assert "Best: max_num_batched_tokens 4096" in done.stdout
@@ -89,7 +89,7 @@ def test_the_fastest_setting_is_kept_told_and_forgotten(desk: Desk) -> None:
 
 
 def test_nothing_is_kept_where_nothing_is_faster(desk: Desk) -> None:
-    rescript(desk.model, token_rate=150, rates={"4096": 50})
+    rescript(desk.model, token_rate=300, rates={"4096": 100})
     done = desk.tune("mini", *SMALL, "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -99,7 +99,7 @@ def test_nothing_is_kept_where_nothing_is_faster(desk: Desk) -> None:
 
 
 def test_a_dry_run_and_a_persons_own_tuned_settings_are_only_told(desk: Desk) -> None:
-    rescript(desk.model, token_rate=100, rates={"4096": 400})
+    rescript(desk.model, token_rate=150, rates={"4096": 1000})
     desk.config["tuned"] = {"mini": {"max_num_batched_tokens": 1024}}
     done = desk.tune("mini", *SMALL)
     assert done.returncode == 0, done.stderr
