@@ -102,13 +102,17 @@ async def replay(
         for case in waiting:
             await hold(case)
 
+    def differs(case: dict[str, Any]) -> bool:
+        return at_once > 1 and results[case["id"]]["worst"] in ("A", "B")
+
     together = [case for case in cases if at_once > 1 and stands_alone(case)]
     waiting = iter(together)
     await asyncio.gather(*(take_from(waiting) for _ in range(at_once)))
-    one_by_one = [case for case in cases if case not in together]
-    for case in in_turn(one_by_one) if at_once > 1 else one_by_one:
+    for case in filter(differs, together):
         await hold(case)
-    for case in cases:
-        if at_once > 1 and results[case["id"]]["worst"] in ("A", "B"):
+    others = [case for case in cases if case["id"] not in results]
+    for case in in_turn(others) if at_once > 1 else others:
+        await hold(case)
+        if differs(case):
             await hold(case)
     return [results[case["id"]] for case in cases]
