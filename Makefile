@@ -20,11 +20,11 @@ BIN := $(VENV)/bin
 DATA := $(CURDIR)/.vllama
 
 # vllama.config.load reads these. Tests don't get them: they make their own places.
-engine run bench: export VLLAMA_CONFIG := $(CURDIR)/etc/vllama.yaml
-engine run bench: export VLLAMA_STATE_DIR := $(DATA)/state
-engine run bench: export VLLAMA_CACHE_DIR := $(DATA)/cache
-engine run bench: export VLLAMA_RUNTIME_DIR := $(DATA)/run
-engine run bench: export VLLAMA_ENGINE_PREFIX := $(DATA)/engine
+engine run doctor bench: export VLLAMA_CONFIG := $(CURDIR)/etc/vllama.yaml
+engine run doctor bench: export VLLAMA_STATE_DIR := $(DATA)/state
+engine run doctor bench: export VLLAMA_CACHE_DIR := $(DATA)/cache
+engine run doctor bench: export VLLAMA_RUNTIME_DIR := $(DATA)/run
+engine run doctor bench: export VLLAMA_ENGINE_PREFIX := $(DATA)/engine
 
 .PHONY: help
 help: ## Show this list
@@ -55,6 +55,10 @@ engine: setup ## Install vLLM into an interpreter of its own (.vllama/engine)
 .PHONY: run
 run: engine ## Serve MODEL (default: the small model kept in the project) on HOST:PORT
 	@exec $(BIN)/vllama serve --host $(HOST) --port $(PORT) $(MODEL)
+
+.PHONY: doctor
+doctor: setup ## Look whether everything is there for make run
+	@VLLAMA_HOST=$(HOST):$(PORT) $(BIN)/vllama doctor
 
 .PHONY: test
 test: setup engine ## Run every test, the ones with a real vLLM included

@@ -48,6 +48,10 @@ class Place:
     free: int
     """Bytes."""
     writable: bool
+    strange: str = ""
+    """The name of an entry that belongs to somebody else than the directory; empty where all is in order."""
+    owner: str = ""
+    """Whose the directory is, where it has a strange entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,9 @@ def _places(facts: Facts) -> Iterator[Finding]:
         name = f"{place.purpose} directory"
         if not place.writable:
             yield Finding(name, "bad", f"{place.path} can't be written by {facts.user}", _writable(place, facts.user))
+        elif place.strange:
+            text = f"{place.path / place.strange} does not belong to {place.owner}, as the directory does"
+            yield Finding(name, "bad", text, f"sudo chown -R {place.owner}: {place.path}")
         elif place.purpose == "models" and place.free < _MODEL_SPACE:
             state: State = "bad" if place.free < _LITTLE_SPACE else "warning"
             yield Finding(name, state, f"{text}: an 8B model needs 16 GB", "Free some, or set paths.state elsewhere")

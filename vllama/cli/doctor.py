@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import shutil
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -15,7 +16,9 @@ from vllama.cli import output
 from vllama.cli.checks import EngineFact, Facts, Finding, ModelFact, Occupant, Place, PortFact, examine
 from vllama.cli.progress import progress
 from vllama.cli.remote import Broken, Refused, Remote, Unreachable
-from vllama.config.environment import environment
+from vllama.cli.running import running_service
+from vllama.config.address import read_address
+from vllama.config.environment import environment, shell
 from vllama.config.load import Loaded, load_config
 from vllama.engine.backends import PYTHONS
 from vllama.engine.install import locate
@@ -26,6 +29,14 @@ from vllama.http.listener import bind, who_listens
 from vllama.models.names import parse_name
 from vllama.models.store import ModelStore
 
+_OWN_PLACES: Final = frozenset(
+    ("VLLAMA_CONFIG", "VLLAMA_STATE_DIR", "VLLAMA_CACHE_DIR", "VLLAMA_RUNTIME_DIR", "VLLAMA_ENGINE_PREFIX")
+)
+"""Whoever sets one of these says which places are meant."""
+_HARMLESS: Final = frozenset(
+    ("HOME", "STATE_DIRECTORY", "CACHE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_DATA_HOME", "XDG_CACHE_HOME")
+)
+"""What can't be wrong about a configuration."""
 _COMPILERS: Final = ("c++", "g++", "gcc", "cc", "clang")
 _ANSWER_SECONDS: Final = 3.0
 """Whoever has our port and says nothing for so long is neither Ollama nor one of us."""
@@ -52,18 +63,30 @@ def command(*, config_path: Path | None, as_json: bool) -> None:
 
 
 def gather(config_path: Path | None) -> Facts:
-    """Look at the machine; nothing is changed. A wrong configuration is a finding, then the defaults hold."""
+    """Look at the machine; nothing is changed. A wrong configuration is a finding, then the defaults hold.
+
+    Where a service runs, and nobody says otherwise, its places are looked at as its user would find them.
+
+    Raises ConfigError when the configuration can't be read at all.
+    """
+    environ, flags, user = environment(), dict[str, Any](), getpass.getuser()
+    if config_path is None and not environ.keys() & _OWN_PLACES:
+        service = running_service(read_address(shell().host).port)
+        if service is not None:
+            config_path, environ, flags, user = service.config, service.environ, {**service.flags}, service.user
     try:
-        loaded = load_config(config_path, environ=environment())
+        loaded = load_config(config_path, environ=environ, flags=flags)
         problems: tuple[str, ...] = ()
     except ConfigError as error:
-        problems = error.problems or (error.message,)
+        if not error.problems:
+            raise
+        problems = error.problems
         # the defaults, because a doctor who stops at the first illness is none
-        loaded = load_config(Path(os.devnull), environ={"HOME": str(Path.home())})
+        loaded = load_config(Path(os.devnull), environ={name: environ[name] for name in _HARMLESS & environ.keys()})
     paths = loaded.directories
     return Facts(
         python=sys.version_info[:3],
-        user=getpass.getuser(),
+        user=user,
         config_path=str(loaded.path or ""),
         config_problems=problems,
         engine=_engine(loaded),
@@ -73,10 +96,11 @@ def gather(config_path: Path | None) -> Facts:
         nvidia_card=_nvidia_card(),
         compiler=next(filter(None, map(shutil.which, _COMPILERS)), ""),
         places=(
-            _place("models", paths.state),
-            _place("cache", paths.cache),
-            _place("runtime", paths.runtime),
-            *((_place("engine", paths.engine_prefix),) if loaded.config.engine.python is None else ()),
+            _place("models", paths.state, user),
+            _place("cache", paths.cache, user),
+            _place("runtime", paths.runtime, user),
+            # who installs an engine is who types the command
+            *((_place("engine", paths.engine_prefix, getpass.getuser()),) if not loaded.config.engine.python else ()),
         ),
         port=_port(loaded.config.server.host, loaded.config.server.port),
         models=_models(loaded),
@@ -100,9 +124,36 @@ def _nvidia_card() -> bool:
         return False
 
 
-def _place(purpose: str, path: Path) -> Place:
+def _place(purpose: str, path: Path, user: str) -> Place:
     there = next((folder for folder in (path, *path.parents) if folder.exists()), Path("/"))
-    return Place(purpose, path, shutil.disk_usage(there).free, os.access(there, os.W_OK | os.X_OK))
+    strange, owner = _strange(path)
+    return Place(purpose, path, shutil.disk_usage(there).free, _may_write(there, user), strange, owner)
+
+
+def _may_write(folder: Path, user: str) -> bool:
+    """Whether ``user`` may make files in ``folder``."""
+    if user == getpass.getuser():
+        return os.access(folder, os.W_OK | os.X_OK)
+    entry, found = pwd.getpwnam(user), folder.stat()
+    bits = found.st_mode & 0o7
+    if found.st_uid == entry.pw_uid:
+        bits = found.st_mode >> 6 & 0o7
+    elif found.st_gid in os.getgrouplist(user, entry.pw_gid):
+        bits = found.st_mode >> 3 & 0o7
+    return entry.pw_uid == 0 or bits & 0o3 == 0o3
+
+
+def _strange(folder: Path) -> tuple[str, str]:
+    """An entry that belongs to another user than ``folder`` itself, and that one's name; empty where all is in order.
+
+    So it is after somebody has run a command as root that was the service's to run.
+    """
+    try:
+        owner = folder.stat().st_uid
+        strange = next((entry for entry in sorted(folder.iterdir()) if entry.lstat().st_uid != owner), None)
+        return ("", "") if strange is None else (strange.name, folder.owner())
+    except (OSError, KeyError):  # it is not there yet, not ours to read, or of a user without a name
+        return "", ""
 
 
 def _port(host: str, port: int) -> PortFact:

@@ -109,7 +109,9 @@ def _read_file(path: Path) -> Document:
     except FileNotFoundError:
         raise ConfigError(f"there is no configuration file {path}") from None
     except OSError as error:
-        raise ConfigError(f"can't read the configuration file {path}: {error.strerror or error}") from error
+        who = "Root and the service may read it: try sudo, or --config with a file of your own."
+        hint = who if isinstance(error, PermissionError) else ""
+        raise ConfigError(f"can't read the configuration file {path}: {error.strerror or error}", hint=hint) from error
     if len(data) > _LARGEST_FILE:
         raise ConfigError(f"the configuration file {path} is larger than {_LARGEST_FILE >> 20} MiB")
     try:

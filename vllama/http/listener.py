@@ -82,6 +82,8 @@ def who_listens(port: int) -> str:
         for connection in psutil.net_connections("tcp"):
             local = connection.laddr
             if connection.status == psutil.CONN_LISTEN and local and local.port == port and connection.pid:
+                if connection.pid == 1:  # it keeps the socket for somebody
+                    return "a service of systemd"
                 with suppress(psutil.Error):
                     return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     return ""

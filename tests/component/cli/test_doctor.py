@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.component.cli.conftest import Vllama
+from tests.fakes import interpreter
+from tests.fakes.model_dir import scripted
 from tests.fakes.service import Service
+from tests.live import LiveService
 
 
 @pytest.fixture
@@ -97,3 +100,18 @@ def test_people_read_marks_and_cures(vllama: Vllama, place: dict[str, str], tmp_
     assert done.returncode == 1
     assert "✓ python" in done.stdout
     assert "✗ engine" in done.stdout
+
+
+async def test_the_places_of_a_running_service_are_looked_at(vllama: Vllama, folder: Path) -> None:
+    """As after `make run`, whose directories are none of the user's or the system's."""
+    models = {"tinychat": {"source": str(scripted(folder, "tinychat"))}}
+    engine = {"python": str(interpreter.write(folder))}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server = {"port": free.getsockname()[1]}
+    async with LiveService(folder, {"engine": engine, "models": models, "server": server}) as service:
+        told = report(vllama, VLLAMA_HOST=service.url)
+    assert told["config"]["text"] == str(folder / "vllama.yaml")
+    assert told["models directory"]["text"].startswith(f"{folder / 'state'}: ")
+    assert str(folder / "python") in told["engine"]["text"]
+    assert told["port"]["text"].endswith("vLLama is running")

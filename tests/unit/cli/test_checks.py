@@ -77,6 +77,17 @@ def test_a_healthy_machine_has_only_ticks() -> None:
         ({"hardware": Hardware("cpu", (0,), 24 * GIB, GIB)}, "memory", "warning", "about 3 GB", "ps"),
         ({"compiler": ""}, "compiler", "warning", "no C compiler", "gcc"),
         (
+            {
+                "places": (
+                    Place("cache", Path("/srv"), 100 * GIB, writable=True, strange="huggingface", owner="vllama"),
+                )
+            },
+            "cache directory",
+            "bad",
+            "/srv/huggingface does not belong to vllama",
+            "sudo chown -R vllama: /srv",
+        ),
+        (
             {"places": (Place("models", Path("/srv"), 100 * GIB, writable=False),)},
             "models directory",
             "bad",
