@@ -94,6 +94,7 @@ def _served(args: argparse.Namespace, model: str, script: Script) -> Served:
         thinks=bool(args.reasoning_parser),
         lora=args.enable_lora and os.environ.get("VLLM_ALLOW_RUNTIME_LORA_UPDATING") == "1",
         width=config.get("hidden_size") or 8,
+        eyes="vision_config" in config,
         embeds=args.runner == "pooling" or architecture.endswith(("BertModel", "XLMRobertaModel")),
     )
 

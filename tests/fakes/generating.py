@@ -33,6 +33,8 @@ class Served:
     """Numbers in an embedding."""
     lora: bool = False
     """Whether adapters can be loaded while it runs."""
+    eyes: bool = False
+    """Whether it takes pictures."""
 
 
 class Generating:
@@ -48,7 +50,7 @@ class Generating:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/chat/completions."""
         body = await self._body(request)
-        validate.check_messages(body, self._served.names[0])
+        validate.check_messages(body, self._served.names[0], eyes=self._served.eyes)
         words = answers.rendered(body["messages"])
         switch = (body.get("chat_template_kwargs") or {}).get("enable_thinking", True)
         prompt = answers.last_words(body["messages"])

@@ -21,6 +21,15 @@ def scripted(folder: Path, name: str, **script: Any) -> Path:
     return made
 
 
+def with_eyes(folder: Path, name: str) -> Path:
+    """``folder/name``: tinychat's files, whose config.json says that the model takes pictures."""
+    made = scripted(folder, name)
+    config = json.loads((made / "config.json").read_text()) | {"vision_config": {"hidden_size": 16}}
+    (made / "config.json").unlink()
+    (made / "config.json").write_text(json.dumps(config))
+    return made
+
+
 def rescript(model: Path, **script: Any) -> None:
     """What the model's next engine does."""
     (model / "fake.json").write_text(json.dumps(script))

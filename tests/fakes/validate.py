@@ -77,8 +77,8 @@ def check_parameters(body: Mapping[str, Any], *, max_model_len: int, max_stops: 
         raise Refused("Stream options can only be defined when `stream=True`.", "stream_options")
 
 
-def check_messages(body: Mapping[str, Any], model: str) -> None:
-    """Messages of a chat; this model has no eyes."""
+def check_messages(body: Mapping[str, Any], model: str, *, eyes: bool) -> None:
+    """Messages of a chat; ``eyes``: the model takes pictures."""
     messages = body.get("messages")
     if not isinstance(messages, list):
         raise Refused("1 validation error:\n  {'type': 'missing', 'loc': ('body', 'messages')}", "messages")
@@ -86,7 +86,7 @@ def check_messages(body: Mapping[str, Any], model: str) -> None:
         raise Refused("Cannot apply chat template to an empty conversation. Provide at least one message.")
     for message in messages:
         content = message.get("content")
-        if isinstance(content, list) and any(part.get("type") == "image_url" for part in content):
+        if not eyes and isinstance(content, list) and any(part.get("type") == "image_url" for part in content):
             raise Refused(f"{model} is not a multimodal model")
         for call in message.get("tool_calls") or ():
             if not isinstance(call.get("id"), str) or not isinstance(call["function"].get("arguments"), str):
