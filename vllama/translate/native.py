@@ -38,16 +38,21 @@ _NO_OBJECT: Final = "Value looks like object, but can't find closing '}' symbol"
 def _keep_alive(value: Any) -> float:
     """Seconds; negative is forever."""
     if isinstance(value, str):
-        seconds = parse_duration(value)
+        seconds = _whole_nanoseconds(parse_duration(value))
     elif isinstance(value, bool):
         raise GoValueError("Unsupported type: 'bool'")
     elif isinstance(value, int | float):
-        seconds = float(value)
+        seconds = -1.0 if value < 0 else _whole_nanoseconds(float(value))
     elif isinstance(value, list):
         raise GoValueError("Unsupported type: '[]interface {}'")
     else:
         raise GoValueError("Unsupported type: 'map[string]interface {}'")
     return FOREVER if seconds < 0 or seconds > _LONGEST else seconds
+
+
+def _whole_nanoseconds(seconds: float) -> float:
+    """Go counts no less: what is below one of them is 0, and that unloads."""
+    return math.trunc(seconds * 1e9) / 1e9
 
 
 def _think(value: Any) -> bool | str:
