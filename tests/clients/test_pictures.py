@@ -56,8 +56,8 @@ async def test_openai_takes_data_urls(base_url: str, kind: str, data: bytes, see
             model="looker", messages=[{"role": "user", "content": parts}], reasoning_effort="none"
         )
         assert answer.choices[0].message.content == f"{seen}\n{TEXT}"
+        parts[1]["image_url"] = {"url": "https://example.org/x.png"}
         with pytest.raises(openai.BadRequestError, match="image URLs are not currently supported"):
-            parts[1]["image_url"] = {"url": "https://example.org/x.png"}
             await client.chat.completions.create(model="looker", messages=[{"role": "user", "content": parts}])
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import orjson
 import pytest
@@ -74,6 +75,18 @@ async def test_a_suffix_is_filled_in_with_the_familys_tokens(server):
 )
 async def test_checks_in_ollamas_order(server, body, status, said):
     assert await server.post("/api/generate", body) == (status, {"error": said})
+
+
+@pytest.mark.parametrize("keep_alive", [0, "0", "0s", "-0s", 1e-10, "0.0000000001s"])
+async def test_what_go_counts_as_nothing_unloads(server, keep_alive):
+    _, body = await server.post("/api/generate", {"model": "tinychat", "keep_alive": keep_alive})
+    assert body["done_reason"] == "unload"
+
+
+@pytest.mark.parametrize("keep_alive", [-1, -1e-10, "-1s", 1e10])
+async def test_what_go_counts_as_more_than_it_can_stays_for_ever(server, keep_alive):
+    _, body = await server.post("/api/generate", {"model": "tinychat", "keep_alive": keep_alive})
+    assert (body["done_reason"], server.engines.keep_alives) == ("load", [math.inf])
 
 
 async def test_an_embedder_can_be_unloaded(server):
