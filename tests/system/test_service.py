@@ -98,6 +98,7 @@ def test_on_a_healthy_day_the_journal_has_no_warning_and_tells_engines_apart(ser
 def test_an_engines_traceback_is_one_entry_of_an_error(service: InstalledService):
     service.fresh(models={"broken": service.model("broken", start_failure="no_directory")})
     assert service.chat("broken").status >= 500
+    assert service.status_text().startswith("broken failed: ")
     errors = service.lab.journal("-t", "vllama-engine", "-p", "err", "-b")
     assert any("Traceback" in str(entry["MESSAGE"]) and "\n" in str(entry["MESSAGE"]) for entry in errors)
 
@@ -176,13 +177,20 @@ def test_a_wrong_file_fails_a_restart_once_and_for_all(service: InstalledService
     assert service.value("NRestarts") == "0"
 
 
-def test_preloaded_models_answer_before_it_is_ready_and_a_slow_load_extends_the_start(service: InstalledService):
+def test_a_start_waits_for_what_is_preloaded_and_its_time_out_for_a_slow_load(service: InstalledService):
     slow = service.model("slow", start_seconds=9)
     service.drop_in("start", "TimeoutStartSec=7s")
     try:
-        with within(30, "a start that loads for 9 s survives a start time-out of 7 s"):
-            service.fresh(models={"slow": slow}, preload=["slow"])
+        service.control("stop")
+        service.configure(models={"slow": slow}, preload=["slow"])
+        with within(30, "a start that loads for 9 s survives a start time-out of 7 s, and tells how far it is"):
+            service.lab.run("systemctl", "start", "--no-block", service.unit)
+            service.until_status("loading slow: ", 15)
+            assert service.value("ActiveState") == "activating"
+            until(lambda: service.value("ActiveState") == "active", 25)
         assert service.status_text() == "serving 1 model: slow"
+        service.lab.run("vllama", "stop", "slow")
+        service.until_status("ready, no model loaded", 15)
     finally:
         service.drop_in("start")
 
