@@ -53,7 +53,8 @@ def work_in_words(record: Record) -> str:
     prompt = "the same prompt" if work.prompt else f"prompts of {lengths} tokens"
     system = f" after a shared system prompt of {work.prompts.system}" if work.prompts.system else ""
     length = f"exactly {work.max_tokens} tokens" if work.fixed else f"up to {work.max_tokens} tokens"
-    return f"{asked}; {prompt}{system}, answers of {length}; {plan.rounds} rounds, turn by turn"
+    rounds = "1 round" if plan.rounds == 1 else f"{plan.rounds} rounds"
+    return f"{asked}; {prompt}{system}, answers of {length}; {rounds}, turn by turn"
 
 
 def _title(record: Record) -> str:
@@ -85,6 +86,7 @@ def _body(record: Record) -> Iterator[str]:
     yield svg(picture(record.rows))
     yield "<h2>Figures</h2>"
     yield from _table(tables.speeds(record.rows))
+    yield from _table(tables.waits(record.rows))
     yield f"<p>{escape(_LEGEND)}</p>"
     if record.ratios:
         first = record.targets[0].name

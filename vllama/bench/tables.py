@@ -11,25 +11,29 @@ Table = tuple[list[str], list[list[str]]]
 
 
 def speeds(rows: Sequence[Figures]) -> Table:
-    """How much is done, and how long people wait for it; times in milliseconds."""
-    head = ["CLIENTS", "TARGET", "REQ/S", "TOK/S", "SPREAD", "TTFT P50", "P95", "P99", "ITL P50", "P95", "P99"]
-    head += ["TOTAL P50", "CPU/TOK", "FAILED"]
-    table = [
+    """How much is done in a second: medians over the rounds, and the smallest and largest."""
+    head = ["CLIENTS", "TARGET", "REQ/S", "SPREAD", "TOK/S", "SPREAD", "CPU/TOK", "FAILED"]
+    return head, [
         [
             str(row.clients),
             row.target,
             f"{row.requests_per_second.median:.2f}",
+            _range(row.requests_per_second, 2),
             f"{row.tokens_per_second.median:,.1f}",
-            _range(row.tokens_per_second),
-            *_times(row.first),
-            *_times(row.gap),
-            _times(row.total)[0],
+            _range(row.tokens_per_second, 1),
             f"{row.cpu_per_token.median * 1e6:,.0f} us" if row.cpu_per_token else "-",
             str(row.errors),
         ]
         for row in rows
     ]
-    return head, table
+
+
+def waits(rows: Sequence[Figures]) -> Table:
+    """How long people wait: for the first token, from one to the next, for the whole answer."""
+    head = ["CLIENTS", "TARGET", "TTFT P50", "P95", "P99", "ITL P50", "P95", "P99", "TOTAL P50", "P95", "P99"]
+    return head, [
+        [str(row.clients), row.target, *_times(row.first), *_times(row.gap), *_times(row.total)] for row in rows
+    ]
 
 
 def against(ratios: Sequence[Ratio], first: str) -> Table:
@@ -72,8 +76,8 @@ def _times(values: Percentiles | None) -> list[str]:
     return [milliseconds(value) for value in (values.p50, values.p95, values.p99)]
 
 
-def _range(values: Spread) -> str:
-    return f"{values.low:,.1f}-{values.high:,.1f}"
+def _range(values: Spread, digits: int) -> str:
+    return f"{values.low:,.{digits}f}-{values.high:,.{digits}f}"
 
 
 def _share(values: Spread | None) -> list[str]:

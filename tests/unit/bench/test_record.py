@@ -5,7 +5,7 @@ import pytest
 from tests.unit.bench.made import PAIR, leg, record
 from vllama.bench.gate import Verdict
 from vllama.bench.record import from_json, to_json
-from vllama.bench.tables import against, errors, memories, milliseconds, speeds
+from vllama.bench.tables import against, errors, memories, milliseconds, speeds, waits
 from vllama.errors import BadRequest
 
 
@@ -31,7 +31,7 @@ def test_unlike_work_is_said():
 
 def test_tables_have_as_many_words_as_heads():
     made = record(*PAIR)
-    for head, rows in (speeds(made.rows), against(made.ratios, "ours"), memories(made.memory)):
+    for head, rows in (speeds(made.rows), waits(made.rows), against(made.ratios, "ours"), memories(made.memory)):
         assert rows
         assert {len(row) for row in rows} == {len(head)}
 

@@ -137,6 +137,8 @@ def tell(record: Record) -> None:
     output.line(work_in_words(record))
     output.line()
     output.table(*tables.speeds(record.rows))
+    output.line()
+    output.table(*tables.waits(record.rows))
     if record.ratios:
         output.line()
         output.table(*tables.against(record.ratios, record.targets[0].name))
