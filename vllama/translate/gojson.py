@@ -47,7 +47,7 @@ from vllama.translate.goshapes import (
     slice_of,
     struct,
 )
-from vllama.translate.gosyntax import JsonSyntaxError, NoValue, first_value
+from vllama.translate.gosyntax import UNEXPECTED_EOF, JsonSyntaxError, NoValue, first_value, go_quote_char
 from vllama.translate.gotypes import GoValueError
 
 __all__ = [
@@ -75,8 +75,10 @@ __all__ = [
     "slice_of",
     "struct",
     "unmarshal",
+    "unmarshal_text",
 ]
 
+_NO_END = "unexpected end of JSON input"
 _SURROGATE = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}", re.ASCII
 )
@@ -108,6 +110,19 @@ def unmarshal(value: Any, shape: Shape) -> Any:
     if trace.saved:
         raise trace.saved
     return out
+
+
+def unmarshal_text(data: bytes, shape: Shape) -> Any:
+    """Read a text that must be one JSON value and nothing else; raises ValueError with Go's words."""
+    try:
+        start, end = first_value(data)
+    except NoValue:
+        raise ValueError(_NO_END) from None
+    except JsonSyntaxError as error:
+        raise ValueError(str(error).replace(UNEXPECTED_EOF, _NO_END)) from None
+    if rest := data[end:].lstrip(b" \t\r\n"):
+        raise ValueError(f"invalid character {go_quote_char(rest[0])} after top-level value")
+    return _decode_exactly(data[start:end], shape)
 
 
 def raw_member(data: bytes, name: str) -> bytes:

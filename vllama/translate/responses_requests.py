@@ -13,12 +13,37 @@ from typing import Any
 import orjson
 
 from vllama.errors import BadRequest
-from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, MAP, STRING, decode, pointer, slice_of, struct
+from vllama.translate.gojson import (
+    ANY,
+    BOOL,
+    FLOAT,
+    INT,
+    MAP,
+    STRING,
+    GoValueError,
+    Shape,
+    decode,
+    pointer,
+    slice_of,
+    struct,
+    unmarshal,
+    unmarshal_text,
+)
 from vllama.translate.jsontext import number
-from vllama.translate.openai_parts import arguments_of, image_data, think_of, tool_choice_of
+from vllama.translate.native import ARGUMENTS
+from vllama.translate.openai_parts import image_data, think_of, tool_choice_of
 from vllama.translate.pieces import ChatCall, Message, ToolCall
 from vllama.translate.responses_replies import Echo
 
+_PARTS = slice_of(Shape("json.RawMessage", lambda: None, lambda value, _: value))
+_PEEK = struct(
+    "", r'struct { Type string "json:\"type\""; Role string "json:\"role\"" }', {"type": STRING, "role": STRING}
+)
+_CALL = struct(
+    "ResponsesFunctionCall",
+    "openai.ResponsesFunctionCall",
+    {"call_id": STRING, "name": STRING, "arguments": STRING},
+)
 _TOOL = struct(
     "ResponsesTool",
     "openai.ResponsesTool",
@@ -165,18 +190,27 @@ def _sorted(schema: Mapping[str, Any]) -> Any:
 
 
 def _messages(given: Any) -> tuple[Message, ...]:
-    if not given:
+    if given is None or given == "":
         return ()
     if isinstance(given, str):
         return (Message("user", given),)
-    if not isinstance(given, list):
-        raise BadRequest("input must be a string or array")
     conversation = _Conversation()
-    for index, item in enumerate(given):
-        if not isinstance(item, dict):
-            raise BadRequest(f"input[{index}]: input item must be an object")
-        conversation.add(index, item)
+    for index, item in enumerate(_list(given, "input")):
+        try:
+            kind = unmarshal(item, _PEEK)
+        except GoValueError as error:
+            raise BadRequest(f"input[{index}]: {error}") from None
+        conversation.add(index, kind["type"] or ("message" if kind["role"] else ""), item or {})
     return tuple(conversation.turns)
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    """A list, or what Ollama says of a value that is neither that nor a string."""
+    try:
+        found: list[Any] = unmarshal(value, _PARTS)
+    except GoValueError as error:
+        raise BadRequest(f"{what} must be a string or array: {error}") from None
+    return found
 
 
 class _Conversation:
@@ -187,14 +221,15 @@ class _Conversation:
         self._names: dict[str, str] = {}
         self._thinking = ""
 
-    def add(self, index: int, item: Mapping[str, Any]) -> None:
-        kind = _string(item, "type") or ("message" if item.get("role") else "")
+    def add(self, index: int, kind: str, item: Mapping[str, Any]) -> None:
         if kind == "message":
             role = "system" if item.get("role") == "developer" else _string(item, "role")
-            text, images = _content(item.get("content"), f"input[{index}]: ")
+            if "content" not in item:
+                raise BadRequest(f"input[{index}]: content must be a string or array: unexpected end of JSON input")
+            text, images = _content(item["content"], f"input[{index}]: ")
             self.turns.append(Message(role, text, self._take_thinking(role), images))
         elif kind == "function_call":
-            self._call(item)
+            self._call(index, item)
         elif kind == "function_call_output":
             call_id = _string(item, "call_id")
             text, images = _content(item.get("output"), f"input[{index}]: ")
@@ -207,12 +242,16 @@ class _Conversation:
         elif kind != "web_search_call":
             raise BadRequest(f'input[{index}]: unknown input item type: "{kind}"')
 
-    def _call(self, item: Mapping[str, Any]) -> None:
+    def _call(self, index: int, item: Mapping[str, Any]) -> None:
+        try:
+            arguments = unmarshal(item, _CALL)["arguments"]
+        except GoValueError as error:
+            raise BadRequest(f"input[{index}]: {error}") from None
         call_id, name = _string(item, "call_id"), _string(item, "name")
         self._names[call_id] = name
         before = self.turns[-1] if self.turns and self.turns[-1].role == "assistant" else None
         calls = before.tool_calls if before else ()
-        call = ToolCall(call_id, len(calls), name, arguments_of(_string(item, "arguments")))
+        call = ToolCall(call_id, len(calls), name, _arguments(arguments))
         if before is None:
             self.turns.append(Message("assistant", "", self._take_thinking("assistant"), tool_calls=(call,)))
             return
@@ -226,12 +265,20 @@ class _Conversation:
         return taken
 
 
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = unmarshal_text(text.encode(), ARGUMENTS)
+    except ValueError as error:
+        raise BadRequest(f"failed to parse function call arguments: {error}") from None
+    return found
+
+
 def _content(content: Any, where: str) -> tuple[str, tuple[str, ...]]:
     """Text and images of a message's content or of a tool's output."""
-    if isinstance(content, str):
-        return content, ()
+    if content is None or isinstance(content, str):
+        return content or "", ()
     texts, images = [], []
-    for index, part in enumerate(content if isinstance(content, list) else ()):
+    for index, part in enumerate(_list(content, f"{where}content")):
         kind = _string(part, "type") if isinstance(part, dict) else ""
         if kind in {"input_text", "output_text"}:
             texts.append(_string(part, "text"))

@@ -90,10 +90,48 @@ def test_reasoning_before_a_call_belongs_to_the_calls_turn():
             'input[1]: unknown input item type: "golden"',
         ),
         ([{"role": "user", "content": [{"type": ["x"]}]}], "input[0]: content[0]: unknown content type: "),
-        ([{"type": {}}], "input[0]: input item missing required 'type' field"),
-        (["x"], "input[0]: input item must be an object"),
-        (5, "input must be a string or array"),
-        ([{"type": "function_call", "arguments": "no"}], "invalid tool call arguments"),
+        ([{"type": 5}], "input[0]: json: cannot unmarshal number into Go struct field .type of type string"),
+        ([None], "input[0]: input item missing required 'type' field"),
+        (
+            ["x"],
+            (
+                "input[0]: json: cannot unmarshal string into Go value of type "
+                r'struct { Type string "json:\"type\""; Role string "json:\"role\"" }'
+            ),
+        ),
+        (5, "input must be a string or array: json: cannot unmarshal number into Go value of type []json.RawMessage"),
+        ({}, "input must be a string or array: json: cannot unmarshal object into Go value of type []json.RawMessage"),
+        (
+            [{"role": "user", "content": 5}],
+            (
+                "input[0]: content must be a string or array: "
+                "json: cannot unmarshal number into Go value of type []json.RawMessage"
+            ),
+        ),
+        ([{"role": "user"}], "input[0]: content must be a string or array: unexpected end of JSON input"),
+        (
+            [{"type": "function_call", "arguments": "no"}],
+            "failed to parse function call arguments: invalid character 'o' in literal null (expecting 'u')",
+        ),
+        (
+            [{"type": "function_call", "arguments": ""}],
+            "failed to parse function call arguments: unexpected end of JSON input",
+        ),
+        (
+            [{"type": "function_call", "arguments": "{} x"}],
+            "failed to parse function call arguments: invalid character 'x' after top-level value",
+        ),
+        (
+            [{"type": "function_call", "arguments": "[]"}],
+            "failed to parse function call arguments: Value looks like object, but can't find closing '}' symbol",
+        ),
+        (
+            [{"type": "function_call", "arguments": {}}],
+            (
+                "input[0]: json: cannot unmarshal object into Go struct field ResponsesFunctionCall.arguments "
+                "of type string"
+            ),
+        ),
     ],
 )
 def test_inputs_that_are_refused(items, text):
