@@ -51,7 +51,7 @@ class Answer:
         return Sample(
             total=at,
             first=arrivals[0] if arrivals else None,
-            gaps=tuple(after - before for before, after in pairwise(arrivals)),
+            gaps=tuple(round(after - before, 6) for before, after in pairwise(arrivals)),  # microseconds, to be kept
             tokens_in=tokens_in,
             tokens_out=tokens_out,
             cached=cached,
