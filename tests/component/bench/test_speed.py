@@ -32,6 +32,7 @@ async def test_both_apis_are_measured_beside_each_other(
     assert {sample["tokens_out"] for sample in samples} == {5}
     assert all(len(sample["gaps"]) == 4 and 0 < sample["first"] <= sample["total"] for sample in samples)
     assert {row["target"] for row in told["figures"]["ratios"]} == {"vllm"}
+    assert all(leg["cpu"] >= 0 for leg in told["legs"])
     assert told["memory"]["vllama"]["processes"] > 10_000_000
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from vllama.config.explain import as_yaml, rows
 from vllama.config.load import Loaded, load_config
 from vllama.config.tuned import forget_tuned, tuned_file, tuned_text, write_tuned
 from vllama.errors import ConfigError, StoreFailed
@@ -34,6 +36,13 @@ def test_it_holds_and_tells_its_line(state: Path):
     assert loaded.config.tuned["qwen3:0.6b"].max_num_seqs == 64
     assert loaded.origin_of("tuned.qwen3:0.6b.max_num_seqs") == "default"  # a name with dots is no dotted path
     assert loaded.origin_of(("tuned", "qwen3:0.6b", "max_num_seqs")) == f"{place}:5"
+
+
+def test_it_is_shown_with_its_origin(state: Path):
+    place = keep(state, max_num_seqs=64)
+    loaded = load(state)
+    shown = "\n".join(as_yaml(rows(loaded.config, asdict(loaded.directories), loaded.origin_of), origins=True))
+    assert f"tuned:\n  qwen3:0.6b:\n    max_num_seqs: 64  # {place}:5\n" in shown
 
 
 def test_without_it_nothing_is_tuned(state: Path):

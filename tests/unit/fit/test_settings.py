@@ -71,6 +71,17 @@ def test_profile_then_overlay_then_the_persons_profile_then_the_model():
     assert found.origins["kv_cache_dtype"] == "shipped profile medium for 16 GB GPUs"
 
 
+def test_tuned_settings_are_stronger_than_profiles_and_weaker_than_the_models_own():
+    config: dict[str, Any] = {
+        "profiles": {"medium": {"max_num_seqs": 50}},
+        "tuned": {"MINI": {"max_num_seqs": 40}, "other": {"max_num_seqs": 1}},
+    }
+    found = choose(facts(7_000_000_000), gpu(24), config)
+    assert (found.values.max_num_seqs, found.origins["max_num_seqs"]) == (40, "tuned.MINI.max_num_seqs")
+    config["models"] = {"mini": {"source": "a/b", "settings": {"max_num_seqs": 30}}}
+    assert choose(facts(7_000_000_000), gpu(24), config).values.max_num_seqs == 30
+
+
 def test_a_model_may_be_given_another_profile():
     config = {"models": {"mini": {"source": "a/b", "profile": "xlarge"}}}
     assert choose(facts(), gpu(80), config).size_class == "xlarge"
