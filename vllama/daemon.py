@@ -193,7 +193,8 @@ async def _reload(service: Service, read_again: Reader, notifier: Notifier) -> N
         said = await service.reload(*await asyncio.to_thread(read_again))
     except VllamaError as error:
         problems = error.problems if isinstance(error, ConfigError) else ()
-        _LOG.error("not reloaded, all is as before: %s", "\n".join((error.message, *problems)))
+        told = filter(None, (error.message, *problems, error.hint))
+        _LOG.error("not reloaded, all is as before: %s", "\n".join(told))
         notifier.notice("config", "the changed configuration is wrong and not in force (see the journal)")
     else:
         _LOG.info("reloaded: %s", "; ".join(said))

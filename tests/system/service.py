@@ -87,6 +87,7 @@ class InstalledService:
             self.lab.put(_TOP / folder, f"/opt/fake/{folder}")
         self.lab.write("/opt/fake/tests/__init__.py", "")
         self.lab.write(_FAKE, _INTERPRETER, 0o755)
+        self.lab.run("python3", "-m", "compileall", "-q", "/opt/fake")  # the service may not write there
 
     def model(self, name: str, **script: Any) -> dict[str, str]:
         """A configuration entry for a model whose engine behaves as scripted (``tests.fakes.script``)."""

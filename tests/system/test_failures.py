@@ -149,3 +149,21 @@ def test_files_of_somebody_else_in_the_state_directory_are_told(service: Install
     lab.run("chown", "-R", "vllama:vllama", "/var/lib/vllama")
     service.fresh()
     assert service.chat().status == 200
+
+
+def test_a_configuration_that_the_service_may_not_read_is_told_with_what_mends_it(service: InstalledService):
+    lab, mended = service.lab, service.lab.run("stat", "-c", "%U:%G", "/etc/vllama.yaml").stdout.strip()
+    service.fresh()
+    lab.run("chown", "root:root", "/etc/vllama.yaml")
+    try:
+        service.control("reload")
+        assert service.chat().status == 200
+        assert "wrong" in service.status_text()
+        service.control("restart", check=False)
+        assert service.value("ExecMainStatus") == "78"
+    finally:
+        lab.run("chown", mended, "/etc/vllama.yaml")
+    told = said(service, "-t", "vllama", "-p", "err", "-n", "2")
+    assert "can't read the configuration file /etc/vllama.yaml" in told
+    assert "sudo chown root:vllama /etc/vllama.yaml" in told
+    service.fresh()

@@ -109,8 +109,8 @@ def _read_file(path: Path) -> Document:
     except FileNotFoundError:
         raise ConfigError(f"there is no configuration file {path}") from None
     except OSError as error:
-        who = "Root and the service may read it: try sudo, or --config with a file of your own."
-        hint = who if isinstance(error, PermissionError) else ""
+        mend = f"Try sudo; if it is the service that may not: sudo chown root:vllama {path}; sudo chmod 640 {path}"
+        hint = mend if isinstance(error, PermissionError) else ""
         raise ConfigError(f"can't read the configuration file {path}: {error.strerror or error}", hint=hint) from error
     if len(data) > _LARGEST_FILE:
         raise ConfigError(f"the configuration file {path} is larger than {_LARGEST_FILE >> 20} MiB")
