@@ -51,5 +51,5 @@ if [ "$(rpm --eval '%{?pyproject_wheel:1}')" != 1 ]; then
   python=$(builder)
   options+=(--nodeps --define "__python3 $python")
 fi
-rpmbuild -ba --quiet "${options[@]}" "$@" "$spec"
+rpmbuild -ba "${options[@]}" "$@" "$spec" >"$work/log" 2>&1 || { tail -n 80 "$work/log" >&2; exit 1; }
 find "$work/rpm/RPMS" "$work/rpm/SRPMS" -name '*.rpm' -exec cp -t "$out" {} +
