@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 from hypothesis import settings
 
 # A deadline for each example would measure how busy the machine is, not whether the code is right.
 settings.register_profile("vllama", deadline=None)
 settings.load_profile("vllama")
+
+# Who ends a run from outside (a CI's time limit) ends it as Ctrl-C does, so that fixtures stop what they started.
+signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import re
@@ -21,6 +22,15 @@ from tests.client import Client
 ROOT = Path(__file__).parents[1]
 _LISTENING = re.compile(r"listens on \S*?:(\d+)\b")
 _UP_WITHIN = 30.0
+_RUNNING: set[LiveService] = set()
+
+
+@atexit.register
+def _end_what_runs() -> None:
+    """A run of tests that is broken off leaves no service and no engine behind."""
+    for service in tuple(_RUNNING):
+        with contextlib.suppress(AssertionError):
+            service.stop()
 
 
 class LiveService(Client):
@@ -54,6 +64,7 @@ class LiveService(Client):
         env = {name: value for name, value in os.environ.items() if not name.startswith("VLLAMA_")}
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(argv, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
+        _RUNNING.add(self)
         deadline = time.monotonic() + _UP_WITHIN
         while not (found := _LISTENING.search(self.log)):
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -64,6 +75,7 @@ class LiveService(Client):
     def stop(self) -> int:
         """SIGTERM, wait, exit status; SIGKILL for it and its engines when it does not leave."""
         assert self._process is not None
+        _RUNNING.discard(self)
         family = self.family()
         self._process.terminate()
         try:
