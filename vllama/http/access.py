@@ -130,10 +130,11 @@ def read_host_check(bound_host: str) -> HostCheck:
 
 
 def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() and ":" not in name else host
+    """As Go splits them: only a port takes the brackets off, and a port need be no number."""
+    name, colon, _ = host.rpartition(":")
+    if colon and name.startswith("[") and name.endswith("]"):
+        return name[1:-1]
+    return name if colon and ":" not in name else host
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

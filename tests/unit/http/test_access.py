@@ -71,7 +71,8 @@ CHECK = HostCheck(in_force=True, own_name="box", own_addresses=frozenset({"203.0
         "LOCALHOST:11434",
         "127.0.0.1:1",
         "[::1]:11434",
-        "[::1]",
+        "::1",
+        "localhost:http",
         "0.0.0.0",
         "192.168.1.5",
         "10.1.2.3:11434",
@@ -87,7 +88,16 @@ def test_hosts_that_mean_this_machine(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.", "localhost.evil.example", "169.254.1.1", "8.8.8.8", "box.local.evil.example"]
+    "host",
+    [
+        "evil.example",
+        "localhost.",
+        "localhost.evil.example",
+        "169.254.1.1",
+        "8.8.8.8",
+        "box.local.evil.example",
+        "[::1]",
+    ],
 )
 def test_hosts_that_do_not(host):
     assert not CHECK.allow(host)
