@@ -6,7 +6,7 @@ engine wrote them: this room knows no Ollama.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 import orjson
 
-from vllama.engine.sse import SseCutter
+from vllama.engine.sse import DONE, SseCutter
+from vllama.engine.wire import Connection, Pool
 from vllama.errors import EngineGone, EngineRefused
 
 # vLLM closes idle connections after VLLM_HTTP_TIMEOUT_KEEP_ALIVE (we set 75 s); ours must be shorter or a
@@ -25,7 +26,57 @@ _GONE = (
     "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, "
     "check ollama server logs for details"
 )
+_HEAD = b"POST %b HTTP/1.1\r\nHost: engine\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+_JSON = {"Content-Type": "application/json"}
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10)
+
+
+Accept = Callable[[list[bytes]], bool]
+"""Takes the payloads of one read; false: no more for now."""
+
+
+class Events:
+    """One streamed answer: iterate over lists of SSE payloads, one list per read from the socket.
+
+    The iteration ends with ``[DONE]`` (not included) and raises EngineGone when the stream breaks before it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.done = False
+        """``[DONE]`` was there."""
+        self._connection = connection
+        self._cutter = SseCutter()
+
+    async def __aiter__(self) -> AsyncIterator[list[bytes]]:
+        while not self.done:
+            with _border():
+                data = await self._connection.read()
+            if not data:
+                raise EngineGone(_GONE)
+            if found := self._cut(data):
+                yield found
+
+    async def pour(self, accept: Accept) -> None:
+        """The fast path: what comes goes to ``accept`` in the read that brings it, and no task is woken for it.
+
+        Returns at the end, when ``accept`` says false, and at once where something waits already: then iterate on.
+        """
+        if self.done:
+            return
+
+        def take(data: bytes) -> bool:
+            found = self._cut(data)
+            return (accept(found) if found else True) and not self.done
+
+        with _border():
+            await self._connection.pour(take)
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        found = self._cutter.feed(data)
+        if found and found[-1] == DONE:
+            found.pop()
+            self.done = True
+        return found
 
 
 class EngineClient:
@@ -33,8 +84,8 @@ class EngineClient:
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
-        self.bytes_read = 0
-        """Bytes of all streams so far: while requests run, an engine that works makes this grow."""
+        self._read = 0
+        self._streams = Pool(socket)
         self._answers: set[aiohttp.ClientResponse] = set()
         connector = aiohttp.UnixConnector(str(socket), limit=0, keepalive_timeout=_KEEPALIVE_SECONDS)
         self._session = aiohttp.ClientSession(
@@ -47,10 +98,16 @@ class EngineClient:
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
         )
 
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of all answers so far: while requests run, an engine that works makes this grow."""
+        return self._read + self._streams.bytes_read
+
     async def close(self) -> None:
         """Close all connections; running requests end with EngineGone. vLLM can't exit before this."""
         for answer in tuple(self._answers):  # aiohttp 3.11 would let their readers wait for ever
             answer.content.set_exception(aiohttp.ClientConnectionError("closed"))
+        self._streams.close()
         await self._session.close()
 
     async def get(self, path: str, *, timeout: float = 5.0) -> bytes:
@@ -63,76 +120,54 @@ class EngineClient:
             raise _refusal(answer.status, body)
         return body
 
-    async def call(
-        self, path: str, body: Mapping[str, Any] | bytes, *, timeout: float | None = None, request_id: str = ""
-    ) -> bytes:
+    async def call(self, path: str, body: Mapping[str, Any] | bytes, *, timeout: float | None = None) -> bytes:
         """POST ``body`` and return the whole answer. Cancelling the task aborts the engine's request."""
-        async with self._post(path, body, timeout, request_id) as answer:
-            with _border():
+        limit = _NO_TIMEOUT if timeout is None else aiohttp.ClientTimeout(total=timeout)
+        self._check_open()
+        with _border():
+            answer = await self._session.post(path, data=_encoded(body), headers=_JSON, timeout=limit)
+            self._answers.add(answer)
+            try:
                 data = await answer.read()
-            self.bytes_read += len(data)
-            return data
+            finally:
+                self._answers.discard(answer)
+                answer.close()
+        if answer.status != 200:
+            raise _refusal(answer.status, data)
+        self._read += len(data)
+        return data
 
     @asynccontextmanager
-    async def stream(
-        self, path: str, body: Mapping[str, Any] | bytes, *, request_id: str = ""
-    ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
-        """POST ``body`` and yield an iterator over lists of SSE payloads, one list per read from the socket.
+    async def stream(self, path: str, body: Mapping[str, Any] | bytes) -> AsyncIterator[Events]:
+        """POST ``body`` and yield the events of the answer; raises EngineRefused for any other status than 200.
 
-        The iterator ends after ``[DONE]`` (not included) and raises EngineGone when the stream breaks before it.
         Leaving the block closes the connection when the answer is unfinished: vLLM then aborts the request.
         """
-        async with self._post(path, body, None, request_id) as answer:
-            yield self._payloads(answer)
-
-    async def _payloads(self, answer: aiohttp.ClientResponse) -> AsyncIterator[list[bytes]]:
-        cutter = SseCutter()
-        content = answer.content
-        with _border():  # once for all reads: entering it for each token is measurable
-            while data := await content.readany():
-                self.bytes_read += len(data)
-                found = cutter.feed(data)
-                if found and found[-1] == b"[DONE]":
-                    found.pop()
-                    if found:
-                        yield found
-                    await content.readany()  # the terminating chunk, so that the connection can be reused
-                    return
-                if found:
-                    yield found
-        raise EngineGone(_GONE)
+        data = _encoded(body)
+        self._check_open()
+        with _border():
+            connection = await self._streams.connection()
+        events = Events(connection)
+        try:
+            with _border():
+                head = await connection.ask(_HEAD % (path.encode(), len(data)) + data)
+                if head.status != 200:
+                    text = b""
+                    while more := await connection.read():
+                        text += more
+                    raise _refusal(head.status, text)
+            yield events
+        finally:
+            connection.release(complete=events.done)
 
     def _check_open(self) -> None:
         """aiohttp has no error of its own for a session that we closed because the engine stops."""
         if self._session.closed:
             raise EngineGone(_GONE)
 
-    @asynccontextmanager
-    async def _post(
-        self, path: str, body: Mapping[str, Any] | bytes, timeout: float | None, request_id: str
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        data = body if isinstance(body, bytes) else orjson.dumps(body)
-        headers = {"Content-Type": "application/json"}
-        if request_id:
-            headers["X-Request-Id"] = request_id
-        limit = _NO_TIMEOUT if timeout is None else aiohttp.ClientTimeout(total=timeout)
-        self._check_open()
-        with _border():
-            answer = await self._session.post(path, data=data, headers=headers, timeout=limit)
-        self._answers.add(answer)
-        try:
-            if answer.status != 200:
-                with _border():
-                    text = await answer.read()
-                raise _refusal(answer.status, text)
-            yield answer
-        finally:
-            self._answers.discard(answer)
-            # release() keeps the connection only when the answer was read to its end
-            if answer.content.at_eof():
-                answer.release()
-            else:
-                answer.close()
+
+def _encoded(body: Mapping[str, Any] | bytes) -> bytes:
+    return body if isinstance(body, bytes) else orjson.dumps(body)
 
 
 def engine_error(payload: Mapping[str, Any]) -> EngineRefused | EngineGone | None:

@@ -40,7 +40,7 @@ async def messages(request: web.Request, asked: MessagesRequest) -> web.StreamRe
             writer = MessageStream(
                 message_id, asked.model, input_estimate=asked.input_estimate, request_id=fresh_id("req_")
             )
-            return await write_events(request, choices.steps, [writer], choices.headers)
+            return await write_events(request, choices, [writer])
         (whole,) = await choices.gather()
         return web.Response(body=message_answer(message_id, asked.model, whole), headers={**_JSON, **choices.headers})
 

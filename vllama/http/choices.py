@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from vllama.errors import EngineError
-from vllama.http.generation import open_answer
+from vllama.http.generation import Answer, open_answer
 from vllama.models.model import Model
 from vllama.translate.pieces import ChatCall, Final, Piece, TextCall
 from vllama.translate.stream import Step
@@ -20,23 +20,46 @@ Chosen = tuple[int, list[Step]]
 """The number of a choice and what it said next."""
 
 
-@dataclass(frozen=True, slots=True)
 class Choices:
-    """All answers to one request: iterate ``steps`` once."""
+    """All answers to one request: iterate it once."""
 
-    steps: AsyncIterator[Chosen]
-    headers: Mapping[str, str]
-    count: int
+    def __init__(
+        self,
+        steps: AsyncIterator[Chosen],
+        headers: Mapping[str, str],
+        count: int,
+        *,
+        only: Answer | None = None,
+        parallel_calls: bool = True,
+    ) -> None:
+        """``only``: the answer that ``steps`` are of, where there is but one."""
+        self.headers = headers
+        self._steps = steps
+        self._count = count
+        self._only = only
+        self._parallel_calls = parallel_calls
+
+    async def __aiter__(self) -> AsyncIterator[Chosen]:
+        async for choice, steps in self._steps:
+            yield choice, self._allowed(steps)
+
+    async def pour(self, accept: Callable[[Chosen], bool]) -> None:
+        """The fast path of ``Answer.pour``; several answers have none, because each has a task of its own."""
+        if self._only is not None:
+            await self._only.pour(lambda steps: accept((0, self._allowed(steps))))
+
+    def _allowed(self, steps: list[Step]) -> list[Step]:
+        return steps if self._parallel_calls else first_call_only(steps)
 
     async def gather(self) -> list[Whole]:
         """Wait for all of them."""
-        pieces: list[list[Piece]] = [[] for _ in range(self.count)]
+        pieces: list[list[Piece]] = [[] for _ in range(self._count)]
         finals: dict[int, Final] = {}
-        async for choice, steps in self.steps:
+        async for choice, steps in self:
             pieces[choice] += [step for step in steps if isinstance(step, Piece)]
             if isinstance(last := steps[-1], Final):
                 finals[choice] = last
-        if len(finals) < self.count:
+        if len(finals) < self._count:
             raise EngineError("the answer ended without its last event")
         return [gather(said, finals[choice]) for choice, said in enumerate(pieces)]
 
@@ -51,16 +74,14 @@ async def open_choices(
     """
     if count == 1:
         async with open_answer(request, model, call) as answer:
-            steps = _numbered(0, answer)
-            yield Choices(steps if parallel_calls else _first_calls(steps), answer.headers, 1)
+            yield Choices(_numbered(0, answer), answer.headers, 1, only=answer, parallel_calls=parallel_calls)
         return
     told: asyncio.Queue[_Told] = asyncio.Queue(maxsize=count * 2)
     pumps = [asyncio.create_task(_pump(request, model, _varied(call, n), n, told)) for n in range(count)]
     try:
         first = await told.get()
         steps = _merged(first, told, count)
-        headers = _raised(first).headers
-        yield Choices(steps if parallel_calls else _first_calls(steps), headers, count)
+        yield Choices(steps, _raised(first).headers, count, parallel_calls=parallel_calls)
     finally:
         for pump in pumps:
             pump.cancel()
@@ -120,8 +141,3 @@ def _varied(call: ChatCall | TextCall, choice: int) -> ChatCall | TextCall:
 async def _numbered(choice: int, answer: AsyncIterable[list[Step]]) -> AsyncIterator[Chosen]:
     async for steps in answer:
         yield choice, steps
-
-
-async def _first_calls(chosen: AsyncIterator[Chosen]) -> AsyncIterator[Chosen]:
-    async for choice, steps in chosen:
-        yield choice, first_call_only(steps)

@@ -5,6 +5,7 @@
     async with open_answer(request, model, call) as answer:
         async for steps in answer:      # lists of Piece; the last list ends with the Final
             ...
+            await answer.pour(accept)   # may be: accept(steps) is called in the read that brings them
 
 Entering waits for the engine's first event, so that what raises there still becomes a status; what raises inside
 comes after output began. Leaving early aborts the engine's request and returns the lease.
@@ -13,7 +14,7 @@ comes after output began. Leaving early aborts the engine's request and returns 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -22,6 +23,7 @@ from aiohttp import web
 from vllama.errors import EngineGone, EngineRefused
 from vllama.http.fitting import Fitting, Prepared
 from vllama.http.front import front_of, meter_of
+from vllama.http.reading import Accept, Reading
 from vllama.http.two_passes import Second, think_then_answer
 from vllama.models.model import Model
 from vllama.observe.metrics import Meter
@@ -31,7 +33,7 @@ from vllama.translate.faults import is_too_long, refusal
 from vllama.translate.options import Options, read_options
 from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
 from vllama.translate.requests import offered
-from vllama.translate.stream import ChatReader, Step, TextReader
+from vllama.translate.stream import Step
 
 
 class Answer:
@@ -40,21 +42,20 @@ class Answer:
     def __init__(
         self,
         meter: Meter,
-        steps: AsyncIterator[list[Step]],
-        prepared: Prepared,
+        reading: Reading,
         loaded: float,
-        headers: Mapping[str, str],
+        headers: dict[str, str],
+        *,
+        steps: AsyncIterator[list[Step]] | None = None,
     ) -> None:
+        """``steps``: what becomes of ``reading`` where it takes more than one request; it can't be poured then."""
         self._meter = meter
-        self._steps = steps
+        self._reading = reading if steps is None else None
+        self._steps = aiter(reading) if steps is None else steps
         self._loaded = loaded
         self._first: list[Step] = []
-        self.headers = dict(headers)
+        self.headers = headers
         """Headers of ours: what there was not room for."""
-        if prepared.dropped:
-            self.headers["X-Vllama-Dropped-Messages"] = str(prepared.dropped)
-        if prepared.cut:
-            self.headers["X-Vllama-Cut-Tokens"] = str(prepared.cut)
 
     async def wait(self) -> None:
         """Wait for the first steps and keep them."""
@@ -72,10 +73,27 @@ class Answer:
         except EngineRefused as error:
             raise refusal(error) from error
         if steps:
-            self._meter.tokens()
-            if isinstance(final := steps[-1], Final):
-                self._meter.usage(final.prompt_tokens, final.completion_tokens)
+            self._count(steps)
         return steps
+
+    async def pour(self, accept: Accept) -> None:
+        """The fast path, as ``Events.pour``; to be called between two steps of the iteration."""
+        if self._reading is None:
+            return
+
+        def take(steps: list[Step]) -> bool:
+            self._count(steps)
+            return accept(steps)
+
+        try:
+            await self._reading.pour(take)
+        except EngineRefused as error:
+            raise refusal(error) from error
+
+    def _count(self, steps: list[Step]) -> None:
+        self._meter.tokens()
+        if isinstance(final := steps[-1], Final):
+            self._meter.usage(final.prompt_tokens, final.completion_tokens)
 
     def timing(self, final: Final) -> Timing:
         """Durations for the reply, taken at this moment."""
@@ -92,6 +110,12 @@ def context_headers(options: Options, lease: Lease) -> dict[str, str]:
     if 0 < lease.max_model_len < options.num_ctx:
         return {"X-Vllama-Context-Length": str(lease.max_model_len)}
     return {}
+
+
+def _left_out(prepared: Prepared) -> dict[str, str]:
+    """What had to go from the prompt."""
+    told = {"X-Vllama-Dropped-Messages": prepared.dropped, "X-Vllama-Cut-Tokens": prepared.cut}
+    return {name: str(count) for name, count in told.items() if count}
 
 
 def _ns(seconds: float) -> int:
@@ -119,20 +143,22 @@ async def open_answer(
         async with AsyncExitStack() as stack:
             try:
                 try:
-                    payloads = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
+                    events = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
                 except EngineRefused as error:
                     if not is_too_long(error):
                         raise refusal(error) from error
                     prepared = await fitting.shorter()
-                    payloads = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
+                    events = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
             except EngineGone:
                 await lease.suspect()
                 raise
-            steps = _read(payloads, prepared.reader, lease)
+            reading = Reading(events, prepared.reader, lease)
+            steps = None
             if prepared.then is not None:
-                steps = think_then_answer(steps, partial(_ask_again, fitting, prepared.then, stack))
+                steps = think_then_answer(aiter(reading), partial(_ask_again, fitting, prepared.then, stack))
             meter.shortened(prepared.dropped, prepared.cut)
-            answer = Answer(meter, steps, prepared, loaded, context_headers(options, lease))
+            headers = context_headers(options, lease) | _left_out(prepared)
+            answer = Answer(meter, reading, loaded, headers, steps=steps)
             await answer.wait()
             yield answer
 
@@ -142,24 +168,10 @@ async def _ask_again(fitting: Fitting, call: ChatCall, stack: AsyncExitStack, th
     prepared, before, thought = await fitting.second(call, thoughts)
     if prepared is None:
         return Second(_full(before + thought), before)
-    payloads = await stack.enter_async_context(fitting.lease.client.stream(prepared.path, prepared.body))
-    return Second(_read(payloads, prepared.reader, fitting.lease), before)
+    events = await stack.enter_async_context(fitting.lease.client.stream(prepared.path, prepared.body))
+    return Second(aiter(Reading(events, prepared.reader, fitting.lease)), before)
 
 
 async def _full(tokens: int) -> AsyncIterator[list[Step]]:
     """No answer: the context is full."""
     yield [Final("length", prompt_tokens=tokens)]
-
-
-async def _read(
-    payloads: AsyncIterator[list[bytes]], reader: ChatReader | TextReader, lease: Lease
-) -> AsyncIterator[list[Step]]:
-    try:
-        async for batch in payloads:
-            if steps := reader.feed(batch):
-                yield steps
-            if reader.failure is not None:
-                raise reader.failure
-    except EngineGone:
-        await lease.suspect()
-        raise

@@ -9,11 +9,13 @@ from aiohttp import web
 from vllama.errors import VllamaError
 from vllama.http.faults import error_body, refusal_response
 from vllama.http.generation import Answer, open_answer
+from vllama.http.relay import relay
 from vllama.models.model import Model
 from vllama.translate.faults import mid_stream
 from vllama.translate.jsontext import encode
 from vllama.translate.pieces import ChatCall, Final, Piece, TextCall
 from vllama.translate.replies import Writer
+from vllama.translate.stream import Step
 from vllama.translate.whole import gather
 
 _NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -41,7 +43,7 @@ async def answer_call(
                 return await _whole(answer, writer)
             response = web.StreamResponse(headers=_NDJSON | answer.headers)
             await response.prepare(request)
-            await _lines(response, answer, writer)
+            await _lines(request, response, answer, writer)
             return response
     except VllamaError as error:
         # raised by open_answer: _lines tells its own
@@ -58,17 +60,20 @@ async def _whole(answer: Answer, writer: Writer) -> web.Response:
     raise VllamaError("the answer ended without its last event")
 
 
-async def _lines(response: web.StreamResponse, answer: Answer, writer: Writer) -> None:
+async def _lines(request: web.Request, response: web.StreamResponse, answer: Answer, writer: Writer) -> None:
     """One line a step; what arrived together goes out in one write."""
+
+    def written(steps: list[Step]) -> bytes:
+        now = time.time_ns()
+        lines = [
+            writer.last(step, answer.timing(step), now) if isinstance(step, Final) else writer.piece(step, now)
+            for step in steps
+        ]
+        lines.append(b"")
+        return b"\n".join(lines)
+
     try:
-        async for steps in answer:
-            now = time.time_ns()
-            lines = [
-                writer.last(step, answer.timing(step), now) if isinstance(step, Final) else writer.piece(step, now)
-                for step in steps
-            ]
-            lines.append(b"")
-            await response.write(b"\n".join(lines))
+        await relay(request, response, answer, written)
     except VllamaError as error:
         await response.write(encode(error_body("/api/", error.http_status, mid_stream(error))) + b"\n")
     await response.write_eof()

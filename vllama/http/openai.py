@@ -47,7 +47,7 @@ async def chat_completions(request: web.Request, asked: ChatRequest) -> web.Stre
     ) as choices:
         if asked.stream:
             writers = chat_streams(head, include_usage=asked.include_usage, choices=asked.choices)
-            return await write_events(request, choices.steps, writers, choices.headers)
+            return await write_events(request, choices, writers)
         body = chat_answer(head, await choices.gather())
         return web.Response(body=body, headers={**_JSON, **choices.headers})
 
@@ -76,7 +76,7 @@ async def completions(request: web.Request, asked: CompletionRequest) -> web.Str
             return web.Response(body=loaded, headers=_EVENTS)
     async with open_choices(request, model, _text_call(asked, model), count=asked.choices) as choices:
         if asked.stream:
-            return await write_events(request, choices.steps, writers, choices.headers)
+            return await write_events(request, choices, writers)
         body = completion_answer(head, await choices.gather())
         return web.Response(body=body, headers={**_JSON, **choices.headers})
 

@@ -31,7 +31,7 @@ async def responses(request: web.Request, asked: ResponsesRequest) -> web.Stream
     async with open_choices(request, model, asked.call, parallel_calls=asked.echo.parallel_tool_calls) as choices:
         if asked.stream:
             writer = ResponseStream(head, _now)
-            return await write_events(request, choices.steps, [writer], choices.headers)
+            return await write_events(request, choices, [writer])
         (whole,) = await choices.gather()
         body = response_answer(head, whole, completed=_now())
         return web.Response(body=body, headers={**_JSON, **choices.headers})

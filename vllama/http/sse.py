@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from aiohttp import web
 
 from vllama.errors import VllamaError
+from vllama.http.choices import Choices, Chosen
+from vllama.http.relay import relay
 from vllama.translate.faults import mid_stream
 from vllama.translate.pieces import Final, Piece
 from vllama.translate.stream import Step
@@ -33,24 +35,23 @@ class Writer(Protocol):
         ...
 
 
-async def write_events(
-    request: web.Request,
-    steps: AsyncIterator[tuple[int, list[Step]]],
-    writers: Sequence[Writer],
-    headers: Mapping[str, str],
-) -> web.StreamResponse:
-    """Stream an answer whose first steps are there already; a failure on the way is told to the client.
+async def write_events(request: web.Request, choices: Choices, writers: Sequence[Writer]) -> web.StreamResponse:
+    """Stream answers whose first steps are there already, each through its own of the ``writers``.
 
-    ``steps`` tells with each list which of the ``writers`` it is for.
+    A failure on the way is told to the client.
     """
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **headers})
-    response.enable_chunked_encoding()
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **choices.headers})
     await response.prepare(request)
     waiting = writers[0].start()
+
+    def written(chosen: Chosen) -> bytes:
+        nonlocal waiting
+        choice, steps = chosen
+        start, waiting = waiting, b""
+        return start + _written(writers[choice], steps)
+
     try:
-        async for choice, found in steps:
-            await response.write(waiting + _written(writers[choice], found))
-            waiting = b""
+        await relay(request, response, choices, written)
     except VllamaError as error:
         await response.write(waiting + writers[0].fail(error.http_status, mid_stream(error)))
     await response.write_eof()

@@ -1,0 +1,136 @@
+"""HTTP/1.1 as an engine answers in it: the head of an answer, and its body out of the frames. Pure.
+
+Only what uvicorn writes: a status line, headers, and a body in chunks or of a told length. Everything else is refused
+with ValueError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+_LONGEST_HEAD: Final = 1 << 16
+_LONGEST_SIZE: Final = 64
+"""Bytes of a chunk's size line."""
+_LARGEST_CHUNK: Final = 1 << 28
+_END: Final = b"\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The beginning of an answer."""
+
+    status: int
+    chunked: bool
+    length: int
+    """Bytes of a body that is not chunked."""
+    stays: bool
+    """The connection may be used again after the body."""
+
+
+class Body(Protocol):
+    """Takes a body out of its frames; an instance per answer."""
+
+    @property
+    def over(self) -> bool:
+        """Nothing more of it will come."""
+        ...
+
+    def feed(self, data: bytes) -> bytes:
+        """What of the body these bytes complete; raises ValueError for frames that are none."""
+        ...
+
+
+def read_head(data: bytes) -> tuple[Head, bytes] | None:
+    """An answer's head and the bytes behind it; None while it is incomplete. Raises ValueError."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        if len(data) > _LONGEST_HEAD:
+            raise ValueError("a head without an end")
+        return None
+    status_line, *lines = data[:end].split(_END)
+    version, _, rest = status_line.partition(b" ")
+    if version != b"HTTP/1.1":
+        raise ValueError(f"not HTTP/1.1: {status_line[:40]!r}")
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        headers[name.strip().lower()] = value.strip().lower()
+    chunked = headers.get(b"transfer-encoding") == b"chunked"
+    if not chunked and b"content-length" not in headers:
+        raise ValueError("an answer of no told length")
+    head = Head(
+        status=int(rest[:3]),
+        chunked=chunked,
+        length=int(headers.get(b"content-length", 0)),
+        stays=headers.get(b"connection") != b"close",
+    )
+    return head, data[end + 4 :]
+
+
+def body_of(head: Head) -> Body:
+    """What reads the body that follows this head."""
+    return ChunkedBody() if head.chunked else SizedBody(head.length)
+
+
+class SizedBody:
+    """A body whose length was told."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    @property
+    def over(self) -> bool:
+        """All of it was there."""
+        return self._left == 0
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes as they are; ValueError for more than were told."""
+        if len(data) > self._left:
+            raise ValueError("more body than was told")
+        self._left -= len(data)
+        return data
+
+
+class ChunkedBody:
+    """A body in chunks; each is given when it is whole, as each of the engine's writes is one chunk."""
+
+    __slots__ = ("_rest", "over")
+
+    def __init__(self) -> None:
+        self.over = False
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The contents of the chunks that these bytes complete."""
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        found = []
+        at, length = 0, len(data)
+        while at < length:
+            if self.over:
+                raise ValueError("bytes behind the last chunk")
+            line = data.find(_END, at)
+            if line < 0:
+                if length - at > _LONGEST_SIZE:
+                    raise ValueError("a chunk without a size")
+                break
+            size = int(data[at:line], 16)
+            if not 0 <= size <= _LARGEST_CHUNK:
+                raise ValueError(f"a chunk of {size} bytes")
+            begin = line + 2
+            end = begin + size
+            if end + 2 > length:
+                break
+            if data[end : end + 2] != _END:
+                raise ValueError("a chunk without an end")
+            if size:
+                found.append(data[begin:end])
+            else:
+                self.over = True
+            at = end + 2
+        if at < length:
+            self._rest = data[at:]
+        return found[0] if len(found) == 1 else b"".join(found)

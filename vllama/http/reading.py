@@ -1,0 +1,51 @@
+"""One of the engine's answers as steps: iterate over it, or have it poured while nothing is in the way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+from vllama.engine.client import Events
+from vllama.errors import EngineGone
+from vllama.supervisor.port import Lease
+from vllama.translate.stream import ChatReader, Step, TextReader
+
+Accept = Callable[[list[Step]], bool]
+"""Takes the steps of one read; false: no more for now."""
+
+
+class Reading:
+    """Raises what the reader finds in the events; an engine that breaks off is told to the supervisor first."""
+
+    def __init__(self, events: Events, reader: ChatReader | TextReader, lease: Lease) -> None:
+        self._events = events
+        self._reader = reader
+        self._lease = lease
+
+    async def __aiter__(self) -> AsyncIterator[list[Step]]:
+        reader = self._reader
+        try:
+            async for payloads in self._events:
+                if steps := reader.feed(payloads):
+                    yield steps
+                if reader.failure is not None:
+                    raise reader.failure
+        except EngineGone:
+            await self._lease.suspect()
+            raise
+
+    async def pour(self, accept: Accept) -> None:
+        """The fast path, as ``Events.pour``; to be called between two steps of the iteration."""
+        reader = self._reader
+
+        def take(payloads: list[bytes]) -> bool:
+            steps = reader.feed(payloads)
+            more = accept(steps) if steps else True
+            if reader.failure is not None:
+                raise reader.failure
+            return more
+
+        try:
+            await self._events.pour(take)
+        except EngineGone:
+            await self._lease.suspect()
+            raise
