@@ -93,6 +93,7 @@ def _served(args: argparse.Namespace, model: str, script: Script) -> Served:
         tools=bool(args.tool_call_parser),
         thinks=bool(args.reasoning_parser),
         lora=args.enable_lora and os.environ.get("VLLM_ALLOW_RUNTIME_LORA_UPDATING") == "1",
+        sleeps=args.enable_sleep_mode and os.environ.get("VLLM_SERVER_DEV_MODE") == "1",
         width=config.get("hidden_size") or 8,
         eyes="vision_config" in config,
         embeds=args.runner == "pooling" or architecture.endswith(("BertModel", "XLMRobertaModel")),

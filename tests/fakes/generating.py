@@ -35,6 +35,8 @@ class Served:
     """Whether adapters can be loaded while it runs."""
     eyes: bool = False
     """Whether it takes pictures."""
+    sleeps: bool = False
+    """Whether it can give its memory back and keep its process."""
 
 
 class Generating:

@@ -18,24 +18,24 @@ _TOOL_PARSERS = ("hermes", "llama3_json", "mistral", "qwen3_xml")
 _REASONING_PARSERS = ("deepseek_r1", "qwen3")
 
 
-def write(folder: Path) -> Path:
-    """Make ``folder/python``, which starts without any environment."""
+def write(folder: Path, backend: str = "cpu") -> Path:
+    """Make ``folder/python``, which starts without any environment. ``backend``: what its vLLM was built for."""
     python = folder / "python"
     python.write_text(
         f"#!{sys.executable}\n"
         f"import sys\n"
         f"sys.path.insert(0, {str(_ROOT)!r})\n"
         f"from tests.fakes.interpreter import main\n"
-        f"sys.exit(main(sys.argv[1:]))\n"
+        f"sys.exit(main(sys.argv[1:], {backend!r}))\n"
     )
     python.chmod(0o755)
     return python
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str], backend: str) -> int:
     """``-I .../ask.py [key]`` is answered, ``-m vllm...`` is the fake engine."""
     if argv[:1] == ["-I"]:
-        print(json.dumps(_KEY if argv[2:] == ["key"] else _answer()))
+        print(json.dumps(_KEY if argv[2:] == ["key"] else _answer(backend)))
         return 0
     if argv[:1] == ["-m"] and argv[1].startswith("vllm."):
         from tests.fakes.engine import main as engine
@@ -45,11 +45,11 @@ def main(argv: list[str]) -> int:
     return 64
 
 
-def _answer() -> dict[str, Any]:
+def _answer(backend: str) -> dict[str, Any]:
     return {
         "key": _KEY,
         "version": "0.32.0",
-        "backend": "cpu",
+        "backend": backend,
         "torch": _KEY["torch"],
         "flags": flags.known(),
         "tool_parsers": _TOOL_PARSERS,

@@ -38,6 +38,7 @@ class FakeEngine:
         self._children = children
         self._output = output
         self._hung = False
+        self._asleep = False
         self._stopping = asyncio.Event()
         self.batch = Batch(script, self._paused, self._trouble)
         self._generating = Generating(served, script, self.batch)
@@ -83,7 +84,7 @@ class FakeEngine:
         self._stopping.set()
 
     def _paused(self) -> bool:
-        return self._hung or self._children.stopped or self._children.dead
+        return self._hung or self._asleep or self._children.stopped or self._children.dead
 
     def _trouble(self) -> None:
         script = self._script
@@ -123,11 +124,15 @@ class FakeEngine:
                 web.get("/v1/models", self._models),
                 web.post("/tokenize", self._tokenize),
                 web.post("/v1/load_lora_adapter", self._load_adapter),
+                web.get("/is_sleeping", self._is_sleeping),
                 web.get("/fake/state", self._state),
                 web.post("/fake/script", self._rescript),
                 web.post("/fake/reset", self._reset),
             ]
         )
+        if self._served.sleeps:
+            app.router.add_post("/sleep", self._sleep)
+            app.router.add_post("/wake_up", self._sleep)
         if self._served.embeds:
             app.router.add_post("/v1/embeddings", self._embeddings)
         else:
@@ -137,6 +142,13 @@ class FakeEngine:
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response(status=503 if self._children.dead else 200)
+
+    async def _sleep(self, request: web.Request) -> web.Response:
+        self._asleep = request.path == "/sleep"
+        return _json({"status": "sleeping" if self._asleep else "awake"})
+
+    async def _is_sleeping(self, _: web.Request) -> web.Response:
+        return _json({"is_sleeping": self._asleep})
 
     async def _version(self, _: web.Request) -> web.Response:
         return _json({"version": "0.32.0"})

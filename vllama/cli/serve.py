@@ -153,16 +153,16 @@ class _Terminal:
     def changed(self, engine: EngineView) -> None:
         name = engine.model.name.short
         match engine.phase:
-            case "planning" | "starting" | "warming":
+            case "planning" | "starting" | "warming" | "waking":
                 self._show.status(f"{name}: {engine.stage}")
             case "ready":
                 self._show.status("")
             case "backoff" | "broken":
                 self._show.status("")
                 self._show.say(f"{name}: {engine.cause}")
-            case "draining" | "failing" | "stopping":
+            case "draining" | "failing" | "stopping" | "dozing":
                 self._show.status(f"{name}: {engine.stage}")
-            case "absent":
+            case "absent" | "asleep":
                 self._show.status("")
 
     def preloaded(self, model: Model, error: VllamaError | None) -> None:

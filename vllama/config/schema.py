@@ -255,6 +255,8 @@ class Engine(Section):
     """... and a new request may try again after this pause."""
     max_loaded: Count | None = None
     """Engines that may be loaded at once; null: as many as memory allows."""
+    sleep: Switch = False
+    """On GPUs: what makes room sleeps (weights in RAM) instead of being ended, and wakes in seconds."""
     max_ram: Size | None = None
     """Memory that engines without a GPU may take together; null: what is free."""
     min_residence: Duration = 15.0

@@ -25,6 +25,7 @@ _LORA_RANKS: Final = (8, 16, 32, 64, 128, 256, 512)  # what vLLM has kernels for
 _MOST_LORAS: Final = 4  # adapters computed in one step: each takes memory; the others wait their turn
 _KEEPALIVE_SECONDS: Final = 75  # longer than our client keeps idle connections
 _LONGEST_SOCKET_PATH: Final = 107
+_SLEEP: Final = "--enable-sleep-mode"
 # Without it, JSON mode allows any white space and weak models write blanks for ever.
 _STRUCTURED: Final = {"backend": "xgrammar", "disable_any_whitespace": True}
 # What an engine may see of our own environment: devices, libraries, certificates and language; nothing that would
@@ -78,8 +79,9 @@ def build_spec(
     cache: Path,
     environ: Mapping[str, str],
     preload: tuple[Path, ...] = (),
+    sleep: bool = False,
 ) -> EngineSpec:
-    """The child that serves ``model`` on ``socket`` under ``name``.
+    """The child that serves ``model`` on ``socket`` under ``name``; ``sleep``: able to sleep where the device is.
 
     ``cache``: our cache directory; ``environ``: our own environment, of which the child sees a part; ``preload``:
     libraries for LD_PRELOAD (``engine.preload``). Raises ConfigError for flags of ``extra_args`` that the engine does
@@ -97,11 +99,14 @@ def build_spec(
         _generating(flags, model, settings, capabilities)
     flags.own(settings.values.extra_args, settings.origins.get("extra_args", "extra_args"))
     on_gpu = hardware.kind != "cpu"
+    asleep = _sleeping(flags, settings, capabilities) if sleep and on_gpu else 0
     return EngineSpec(
         name=name,
         argv=(str(capabilities.python), "-m", ENTRY, *flags.argv),
         env={
             **({"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"} if lora_rank else {}),
+            # opens /sleep and /wake_up, and worse: nobody but us reaches the socket
+            **({"VLLM_SERVER_DEV_MODE": "1"} if asleep else {}),
             **_environment(settings, hardware, socket=socket, cache=cache, environ=environ, preload=preload),
         },
         socket=socket,
@@ -112,6 +117,7 @@ def build_spec(
         size_vram=settings.estimate.total if on_gpu else 0,
         kv_cache=settings.estimate.kv_cache,
         gpus=settings.gpus,
+        asleep=asleep,
         notes=(*settings.notes, *flags.notes),
     )
 
@@ -194,6 +200,12 @@ def _sizing(flags: _Flags, model: Model, settings: EffectiveSettings) -> None:
         flags.want("--enable-prefix-caching" if values.prefix_caching else "--no-enable-prefix-caching")
     if values.enforce_eager:
         flags.want("--enforce-eager")
+
+
+def _sleeping(flags: _Flags, settings: EffectiveSettings, engine: Engine) -> int:
+    """Bytes that it keeps while it sleeps: all but weights and KV cache."""
+    flags.want(_SLEEP)
+    return max(1, settings.estimate.overhead) if engine.supports(_SLEEP) else 0
 
 
 def _adapters(flags: _Flags, model: Model) -> int:

@@ -30,6 +30,8 @@ class EngineSpec:
     """What of ``size`` is KV cache: on a CPU it is taken only as it is filled."""
     gpus: tuple[int, ...] = ()
     """Numbers of the GPUs it lives on."""
+    asleep: int = 0
+    """Bytes of the GPUs that it keeps while it sleeps (context, graphs); 0: it can't sleep."""
     lora_rank: int = 0
     """Largest rank of an adapter that it can load; 0: none at all."""
     notes: tuple[str, ...] = field(default=())

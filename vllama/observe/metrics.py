@@ -27,8 +27,11 @@ _FIRST_TOKEN: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 
 _BETWEEN_TOKENS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _REQUEST: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _LOAD: Final = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
-_PHASES: Final = ["planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken"]
-_LOADING: Final = frozenset({"planning", "starting", "warming"})
+_PHASES: Final = (
+    "planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken", "dozing",
+    "asleep", "waking",
+)  # fmt: skip
+_LOADING: Final = frozenset({"planning", "starting", "warming", "waking"})
 _DIALECTS: Final = (("/v1/messages", "anthropic"), ("/v1/", "openai"), ("/api/", "ollama"))
 
 

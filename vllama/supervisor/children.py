@@ -26,6 +26,7 @@ from vllama.supervisor.probes import DIED, Patience, first_answer, until_listeni
 from vllama.supervisor.states import EngineState
 
 _LOG = logging.getLogger("vllama.supervisor")
+_SLEEP_SECONDS = 120.0  # weights move over the bus: seconds even for the largest (reference 4.3)
 
 
 class Planner(Protocol):
@@ -36,6 +37,10 @@ class Planner(Protocol):
 
         Raises NoRoomYet when engines must make room first, another VllamaError when it can't be started at all.
         """
+        ...
+
+    async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
+        """Raises NoRoomYet when the sleeping engine of ``spec`` would not find its memory free."""
         ...
 
     async def learn(self, spec: EngineSpec, progress: Progress) -> None:
@@ -90,6 +95,14 @@ class Children:
         """Ends in Warmed or Unhealthy."""
         self._start(self._warm(action))
 
+    def sleep(self, action: ev.Sleep) -> None:
+        """Ends in Slept or Unhealthy."""
+        self._start(self._sleep(action))
+
+    def wake(self, action: ev.Wake) -> None:
+        """Ends in Warmed, NoRoom or Unhealthy."""
+        self._start(self._wake(action))
+
     def stop(self, action: ev.Stop) -> None:
         """Makes the run's Exited come soon."""
         self._start(self._stop(action))
@@ -140,7 +153,7 @@ class Children:
     def _neighbours(self, key: str) -> tuple[Neighbour, ...]:
         """Every other engine that has a process."""
         return tuple(
-            Neighbour(child.process.spec, child.process.pid, engine.model.pinned)
+            Neighbour(child.process.spec, child.process.pid, engine.model.pinned, engine.phase == "asleep")
             for other, child in self._living.items()
             if other != key and (engine := self._state(other)) is not None
         )
@@ -200,6 +213,36 @@ class Children:
         self._post(ev.Warmed(self._now(), action.key, action.run, capacity))
         self._start(self.planner.learn(process.spec, process.progress))
         child.watch = self._loop.create_task(self._guard(action.key, child))
+
+    async def _sleep(self, action: ev.Sleep) -> None:
+        child = self.find(action.key, action.run)
+        if child is None:
+            return
+        if child.watch is not None:
+            child.watch.cancel()  # it would ask for a token
+        try:
+            await child.client.call("/sleep?level=1", {}, timeout=_SLEEP_SECONDS)
+        except EngineError as error:
+            cause = Cause("sleep_failed", f"the engine can't sleep: {error.message}", "set engine.sleep: false")
+            self._post(ev.Unhealthy(self._now(), action.key, action.run, cause))
+            return
+        self._post(ev.Slept(self._now(), action.key, action.run))
+
+    async def _wake(self, action: ev.Wake) -> None:
+        child = self.find(action.key, action.run)
+        if child is None:
+            return
+        try:
+            await self.planner.room_to_wake(child.process.spec, self._neighbours(action.key))
+            await child.client.call("/wake_up", {}, timeout=_SLEEP_SECONDS)
+        except NoRoomYet as error:
+            cause = Cause(error.error_code, error.message, error.hint)
+            self._post(ev.NoRoom(self._now(), action.key, action.run, error.missing, cause))
+        except EngineError as error:
+            cause = Cause("wake_failed", f"the engine does not wake up: {error.message}", "set engine.sleep: false")
+            self._post(ev.Unhealthy(self._now(), action.key, action.run, cause))
+        else:
+            await self._warm(ev.Warm(action.key, action.run))
 
     async def _guard(self, key: str, child: Child) -> None:
         """As long as it is ready."""

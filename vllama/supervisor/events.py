@@ -130,6 +130,15 @@ class Warmed:
 
 
 @dataclass(frozen=True, slots=True)
+class Slept:
+    """Its memory is given back, its process waits to be woken."""
+
+    now: float
+    key: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unhealthy:
     """It is alive but does not work (hung, stalled, refuses its smoke test)."""
 
@@ -172,24 +181,13 @@ class Closing:
     now: float
 
 
+LifeEvent: TypeAlias = (
+    Planned | PlanRefused | NoRoom | Spawned | Progressed | Listening | Warmed | Slept | Unhealthy | Died | Exited
+)
+"""Of one run of an engine."""
+
 Event: TypeAlias = (
-    LeaseWanted
-    | LeaseReturned
-    | UnloadWanted
-    | Reconfigured
-    | PolicyChanged
-    | Planned
-    | PlanRefused
-    | NoRoom
-    | Spawned
-    | Progressed
-    | Listening
-    | Warmed
-    | Unhealthy
-    | Died
-    | Exited
-    | Ticked
-    | Closing
+    LeaseWanted | LeaseReturned | UnloadWanted | Reconfigured | PolicyChanged | Ticked | Closing | LifeEvent
 )
 
 
@@ -222,6 +220,22 @@ class Warm:
 
 
 @dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let it give its memory back and keep its process; answer with Slept or Unhealthy."""
+
+    key: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Let it take its memory again and make one token; answer with Warmed, NoRoom or Unhealthy."""
+
+    key: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End it: SIGTERM and a deadline when ``gentle``, SIGKILL at once else; answer with Exited."""
 
@@ -247,4 +261,4 @@ class Refuse:
     cause: Cause
 
 
-Action: TypeAlias = Plan | Spawn | Warm | Stop | Grant | Refuse
+Action: TypeAlias = Plan | Spawn | Warm | Sleep | Wake | Stop | Grant | Refuse

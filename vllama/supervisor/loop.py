@@ -197,6 +197,10 @@ class Supervisor:
                 self._children.spawn(action)
             case ev.Warm():
                 self._children.warm(action)
+            case ev.Sleep():
+                self._children.sleep(action)
+            case ev.Wake():
+                self._children.wake(action)
             case ev.Stop():
                 self._children.stop(action)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vllama.engine.diagnose import Cause
-from vllama.supervisor.events import Action, Refuse, Stop
+from vllama.supervisor.events import Action, Refuse, Sleep, Stop
 from vllama.supervisor.states import EngineState, Phase, State
 
 
@@ -21,15 +21,31 @@ def enter(engine: EngineState, phase: Phase, now: float, stage: str = "") -> Eng
 
 def enqueue(state: State, engine: EngineState, now: float) -> State:
     """It waits for its turn to load."""
-    state = put(state, enter(engine, "absent", now, "waiting to load"))
+    state = put(state, enter(engine, resting(engine), now, "waiting to load"))
     return state if engine.key in state.queue else replace(state, queue=(*state.queue, engine.key))
+
+
+def resting(engine: EngineState) -> Phase:
+    """The phase in which it waits for its turn: asleep if it has a process that sleeps."""
+    return "asleep" if engine.phase in {"asleep", "waking"} else "absent"
 
 
 def rest(engine: EngineState, now: float, actions: list[Action]) -> EngineState:
     """The last lease of a ready engine has ended: its timer starts, or it goes."""
-    if engine.keep_alive <= 0 or engine.yielding or engine.outdated:
+    if engine.keep_alive <= 0 or engine.outdated:
         return stop(engine, now, actions, gentle=True)
+    if engine.yielding:
+        return lie_down(engine, now, actions)
     return replace(engine, expires_at=now + engine.keep_alive)
+
+
+def lie_down(engine: EngineState, now: float, actions: list[Action]) -> EngineState:
+    """Give its memory to another one: by sleeping where it can, else by ending."""
+    if engine.spec is None or not engine.spec.asleep:
+        return stop(engine, now, actions, gentle=True)
+    actions.append(Sleep(engine.key, engine.run))
+    dozing = enter(engine, "dozing", now, "falling asleep")
+    return replace(dozing, wanted=False, yielding=False, expires_at=now + engine.keep_alive)
 
 
 def stop(engine: EngineState, now: float, actions: list[Action], *, gentle: bool) -> EngineState:

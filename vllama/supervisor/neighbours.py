@@ -20,6 +20,7 @@ class Neighbour:
     pid: int
     pinned: bool
     """It is never evicted, so its memory never comes back."""
+    asleep: bool = False
 
 
 def beside(hardware: Hardware, neighbours: Sequence[Neighbour], max_ram: int | None = None) -> Hardware:
@@ -41,7 +42,17 @@ def beside(hardware: Hardware, neighbours: Sequence[Neighbour], max_ram: int | N
 def _held(gpu: Gpu, neighbours: Sequence[Neighbour]) -> Iterator[int]:
     for neighbour in neighbours:
         if gpu.index in neighbour.spec.gpus and not neighbour.pinned:
-            yield neighbour.spec.size_vram // len(neighbour.spec.gpus)
+            held = neighbour.spec.asleep if neighbour.asleep else neighbour.spec.size_vram
+            yield held // len(neighbour.spec.gpus)
+
+
+def lacking(hardware: Hardware, spec: EngineSpec) -> int:
+    """Bytes that must become free before the sleeping engine of ``spec`` can take its memory again."""
+    if not spec.gpus:
+        return 0
+    need = (spec.size_vram - spec.asleep) // len(spec.gpus)
+    free = min((gpu.free for gpu in hardware.gpus if gpu.index in spec.gpus), default=0)
+    return max(need - free, 0) * len(spec.gpus)
 
 
 def _resident(pid: int) -> int:

@@ -17,6 +17,7 @@ from typing import Final
 import sdnotify
 
 from vllama.supervisor.port import EngineView
+from vllama.supervisor.states import LOADING
 
 _FIRST_FD: Final = 3
 _STORED: Final = "http"
@@ -129,12 +130,14 @@ def status_line(engines: Iterable[EngineView], notices: Iterable[str] = ()) -> s
         parts.append(f"serving {len(serving)} model{'s' if len(serving) > 1 else ''}: {', '.join(serving)}")
     for engine in engines:
         name = _shown(engine)
-        if engine.phase in {"planning", "starting", "warming"}:
+        if engine.phase in LOADING:
             parts.append(f"loading {name}: {engine.stage}")
         elif engine.phase in {"backoff", "broken"}:
             parts.append(f"{name} failed: {engine.cause}")
         elif engine.phase in {"stopping", "draining", "failing"}:
             parts.append(f"unloading {name}")
+        elif engine.phase in {"dozing", "asleep"}:
+            parts.append(f"{name} sleeps")
     return " ".join("; ".join(parts).split()) or "ready, no model loaded"
 
 

@@ -26,7 +26,7 @@ from vllama.fit.settings import EffectiveSettings, WantedSettings, configured_se
 from vllama.fit.sums import Measured
 from vllama.fit.words import hint_of, parts_of, too_big
 from vllama.models.model import Model
-from vllama.supervisor.neighbours import Neighbour, beside
+from vllama.supervisor.neighbours import Neighbour, beside, lacking
 
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 _VISIBLE: Final = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
@@ -56,6 +56,12 @@ class Planner:
     async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
         """See ``loop.Planner.spec``. Raises also EngineNotInstalled, ModelUnusable, ConfigError."""
         return await asyncio.to_thread(self._spec, model, neighbours, attempt)
+
+    async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
+        """See ``loop.Planner.room_to_wake``."""
+        hardware = beside(await asyncio.to_thread(detect), neighbours)
+        if missing := lacking(hardware, spec):
+            raise NoRoomYet("there is not enough GPU memory beside the models that are loaded", missing=missing)
 
     async def learn(self, spec: EngineSpec, progress: Progress) -> None:
         """See ``loop.Planner.learn``."""
@@ -87,6 +93,7 @@ class Planner:
             cache=loaded.cache,
             environ=self._environ,
             preload=find_preload(capabilities.python) if hardware.kind == "cpu" else (),
+            sleep=loaded.config.engine.sleep,
         )
         self._made[spec.socket] = _Made(key, settings, found.place.total if found.place.on_gpu else 0)
         return spec

@@ -1,7 +1,8 @@
 """Who loads next, and who makes room for it. Pure.
 
 Loads happen one at a time. When the next engine needs memory that others have, idle ones go (least recently used
-first), busy ones yield (they finish their answers and take no new ones), young ones are waited for, pinned ones stay.
+first, to sleep where they can), busy ones yield (they finish their answers and take no new ones), young ones are
+waited for, pinned ones stay.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vllama.engine.diagnose import Cause
-from vllama.supervisor.events import Action, Grant, Plan
-from vllama.supervisor.moves import enter, give_up, put, rest, stop
+from vllama.supervisor.events import Action, Grant, Plan, Wake
+from vllama.supervisor.moves import enter, give_up, lie_down, put, rest, resting, stop
 from vllama.supervisor.policy import choose_victims
-from vllama.supervisor.states import LOADING, EngineState, State, residents
+from vllama.supervisor.states import LOADING, EngineState, State, residents, sleepers
 
 NO_ROOM = Cause("no_room", "there is not enough memory for this model beside the ones that are loaded")
 TOO_MANY = Cause("no_room", "as many models are loaded as may be, and none of them may be evicted")
@@ -31,35 +32,43 @@ def start_next(state: State, now: float, actions: list[Action]) -> State:
     if _too_many(state):
         engine = replace(engine, missing=1, cause=TOO_MANY)
         return _make_room(put(state, engine), engine, now, actions)
-    engine = replace(enter(engine, "planning", now, "planning"), run=engine.run + 1, pid=None, expires_at=None)
-    engine = replace(engine, overtaken=False)
-    actions.append(Plan(engine.key, engine.run, engine.model, engine.gentler))
+    if engine.phase == "asleep":
+        engine = replace(enter(engine, "waking", now, "waking up"), overtaken=False)
+        actions.append(Wake(engine.key, engine.run))
+    else:
+        engine = replace(enter(engine, "planning", now, "planning"), run=engine.run + 1, pid=None, expires_at=None)
+        engine = replace(engine, overtaken=False)
+        actions.append(Plan(engine.key, engine.run, engine.model, engine.gentler))
     return replace(put(state, engine), queue=state.queue[1:])
 
 
 def _too_many(state: State) -> bool:
     """One more engine would be more than the configuration allows."""
     limit = state.policy.max_loaded
-    alive = {"ready", "draining", "failing", "stopping"}
+    alive = {"ready", "draining", "failing", "stopping", "dozing"}
     return limit is not None and sum(e.phase in alive for e in state.engines.values()) >= limit
 
 
 def _make_room(state: State, engine: EngineState, now: float, actions: list[Action]) -> State:
     """The head of the queue needs memory that others have: idle ones go, busy ones yield, young ones are waited for."""
-    if any(e.phase in {"stopping", "failing", "draining"} or e.yielding for e in state.engines.values()):
+    if any(e.phase in {"stopping", "failing", "draining", "dozing"} or e.yielding for e in state.engines.values()):
         return state  # something is on its way out; then the machine is looked at afresh
     candidates = residents(state, now)
+    if engine.cause is not TOO_MANY:  # those that sleep don't count as loaded
+        candidates += sleepers(state)
     if sum(r.size for r in candidates) < engine.missing:
         state = replace(state, queue=state.queue[1:])
         cause = engine.cause or NO_ROOM
-        state = put(state, give_up(replace(engine, missing=0), cause, now, actions, phase="absent"))
+        state = put(state, give_up(replace(engine, missing=0), cause, now, actions, phase=resting(engine)))
         return start_next(state, now, actions)
     for key in choose_victims(candidates, engine.missing, now, state.policy.min_residence):
         victim = state.engines[key]
         if victim.leases:
             state = put(state, replace(victim, yielding=True, stage="finishing its answers, then making room"))
-        else:
+        elif victim.phase == "asleep":
             state = put(state, stop(victim, now, actions, gentle=True))
+        else:
+            state = put(state, lie_down(victim, now, actions))
     return state
 
 
@@ -77,7 +86,7 @@ def _nobody_needs_room(state: State, now: float, actions: list[Action]) -> State
 def room_changed(state: State) -> State:
     """An engine has gone: who waits for room is planned again, and whose plan says that there is none, too."""
     for engine in state.engines.values():
-        if engine.phase == "planning":
+        if engine.phase in {"planning", "waking"}:
             return put(state, replace(engine, overtaken=True))  # one at a time; nobody else waits for an answer
     if not state.queue or not state.engines[state.queue[0]].missing:
         return state

@@ -12,12 +12,15 @@ from vllama.models.model import Model
 from vllama.supervisor.policy import Policy, Resident
 
 Phase = Literal[
-    "absent", "planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken"
-]
+    "absent", "planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken",
+    "dozing", "asleep", "waking",
+]  # fmt: skip
 
 FOREVER = float("inf")
 
-LOADING: tuple[Phase, ...] = ("planning", "starting", "warming")
+LOADING: tuple[Phase, ...] = ("planning", "starting", "warming", "waking")
+RESTING: tuple[Phase, ...] = ("absent", "asleep")
+"""Nothing is going on, and it may stand in the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +98,7 @@ class State:
 def next_deadline(state: State) -> float | None:
     """When a Ticked is due next, if nothing else happens."""
     times = [e.retry_at for e in state.engines.values() if e.phase in {"backoff", "draining"}]
-    times += [
-        e.expires_at
-        for e in state.engines.values()
-        if e.phase == "ready" and not e.leases and e.expires_at is not None and e.expires_at != FOREVER
-    ]
+    times += [at for e in state.engines.values() if (at := expiry(e)) is not None and at != FOREVER]
     head = state.engines[state.queue[0]] if state.queue else None
     if head is not None and head.missing:
         times += [ripe for e in state.engines.values() if (ripe := _ripe_at(e, state.policy)) is not None]
@@ -115,6 +114,21 @@ def residents(state: State, now: float) -> tuple[Resident, ...]:
     )
 
 
+def sleepers(state: State) -> tuple[Resident, ...]:
+    """The engines that sleep and that nobody waits for: what they keep can be had by ending them."""
+    return tuple(
+        Resident(e.key, max(1, e.spec.asleep), e.used_at, -FOREVER, busy=False)
+        for e in state.engines.values()
+        if e.phase == "asleep" and not e.waiters and e.spec is not None
+    )
+
+
+def expiry(engine: EngineState) -> float | None:
+    """When it is ended if nothing happens; None while somebody uses it or waits for it to wake up."""
+    idle = (engine.phase == "ready" and not engine.leases) or (engine.phase == "asleep" and not engine.waiters)
+    return engine.expires_at if idle else None
+
+
 def _ripe_at(engine: EngineState, policy: Policy) -> float | None:
     """When a ready engine has stayed its time and may be evicted; None when it may already, or never."""
     if engine.phase != "ready" or engine.model.pinned:
@@ -126,7 +140,7 @@ def lacks_room_for(model: Model, engine: EngineState) -> bool:
     """Whether the model's LoRA adapter can't be loaded into the engine as it was, or is going to be, started."""
     if model.adapter is None:
         return False
-    started = engine.phase in {"starting", "warming", "ready"} and engine.spec is not None
+    started = engine.phase in {"starting", "warming", "ready", "dozing", "asleep", "waking"} and engine.spec is not None
     return (engine.spec.lora_rank if started and engine.spec else engine.model.lora_rank) < model.adapter.rank
 
 

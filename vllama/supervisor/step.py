@@ -2,7 +2,8 @@
 
 ``absent → planning → starting → warming → ready → stopping → absent``; a crash leads through ``backoff`` to the
 next start, or to ``broken`` when it can't succeed or the breaker opens; ``failing`` is an engine that died or hangs
-and is being buried; ``draining`` one whose last answers are finished at shutdown.
+and is being buried; ``draining`` one whose last answers are finished at shutdown. Where vLLM can sleep, an engine that
+makes room goes ``ready → dozing → asleep`` and comes back by ``waking``.
 
 Invariants (tests/unit/supervisor/test_step.py runs long random histories over them): every waiter is answered
 exactly once; a lease counts until it is returned; nothing is stopped while leased, save by a hang or a shutdown's
@@ -23,6 +24,7 @@ from vllama.supervisor.events import (
     Grant,
     LeaseReturned,
     LeaseWanted,
+    LifeEvent,
     Listening,
     NoRoom,
     Planned,
@@ -31,6 +33,7 @@ from vllama.supervisor.events import (
     Progressed,
     Reconfigured,
     Refuse,
+    Slept,
     Spawn,
     Spawned,
     Stop,
@@ -40,10 +43,12 @@ from vllama.supervisor.events import (
     Warm,
     Warmed,
 )
-from vllama.supervisor.moves import enqueue, enter, give_up, put, rest, stop
+from vllama.supervisor.moves import enqueue, enter, give_up, put, rest, resting, stop
 from vllama.supervisor.policy import backoff_delay, breaker_open, recent
 from vllama.supervisor.room import room_changed, start_next
-from vllama.supervisor.states import Capacity, EngineState, State, Waiter, lacks_room_for, waiting
+from vllama.supervisor.states import RESTING, Capacity, EngineState, State, Waiter, expiry, lacks_room_for, waiting
+
+_ALIVE = frozenset({"starting", "warming", "ready", "draining", "dozing", "asleep", "waking"})
 
 BUSY = Cause("busy", "server busy, please try again.  maximum pending requests exceeded", status=503)
 CLOSING = Cause("closing", "the server is shutting down", status=503)
@@ -85,7 +90,7 @@ def _lease_wanted(state: State, event: LeaseWanted, actions: list[Action]) -> St
         return state
     if lacks_room_for(event.model, engine):
         # it was planned before the adapter was made: what it does is finished, then it starts with room for it
-        if engine.phase in {"planning", "starting", "warming", "ready"}:
+        if engine.phase in {"planning", "starting", "warming", "ready", "dozing", "asleep", "waking"}:
             state = _reconfigured(state, Reconfigured(event.now, event.model), actions)
             engine = state.engines[engine.key]
         else:
@@ -107,7 +112,7 @@ def _lease_wanted(state: State, event: LeaseWanted, actions: list[Action]) -> St
         actions.append(Refuse(event.ticket, BUSY))
         return state
     engine = replace(engine, waiters=(*engine.waiters, Waiter(event.ticket, event.keep_alive)), unload=False)
-    if engine.phase != "absent":
+    if engine.phase not in RESTING:
         return put(state, engine)
     return enqueue(state, replace(engine, model=event.model), event.now)
 
@@ -119,7 +124,7 @@ def _lease_returned(state: State, event: LeaseReturned, actions: list[Action]) -
     if event.ticket not in engine.leases:
         engine = replace(engine, waiters=tuple(w for w in engine.waiters if w.ticket != event.ticket))
         state = put(state, engine)
-        if engine.phase == "absent" and not engine.waiters and not engine.wanted:
+        if engine.phase in RESTING and not engine.waiters and not engine.wanted:
             # Its load has not begun and nobody wants it any more. One that has begun is finished: who gave up
             # usually asks again.
             return replace(put(state, replace(engine, stage="")), queue=tuple(k for k in state.queue if k != event.key))
@@ -141,15 +146,19 @@ def _unload_wanted(state: State, event: UnloadWanted, actions: list[Action]) -> 
             return put(state, replace(engine, keep_alive=0.0, expires_at=event.now))
         case "ready":
             return put(state, stop(engine, event.now, actions, gentle=True))
+        case "asleep" if not engine.waiters:
+            return put(state, stop(engine, event.now, actions, gentle=True))
         case "planning" if not engine.waiters:
             return put(state, replace(enter(engine, "absent", event.now), run=engine.run + 1, wanted=False))
-        case "starting" | "warming" if not engine.waiters:
+        case "starting" | "warming" | "waking" if not engine.waiters:
             # vLLM swallows SIGTERM while it starts: kill
             return put(state, stop(engine, event.now, actions, gentle=False))
         case "backoff" if not engine.waiters:
             return put(state, replace(enter(engine, "absent", event.now), wanted=False))
-        case "absent" | "planning" | "starting" | "warming" | "backoff" if engine.waiters:
+        case "absent" | "planning" | "starting" | "warming" | "backoff" | "asleep" | "waking" if engine.waiters:
             return put(state, replace(engine, unload=True))
+        case "dozing":
+            return put(state, replace(engine, outdated=True))
         case _:
             return state
 
@@ -163,10 +172,13 @@ def _reconfigured(state: State, event: Reconfigured, actions: list[Action]) -> S
         case "ready" if engine.leases:
             stage = "finishing its answers, then starting as configured now"
             return put(state, replace(engine, outdated=True, stage=stage))
-        case "ready":
-            return put(state, stop(engine, event.now, actions, gentle=True))
-        case "starting" | "warming":
+        case "ready" | "asleep":
+            queue = tuple(key for key in state.queue if key != engine.key)
+            return put(replace(state, queue=queue), stop(engine, event.now, actions, gentle=True))
+        case "starting" | "warming" | "waking":
             return put(state, stop(engine, event.now, actions, gentle=False))
+        case "dozing":
+            return put(state, replace(engine, outdated=True))
         case "planning" | "backoff" | "broken":
             # What was wrong may be right now: who waits, and an engine that was ready before, gets a fresh start.
             again = bool(engine.waiters) or engine.wanted
@@ -185,7 +197,7 @@ def _ticked(state: State, now: float, actions: list[Action]) -> State:
         match engine.phase:
             case "backoff" if now >= engine.retry_at:
                 state = enqueue(state, engine, now)
-            case "ready" if not engine.leases and engine.expires_at is not None and now >= engine.expires_at:
+            case "ready" | "asleep" if (at := expiry(engine)) is not None and now >= at:
                 state = put(state, stop(engine, now, actions, gentle=True))
             case "draining" if now >= engine.retry_at:
                 state = put(state, stop(engine, now, actions, gentle=True))
@@ -206,9 +218,9 @@ def _closed(engine: EngineState, now: float, drain: float, actions: list[Action]
     match engine.phase:
         case "ready" if engine.leases:
             return replace(enter(engine, "draining", now, "finishing its answers"), retry_at=now + drain)
-        case "ready":
+        case "ready" | "asleep":
             return stop(engine, now, actions, gentle=True)
-        case "starting" | "warming":
+        case "starting" | "warming" | "dozing" | "waking":
             return stop(engine, now, actions, gentle=False)
         case "planning" | "backoff" | "absent":
             return replace(enter(engine, "absent", now), run=engine.run + 1)
@@ -219,26 +231,21 @@ def _closed(engine: EngineState, now: float, drain: float, actions: list[Action]
 # ------------------------------------------------------------------------------------------- an engine's life
 
 
-def _lived(
-    state: State,
-    engine: EngineState,
-    event: Planned | PlanRefused | NoRoom | Spawned | Progressed | Listening | Warmed | Unhealthy | Died | Exited,
-    actions: list[Action],
-) -> State:
+def _lived(state: State, engine: EngineState, event: LifeEvent, actions: list[Action]) -> State:
     """An event in the life of the engine's present run."""
     now = event.now
     match event:
         case Planned() if engine.phase == "planning":
             actions.append(Spawn(engine.key, engine.run, event.spec))
             engine = replace(enter(engine, "starting", now, "engine is starting"), spec=event.spec)
-        case PlanRefused() | NoRoom() if engine.phase == "planning" and engine.overtaken:
-            state = put(state, enter(engine, "absent", now, "waiting to load"))
+        case PlanRefused() | NoRoom() if engine.phase in {"planning", "waking"} and engine.overtaken:
+            state = put(state, enter(engine, resting(engine), now, "waiting to load"))
             return replace(state, queue=(engine.key, *state.queue))
         case PlanRefused() if engine.phase == "planning":
             engine = give_up(engine, event.cause, now, actions, phase="absent")
-        case NoRoom() if engine.phase == "planning":
+        case NoRoom() if engine.phase in {"planning", "waking"}:
             engine = replace(engine, missing=event.missing, cause=event.cause)
-            state = put(state, enter(engine, "absent", now, "waiting for room"))
+            state = put(state, enter(engine, resting(engine), now, "waiting for room"))
             return replace(state, queue=(engine.key, *state.queue))
         case Spawned():
             engine = replace(engine, pid=event.pid)
@@ -247,14 +254,22 @@ def _lived(
         case Listening() if engine.phase == "starting":
             actions.append(Warm(engine.key, engine.run))
             engine = enter(engine, "warming", now, "first token")
-        case Warmed() if engine.phase == "warming":
+        case Slept() if engine.phase == "dozing":
+            state = room_changed(state)
+            if engine.outdated:
+                return put(state, stop(engine, now, actions, gentle=True))
+            engine = enter(engine, "asleep", now)
+            return enqueue(state, engine, now) if engine.waiters else put(state, engine)
+        case Warmed() if engine.phase in {"warming", "waking"}:
             default = engine.model.keep_alive
             engine = _ready(engine, event, state.policy.keep_alive if default is None else default, actions)
-        case Unhealthy() if engine.phase in {"starting", "warming", "ready", "draining"}:
+        case Unhealthy() if engine.phase in _ALIVE:
             # Its Exited follows and decides what comes next; the cause found here is the better one.
+            state = replace(state, queue=tuple(key for key in state.queue if key != engine.key))
             actions.append(Stop(engine.key, engine.run, gentle=False))
             engine = replace(enter(engine, "failing", now, "ending a hung engine"), cause=event.cause)
-        case Died() if engine.phase in {"starting", "warming", "ready", "draining"}:
+        case Died() if engine.phase in _ALIVE:
+            state = replace(state, queue=tuple(key for key in state.queue if key != engine.key))
             engine = replace(enter(engine, "failing", now, "ending what it left behind"), cause=None)
         case Exited():
             return _exited(state, engine, event, actions)

@@ -122,6 +122,22 @@ def test_a_chat_model_on_a_cpu():
     assert spec.size > 1 << 30
 
 
+def test_an_engine_on_a_gpu_is_able_to_sleep_where_that_is_wanted():
+    able = Installed(KNOWN | {"--enable-sleep-mode"})
+    spec = build(facts(), gpu(24), engine=able, sleep=True)
+    assert "--enable-sleep-mode" in spec.argv
+    assert spec.env["VLLM_SERVER_DEV_MODE"] == "1"
+    assert 0 < spec.asleep < spec.size_vram
+    for other in (
+        build(facts(), gpu(24), engine=able),
+        build(facts(), gpu(24), sleep=True),
+        build(CHAT, cpu(), engine=able, sleep=True),
+    ):
+        assert "--enable-sleep-mode" not in other.argv
+        assert "VLLM_SERVER_DEV_MODE" not in other.env
+        assert other.asleep == 0
+
+
 def test_an_embedder_has_none_of_the_flags_for_text():
     spec = build(EMBEDDER)
     assert value_of(spec, "--runner") == "pooling"

@@ -134,3 +134,15 @@ def test_an_engine_is_renewed_when_another_vllm_was_installed_since(monkeypatch,
     assert not room.needs_new_engine(same, same, LLAMA, ""), "it has not been planned yet"
     monkeypatch.setattr(room, "interpreter", lambda *_: None)
     assert not room.needs_new_engine(same, same, LLAMA, "/e/0.32.0-cpu/bin/python"), "better than none at all"
+
+
+async def test_a_sleeper_needs_all_but_what_it_kept_and_finds_what_others_gave_back(monkeypatch, tmp_path):
+    card = replace(gpu(24).gpus[0], free=9 * GIB)
+    planner = make(monkeypatch, tmp_path, replace(gpu(24), gpus=(card,)))
+    held = EngineSpec("other", (), {}, tmp_path / "x.sock", "other", "generate", 14 * GIB, 14 * GIB, gpus=(0,))
+    await planner.room_to_wake(replace(held, size_vram=10 * GIB, asleep=GIB), ())
+    with pytest.raises(NoRoomYet) as caught:
+        await planner.room_to_wake(replace(held, asleep=2 * GIB), ())
+    assert caught.value.missing == 3 * GIB
+    awake, asleep = Neighbour(held, 1, pinned=False), Neighbour(replace(held, asleep=GIB), 1, pinned=False, asleep=True)
+    assert beside(gpu(24), [awake, asleep]).gpus[0].kept == 15 * GIB

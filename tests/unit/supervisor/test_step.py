@@ -10,7 +10,7 @@ from tests.unit.supervisor.worlds import BAD_FLAG, CRASH, OUT_OF_MEMORY, SIZE, W
 from vllama.engine.diagnose import Cause
 from vllama.supervisor import events as ev
 from vllama.supervisor.policy import Policy
-from vllama.supervisor.states import FOREVER, LOADING, Capacity, next_deadline
+from vllama.supervisor.states import FOREVER, LOADING, RESTING, Capacity, next_deadline
 
 MINI = model("mini")
 OTHER = model("other")
@@ -513,8 +513,8 @@ class Histories(RuleBasedStateMachine):
             if isinstance(action, ev.Spawn):
                 assert action.key not in self.living, "a second process for one engine"
                 self.living[action.key] = action.run
-            if isinstance(action, ev.Stop):
-                assert self.living.get(action.key) == action.run, "a stop for a process that is not there"
+            if isinstance(action, (ev.Stop, ev.Sleep, ev.Wake)):
+                assert self.living.get(action.key) == action.run, "something to do for a process that is not there"
             if isinstance(action, (ev.Grant, ev.Refuse)):
                 assert self.open.get(action.ticket) == "waiting", "answered twice, or never asked"
                 self.open[action.ticket] = "granted" if isinstance(action, ev.Grant) else "refused"
@@ -552,23 +552,25 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         which=st.sampled_from(MODELS),
-        what=st.sampled_from(["plan", "refuse", "room", "listen", "warm", "hang", "die"]),
+        what=st.sampled_from(["plan", "refuse", "room", "listen", "warm", "sleep", "hang", "die"]),
+        asleep=st.sampled_from([0, 10]),
         missing=st.sampled_from([1, SIZE, 3 * SIZE]),
     )
-    def live(self, which, what, missing) -> None:
+    def live(self, which, what, asleep, missing) -> None:
         engine = self.world.state.engines.get(which.engine_key)
         if engine is None:
             return
         now, key, run = self.world.now, which.engine_key, engine.run
-        if what in {"listen", "warm", "hang", "die"} and self.living.get(key) != run:
+        if what in {"listen", "warm", "sleep", "hang", "die"} and self.living.get(key) != run:
             return
         self.feed(
             {
-                "plan": ev.Planned(now, key, run, spec(which)),
+                "plan": ev.Planned(now, key, run, spec(which, asleep)),
                 "refuse": ev.PlanRefused(now, key, run, BAD_FLAG),
                 "room": ev.NoRoom(now, key, run, missing, BAD_FLAG),
                 "listen": ev.Listening(now, key, run),
                 "warm": ev.Warmed(now, key, run, Capacity(2048, 4096)),
+                "sleep": ev.Slept(now, key, run),
                 "die": ev.Died(now, key, run),
                 "hang": ev.Unhealthy(now, key, run, Cause("hung", "it hung")),
             }[what]
@@ -594,6 +596,12 @@ class Histories(RuleBasedStateMachine):
         leased = {t for e in engines for t in e.leases}
         assert waiting == {t for t, how in self.open.items() if how == "waiting"}
         assert leased == {t for t, how in self.open.items() if how == "granted"}
+
+    @invariant()
+    def only_who_rests_stands_in_the_queue(self) -> None:
+        queue, engines = self.world.state.queue, self.world.state.engines
+        assert len(set(queue)) == len(queue)
+        assert all(engines[key].phase in RESTING for key in queue)
 
     @invariant()
     def only_one_loads(self) -> None:

@@ -27,8 +27,9 @@ def model(name: str = "mini", digest: str = "0" * 64) -> Model:
     return Model(parsed, Path(f"/models/{name}"), facts, digest, 20, 0.0)
 
 
-def spec(of: Model) -> EngineSpec:
-    return EngineSpec(of.name.model, ("true",), {}, Path("/run/x.sock"), of.name.model, "generate", size=SIZE)
+def spec(of: Model, asleep: int = 0) -> EngineSpec:
+    socket = Path("/run/x.sock")
+    return EngineSpec(of.name.model, ("true",), {}, socket, of.name.model, "generate", size=SIZE, asleep=asleep)
 
 
 class World:
@@ -39,6 +40,8 @@ class World:
         self.now = 0.0
         self.actions: list[ev.Action] = []
         self.tickets = 0
+        self.sleeps = 0
+        """What its engines keep while they sleep."""
 
     def feed(self, event: ev.Event) -> list[ev.Action]:
         self.state, actions = step(self.state, event)
@@ -62,10 +65,13 @@ class World:
     def start(self, of: Model) -> None:
         """From planning to ready."""
         key, run = of.engine_key, self.engine(of).run
-        self.feed(ev.Planned(self.now, key, run, spec(of)))
+        self.feed(ev.Planned(self.now, key, run, spec(of, self.sleeps)))
         self.feed(ev.Spawned(self.now, key, run, 100))
         self.feed(ev.Listening(self.now, key, run))
         self.feed(ev.Warmed(self.now, key, run, Capacity(2048, 4096)))
+
+    def slept(self, of: Model) -> list[ev.Action]:
+        return self.feed(ev.Slept(self.now, of.engine_key, self.engine(of).run))
 
     def ready(self, of: Model, keep_alive: float | None = None) -> int:
         ticket = self.want(of, keep_alive)
