@@ -41,7 +41,7 @@ _MESSAGE = struct(
         "reasoning": STRING,
         "reasoning_content": STRING,
         "name": STRING,
-        "tool_calls": slice_of(_TOOL_CALL),
+        "tool_calls": pointer(slice_of(_TOOL_CALL)),
         "tool_call_id": STRING,
     },
 )
@@ -158,7 +158,7 @@ def _stops(stop: Any) -> list[str]:
 
 
 def _format(wanted: Mapping[str, Any] | None) -> Any:
-    kind = (wanted or {}).get("type")
+    kind = (wanted or {}).get("type", "").strip().lower()
     if kind == "json_object":
         return "json"
     return ((wanted or {}).get("json_schema") or {}).get("schema") if kind == "json_schema" else None
@@ -172,7 +172,7 @@ def chat_messages(given: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
     out: list[Message] = []
     names: dict[str, str] = {}
     for message in given:
-        calls = tuple(_call(index, call) for index, call in enumerate(message["tool_calls"]))
+        calls = tuple(_call(index, call) for index, call in enumerate(message["tool_calls"] or ()))
         names |= {call.id: call.name for call in calls}
         out.extend(_turns(message, calls, names))
     return tuple(out)
@@ -185,12 +185,12 @@ def _call(index: int, call: Mapping[str, Any]) -> ToolCall:
 
 def _turns(message: Mapping[str, Any], calls: tuple[ToolCall, ...], names: Mapping[str, str]) -> list[Message]:
     content = message["content"]
-    if content is None and calls:
-        content = ""
     if isinstance(content, list):
         turns: list[tuple[str, tuple[str, ...]]] = _from_parts(content)
     elif isinstance(content, str):
         turns = [(content, ())]
+    elif message["tool_calls"] is not None:  # with calls, be it none, Ollama does not look at the content
+        turns = [("", ())]
     else:
         raise BadRequest(f"invalid message content type: {go_type(content)}")
     role = "system" if message["role"] == "developer" else message["role"]

@@ -191,6 +191,17 @@ def test_contents_that_are_refused(content, text):
     assert refused({"role": "user", "content": content}) == text
 
 
+@pytest.mark.parametrize("content", [None, 5, {}])
+def test_beside_a_list_of_calls_content_is_not_looked_at(content):
+    turn = {"role": "assistant", "content": content, "tool_calls": []}
+    assert read_chat(json.dumps({"model": "m", "messages": [turn]}).encode()).call.messages == (Message("assistant"),)
+
+
+@pytest.mark.parametrize("kind", ["json_object", " JSON_Object "])
+def test_the_type_of_a_format_is_read_without_case_and_blanks(kind):
+    assert read(response_format={"type": kind}).call.format == "json"
+
+
 def test_a_tool_conversation():
     asked = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"city": "Paris"}'}}
     messages = read(
