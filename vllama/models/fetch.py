@@ -179,7 +179,14 @@ class _Fetch:
         headers = build_hf_headers()
         headers["Accept-Encoding"] = "identity"  # a range of compressed bytes would be another file's
         with part.open("ab", buffering=0) as opened:
-            http_get(url, opened, resume_size=opened.tell(), headers=headers, expected_size=file.size)
+            while (here := opened.tell()) < file.size or not here:
+                try:
+                    http_get(url, opened, resume_size=here, headers=headers, expected_size=file.size)
+                    break
+                except _TRANSPORT_ERROR:
+                    # Some versions of the library (1.3) don't go on by themselves when a connection breaks in mid-file.
+                    if opened.tell() == here:
+                        raise
         if not _is_whole(part, file, blob.name):
             part.unlink()
             raise PullFailed(

@@ -10,23 +10,26 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, TextIO
 
-from vllama.observe.journal import ENGINE, JournalHandler, priority
+from vllama.observe.journal import ENGINE, SOCKET, JournalHandler, priority
 
 ROOT: Final = "vllama"
 """The logger above all of ours; its level is ``log.level``."""
 
 
-def set_up(level: str, *, journal_stream: str = "", stream: TextIO | None = None) -> None:
+def set_up(
+    level: str, *, journal_stream: str = "", stream: TextIO | None = None, journal_socket: Path = SOCKET
+) -> None:
     """Send records of ``level`` (``debug, info, warning, error``) and above to ``stream`` (stderr).
 
     ``journal_stream`` is the environment's JOURNAL_STREAM, ``DEVICE:INODE``: when it names ``stream``, the journal
     reads us, and gets entries with fields over its own protocol, or lines with ``<N>`` as priority where it has no
-    such socket for us.
+    such socket for us (``journal_socket``).
     """
     out = stream or sys.stderr
-    handler = _handler(out, in_journal=is_journal(out, journal_stream))
+    handler = _handler(out, journal_socket if is_journal(out, journal_stream) else None)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -35,12 +38,12 @@ def set_up(level: str, *, journal_stream: str = "", stream: TextIO | None = None
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 
-def _handler(out: TextIO, *, in_journal: bool) -> logging.Handler:
-    if in_journal:
+def _handler(out: TextIO, journal: Path | None) -> logging.Handler:
+    if journal is not None:
         with suppress(OSError):
-            return JournalHandler()
+            return JournalHandler(journal)
     handler = logging.StreamHandler(out)
-    handler.setFormatter(JournalLines() if in_journal else TerminalLines())
+    handler.setFormatter(TerminalLines() if journal is None else JournalLines())
     return handler
 
 

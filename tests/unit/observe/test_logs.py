@@ -57,7 +57,8 @@ def test_the_journal_gets_a_priority_on_every_line(level, priority):
 def test_the_journal_is_known_by_the_device_of_its_stream(tmp_path):
     with (tmp_path / "out").open("w+") as out:
         status = (tmp_path / "out").stat()
-        set_up("info", journal_stream=f"{status.st_dev}:{status.st_ino}", stream=out)
+        stream = f"{status.st_dev}:{status.st_ino}"
+        set_up("info", journal_stream=stream, stream=out, journal_socket=tmp_path / "none")
         logging.getLogger("vllama").info("ready")
         out.flush()
         assert (tmp_path / "out").read_text() == "<6>ready\n"
