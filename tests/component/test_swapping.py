@@ -1,0 +1,79 @@
+"""Three models in memory for two, over fake engines: who stays, who goes, and how often (tests/engine has the real)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from tests.fakes import interpreter
+from tests.fakes.model_dir import scripted
+from tests.live import LiveService
+from tests.processes import until_gone
+
+MODELS = ("first", "second", "third")
+
+
+def live(folder: Path, *, pinned: str = "", **more: Any) -> LiveService:
+    """An engine takes some 2 GiB by its plan, whatever the fake really takes."""
+    models = {
+        name: {"source": str(scripted(folder, name)), "settings": {"kv_cache_memory": "64MiB"}, "pin": name == pinned}
+        for name in MODELS
+    }
+    for name in MODELS:
+        (folder / name / "fake.json").write_text('{"start_seconds": 0.2}')
+    engine = {"python": str(interpreter.write(folder)), "max_ram": "5GiB", "min_residence": "200ms"}
+    return LiveService(folder, {"engine": engine, "models": models, **more})
+
+
+async def answered(up: LiveService, model: str, **more: Any) -> None:
+    status, answer = await up.chat("count to 3", model=model, stream=False, **more)
+    assert status == 200, f"{answer}\n{up.log}"
+
+
+async def loaded(up: LiveService) -> set[str]:
+    _, answer = await up.get("/api/ps")
+    return {one["name"].removesuffix(":latest") for one in answer["models"]}
+
+
+async def test_the_least_recently_used_model_makes_room(folder: Path):
+    async with live(folder) as up:
+        for model in ("first", "second", "first", "third"):
+            await answered(up, model)
+        assert await loaded(up) == {"first", "third"}
+
+
+async def test_twenty_clients_alternate_between_two_models_with_room_for_one(folder: Path):
+    turns = 4
+
+    async def alternate(number: int) -> None:
+        for turn in range(turns):
+            await answered(up, MODELS[(number + turn) % 2])
+
+    async with live(folder, pinned="third") as up:
+        await answered(up, "third")
+        await asyncio.gather(*(alternate(number) for number in range(20)))
+        swaps = await up.metric("vllama_load_seconds_count") - 2
+        assert 0 < swaps <= 2 * turns, f"{swaps} loads for {turns} turns of each client\n{up.log}"
+        assert "third" in await loaded(up)
+
+
+async def test_two_models_that_fit_are_never_swapped(folder: Path):
+    async with live(folder) as up:
+        for _ in range(3):
+            await asyncio.gather(*(answered(up, MODELS[number % 2]) for number in range(20)))
+        assert await up.metric("vllama_load_seconds_count") == 2
+
+
+async def test_a_model_stays_as_long_as_its_last_request_says(folder: Path):
+    async with live(folder) as up:
+        await answered(up, "first", keep_alive=-1)
+        await answered(up, "second", keep_alive="1s")
+        (first,) = up.runtime.glob("first-*.pid")
+        (second,) = up.runtime.glob("second-*.pid")
+        pids = [int(file.read_text().split()[0]) for file in (first, second)]
+        await until_gone(pids[1:], 10)
+        assert await loaded(up) == {"first"}
+        await answered(up, "first", keep_alive=0)
+        await until_gone(pids, 10)
+        assert await loaded(up) == set()
