@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -106,6 +107,7 @@ async def serve(
             beside.append(asyncio.create_task(_await_engine(engine, service, named, watcher, signals.stop)))
             notifier.ready()
             notifier.status(supervisor.snapshot())
+            gc.freeze()  # what is here stays: looking through it again and again would hold up every stream
             while await signals.reload_wanted():
                 await _reload(service, read_again, notifier)
                 await engine.look()
