@@ -36,11 +36,14 @@ async def loaded(up: LiveService) -> set[str]:
     return {one["name"].removesuffix(":latest") for one in answer["models"]}
 
 
-async def test_the_least_recently_used_model_makes_room(folder: Path):
-    async with live(folder) as up:
+async def test_the_least_recently_used_model_makes_room_and_the_log_says_so(folder: Path):
+    async with live(folder, log={"level": "debug"}) as up:
         for model in ("first", "second", "first", "third"):
             await answered(up, model)
         assert await loaded(up) == {"first", "third"}
+        said = ("third:latest: loading", "second:latest: stopping", "third:latest: ready after")
+        places = [up.log.index(text) for text in said]
+        assert places == sorted(places)
 
 
 async def test_twenty_clients_alternate_between_two_models_with_room_for_one(folder: Path):

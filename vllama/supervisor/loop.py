@@ -30,7 +30,7 @@ from vllama.supervisor.children import Children, Planner
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import EngineView, Lease
 from vllama.supervisor.probes import Patience
-from vllama.supervisor.states import EngineState, Phase, State, next_deadline
+from vllama.supervisor.states import LOADING, EngineState, Phase, State, next_deadline
 from vllama.supervisor.step import step
 
 _LOG = logging.getLogger("vllama.supervisor")
@@ -56,6 +56,8 @@ class Supervisor:
         self._children = Children(planner, patience, self.post, self._engine)
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
+        self._began: dict[str, float] = {}
+        """When each engine that is being loaded began to be."""
         self._loop = asyncio.get_running_loop()
 
     # ------------------------------------------------------------------------- what others may ask (port.Engines)
@@ -164,12 +166,27 @@ class Supervisor:
 
     def _changed(self, old: Phase, engine: EngineState) -> None:
         if old != engine.phase:
-            _LOG.debug("%s: %s -> %s", engine.model.name.short, old, engine.phase)
-        if engine.phase in {"backoff", "broken"} and old != engine.phase and engine.cause is not None:
-            name = engine.model.name.short
-            _LOG.error("%s: %s", name, engine.cause.sentence, extra={"model": name})
+            self._tell(old, engine)
         self._on_change(_view(engine, time.time() - self.now()))
         self._note_empty()
+
+    def _tell(self, old: Phase, engine: EngineState) -> None:
+        """What the log says of an engine's life."""
+        name = engine.model.name.short
+        about = {"model": name}
+        match engine.phase:
+            case "planning" | "waking" if old not in LOADING:
+                self._began[engine.key] = engine.since
+                _LOG.info("%s: loading", name, extra=about)
+            case "ready":
+                took = engine.since - self._began.pop(engine.key, engine.since)
+                _LOG.info("%s: ready after %.1f s", name, took, extra=about)
+            case "dozing" | "stopping":
+                _LOG.info("%s: %s", name, engine.stage, extra=about)
+            case "backoff" | "broken" if engine.cause is not None:
+                _LOG.error("%s: %s", name, engine.cause.sentence, extra=about)
+            case _:
+                _LOG.debug("%s: %s -> %s", name, old, engine.phase)
 
     def _note_empty(self) -> None:
         if self._state.closing and all(e.phase in {"absent", "broken"} for e in self._state.engines.values()):
