@@ -13,9 +13,7 @@ import os
 import secrets
 import shlex
 import shutil
-import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -25,10 +23,9 @@ from typing import Any, Final, Self
 from tests.system.cgroups import Cgroups, memory_limit
 from tests.system.network import SERVER, Network
 
+_NAME: Final = "vllama-lab"
+_LABS: Final = Path("/var/tmp")
 _BOOT_SECONDS: Final = 60.0
-_HALT_SECONDS: Final = 20.0
-_HALT: Final = signal.SIGRTMIN + 4
-"""systemd: poweroff.target."""
 _INSIDE: Final = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -49,14 +46,15 @@ class CommandFailed(AssertionError):
 class Lab:
     """``binds``: folders of this machine to see inside, read-only, by their path there.
 
-    Namespaces, control groups and folders are named by chance, so that several runs don't meet.
+    Namespaces, control groups and folders have the lab's name with this process's number in it: several runs don't
+    meet, and what a run leaves that was killed itself is removed by the next.
     """
 
     def __init__(self, base: Path, *, binds: Mapping[Path, str] | None = None) -> None:
         self._base = base
         self._binds = dict(binds or {})
-        self.name = f"vllama-{secrets.token_hex(5)}"
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir="/var/tmp"))
+        self.name = f"{_NAME}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._folder = _LABS / self.name
         self.root = self._folder / "root"
         self._network = Network(self.name)
         self._cgroups = Cgroups(self.name)
@@ -66,6 +64,8 @@ class Lab:
     # ------------------------------------------------------------------------------------------------- its life
 
     def __enter__(self) -> Self:
+        sweep()
+        self._folder.mkdir()
         try:
             self._mount()
             self._network.up()
@@ -80,21 +80,11 @@ class Lab:
         self.close()
 
     def close(self) -> None:
-        """Power it off and remove everything, also after a failure."""
-        if self._nspawn is not None and self._nspawn.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                if self._leader:
-                    os.kill(self._leader, _HALT)
-                    self._nspawn.wait(_HALT_SECONDS)
+        """Remove everything, also after a failure; nothing in it is worth an orderly end."""
+        if self._nspawn is not None:
             self._nspawn.kill()
             self._nspawn.wait()
-        self._cgroups.end()  # the children of a killed nspawn live on
-        self._network.down()
-        for mounted in (self.root, self._folder):
-            if subprocess.run(["umount", "-R", mounted], stderr=subprocess.DEVNULL, check=False).returncode:
-                subprocess.run(["umount", "-l", mounted], stderr=subprocess.DEVNULL, check=False)
-        with contextlib.suppress(OSError):
-            self._folder.rmdir()
+        _remove(self.name)
 
     def _mount(self) -> None:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3g,mode=755", "vllama-lab", self._folder], check=True)
@@ -216,10 +206,30 @@ class Lab:
         return ["nsenter", "-t", str(self._leader), *flags, "--", "env", "-i", *environ]
 
 
+def sweep() -> None:
+    """Remove the labs of runs that were killed."""
+    for folder in _LABS.glob(f"{_NAME}-*-*"):
+        if not Path("/proc", folder.name.split("-")[-2]).exists():
+            _remove(folder.name)
+
+
+def _remove(name: str) -> None:
+    """Everything of the lab with this name."""
+    Cgroups(name).end()  # the children of a killed nspawn live on
+    Network(name).down()
+    folder = _LABS / name
+    for mounted in (folder / "root", folder):
+        if subprocess.run(["umount", "-R", mounted], stderr=subprocess.DEVNULL, check=False).returncode:
+            subprocess.run(["umount", "-l", mounted], stderr=subprocess.DEVNULL, check=False)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
 def _run(command: Sequence[str], *, check: bool, timeout: float) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
-    )
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,
+        start_new_session=True,  # a `kill 0` inside ends nobody outside
+    )  # fmt: skip
     if check and done.returncode != 0:
         raise CommandFailed(f"{shlex.join(command[-6:])}: status {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done

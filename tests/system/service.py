@@ -28,7 +28,7 @@ if "glutton" in " ".join(sys.argv):
     print("Starting to load model, and taking all the memory there is", flush=True)
     held = bytearray(b"x") * (1 << 30)
 from tests.fakes.interpreter import main
-sys.exit(main(sys.argv[1:]))
+sys.exit(main(sys.argv[1:], "cpu"))
 """
 _BURST: Final = """
 import http.client, sys, threading, time

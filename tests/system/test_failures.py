@@ -69,7 +69,7 @@ def test_a_hung_engine_is_the_daemons_business(service: InstalledService):
 
 def test_a_killed_engine_is_back(service: InstalledService):
     service.fresh(engine=HASTY)
-    service.chat()
+    assert service.chat().status == 200
     old = service.engine_pid()
     with within(15, "kill -9 of an engine: the next client gets an answer from a new one"):
         service.lab.run("kill", "-KILL", str(old))
