@@ -160,6 +160,23 @@ async def test_what_can_not_be_made_is_refused(server, more, said):
     assert server.creator.recipes == []
 
 
+async def test_there_is_no_registry_to_push_to(server):
+    status, lines = await server.post("/api/push", {"model": "tinychat"})
+    assert (status, lines[0]) == (200, {"status": "retrieving manifest"})
+    assert lines[-1]["error"].startswith("this server pushes to no registry")
+    assert (await server.post("/api/push", {"model": "tinychat", "stream": False}))[0] == 500
+
+
+@pytest.mark.parametrize("name", ["nobody", "a b"])
+async def test_what_is_not_there_can_not_be_pushed(server, name):
+    _, lines = await server.post("/api/push", {"model": name})
+    assert lines == [
+        {"status": "retrieving manifest"},
+        {"status": "couldn't retrieve manifest"},
+        {"error": f"model '{name}' not found"},
+    ]
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

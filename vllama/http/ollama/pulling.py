@@ -10,8 +10,9 @@ from aiohttp import web
 from vllama.errors import BadRequest, PullFailed
 from vllama.http.bodies import read_body
 from vllama.http.front import front_of
-from vllama.http.lookup import read_name
+from vllama.http.lookup import QUOTED, read_name
 from vllama.http.ollama.progress import answer_progress, progress_lines
+from vllama.models.names import parse_name
 from vllama.models.pull import as_name
 from vllama.translate import native
 
@@ -28,11 +29,17 @@ async def pull(request: web.Request) -> web.StreamResponse:
 async def push(request: web.Request) -> web.StreamResponse:
     """There is no registry to push to."""
     fields = await read_body(request, native.PUSH)
-    if not (fields["model"] or fields["name"]):
+    typed = fields["model"] or fields["name"]
+    if not typed:
         raise BadRequest("model is required")
-    return await answer_progress(request, _pushing(), stream=fields["stream"])
+    name = parse_name(typed)
+    known = name is not None and front_of(request).models.find(name) is not None
+    return await answer_progress(request, _pushing(typed, known=known), stream=fields["stream"])
 
 
-async def _pushing() -> AsyncGenerator[Mapping[str, Any]]:
+async def _pushing(typed: str, *, known: bool) -> AsyncGenerator[Mapping[str, Any]]:
     yield {"status": "retrieving manifest"}
+    if not known:
+        yield {"status": "couldn't retrieve manifest"}
+        raise PullFailed(QUOTED.format(typed))
     raise PullFailed(_NO_REGISTRY, hint="Publish the files with the hub's own tools: hf upload")
