@@ -53,7 +53,7 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Host and Origin, for known and unknown paths alike."""
-        if (cleaned := pages.clean(request.raw_path.partition("?")[0])) is not None:
+        if (cleaned := pages.clean(_path(request))) is not None:
             return pages.redirect(request.method, 307, _with_query(request, cleaned))
         if (bare := await _trailing_slash(request)) is not None:
             return pages.redirect(request.method, 301 if request.method == "GET" else 307, _with_query(request, bare))
@@ -68,7 +68,7 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
 
 async def _admitted(request: web.Request, handler: Handler, origins: Origins, hosts: HostCheck) -> web.StreamResponse:
     """Origin first, Host second, as Ollama: a page that is allowed may read a refusal for the Host."""
-    host = request.headers.get("Host", "")
+    host = request.url.authority if _names_a_host(request) else request.headers.get("Host", "")
     origin = request.headers.get("Origin")
     if origin is not None and not same_origin(origin, host):
         if not origins.allow(origin):
@@ -85,7 +85,7 @@ async def _admitted(request: web.Request, handler: Handler, origins: Origins, ho
 
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if pages.spans_segments(request.raw_path.partition("?")[0]):
+    if pages.spans_segments(_path(request)):
         return pages.not_found()
     try:
         return await handler(request)
@@ -118,9 +118,10 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def finish_headers(_: web.Request, response: web.StreamResponse) -> None:
     """``on_response_prepare``: CORS and the like, the request's id, and no word about our library."""
-    visit = VISIT.get()
-    response.headers.update(visit.headers)
-    response.headers["X-Request-Id"] = visit.request_id
+    visit = VISIT.get(None)
+    if visit is not None:  # an Expect that is not understood is refused before any of this
+        response.headers.update(visit.headers)
+        response.headers["X-Request-Id"] = visit.request_id
     response.headers.pop("Server", None)
     if response.headers.get("Content-Type") == _NO_TYPE:
         del response.headers["Content-Type"]
@@ -128,12 +129,22 @@ async def finish_headers(_: web.Request, response: web.StreamResponse) -> None:
 
 async def _trailing_slash(request: web.Request) -> str | None:
     """The path without its last slash, where only that one is a route for this method."""
-    path = request.raw_path.partition("?")[0]
+    path = _path(request)
     if not path.endswith("/") or path == "/" or not isinstance(request.match_info.http_exception, web.HTTPNotFound):
         return None
     bare = path[:-1]
     found = await request.app.router.resolve(request.clone(rel_url=bare))
     return bare if found.http_exception is None else None
+
+
+def _path(request: web.Request) -> str:
+    """As the client wrote it."""
+    return request.rel_url.raw_path if _names_a_host(request) else request.raw_path.partition("?")[0]
+
+
+def _names_a_host(request: web.Request) -> bool:
+    """The request line of a proxy's client holds a whole address, whose host counts."""
+    return request.raw_path.startswith(("http://", "https://"))
 
 
 def _with_query(request: web.Request, path: str) -> str:

@@ -103,6 +103,29 @@ async def test_an_allowed_page_may_read_that_its_host_is_refused(server):
     assert (await ask(server, "OPTIONS", "/api/chat", headers=page))[0] == 204
 
 
+async def said(server, request: bytes) -> bytes:
+    """What comes back for these very bytes."""
+    url = URL(server.base)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(request)
+    answer = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def test_the_address_in_a_proxys_request_line_is_the_one_that_counts(server):
+    asked = b"GET http://%s/api/version HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert (await said(server, asked % b"localhost")).startswith(b"HTTP/1.1 200 ")
+    assert (await said(server, asked % b"evil.example")).startswith(b"HTTP/1.1 403 ")
+
+
+async def test_an_expectation_that_is_not_understood_is_refused(server):
+    asked = b"POST /api/show HTTP/1.1\r\nHost: localhost\r\nExpect: %s\r\nContent-Length: 0\r\n\r\n"
+    assert (await said(server, asked % b"wonders")).startswith(b"HTTP/1.1 417 ")
+    assert (await said(server, asked % b"100-continue")).startswith(b"HTTP/1.1 100 ")
+
+
 async def test_a_slash_too_many_is_a_wrong_path_for_a_method_without_a_route(server):
     assert (await ask(server, "POST", "/api/tags/"))[0] == 404
     assert (await ask(server, "GET", "/api/chat/"))[0] == 404
