@@ -107,6 +107,8 @@ class ChunkedBody:
         """The contents of the chunks that these bytes complete."""
         if self._rest:
             data, self._rest = self._rest + data, b""
+        elif (size := _only_chunk(data)) and not self.over:
+            return data[-2 - size : -2]
         found = []
         at, length = 0, len(data)
         while at < length:
@@ -134,3 +136,12 @@ class ChunkedBody:
         if at < length:
             self._rest = data[at:]
         return found[0] if len(found) == 1 else b"".join(found)
+
+
+def _only_chunk(data: bytes) -> int:
+    """Bytes in the chunk that these are, exactly and whole, as a rule; 0 where they are something else."""
+    line = data.find(_END)
+    if not 0 < line <= 8 or data[-2:] != _END:
+        return 0
+    size = int(data[:line], 16)
+    return size if size == len(data) - line - 4 else 0

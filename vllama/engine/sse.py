@@ -19,6 +19,13 @@ class SseCutter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Payloads (without ``data:`` and blanks) completed by ``data``; a last ``[DONE]`` is one of them."""
+        if (
+            not self._rest
+            and data.startswith(b"data: ")
+            and data.find(b"\n") == len(data) - 2
+            and data.endswith(b"\n\n")
+        ):
+            return [data[6:-2].strip()]  # one event, whole: what an engine sends as a rule
         lines = (self._rest + data if self._rest else data).split(b"\n")
         self._rest = lines.pop()
         return [line[5:].strip() for line in lines if line.startswith(b"data:")]

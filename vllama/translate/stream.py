@@ -14,6 +14,7 @@ import orjson
 
 from vllama.errors import EngineError, EngineGone, VllamaError
 from vllama.translate.pieces import Final, Piece
+from vllama.translate.plain_chunks import PlainChunks
 from vllama.translate.thinking import MARKERS, ThinkingSplitter
 from vllama.translate.toolcalls import CallAssembler
 
@@ -56,12 +57,16 @@ class ChatReader(_Reader):
         self._end = _End(find_error)
         self._top = top_logprobs
         self._calls = CallAssembler(offered)
+        self._plain = PlainChunks()
         self._thought = False
         self._bare = thinking  # white space that comes next is to be dropped: no short cut for content
         self._held: list[dict[str, Any]] = []  # log probabilities of tokens whose text a parser withholds
 
     def _read(self, payloads: list[bytes], out: list[Step]) -> None:
         for payload in payloads:
+            if not self._bare and (text := self._plain.text(payload)):
+                out.append(Piece(text))
+                continue
             chunk = orjson.loads(payload)
             choices = chunk.get("choices")
             if not choices:
@@ -79,7 +84,9 @@ class ChatReader(_Reader):
                 and len(delta) == 1
                 and not self._end.wants_ids
             ):
-                out.append(Piece(content))  # nearly every chunk of a long answer
+                out.append(Piece(content))
+                if len(choices) == 1:
+                    self._plain.learn(payload, content)  # nearly every chunk of a long answer is like it
                 continue
             self._chunk(chunk, choice, delta, out)
 

@@ -10,7 +10,9 @@ _NS = 1_000_000_000
 def utc_time(ns: int) -> str:
     """Unix nanoseconds as RFC 3339 in UTC, zeros at the end of the fraction trimmed: ``2026-08-14T09:12:03.1Z``."""
     seconds, fraction = divmod(ns, _NS)
-    return f"{_clock(seconds)}{_fraction(fraction)}Z"
+    if fraction % 10 and seconds == _last_second[0]:
+        return f"{_last_second[1]}.{fraction:09d}Z"  # as good as always in a stream
+    return _clock(seconds) + _fraction(fraction) + "Z"
 
 
 def local_time(seconds: float, offset: int) -> str:
@@ -37,6 +39,4 @@ def _clock(seconds: int) -> str:
 
 
 def _fraction(ns: int) -> str:
-    if ns % 10:
-        return f".{ns:09d}"  # nine times out of ten
     return f".{ns:09d}".rstrip("0") if ns else ""

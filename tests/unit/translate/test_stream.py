@@ -291,3 +291,29 @@ def test_content_is_never_changed(parts, size):
 def test_a_call_by_an_unknown_name_is_that_of_the_tool_without_a_name(offered, told):
     (step, _) = read_chat([chat(call(0, "f", "{}")), chat({}, "tool_calls"), usage()], offered=offered)
     assert [c.name for c in step.tool_calls] == [told]
+
+
+PLAIN = st.text(min_size=0, max_size=12) | st.sampled_from(
+    ['"', "\\", '","role":"x', '"}', "\n", "\u2028", " hello", "é", "\0"]
+)
+CHUNKS = st.one_of(
+    PLAIN.map(lambda content: chat({"content": content})),
+    PLAIN.map(lambda content: chat({"content": content, "role": content})),
+    PLAIN.map(lambda content: chat({"reasoning": content})),
+    PLAIN.map(lambda content: chat({"content": content}, logprobs=logprobs(content or "x"))),
+    st.sampled_from([call(0, "f", "{}"), {"content": None}]).map(chat),
+    st.sampled_from(['"delta":{"content":"x"', '{"content":"']).map(lambda words: chat({"content": words}, note=words)),
+)
+
+
+@given(st.lists(CHUNKS, max_size=12), st.booleans())
+def test_chunks_that_look_like_the_last_one_say_what_a_parser_finds_in_them(payloads, thinking):
+    """Each white space before a chunk makes it unlike the one before, so that it is parsed."""
+    parsed = [b" " * number + payload for number, payload in enumerate(payloads)]
+    assert read_chat(payloads, thinking=thinking) == read_chat(parsed, thinking=thinking)
+
+
+def test_a_plain_chunk_that_is_no_text_is_told_as_unreadable():
+    good = chat({"content": "good"})
+    with pytest.raises(EngineError):
+        read_chat([good, good.replace(b"good", b"\xff")])
