@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -36,10 +37,13 @@ from vllama.observe import logs
 from vllama.pulling import make_puller
 from vllama.supervisor.port import EngineView
 
+# Not click's own look whether it is readable: a wrong command line has another status than a wrong configuration.
+_CONFIG_FILE: Final = click.Path(path_type=Path, readable=False)
+
 
 @click.command("serve")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@click.option("--config", "file", type=click.Path(path_type=Path), help="Configuration file (/etc/vllama.yaml).")
+@click.option("--config", "file", type=_CONFIG_FILE, help="Configuration file (/etc/vllama.yaml).")
 @click.option("--host", help="Address to listen on (server.host).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (server.port).")
 @click.option(
