@@ -26,6 +26,9 @@ class Cgroups:
 
     def make(self) -> None:
         """Make them in every hierarchy."""
+        if unified():  # where no systemd outside has done it
+            with contextlib.suppress(OSError):
+                (_ROOT / "cgroup.subtree_control").write_text("+memory +pids")
         for folder in self._folders:
             folder.mkdir(exist_ok=True)
 
