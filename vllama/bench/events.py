@@ -82,8 +82,11 @@ class Answer:
 
     def _openai(self, chunk: dict[str, Any], at: float) -> None:
         for choice in chunk.get("choices") or ():
-            delta = choice.get("delta") or choice.get("message") or choice
-            if delta.get("content") or delta.get("reasoning") or delta.get("text") or delta.get("reasoning_content"):
+            delta = choice.get("delta") or choice.get("message") or {}
+            said = delta.get("content") or delta.get("reasoning") or delta.get("reasoning_content")
+            # a completion's event without text is a token that is not shown: a thought, or half a character
+            made = choice.get("text") or ("text" in choice and not choice.get("finish_reason"))
+            if said or made:
                 self._arrivals.append(at)
         usage = chunk.get("usage")
         if usage:

@@ -24,7 +24,7 @@ class Sample:
     total: float
     """From sending to the end of the answer."""
     first: float | None = None
-    """From sending to the first text (TTFT); None where the answer was not streamed or held no text."""
+    """From sending to the first token (TTFT); None where the answer was not streamed, or held none."""
     gaps: tuple[float, ...] = ()
     """Between one piece of text and the next (ITL). A server that is slow to send may put several tokens in one."""
     tokens_in: int = 0
