@@ -70,7 +70,7 @@ def check(*, prefix: str, file: Path | None) -> None:
         bar.finish()
     if missing:
         raise VllamaError(f"{missing} of {len(offers)} repositories are missing")
-    output.line(f"{len(offers)} repositories are there")
+    output.line("the repository is there" if len(offers) == 1 else f"all {len(offers)} repositories are there")
 
 
 def _chosen(catalog: Catalog, prefix: str) -> list[Listing]:

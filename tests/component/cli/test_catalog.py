@@ -34,7 +34,7 @@ def config(tmp_path: Path) -> str:
 
 def test_repositories_that_are_there_are_counted(vllama: Vllama, hub: Hub, config: str) -> None:
     done = vllama("catalog", "check", "acme-mini:latest", "--config", config, HF_ENDPOINT=hub.url)
-    assert (done.returncode, done.stdout) == (0, "1 repositories are there\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "the repository is there\n"), done.stderr
 
 
 def test_one_that_is_missing_is_named_and_ends_with_a_status(vllama: Vllama, hub: Hub, config: str) -> None:
