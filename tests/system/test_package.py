@@ -83,7 +83,7 @@ def test_rpmlint_finds_nothing(lab: Lab, packages: Packages):
     if shutil.which("rpmlint") is None:
         pytest.fail("rpmlint is not installed (tests/system/prepare.sh)")
     config = "packaging/rpm/rpmlint.toml"
-    files = [f"{lab.root}{packages.current}", f"{lab.root}{packages.source}"]
+    files = ["packaging/rpm/vllama.spec", f"{lab.root}{packages.current}", f"{lab.root}{packages.source}"]
     done = subprocess.run(["rpmlint", "-c", config, *files], capture_output=True, text=True, check=False)
     assert "0 errors, 0 warnings" in done.stdout, done.stdout
 
