@@ -303,3 +303,11 @@ def test_a_socket_path_that_no_kernel_takes_is_refused():
 
 def test_equal_inputs_make_equal_specs():
     assert build() == build()
+
+
+def test_compiled_code_is_found_again_whatever_socket_and_scratch_directory_an_engine_gets():
+    one, other = (build(socket=Path(f"/run/{place}/mini.sock")).env for place in ("a", "b"))
+    differing = {name for name in one if one[name] != other[name]}
+    assert differing == {"TMPDIR", "VLLM_RPC_BASE_PATH"}
+    for name in ("VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        assert one[name].startswith("/var/cache/v/")
