@@ -84,9 +84,8 @@ class Answer:
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or choice.get("message") or {}
             said = delta.get("content") or delta.get("reasoning") or delta.get("reasoning_content")
-            # a completion's event without text is a token that is not shown: a thought, or half a character
-            made = choice.get("text") or ("text" in choice and not choice.get("finish_reason"))
-            if said or made:
+            # a completion's event without text is a token that is not shown: a thought, half a character, the end
+            if said or "text" in choice:
                 self._arrivals.append(at)
         usage = chunk.get("usage")
         if usage:

@@ -58,7 +58,7 @@ def test_a_completions_token_that_is_not_shown_is_a_token():
         answer.feed(b'data: {"choices":[{"text":"%s","finish_reason":null}]}\n\n' % text.encode(), float(number))
     answer.feed(b'data: {"choices":[{"text":"","finish_reason":"stop"}],"usage":{"completion_tokens":3}}\n\n', 3.0)
     found = answer.end(200, 3.0)
-    assert (found.first, found.gaps) == (0.0, (1.0, 1.0))
+    assert (found.first, found.gaps) == (0.0, (1.0, 1.0, 1.0))
 
 
 def test_an_answer_in_one_piece_has_no_first_token():
