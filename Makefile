@@ -97,6 +97,14 @@ locks: setup ## Make the engine's lock files anew (vllama/engine/locks)
 bench: engine ## Measure what vLLama adds to the engine
 	$(BIN)/python -m vllama bench overhead $(ARGS)
 
+.PHONY: bench-front
+bench-front: setup ## Measure the front end's CPU time for a token under many streams (no engine needed)
+	$(BIN)/python -m tests.load $(ARGS)
+
+.PHONY: bench-defaults
+bench-defaults: setup engine ## Measure vLLama out of the box beside 'vllm serve' out of the box
+	$(BIN)/python -m tests.load.defaults $(ARGS)
+
 .PHONY: clean
 clean: ## Remove caches and build folders
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
