@@ -1,10 +1,8 @@
-"""Requests that hold more than an engine should be given, one of each kind; and the largest schemas that it gets."""
+"""Requests that hold more than an engine should be given, one of each kind."""
 
 from __future__ import annotations
 
 from typing import Any, Final
-
-from vllama.translate.bounds import MAX_CHOICES, MAX_DEPTH, MAX_ENUM, MAX_NODES
 
 HI: Final = {"role": "user", "content": "hi"}
 PIXEL: Final = "iVBORw0KGgo="
@@ -38,14 +36,8 @@ SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     "members": flat(20_000),
     "alternatives": {"anyOf": [{"type": "string", "maxLength": i + 1} for i in range(5_000)]},
     "enum": {"enum": [f"v{i}" for i in range(100_000)]},
-}
-
-LARGEST: Final[dict[str, dict[str, Any]]] = {
-    "references that double": doubling(9),
-    "deep": nested(MAX_DEPTH - 1),
-    "members": flat(MAX_NODES - 1),
-    "alternatives": {"anyOf": [{"type": "string", "maxLength": i + 1} for i in range(MAX_CHOICES)]},
-    "enum": {"enum": [f"v{i}" for i in range(MAX_ENUM)]},
+    "lengths": {"type": "object", "properties": {f"p{i}": {"type": "string", "maxLength": i} for i in range(300)}},
+    "a pattern": {"type": "string", "pattern": "(a|b|c){1,5000}"},
 }
 
 REQUESTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {

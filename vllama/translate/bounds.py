@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from vllama.errors import BadRequest
 from vllama.translate.options import Options
+from vllama.translate.patterns import written_out
 from vllama.translate.pieces import ChatCall, TextCall
 
 MAX_MESSAGES: Final = 10_000
@@ -26,7 +27,16 @@ MAX_NODES: Final = 5_000
 MAX_CHOICES: Final = 500
 """Alternatives of one ``anyOf`` or ``oneOf``."""
 MAX_ENUM: Final = 5_000
+MAX_OPTIONAL: Final = 500
+"""Members of one object that may be absent: each may follow each, and the time grows with their cube (400: 0.2 s,
+800: 1.6 s, 1600: more than 12 s in xgrammar, on one core of a small server)."""
+MAX_LENGTHS: Final = 5_000
+"""The sum of the different lengths that texts and lists may have, each up to a thousand (5,000: 2 s, 20,000: more
+than 12 s)."""
+MAX_PATTERN: Final = 2_000
+"""Characters and classes of a pattern, written out as often as its counts say (15,000: 11 s)."""
 
+_LENGTHS: Final = ("minLength", "maxLength", "minItems", "maxItems")
 _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _MAPS: Final = ("properties", "patternProperties", "dependentSchemas")
 _SINGLE: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
@@ -38,6 +48,8 @@ def check_call(call: ChatCall | TextCall, options: Options) -> None:
         _at_most(len(call.messages), MAX_MESSAGES, "messages")
         _at_most(len(call.tools), MAX_TOOLS, "tools")
         _at_most(sum(len(message.images) for message in call.messages), MAX_IMAGES, "images")
+        if call.tool_choice not in (None, "auto", "none"):
+            _check_tools(call.tools)  # a call that must be made is written in a grammar of all their parameters
     _at_most(len(options.stop), MAX_STOPS, "stop strings")
     if isinstance(call.format, Mapping):
         check_schema(call.format)
@@ -58,12 +70,32 @@ def _at_most(found: int, limit: int, what: str) -> None:
         raise BadRequest(f"the request holds {found} {what}; at most {limit} are accepted")
 
 
+def _check_tools(tools: Sequence[Mapping[str, Any]]) -> None:
+    parameters = [(tool.get("function") or {}).get("parameters") for tool in tools]
+    for schema in parameters:
+        if isinstance(schema, Mapping):
+            check_schema(schema)
+
+
+def _check_pattern(pattern: Any) -> None:
+    if isinstance(pattern, str):
+        _at_most(written_out(pattern), MAX_PATTERN, "characters in one pattern, written out as its counts say")
+
+
+def _check_optional(schema: Mapping[str, Any]) -> None:
+    members, required = schema.get("properties"), schema.get("required")
+    if isinstance(members, Mapping) and len(members) > MAX_OPTIONAL:
+        needed = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
+        _at_most(len(members.keys() - needed), MAX_OPTIONAL, "members that may be absent from one object")
+
+
 class _Schema:
     """Counts subschemas as they expand: a reference costs what it refers to, except to itself."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
         self._sizes: dict[str, int] = {}
+        self._lengths: set[int] = set()
 
     def size(self, schema: Any, depth: int) -> int:
         """Subschemas below and with ``schema``."""
@@ -73,6 +105,9 @@ class _Schema:
             raise BadRequest(f"the schema is nested more than {MAX_DEPTH} levels deep")
         enum = schema.get("enum")
         _at_most(len(enum) if isinstance(enum, list) else 0, MAX_ENUM, "values in one enum")
+        _check_pattern(schema.get("pattern"))
+        _check_optional(schema)
+        self._check_lengths(schema)
         total = 1 + self._reference(schema.get("$ref"), depth)
         for key in _LISTS:
             choices = schema.get(key)
@@ -87,6 +122,14 @@ class _Schema:
         total += sum(self.size(schema[key], depth + 1) for key in _SINGLE if isinstance(schema.get(key), Mapping))
         _at_most(total, MAX_NODES, "subschemas, references followed")
         return total
+
+    def _check_lengths(self, schema: Mapping[str, Any]) -> None:
+        numbers = [schema.get(key) for key in _LENGTHS]
+        found = {number for number in numbers if type(number) is int and number > 1}
+        if found - self._lengths:
+            self._lengths |= found
+            total = sum(min(length, 1_000) for length in self._lengths)
+            _at_most(total, MAX_LENGTHS, "characters or items in the different lengths of its schema")
 
     def _reference(self, target: Any, depth: int) -> int:
         if not isinstance(target, str):

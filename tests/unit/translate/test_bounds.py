@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from vllama.errors import BadRequest
 from vllama.translate.bounds import check_call, check_inputs, check_schema
 from vllama.translate.options import read_options
+from vllama.translate.patterns import written_out
 from vllama.translate.pieces import ChatCall, Message
 
 NONE = read_options({}, {})
@@ -41,7 +44,18 @@ def test_references_that_double_are_refused_although_the_text_is_small():
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
-        ({"properties": {str(i): {} for i in range(10_000)}}, "10000 properties"),
+        ({"properties": {str(i): {} for i in range(10_000)}}, "10000 members that may be absent"),
+        ({"properties": {str(i): {} for i in range(502)}, "required": ["0"]}, "501 members that may be absent"),
+        (
+            {"properties": {str(i): {} for i in range(5_001)}, "required": [str(i) for i in range(5_001)]},
+            "5001 properties",
+        ),
+        ({"anyOf": [{"type": "string", "maxLength": i} for i in range(102)]}, "5049 characters or items"),
+        ({"anyOf": [{"maxLength": 10_000 + i} for i in range(6)]}, "6000 characters or items"),
+        ({"items": {"properties": {str(i): {"maxItems": 600 + i} for i in range(9)}}}, "5436 characters or items"),
+        ({"properties": {"a": {"pattern": "(a|b){1,5000}"}}}, "10000 characters in one pattern"),
+        ({"pattern": "((a{3}b){20}){30}"}, "2400 characters in one pattern"),
+        ({"pattern": "a{99999999999999999999}"}, "999999999 characters in one pattern"),
         ({"enum": list(range(50_000))}, "50000 values in one enum"),
         ({"anyOf": [{}] * 5000}, "5000 alternatives in one anyOf"),
         (nested(100), "more than 64 levels"),
@@ -49,6 +63,50 @@ def test_references_that_double_are_refused_although_the_text_is_small():
 )
 def test_what_keeps_an_engine_busy_for_minutes_is_refused(schema, said):
     assert said in refused(schema)
+
+
+def test_what_people_ask_for_is_fine():
+    names = [f"p{i}" for i in range(501)]
+    check_schema({"properties": {name: {"maxLength": 100} for name in names}, "required": names[:1]})
+    check_schema({"anyOf": [{"type": "string", "maxLength": 1_000_000}, {"type": "array", "maxItems": 50}]})
+    check_schema({"items": {"anyOf": [{"maxLength": 200, "minLength": 100 * i} for i in range(9)]}})
+    check_schema({"pattern": r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"})
+    check_schema({"pattern": r"^(\d{1,3}\.){3}\d{1,3}$"})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "size"),
+    [
+        ("", 1),
+        ("abc", 3),
+        ("a{3}b", 4),
+        ("(ab|c){2,4}", 12),
+        ("((a{2}){3}b){10}", 70),
+        (r"\({3}[)({2}]{5}", 8),
+        ("a{2,}", 2),
+        ("a{0}", 1),
+        ("a{,5}", 5),
+        ("((", 1),
+        ("){4}", 4),
+        ("[", 1),
+    ],
+)
+def test_patterns_are_measured_written_out(pattern, size):
+    assert written_out(pattern) == size
+
+
+@given(st.text("ab(){},|[]\\^0123456789*+?", max_size=30))
+def test_any_pattern_has_a_size(pattern):
+    assert written_out(pattern) >= 1
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "f"}}])
+def test_tools_are_looked_at_where_one_of_them_must_be_called(choice):
+    tool = {"type": "function", "function": {"name": "f", "parameters": nested(100)}}
+    call = ChatCall((Message("user", "Hi"),), tools=(tool, {"function": None}), tool_choice=choice)
+    with pytest.raises(BadRequest, match="more than 64 levels"):
+        check_call(call, NONE)
+    check_call(replace(call, tool_choice="auto"), NONE)
 
 
 def test_a_schema_that_refers_to_itself_is_fine():

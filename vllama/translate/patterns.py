@@ -1,0 +1,34 @@
+"""How large a regular expression becomes when its counts are written out. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(\d+)(,?)(\d*)\}|.", re.ASCII | re.DOTALL)
+_LONGEST_COUNT: Final = 9  # digits; a number that is longer is too many in any case
+
+
+def written_out(pattern: str) -> int:
+    """Characters and classes in it, those of a group as often as it is asked for; at least 1.
+
+    A pattern that is no regular expression gets a number, too: the engine says what is wrong with it.
+    """
+    groups = [0]
+    last = 0  # size of what a count would repeat, which is part of groups[-1] already
+    for token in _TOKEN.finditer(pattern):
+        text = token[0]
+        if text == "(":
+            groups.append(0)
+            last = 0
+        elif text == ")" and len(groups) > 1:
+            last = max(groups.pop(), 1)
+            groups[-1] += last
+        elif token[1] is not None:
+            times = int((token[3] or token[1])[:_LONGEST_COUNT])
+            groups[-1] += last * (max(times, 1) - 1)
+            last *= max(times, 1)
+        elif text not in "|*+?^$":
+            last = 1
+            groups[-1] += 1
+    return max(sum(groups), 1)
