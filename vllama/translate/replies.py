@@ -14,6 +14,12 @@ from vllama.translate.pieces import Final, Piece, Timing, ToolCall
 from vllama.translate.times import utc_time
 from vllama.translate.whole import Whole
 
+# Joined, because formatting bytes takes several times as long.
+_TO_CONTENT = b'","message":{"role":"assistant","content":'
+_AFTER_CONTENT = b'},"done":false}'
+_TO_RESPONSE = b'","response":'
+_AFTER_RESPONSE = b',"done":false}'
+
 
 class Writer(Protocol):
     """One answer's objects, without line breaks; ``now`` is in Unix nanoseconds."""
@@ -45,9 +51,7 @@ class ChatWriter:
     def piece(self, piece: Piece, now: int) -> bytes:
         """A step of the answer."""
         if not piece.thinking and not piece.tool_calls and piece.logprobs is None:
-            created = utc_time(now).encode()
-            text = encode(piece.content)
-            return b'%b%b","message":{"role":"assistant","content":%b},"done":false}' % (self._head, created, text)
+            return b"".join((self._head, utc_time(now).encode(), _TO_CONTENT, encode(piece.content), _AFTER_CONTENT))
         out = self._object(now, _message(piece.content, piece.thinking, piece.tool_calls))
         if piece.logprobs:
             out["logprobs"] = piece.logprobs
@@ -91,7 +95,7 @@ class GenerateWriter:
     def piece(self, piece: Piece, now: int) -> bytes:
         """A step of the answer."""
         if not piece.thinking and not piece.tool_calls and piece.logprobs is None:
-            return b'%b%b","response":%b,"done":false}' % (self._head, utc_time(now).encode(), encode(piece.content))
+            return b"".join((self._head, utc_time(now).encode(), _TO_RESPONSE, encode(piece.content), _AFTER_RESPONSE))
         out = self._object(now, piece.content, piece.thinking)
         if piece.tool_calls:
             out["tool_calls"] = [_call(call) for call in piece.tool_calls]
