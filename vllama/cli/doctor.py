@@ -18,7 +18,7 @@ from vllama.cli.progress import progress
 from vllama.cli.remote import Broken, Refused, Remote, Unreachable
 from vllama.cli.running import running_service
 from vllama.config.address import read_address
-from vllama.config.environment import environment, shell
+from vllama.config.environment import CHECKOUT, environment, shell
 from vllama.config.load import Loaded, load_config
 from vllama.engine.backends import PYTHONS
 from vllama.engine.install import locate
@@ -34,7 +34,7 @@ _OWN_PLACES: Final = frozenset(
 )
 """Whoever sets one of these says which places are meant."""
 _HARMLESS: Final = frozenset(
-    ("HOME", "STATE_DIRECTORY", "CACHE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_DATA_HOME", "XDG_CACHE_HOME")
+    ("HOME", "STATE_DIRECTORY", "CACHE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_DATA_HOME", "XDG_CACHE_HOME", CHECKOUT)
 )
 """What can't be wrong about a configuration."""
 _COMPILERS: Final = ("c++", "g++", "gcc", "cc", "clang")

@@ -6,6 +6,7 @@ So a command that looks at places sees those of the service: it may have been st
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import psutil
 
 from vllama.cli import serve
 from vllama.config.address import DEFAULT_PORT
+from vllama.config.environment import CHECKOUT, environment
 from vllama.config.load import Loaded, load_config
 from vllama.errors import ConfigError
 
@@ -62,7 +64,10 @@ def _services() -> Iterator[Running]:
                 where = Path(process.cwd())
                 config = where / options["file"] if options["file"] else None
                 flags = {"server.host": options["host"], "server.port": options["port"]}
-                yield Running(process.username(), process.environ(), config, flags)
+                environ = process.environ()
+                if words[0] == sys.executable:  # our interpreter runs our code, which may lie in a checkout
+                    environ = {name: value for name, value in environment().items() if name == CHECKOUT} | environ
+                yield Running(process.username(), environ, config, flags)
 
 
 def _is_service(words: Sequence[str]) -> bool:

@@ -1,6 +1,7 @@
 """Which directories the service uses, and making them.
 
-Order: configuration (flag, environment, file) > what systemd gives > root's system directories or the user's XDG ones.
+Order: configuration (flag, environment, file) > what systemd gives > those of the checkout that the code runs from >
+root's system directories or the user's XDG ones.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vllama.config.environment import CHECKOUT
 from vllama.config.schema import Config
 from vllama.errors import ConfigError
 
@@ -21,6 +23,8 @@ _LONGEST_SOCKET_PATH: Final = 107
 SOCKET_NAME_ROOM: Final = 72
 """Bytes that paths below the runtime directory may use: an engine's own directory (34) and in it vLLM's sockets, which
 are named by a UUID (37)."""
+
+_IN_A_CHECKOUT: Final = {"STATE_DIRECTORY": "state", "CACHE_DIRECTORY": "cache", "RUNTIME_DIRECTORY": "run"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,15 @@ def resolve_directories(config: Config, environ: Mapping[str, str], *, uid: int)
     """Choose the directories of a service run by ``uid``; touches nothing."""
     home = Path(environ.get("HOME") or "/")
     root = uid == 0
+    checkout = Path(environ[CHECKOUT]) / ".vllama" if environ.get(CHECKOUT) else None
 
     def choose(configured: Path | None, systemd: str, system: str, xdg: str, fallback: str) -> Path:
         if configured is not None:
             return _absolute(configured, home)
         if given := environ.get(systemd, "").split(":")[0]:
             return Path(given)
+        if checkout is not None:
+            return checkout / _IN_A_CHECKOUT[systemd]
         if root:
             return Path(system)
         base = environ.get(xdg, "")
@@ -52,7 +59,8 @@ def resolve_directories(config: Config, environ: Mapping[str, str], *, uid: int)
     state = choose(paths.state, "STATE_DIRECTORY", "/var/lib/vllama", "XDG_DATA_HOME", ".local/share")
     cache = choose(paths.cache, "CACHE_DIRECTORY", "/var/cache/vllama", "XDG_CACHE_HOME", ".cache")
     own = _private_temporary(environ, f"vllama-{uid}")
-    if root or paths.runtime is not None or "RUNTIME_DIRECTORY" in environ or environ.get("XDG_RUNTIME_DIR"):
+    given = paths.runtime is not None or "RUNTIME_DIRECTORY" in environ or environ.get("XDG_RUNTIME_DIR")
+    if root or checkout is not None or given:
         runtime = choose(paths.runtime, "RUNTIME_DIRECTORY", "/run/vllama", "XDG_RUNTIME_DIR", "")
     else:
         runtime = own
@@ -62,6 +70,8 @@ def resolve_directories(config: Config, environ: Mapping[str, str], *, uid: int)
     prefix = config.engine.prefix
     if prefix is not None:
         prefix = _absolute(prefix, home)
+    elif checkout is not None:
+        prefix = checkout / "engine"
     else:
         prefix = Path("/var/lib/vllama-engine") if root else state / "engine"
     return Directories(state, cache, runtime, prefix)

@@ -11,6 +11,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+CHECKOUT: Final = "VLLAMA_CHECKOUT"
+"""Names the checkout that the code runs from: its ``etc/vllama.yaml`` is the configuration where none is named, and its
+``.vllama/`` holds the directories that are not configured. So every command there sees what `make run` sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,8 @@ class Shell:
 
     host: str
     """``VLLAMA_HOST``, else ``OLLAMA_HOST``, else empty; read it with ``config.address``."""
+    strict_host: bool
+    """It is ours: what can't be understood in it is a mistake that is told."""
     no_color: bool
     """``NO_COLOR`` holds anything."""
     dumb_terminal: bool
@@ -32,8 +39,10 @@ class Shell:
 
 
 def environment() -> Mapping[str, str]:
-    """This process's environment as it is now, for ``config.load`` and for the engines' own."""
-    return dict(os.environ)
+    """This process's environment as it is now, with the checkout we run from; for ``config.load`` and the engines."""
+    root = Path(__file__).parents[2]
+    is_checkout = all((root / file).is_file() for file in ("pyproject.toml", "Makefile", "etc/vllama.yaml"))
+    return ({CHECKOUT: str(root)} if is_checkout else {}) | os.environ
 
 
 @functools.cache
@@ -43,6 +52,7 @@ def shell() -> Shell:
     state = env.get("XDG_STATE_HOME", "")
     return Shell(
         host=env.get("VLLAMA_HOST", "").strip() or env.get("OLLAMA_HOST", "").strip(),
+        strict_host=bool(env.get("VLLAMA_HOST", "").strip()),
         no_color=bool(env.get("NO_COLOR")),
         dumb_terminal=env.get("TERM", "dumb") == "dumb",
         state_dir=Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state",

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from vllama.config.checks import check_references
+from vllama.config.checks import check_parameters, check_references
 from vllama.config.directories import Directories, resolve_directories
 from vllama.config.document import Document, Finding, KeyPath, read_document
+from vllama.config.environment import CHECKOUT
 from vllama.config.faults import explain
-from vllama.config.schema import Config
+from vllama.config.schema import Config, value_path
 from vllama.config.tuned import read_tuned
 from vllama.config.variables import from_environment
 from vllama.errors import ConfigError
@@ -61,23 +62,33 @@ class Loaded:
         return self.directories.engine_prefix
 
     def origin_of(self, key: str | KeyPath) -> str:
-        """``default``, ``FILE:LINE``, ``environment NAME`` or ``flag``; of the nearest section for a key within one."""
+        """``default``, ``FILE:LINE``, ``environment NAME`` or ``flag``.
+
+        A key within a value that was given whole (an entry of a list) has that value's origin; one that its section
+        does not hold is a default.
+        """
         path = tuple(key.split(".")) if isinstance(key, str) else key
-        while path:
+        if path in self.origins:
+            return self.origins[path]
+        whole = value_path(self.config, path)
+        while len(path) > len(whole):
+            path = path[:-1]
             if path in self.origins:
                 return self.origins[path]
-            path = path[:-1]
         return "default"
 
 
 def load_config(path: Path | None, *, environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Loaded:
     """Read the configuration or raise ConfigError with every problem.
 
-    ``path``: the file named on the command line; None: ``VLLAMA_CONFIG``, else ``/etc/vllama.yaml`` if it is there.
+    ``path``: the file named on the command line; None: ``VLLAMA_CONFIG``, else the checkout's own where the code runs
+    from one, else ``/etc/vllama.yaml`` if it is there.
     ``flags``: values by dotted key path (``server.port``); None means that the flag was not given.
     """
     if path is None and environ.get("VLLAMA_CONFIG"):
         path = Path(environ["VLLAMA_CONFIG"])
+    if path is None and environ.get(CHECKOUT):
+        path = Path(environ[CHECKOUT]) / "etc" / "vllama.yaml"
     if path is None and DEFAULT_PATH.is_file():
         path = DEFAULT_PATH
     document = Document() if path is None else _read_file(path)
@@ -92,7 +103,8 @@ def load_config(path: Path | None, *, environ: Mapping[str, str], flags: Mapping
     if config is not None and not document.findings:
         directories = resolve_directories(config, environ, uid=os.geteuid())
         config = _with_tuned(directories.state, values, origins) or config
-    document.findings.extend(Finding(0, key, message) for key, message in check_references(values))
+    for check in (check_references, check_parameters):
+        document.findings.extend(Finding(0, key, message) for key, message in check(values))
     if config is None or document.findings:
         raise ConfigError(
             f"the configuration is wrong: {path}" if path else "the configuration is wrong",

@@ -34,7 +34,8 @@ def sole_owner(directory: Path) -> Iterator[None]:
             lock.seek(0)
             owner = lock.read().strip() or "unknown"
             message = f"another vllama (pid {owner}) is already running with {directory}"
-            raise AlreadyRunning(message, hint="stop it, or give this one its own directories") from None
+            hint = "stop it, or give this one its own paths.state, paths.cache and paths.runtime in its configuration"
+            raise AlreadyRunning(message, hint=hint) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()

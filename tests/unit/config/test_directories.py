@@ -29,6 +29,17 @@ def test_a_user_has_the_xdg_directories():
     ]
 
 
+@pytest.mark.parametrize("uid", [0, 7])
+def test_code_that_runs_from_a_checkout_keeps_everything_there(uid):
+    found = resolve_directories(Config(), {"HOME": "/h", "VLLAMA_CHECKOUT": "/src"}, uid=uid)
+    assert [str(path) for path in (found.state, found.cache, found.runtime, found.engine_prefix)] == [
+        "/src/.vllama/state",
+        "/src/.vllama/cache",
+        "/src/.vllama/run",
+        "/src/.vllama/engine",
+    ]
+
+
 def test_without_a_session_the_runtime_directory_is_a_private_temporary_one():
     found = resolve_directories(Config(), {"HOME": "/home/ada", "TMPDIR": "/tmp/x"}, uid=7)
     assert found.runtime == Path("/tmp/x/vllama-7")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.config.schema import Config
 from vllama.errors import ConfigError
@@ -215,3 +216,17 @@ def test_no_tree_of_values_brings_anything_but_a_configuration_or_its_errors(tmp
     path = tmp_path / "any.yaml"
     path.write_text(yaml.safe_dump(tree))
     assert all(problem.startswith((f"{path}:", "environment ")) for problem in outcome(path, {"OLLAMA_HOST": "x:1"}))
+
+
+def test_a_checkout_has_a_configuration_of_its_own(tmp_path):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "vllama.yaml").write_text("server: {port: 11500}")
+    environ = {"VLLAMA_CHECKOUT": str(tmp_path)}
+    loaded = load_config(None, environ=environ)
+    assert (loaded.path, loaded.config.server.port) == (tmp_path / "etc" / "vllama.yaml", 11500)
+    (tmp_path / "mine.yaml").write_text("server: {port: 11600}")
+    assert load_config(tmp_path / "mine.yaml", environ=environ).config.server.port == 11600
+
+
+def test_these_tests_run_from_a_checkout():
+    assert environment()["VLLAMA_CHECKOUT"] == str(Path(__file__).parents[3])
