@@ -18,7 +18,7 @@ models:
 """
 
 
-@pytest.mark.timeout(700, func_only=True)
+@pytest.mark.timeout(800, func_only=True)
 def test_real_vllm_serves_and_stops_in_the_sandbox(service: InstalledService, real_engine: RealEngine | None):
     if real_engine is None:
         pytest.fail("no vLLM engine is installed on this machine: make engine")
@@ -26,8 +26,8 @@ def test_real_vllm_serves_and_stops_in_the_sandbox(service: InstalledService, re
     real_engine.lay_out(real.lab)
     real.write_config(CONFIG)
     since = real.lab.run("date", "+%F %T").stdout.strip()
-    with within(500, "real vLLM, compiled inside the sandbox with cold caches, is ready"):
-        real.lab.run("systemctl", "start", "vllama", timeout=600)
+    with within(600, "real vLLM, compiled inside the sandbox with cold caches, is ready"):
+        real.lab.run("systemctl", "start", "vllama", timeout=700)
     assert real.status_text() == "serving 1 model: tinychat"
     with within(20, "real vLLM answers a client of the network"):
         answer = real.chat("tinychat", "What is the capital of France?")
