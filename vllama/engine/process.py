@@ -11,18 +11,17 @@ import logging
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from vllama.engine.cgroup import EngineGroup, make_group, own_group
 from vllama.engine.diagnose import Cause, diagnose
 from vllama.engine.progress import Line, Progress, read_line
+from vllama.engine.session import CpuMeter, kill_session, living, members, start_time, tidy
 from vllama.engine.spec import EngineSpec
 from vllama.engine.tracebacks import Tracebacks, is_traceback
 from vllama.errors import LoadFailed
@@ -37,7 +36,6 @@ _TERM_SECONDS = 15.0
 _POLL_SECONDS = 0.05
 _GONE_SECONDS = 30.0
 _PIPES_SECONDS = 2.0
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class EngineProcess:
@@ -56,6 +54,9 @@ class EngineProcess:
         """Where the kernel counts what it kills for lack of memory: of this engine, or of all without groups."""
         self._oom_kills = 0
         self._ending = False
+        self._pids: set[int] = set()
+        """Its processes, as far as they were seen: files of theirs outlive them."""
+        self._cpu = CpuMeter()
         self._exited = asyncio.Event()
         self._readers: list[asyncio.Task[None]] = []
 
@@ -113,6 +114,7 @@ class EngineProcess:
             self._group.remove()
         self.spec.socket.unlink(missing_ok=True)
         shutil.rmtree(self.spec.scratch, ignore_errors=True)
+        tidy(self._pids)
         return diagnose(process.returncode, list(self._lines), oom_killed=starved)
 
     async def stop(self, *, gentle: bool) -> None:
@@ -121,6 +123,7 @@ class EngineProcess:
         if process is None:
             return
         self._ending = True
+        self._pids |= living(process.pid)
         if gentle:
             process.terminate()
             try:
@@ -133,8 +136,8 @@ class EngineProcess:
         self._kill_all(process.pid)
 
     def cpu_seconds(self) -> float:
-        """CPU time the living processes of the engine have used together; a hung start does not use any."""
-        return sum(cpu for _, cpu in _members(self.pid)) if self._process is not None else 0.0
+        """CPU time that the engine has used, with all it started; never falls. A hung start does not use any."""
+        return self._cpu.read(self.pid) if self._process is not None else 0.0
 
     def _kill_all(self, session: int) -> bool:
         """SIGKILL all that belongs to the engine; whether there was anything left."""
@@ -142,7 +145,9 @@ class EngineProcess:
         populated = group is not None and group.populated
         if group is not None and populated:
             group.kill()
-        return bool(_kill_session(session)) or populated
+        killed = kill_session(session)
+        self._pids |= killed
+        return bool(killed) or populated
 
     async def _bury(self, session: int) -> None:
         """Kill what the child left behind and see it gone: its GPU memory is free only then."""
@@ -198,6 +203,7 @@ class EngineProcess:
             return
         self._lines.extend(record.text.splitlines())
         if self.progress.feed(record.text):
+            self._pids |= living(self.pid)
             self._on_stage(self.progress.stage)
         # vLLM complains at length about its own orderly end
         self._log.log(logging.DEBUG if self._ending else record.level, "%s", record.text)
@@ -212,51 +218,17 @@ def sweep(pid_file: Path) -> int:
         session, started = (int(word) for word in pid_file.read_text("ascii").split())
     except (OSError, ValueError):
         return 0
-    born = {pid: _start_time(pid) for pid, _ in _members(session)}
-    mine = born and min(born.values()) >= started
-    ended = 0
-    while mine and (killed := _kill_session(session)):
-        ended = max(ended, killed)
+    born = [member.started for member in members(session)]
+    mine = born and min(born) >= started
+    ended: set[int] = set()
+    while mine and (killed := kill_session(session)):
+        ended |= killed
         time.sleep(_POLL_SECONDS)
+    tidy(ended)
     pid_file.unlink(missing_ok=True)
-    return ended
+    return len(ended)
 
 
 def remember(pid_file: Path, pid: int) -> None:
     """Write down a child for ``sweep``: session id and start time in clock ticks since boot."""
-    pid_file.write_text(f"{pid} {_start_time(pid)}\n", "ascii")
-
-
-def _kill_session(session: int) -> int:
-    """SIGKILL every living process of the session; how many there were."""
-    found = 0
-    for pid, _ in _members(session):
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-        found += 1
-    return found
-
-
-def _members(session: int) -> Iterator[tuple[int, float]]:
-    """(pid, CPU seconds) of the session's processes that are not zombies."""
-    for entry in os.scandir("/proc"):
-        if (
-            entry.name.isdigit()
-            and (fields := _stat(int(entry.name)))
-            and int(fields[3]) == session
-            and fields[0] != "Z"
-        ):
-            yield int(entry.name), (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def _start_time(pid: int) -> int:
-    fields = _stat(pid)
-    return int(fields[19]) if fields else 0
-
-
-def _stat(pid: int) -> list[str] | None:
-    """/proc/PID/stat from its third field (state) on; the name in brackets may hold anything."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-    except OSError:
-        return None
+    pid_file.write_text(f"{pid} {start_time(pid)}\n", "ascii")

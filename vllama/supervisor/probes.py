@@ -1,7 +1,9 @@
 """Is it alive, does it work? Questions that one engine is asked, from its first second to its last.
 
 Alive is not healthy: a stopped EngineCore leaves ``/health`` at 200 for ever, so a working engine is one that makes
-tokens. While requests run, their bytes are watched; while it is idle, it is asked for one token now and then.
+tokens. While requests run, their bytes are watched; while it is idle, it is asked for one token now and then. Bytes
+also stay away when a client reads slowly, and counters stand still when there is nothing to do: so silence alone ends
+no engine, it must have failed to make one token when asked.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ _HEALTH_TIMEOUT = 5.0
 # A CPU engine that compiles its first shapes can be slow at it; a hung one never answers.
 _FIRST_TOKEN_SECONDS = 300.0
 _IDLE_TOKEN_SECONDS = 30.0
+_SUSPECT_TOKEN_SECONDS = (5.0, 30.0)  # the last question of a silent engine waits hang_timeout, within these bounds
 _BUSY_WITHOUT_PROGRESS = 10.0  # times hang_timeout: even an engine that burns CPU must make a token some day
 _WORKING_SHARE = 0.05  # of one core: an idle engine uses 0.01
 _MARKS = re.compile(
@@ -117,7 +120,8 @@ class _Silence:
 
 
 async def _worse(silence: _Silence, client: EngineClient, process: EngineProcess, patience: Patience) -> bool:
-    """A long prefill makes no bytes but takes KV blocks and CPU time; True when nothing of it is seen any more."""
+    """A long prefill makes no bytes but takes KV blocks and CPU time; True when nothing of it is seen any more, and
+    not one token comes when asked for."""
     now = time.monotonic()
     try:
         marks = b"".join(_MARKS.findall(await client.get("/metrics", timeout=_HEALTH_TIMEOUT)))
@@ -131,8 +135,23 @@ async def _worse(silence: _Silence, client: EngineClient, process: EngineProcess
     quiet = now - silence.since
     if quiet < patience.hang:
         return False
-    working = process.cpu_seconds() - silence.cpu > _WORKING_SHARE * (now - silence.looked)
-    return not working or quiet > patience.hang * _BUSY_WITHOUT_PROGRESS
+    if quiet <= patience.hang * _BUSY_WITHOUT_PROGRESS and _working(silence, process):
+        return False
+    # Its gauges don't tell whether it has anything to do: those of a stopped core stay as they were.
+    silence.cpu, silence.looked = process.cpu_seconds(), time.monotonic()
+    least, most = _SUSPECT_TOKEN_SECONDS
+    try:
+        spec = process.spec
+        await _one_token(client, spec.task, spec.served_name, min(max(patience.hang, least), most))
+    except EngineError:
+        moved = client.bytes_read != silence.bytes_read
+        return not moved and (quiet > patience.hang * _BUSY_WITHOUT_PROGRESS or not _working(silence, process))
+    return False
+
+
+def _working(silence: _Silence, process: EngineProcess) -> bool:
+    """Whether the engine used CPU time since it was last looked at."""
+    return process.cpu_seconds() - silence.cpu > _WORKING_SHARE * (time.monotonic() - silence.looked)
 
 
 async def _one_token(client: EngineClient, task: Task, served_name: str, seconds: float) -> None:

@@ -1,0 +1,103 @@
+"""The processes of one engine as the kernel sees them: who they are, what CPU time they use, what they leave behind.
+
+All that an engine starts stays in the session of its leader, so the session's id names them all, also when the leader
+is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - POSIX shared memory has its place there
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One process of a session."""
+
+    pid: int
+    cpu: float
+    """CPU seconds that it used itself, and those of its children that ended and were waited for."""
+    started: int
+    """Clock ticks since boot."""
+    zombie: bool
+
+
+def members(session: int) -> Iterator[Member]:
+    """All of the session's processes, with those that have ended and were not waited for yet."""
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))) and int(fields[3]) == session:
+            # utime, stime, cutime, cstime: fields 14 to 17 in proc_pid_stat(5), where the state is field 3
+            cpu = sum(map(int, fields[11:15])) / _TICKS
+            yield Member(int(entry.name), cpu, int(fields[19]), fields[0] == "Z")
+
+
+def living(session: int) -> set[int]:
+    """The ids of its processes that have not ended."""
+    return {member.pid for member in members(session) if not member.zombie}
+
+
+def kill_session(session: int) -> set[int]:
+    """SIGKILL every living process of the session; which there were."""
+    found = living(session)
+    for pid in found:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    return found
+
+
+def start_time(pid: int) -> int:
+    """In clock ticks since boot; 0: there is no such process."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields else 0
+
+
+class CpuMeter:
+    """The CPU seconds of a session whose members come and go, such as the compilers that an engine starts.
+
+    What a child used counts on when it was waited for, in its parent; what a parent's end takes out of the sum does
+    not hide what the others use from then on.
+    """
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._seen = 0.0
+
+    def read(self, session: int) -> float:
+        """Never less than before."""
+        now = sum(member.cpu for member in members(session))
+        self._sum += max(0.0, now - self._seen)
+        self._seen = now
+        return self._sum
+
+
+def tidy(pids: Iterable[int], folder: Path = _SHARED_MEMORY) -> None:
+    """Remove what Intel's OpenMP library leaves in shared memory when its process is killed: a file for each.
+
+    Only files of our own user, and only those whose process has ended (its number may be another's by now).
+    """
+    for pid in pids:
+        path = folder / f"__KMP_REGISTERED_LIB_{pid}_{os.getuid()}"
+        with suppress(OSError):
+            if path.lstat().st_uid == os.geteuid() and _ended(pid):
+                path.unlink()
+
+
+def _ended(pid: int) -> bool:
+    fields = _stat(pid)
+    return fields is None or fields[0] == "Z"
+
+
+def _stat(pid: int) -> list[str] | None:
+    """/proc/PID/stat from its third field (state) on; the name in brackets may hold anything."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    except OSError:
+        return None
