@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from vllama.cli import output
+from vllama.cli.surroundings import missing_things
 from vllama.config.environment import environment
 from vllama.config.explain import as_tree, as_yaml, rows
 from vllama.config.jsonschema import schema_text
@@ -28,10 +29,17 @@ def command() -> None:
 def check(file: Path | None, *, as_json: bool) -> None:
     """Read the configuration (FILE, else the one in force) and tell everything that is wrong.
 
-    Exit status 78 when something is.
+    Also what it names and this machine does not have: directories, models to preload, an interpreter, flags of the
+    installed engine. The service starts all the same without those. Exit status 78 when something is wrong.
     """
     try:
         loaded = load_config(file, environ=environment())
+        if missing := missing_things(loaded):
+            raise ConfigError(
+                f"the configuration names what is not here: {loaded.path or 'the defaults'}",
+                problems=missing,
+                hint="The service starts all the same; what is concerned is refused when it is asked for.",
+            )
     except ConfigError as error:
         if not as_json:
             raise

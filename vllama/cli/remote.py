@@ -14,15 +14,16 @@ from typing import Any, BinaryIO, Final, TypeVar
 import click
 
 from vllama import __version__
-from vllama.config.address import Address, read_address
+from vllama.config.address import Address, check_address, read_address
 from vllama.config.environment import shell
-from vllama.errors import VllamaError
+from vllama.errors import BadRequest, VllamaError
 
 _CONNECT_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 60.0
 """For answers that need no model; a generation takes as long as it takes."""
 _QUOTED_BYTES: Final = 200
 _CHUNK: Final = 1 << 20
+_HOW_TO_START: Final = "Start it with: systemctl start vllama   (or in a terminal: vllama serve)"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,7 +63,7 @@ class Remote:
 
     def __init__(self, host: str = "", *, answer_seconds: float = _ANSWER_SECONDS) -> None:
         """``answer_seconds``: how long an answer that needs no model may take."""
-        self.address: Address = read_address(host or shell().host).reachable
+        self.address: Address = _address(host).reachable
         self._answer_seconds = answer_seconds
 
     def get(self, path: str, needs: str) -> dict[str, Any]:
@@ -169,7 +170,7 @@ class Remote:
         except OSError as error:
             raise Unreachable(
                 f"could not connect to vllama at {self.address.url} ({_reason(error)}), is it running?",
-                hint="Start it with: systemctl start vllama   (or in a terminal: vllama serve)",
+                hint=_HOW_TO_START if self.address.is_local else "",
             ) from error
         return connection
 
@@ -182,6 +183,18 @@ class Remote:
             raise Broken(f"{self.address.url} did not answer in time") from error
         except (http.client.HTTPException, OSError) as error:
             raise Broken(f"the connection to {self.address.url} broke: {_reason(error)}") from error
+
+
+def _address(host: str) -> Address:
+    """``host``, else the environment's. Raises BadRequest; Ollama's variable is read as leniently as Ollama does."""
+    given, name = (host, "--host") if host else (shell().host, "VLLAMA_HOST")
+    if host or shell().strict_host:
+        try:
+            check_address(given)
+        except ValueError as error:
+            hint = "Forms: host, host:port, :port, [v6]:port, http://host:port/path"
+            raise BadRequest(f"{name} is no address: {error}", hint=hint) from error
+    return read_address(given)
 
 
 def _reason(error: Exception) -> str:

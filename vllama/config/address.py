@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -9,6 +11,7 @@ from urllib.parse import urlsplit
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 11434
 _SCHEME_PORTS: Final = {"http": 80, "https": 443}
+_NOT_IN_HOSTS: Final = re.compile(r"[\s/@\[\]\x00]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,45 @@ class Address:
         return f"{self.scheme}://{self.authority}{self.path}"
 
     @property
+    def is_local(self) -> bool:
+        """Whether this machine itself is meant, as far as the spelling tells."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return address.is_loopback or address.is_unspecified
+
+    @property
     def reachable(self) -> Address:
         """The address to connect to: a service bound to all interfaces is reached over loopback."""
         loopback = {"0.0.0.0": DEFAULT_HOST, "::": "::1"}.get(self.host, self.host)
         return Address(self.scheme, loopback, self.port, self.path)
+
+
+def is_host(text: str) -> bool:
+    """Whether ``text`` is an IP address or may be a host's name; empty text means every interface."""
+    if ":" in text or (text.count(".") >= 3 and text.replace(".", "").isdigit()):
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            return False
+        return True
+    return _NOT_IN_HOSTS.search(text) is None
+
+
+def check_address(text: str) -> None:
+    """Raise ValueError, with what is wrong, for an address of which ``read_address`` would have to make up a part."""
+    text = text.strip(" \t\r\n\"'")
+    scheme, found, rest = text.partition("://")
+    if found and scheme.lower() not in _SCHEME_PORTS:
+        raise ValueError(f"{scheme!r} is neither http nor https")
+    host, port = _split((rest if found else text).partition("/")[0])
+    if not is_host(host):
+        raise ValueError(f"{host!r} is neither an address nor a host name")
+    if port and not (port.isdecimal() and port.isascii() and len(port) <= 5 and int(port) <= 65535):
+        raise ValueError(f"{port!r} is no port")
 
 
 def read_address(text: str) -> Address:

@@ -1,12 +1,21 @@
-"""References between keys, which no single key's type can get right. Pure."""
+"""What no single key's type can get right: references between keys, and Ollama's options. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from vllama.config.document import KeyPath
+from vllama.config.faults import shown, suggestion
 from vllama.models.names import parse_name
+from vllama.translate.options import KINDS, fits
+
+_WORDS: Final = {
+    "float": "must be a number",
+    "integer": "must be a whole number",
+    "boolean": "must be true or false",
+    "strings": "must be a list of texts",
+}
 
 
 def check_references(values: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -22,3 +31,16 @@ def check_references(values: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]
     for number, text in enumerate(preload if isinstance(preload, list) else ()):
         if isinstance(text, str) and parse_name(text) is None:  # those that were pulled are models, too
             yield ("preload", str(number)), f"{text!r} is no model name"
+
+
+def check_parameters(values: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Findings about ``models.NAME.parameters``: the names and types that ``create`` and ``/set`` take, too."""
+    models = values.get("models")
+    for model, entry in models.items() if isinstance(models, Mapping) else ():
+        parameters = entry.get("parameters") if isinstance(entry, Mapping) else None
+        for name, value in parameters.items() if isinstance(parameters, Mapping) else ():
+            key = ("models", model, "parameters", name)
+            if name not in KINDS:
+                yield key, "unknown parameter" + suggestion(name, KINDS)
+            elif value is not None and not fits(name, value):
+                yield key, f"{_WORDS[KINDS[name]]}, not {shown(value)}"

@@ -39,27 +39,28 @@ def explain(error: ErrorDetails) -> tuple[KeyPath, str]:
     key = tuple(str(part) for part in error["loc"] if part != "[key]")
     kind, context, given = error["type"], error.get("ctx", {}), error["input"]
     if kind == "extra_forbidden":
-        return key, "unknown key" + _suggestion(key[-1], _known_keys(key[:-1]))
+        return key, "unknown key" + suggestion(key[-1], _known_keys(key[:-1]))
     if kind in _TYPES:
-        shown = "" if kind == "missing" else f", not {_show(given)}"
-        return key, _TYPES[kind] + shown
+        return key, _TYPES[kind] + ("" if kind == "missing" else f", not {shown(given)}")
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
-        return key, f"{words} {context[bound]}, not {_show(given)}"
+        return key, f"{words} {context[bound]}, not {shown(given)}"
     if kind == "literal_error":
         choices = [choice.strip("' ") for choice in str(context["expected"]).replace(" or ", ", ").split(", ")]
-        return key, f"must be one of {', '.join(choices)}, not {_show(given)}" + _suggestion(str(given), choices)
+        return key, f"must be one of {', '.join(choices)}, not {shown(given)}" + suggestion(str(given), choices)
     if kind == "value_error":
-        return key, f"{context['error']}, not {_show(given)}"
+        return key, f"{context['error']}, not {shown(given)}"
     return key, error["msg"][:1].lower() + error["msg"][1:]
 
 
-def _suggestion(word: str, known: Iterable[str]) -> str:
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'port'?)``, or nothing where no known word is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _show(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value that was given, short enough for a sentence."""
     if isinstance(value, str):
         return repr(value if len(value) <= 60 else value[:57] + "...")
     if isinstance(value, Mapping):

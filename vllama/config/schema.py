@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from vllama.config.address import is_host
 from vllama.models.names import parse_name
 from vllama.models.sources import parse_source
 
@@ -72,6 +73,12 @@ def _check_source(value: str) -> str:
     return value
 
 
+def _check_host(value: str) -> str:
+    if not is_host(value):
+        raise ValueError("must be an address such as 127.0.0.1 or ::1, or a host name")
+    return value
+
+
 def _check_network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value))
@@ -93,6 +100,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 Switch = Annotated[bool, Field(strict=True)]
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
 
+Host = Annotated[str, AfterValidator(_check_host)]
 NetworkText = Annotated[str, AfterValidator(_check_network)]
 Name = Annotated[str, AfterValidator(_check_name)]
 SourceText = Annotated[str, AfterValidator(_check_source)]
@@ -121,7 +129,7 @@ class Section(BaseModel):
 class Server(Section):
     """Where we listen and what a client may send."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Address to listen on; ``0.0.0.0`` serves the whole network."""
     port: Whole = Field(default=11434, ge=0, le=65535)
     """Ollama's port."""
@@ -291,3 +299,16 @@ class Config(Section):
     """Changes to the shipped profiles (``vllama config show`` tells them), by model size."""
     engine: Engine = Engine()
     log: Log = Log()
+
+
+def value_path(config: Config, path: tuple[str, ...]) -> tuple[str, ...]:
+    """The beginning of ``path`` that leads to a value which is no section; all of it where there is none on the way."""
+    found: Any = config
+    for depth, part in enumerate(path):
+        if isinstance(found, BaseModel):
+            found = getattr(found, part, None)
+        elif isinstance(found, Mapping) and all(isinstance(item, BaseModel) for item in found.values()):
+            found = found.get(part)
+        else:
+            return path[:depth]
+    return path

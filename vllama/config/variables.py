@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vllama.config.address import read_address
+from vllama.config.address import check_address, read_address
 from vllama.config.document import KeyPath
 
 _DURATION: Final = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
@@ -42,6 +42,15 @@ def _duration(text: str) -> float | None:
 def _address(text: str) -> Values:
     address = read_address(text)
     return {("server", "host"): address.host, ("server", "port"): address.port}
+
+
+def _own_address(text: str) -> Values:
+    """As ``_address``, but what can't be understood is kept for ``server.host``, which refuses it."""
+    try:
+        check_address(text)
+    except ValueError:
+        return {("server", "host"): text}
+    return _address(text)
 
 
 def _keep_alive(text: str) -> Values:
@@ -87,7 +96,7 @@ VARIABLES: Final = (
     Variable("OLLAMA_CONTEXT_LENGTH", _count("context_length")),
     Variable("OLLAMA_LOAD_TIMEOUT", _load_timeout),
     Variable("OLLAMA_DEBUG", _debug),
-    Variable("VLLAMA_HOST", _address),
+    Variable("VLLAMA_HOST", _own_address),
     Variable("VLLAMA_STATE_DIR", _text("paths", "state")),
     Variable("VLLAMA_CACHE_DIR", _text("paths", "cache")),
     Variable("VLLAMA_RUNTIME_DIR", _text("paths", "runtime")),

@@ -7,7 +7,7 @@ that it doesn't know. The reasons for flags and variables are in reference 1.3, 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -122,6 +122,18 @@ def build_spec(
     )
 
 
+def wrong_flags(arguments: Iterable[str], engine: Engine) -> Iterator[str]:
+    """What is wrong with a person's own flags (``extra_args``), a sentence each."""
+    for argument in arguments:
+        flag = argument.partition("=")[0]
+        if not flag.startswith("--"):
+            continue
+        if flag in _OURS:
+            yield f"{flag} is set by vLLama itself"
+        elif not engine.supports(flag):
+            yield f"vLLM {engine.version} does not know {flag}"
+
+
 class _Flags:
     """Collects the arguments; only what the engine knows gets in."""
 
@@ -148,17 +160,8 @@ class _Flags:
 
     def own(self, arguments: tuple[str, ...], key: str) -> None:
         """A person's own flags, as written; all wrong ones are told."""
-        problems = []
-        for argument in arguments:
-            flag = argument.partition("=")[0]
-            if not flag.startswith("--"):
-                continue
-            if flag in _OURS:
-                problems.append(f"{key}: {flag} is set by vLLama itself")
-            elif not self._engine.supports(flag):
-                problems.append(f"{key}: vLLM {self._engine.version} does not know {flag}")
-        if problems:
-            raise ConfigError("the engine can't be started with these flags", problems=tuple(problems))
+        if problems := tuple(f"{key}: {problem}" for problem in wrong_flags(arguments, self._engine)):
+            raise ConfigError("the engine can't be started with these flags", problems=problems)
         self.argv.extend(arguments)
 
     def _add(self, flag: str, value: Any) -> None:

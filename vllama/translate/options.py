@@ -86,6 +86,15 @@ def read_options(request: Mapping[str, Any], stored: Mapping[str, Any]) -> Optio
     return Options(**{field: values[field] for field in Options.__slots__})
 
 
+def fits(name: str, value: Any) -> bool:
+    """Whether ``value`` has the type of the option ``name``, one of ``KINDS``; whole numbers have no fraction."""
+    try:
+        read = _checked(name, value)
+    except (OptionError, OverflowError):  # a whole number that no float can hold
+        return False
+    return KINDS[name] != "integer" or bool(read == value)
+
+
 def _checked(name: str, value: Any) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if name in _FLOATS:

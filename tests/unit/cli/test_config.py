@@ -8,6 +8,8 @@ from click.testing import CliRunner
 
 from vllama.cli.config import command
 from vllama.config.jsonschema import schema_text
+from vllama.engine.capabilities import write_capabilities
+from vllama.engine.prefix import Home, Prefix
 from vllama.errors import ConfigError
 
 
@@ -23,6 +25,15 @@ def run(*arguments: str | Path, environ: dict[str, str] | None = None):
     return CliRunner(env={"VLLAMA_CONFIG": None, **(environ or {})}).invoke(
         command, [str(argument) for argument in arguments], catch_exceptions=True
     )
+
+
+def install(prefix: Path, *, flags: tuple[str, ...]) -> None:
+    """An engine as far as the command line is concerned: what it answered when it was installed."""
+    home = Home(prefix / "0.32.0-cpu")
+    home.path.mkdir(parents=True)
+    answer = {"version": "0.32.0", "backend": "cpu", "flags": [*flags], "tool_parsers": [], "reasoning_parsers": []}
+    write_capabilities(home.capabilities_file, {**answer, "key": {"interpreter": "3.12.1"}})
+    Prefix(prefix).publish(home)
 
 
 def test_check_of_a_valid_file(tmp_path: Path):
@@ -59,3 +70,47 @@ def test_show_says_where_values_come_from(tmp_path: Path):
 
 def test_schema_prints_the_schema():
     assert run("schema").output == schema_text()
+
+
+def test_check_tells_what_the_file_names_and_the_machine_does_not_have(tmp_path: Path):
+    path = tmp_path / "vllama.yaml"
+    path.write_text(
+        "preload: [tinny, tiny]\n"
+        "models:\n"
+        "  tiny: {source: builtin:tinychat}\n"
+        "  far: {source: org/far}\n"
+        "  lost:\n"
+        "    source: /nowhere\n"
+        "engine:\n"
+        "  python: /nowhere/python\n"
+    )
+    state, near = tmp_path / "state", "(did you mean 'tiny'?)"
+    found = run("check", path, "--json", environ={"VLLAMA_STATE_DIR": str(state)})
+    assert found.exit_code == 78
+    assert [problem.removeprefix(f"{path}:") for problem in json.loads(found.output)["problems"]] == [
+        f"1: preload.0: there is no model 'tinny': it is not configured, and was not pulled into {state} {near}",
+        "6: models.lost.source: there is no directory /nowhere",
+        "8: engine.python: there is no interpreter '/nowhere/python'",
+    ]
+
+
+def test_check_holds_flags_against_the_installed_engine(tmp_path: Path):
+    path = tmp_path / "vllama.yaml"
+    path.write_text(
+        "models:\n"
+        "  tiny:\n"
+        "    source: builtin:tinychat\n"
+        "    settings:\n"
+        '      extra_args: ["--max-num-sqs", "3", "--port=1", "--seed", "1"]\n'
+        "profiles:\n"
+        '  small: {gpu: {cpu: {extra_args: ["--quux"]}}}\n'
+    )
+    place = {"VLLAMA_ENGINE_PREFIX": str(tmp_path / "engine"), "VLLAMA_STATE_DIR": str(tmp_path / "state")}
+    assert run("check", path, environ=place).exit_code == 0  # nothing is installed: nobody knows its flags
+    install(tmp_path / "engine", flags=("--max-num-seqs", "--seed"))
+    found = run("check", path, "--json", environ=place)
+    assert [problem.removeprefix(f"{path}:") for problem in json.loads(found.output)["problems"]] == [
+        "5: models.tiny.settings.extra_args: vLLM 0.32.0 does not know --max-num-sqs (did you mean '--max-num-seqs'?)",
+        "5: models.tiny.settings.extra_args: --port is set by vLLama itself",
+        "7: profiles.small.gpu.cpu.extra_args: vLLM 0.32.0 does not know --quux",
+    ]

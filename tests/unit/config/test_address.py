@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vllama.config.address import Address, read_address
+from vllama.config.address import Address, check_address, read_address
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,25 @@ def test_any_text_gives_an_address(text: str) -> None:
     address = read_address(text)
     assert 0 <= address.port <= 65535
     assert address.host
+
+
+@pytest.mark.parametrize("text", ["", ":80", "box", "box:80", "[::1]:80", "::1", "http://box/path", "https://1.2.3.4"])
+def test_whole_addresses_pass_the_strict_reading(text: str):
+    check_address(text)
+
+
+@pytest.mark.parametrize("text", ["1.2.3.4.5:x", "box:x", "box:65536", "box:-1", "gopher://box", "a b", "[::1]:http"])
+def test_the_strict_reading_makes_nothing_up(text: str):
+    with pytest.raises(ValueError, match=r"is no port|is neither"):
+        check_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "local"),
+    [
+        *(("", True), ("localhost", True), ("127.3.4.5", True), ("[::1]", True), ("0.0.0.0", True)),
+        *(("10.0.0.1", False), ("box", False), ("http://gpu.example:11434", False)),
+    ],
+)
+def test_which_addresses_are_this_machine(text: str, local: bool):
+    assert read_address(text).is_local is local

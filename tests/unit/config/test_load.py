@@ -230,3 +230,61 @@ def test_a_checkout_has_a_configuration_of_its_own(tmp_path):
 
 def test_these_tests_run_from_a_checkout():
     assert environment()["VLLAMA_CHECKOUT"] == str(Path(__file__).parents[3])
+
+
+def test_a_key_that_its_section_does_not_hold_is_a_default(write):
+    path = write("server:\n  port: 1\npreload:\n- mini\nmodels:\n  mini: {source: org/mini}\n")
+    loaded = load(path)
+    assert loaded.origin_of("server.host") == "default"
+    assert loaded.origin_of(("models", "mini", "system")) == "default"
+    assert loaded.origin_of("server") == f"{path}:1"
+
+
+def test_what_is_within_a_value_given_whole_has_its_origin(write):
+    loaded = load(write("server: {port: 1}\n"), {"OLLAMA_ORIGINS": "http://a.example,http://b.example"})
+    assert loaded.origin_of("server.origins.1") == "environment OLLAMA_ORIGINS"
+
+
+def test_parameters_of_a_model_are_named_and_typed_as_create_takes_them(write):
+    path = write(
+        "models:\n"
+        "  b:\n"
+        "    source: org/b\n"
+        "    parameters:\n"
+        "      temprature: 1\n"
+        "      temperature: hot\n"
+        "      seed: 1.5\n"
+        "      use_mmap: 1\n"
+        "      stop: end\n"
+    )
+    place = "models.b.parameters"
+    assert [problem.removeprefix(f"{path}:") for problem in problems(path)] == [
+        f"5: {place}.temprature: unknown parameter (did you mean 'temperature'?)",
+        f"6: {place}.temperature: must be a number, not 'hot'",
+        f"7: {place}.seed: must be a whole number, not 1.5",
+        f"8: {place}.use_mmap: must be true or false, not 1",
+        f"9: {place}.stop: must be a list of texts, not 'end'",
+    ]
+
+
+def test_right_parameters_are_taken(write):
+    parameters = "{temperature: 1, top_p: 0.5, seed: 7, num_ctx: 4096.0, use_mmap: true, stop: [a, b], top_k: null}"
+    assert outcome(write(f"models: {{b: {{source: org/b, parameters: {parameters}}}}}\n")) == ()
+
+
+@pytest.mark.parametrize("host", ["300.1.1.1", "1.2.3.4.5", "127.0.0.1:80", "'[::1]'", "http://x", "a b"])
+def test_a_host_that_is_no_address_and_no_name_is_refused(write, host: str):
+    (problem,) = problems(write(f"server: {{host: {host}}}\n"))
+    assert "server.host: must be an address such as 127.0.0.1 or ::1, or a host name, not" in problem
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "'::'", "'fe80::1%eth0'", "gpu-box.example", "localhost", "'127.1'", "''"])
+def test_addresses_and_host_names_are_taken(write, host: str):
+    assert outcome(write(f"server: {{host: {host}}}\n")) == ()
+
+
+@pytest.mark.parametrize("text", ["1.2.3.4.5:x", "127.0.0.1:x", "127.0.0.1:99999", "ftp://127.0.0.1", "[::1]:x"])
+def test_our_variable_is_as_strict_as_the_file_and_ollamas_is_not(write, text: str):
+    (problem,) = problems(write(""), {"VLLAMA_HOST": text})
+    assert problem.startswith("environment VLLAMA_HOST: server.host: must be an address")
+    assert load(write(""), {"OLLAMA_HOST": "127.0.0.1:x"}).config.server.port == 11434

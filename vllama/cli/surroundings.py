@@ -1,0 +1,99 @@
+"""What a configuration names and this machine does not have: ``vllama config check`` looks, the service goes on.
+
+A directory may be mounted later and a model pulled later, so that none of this keeps the service from starting: the
+model concerned is refused with the same reason when it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+from vllama.config.directories import resolve_directories
+from vllama.config.document import KeyPath
+from vllama.config.faults import suggestion
+from vllama.config.load import DEFAULT_PATH, Loaded
+from vllama.config.schema import Config, Settings
+from vllama.engine.capabilities import Capabilities
+from vllama.engine.command import wrong_flags
+from vllama.engine.install import locate
+from vllama.errors import EngineNotInstalled
+from vllama.models.names import parse_name
+from vllama.models.sources import parse_source
+from vllama.models.store import ModelStore
+
+
+def missing_things(loaded: Loaded) -> tuple[str, ...]:
+    """Sentences as in ``ConfigError.problems``, by their place in the file; empty when all is there.
+
+    Flags of the engine are held against the installed one; without one they are not looked at. An interpreter that
+    ``engine.python`` names is asked for that (8-18 s the first time), and only if there are flags.
+    """
+    if loaded.path == DEFAULT_PATH:  # the service's file: its directories are meant, whoever asks
+        loaded = replace(loaded, directories=resolve_directories(loaded.config, {}, uid=0))
+    found = [*_interpreter(loaded), *_models(loaded), *_flags(loaded)]
+    told = [(loaded.origin_of(key), f"{'.'.join(key)}: {message}") for key, message in found]
+    return tuple(f"{origin}: {message}" for origin, message in sorted(told, key=lambda one: _place(one[0])))
+
+
+def _place(origin: str) -> tuple[str, int]:
+    """``FILE:LINE`` so that it sorts by line."""
+    file, _, line = origin.rpartition(":")
+    return (file, int(line)) if line.isdecimal() else (origin, 0)
+
+
+def _interpreter(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:
+    python = loaded.config.engine.python
+    if python is not None and not (python.is_file() and os.access(python, os.X_OK)):
+        yield ("engine", "python"), f"there is no interpreter {str(python)!r}"
+
+
+def _models(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:
+    config, state = loaded.config, loaded.state
+    store = ModelStore(loaded)
+    for text, entry in config.models.items():
+        source, name = parse_source(entry.source), parse_name(text)
+        problem = store.problem(name) if name is not None else None
+        if problem is not None and source is not None and source.kind == "directory":
+            yield ("models", text, "source"), problem.message
+    if state.exists() and not os.access(state, os.R_OK | os.X_OK):
+        return  # the service's, and not ours to read: what was pulled can't be known
+    known = {name.key for text in config.models if (name := parse_name(text)) is not None} | {*store.library.all()}
+    for number, text in enumerate(config.preload):
+        name = parse_name(text)
+        if name is not None and name.key not in known:
+            words = f"there is no model {text!r}: it is not configured, and was not pulled into {state}"
+            near = [parsed.short.removesuffix(":latest") for key in known if (parsed := parse_name(key)) is not None]
+            yield ("preload", str(number)), words + suggestion(text, near)
+
+
+def _flags(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:
+    written = [(key, settings.extra_args) for key, settings in _settings(loaded.config) if settings.extra_args]
+    engine = _engine(loaded) if written else None
+    if engine is None:
+        return
+    for key, arguments in written:
+        for problem in wrong_flags(arguments, engine):
+            flag = problem.split()[-1]
+            near = suggestion(flag, engine.flags) if flag not in engine.flags else ""
+            yield (*key, "extra_args"), problem + near
+
+
+def _engine(loaded: Loaded) -> Capabilities | None:
+    try:
+        return locate(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
+    except EngineNotInstalled:
+        return None
+
+
+def _settings(config: Config) -> Iterator[tuple[KeyPath, Settings]]:
+    """Every place of the file that may hold settings."""
+    for size, profile in config.profiles.items():
+        yield ("profiles", size), profile
+        for gpu, overlay in profile.gpu.items():
+            yield ("profiles", size, "gpu", gpu), overlay
+    for name, entry in config.models.items():
+        yield ("models", name, "settings"), entry.settings
+    for name, tuned in config.tuned.items():
+        yield ("tuned", name), tuned
