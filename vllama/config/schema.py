@@ -246,7 +246,7 @@ class Engine(Section):
     stall_timeout: Duration = 600.0
     """Give up a start that said nothing and used no CPU for so long."""
     hang_timeout: Duration = 60.0
-    """A ready engine that makes no token for so long while requests run is hung."""
+    """A ready engine that does nothing for so long while requests run is hung, if it makes no token when asked."""
     probe_interval: Duration = 5.0
     """Pause between two health checks."""
     drain_timeout: Duration = 30.0
