@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from vllama.errors import BadRequest, TooLarge, VllamaError
+from vllama.http.bodies import decoded, decoded_apart
 from vllama.http.faults import error_body, message_of
 from vllama.http.front import VISIT, front_of
 from vllama.http.lookup import find_model
@@ -24,7 +24,6 @@ from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
 
 T = TypeVar("T")
-_LARGE: Final = 1 << 20
 
 
 def reading(read: Callable[[bytes], T], answer: Callable[[web.Request, T], Awaitable[web.StreamResponse]]) -> Handler:
@@ -40,9 +39,9 @@ def reading(read: Callable[[bytes], T], answer: Callable[[web.Request, T], Await
         data = await request.read()
         encoding = request.headers.get("Content-Encoding", "")
         try:
-            # reading megabytes must not hold up everybody else's tokens
-            large = len(data) > _LARGE or encoding
-            asked = await asyncio.to_thread(unpack, data, encoding) if large else read(data)
+            asked = await (
+                decoded_apart(data, lambda data: unpack(data, encoding)) if encoding else decoded(data, read)
+            )
         except (BadRequest, TooLarge) as error:
             return unreadable(request, error)
         return await answer(request, asked)

@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from vllama.errors import BadRequest
+from vllama.translate.extent import TOO_DEEP, check_extent, check_nesting
 from vllama.translate.goshapes import (
     ANY,
     BOOL,
@@ -79,9 +80,9 @@ __all__ = [
 ]
 
 _NO_END = "unexpected end of JSON input"
-_SURROGATE = re.compile(
-    r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}", re.ASCII
-)
+_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE = re.compile(rf"{_HIGH}(?!{_LOW})|(?<!{_HIGH}){_LOW}", re.ASCII)
+_MAX_LONE = 100_000
 
 
 def decode(data: bytes, shape: Shape, *, empty: str = "missing request body") -> Any:
@@ -89,8 +90,10 @@ def decode(data: bytes, shape: Shape, *, empty: str = "missing request body") ->
 
     ``empty`` is the text for a body without any value.
     """
+    check_extent(data)
     try:
         value = orjson.loads(data)
+        check_nesting(data, value)
         return shape.zero() if value is None else shape.read(value, Trace(exact=False))
     except (orjson.JSONDecodeError, Refused):
         pass
@@ -113,7 +116,11 @@ def unmarshal(value: Any, shape: Shape) -> Any:
 
 
 def unmarshal_text(data: bytes, shape: Shape) -> Any:
-    """Read a text that must be one JSON value and nothing else; raises ValueError with Go's words."""
+    """Read a text that must be one JSON value and nothing else; raises ValueError with Go's words.
+
+    Raises BadRequest for one that is too large or too deep.
+    """
+    check_extent(data)
     try:
         start, end = first_value(data)
     except NoValue:
@@ -131,27 +138,34 @@ def raw_member(data: bytes, name: str) -> bytes:
     found = b""
     at = data.index(b"{", start, end) + 1
     while data[at := _skip(data, at, b" \t\r\n,")] == ord('"'):
-        key_end = at + first_value(data[at:end])[1]
+        key_end = first_value(data, at)[1]
         key = json.loads(data[at:key_end].decode("utf-8", "replace"))
         begin = _skip(data, key_end, b" \t\r\n:")
-        at = begin + first_value(data[begin:end])[1]
+        at = first_value(data, begin)[1]
         if fold(key) == fold(name):
             found = data[begin:at]
     return found
 
 
 def _decode_exactly(data: bytes, shape: Shape) -> Any:
-    text = _SURROGATE.sub(_whole_surrogates, data.decode("utf-8", "replace"))
+    text = _without_halves(data.decode("utf-8", "replace"))
     try:
         value = json.loads(text, parse_int=Number, parse_float=Number, object_pairs_hook=Pairs)
-        return unmarshal(value, shape)
     except RecursionError:
-        raise GoValueError("the JSON is nested too deeply") from None
+        raise BadRequest(TOO_DEEP) from None
+    check_nesting(data, value)
+    return unmarshal(value, shape)
 
 
-def _whole_surrogates(found: re.Match[str]) -> str:
+def _without_halves(text: str) -> str:
     """Half a surrogate pair becomes U+FFFD, as in Go."""
-    return "\ufffd" if len(found[0]) == 6 else found[0]
+    if "\\u" not in text:
+        return text
+    bare = text.replace(r"\\", "\0")  # which stands in no valid JSON; now every backslash begins an escape
+    bare, halves = _LONE.subn("\ufffd", bare, count=_MAX_LONE)
+    if halves == _MAX_LONE:
+        raise BadRequest(f"the request holds {_MAX_LONE} halves of surrogate pairs or more")
+    return bare.replace("\0", r"\\")
 
 
 def _skip(data: bytes, at: int, chars: bytes) -> int:

@@ -13,8 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vllama.errors import BadRequest
 from vllama.translate.gotypes import GoValueError, check_base64
 
+MAX_ITEMS: Final = 10_000
+"""Elements of one list, if its shape says no other: an element may be a dozen fields."""
 _INT64 = range(-(2**63), 2**63)
 _INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 
@@ -118,12 +121,14 @@ def pointer(of: Shape) -> Shape:
     return Shape(of.go, lambda: None, of.read)
 
 
-def slice_of(of: Shape, name: str = "") -> Shape:
-    """A list; ``name`` is its Go type where it has one (``api.Tools``)."""
+def slice_of(of: Shape, name: str = "", *, most: int = MAX_ITEMS) -> Shape:
+    """A list; ``name`` is its Go type where it has one (``api.Tools``). BadRequest for more than ``most`` elements."""
 
     def read(value: Any, trace: Trace) -> Any:
         if kind_of(value) != "array":
             return trace.mismatch(value, shape)
+        if len(value) > most:
+            raise BadRequest(f"the request holds {len(value)} elements in one list; at most {most} are accepted")
         return [of.zero() if item is None else of.read(item, trace) for item in value]
 
     shape = Shape(name or f"[]{of.go}", list, read)

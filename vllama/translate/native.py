@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from vllama.translate.extent import MAX_VALUES
 from vllama.translate.gojson import (
     ANY,
     BOOL,
@@ -42,7 +43,7 @@ def _keep_alive(value: Any) -> float:
     elif isinstance(value, bool):
         raise GoValueError("Unsupported type: 'bool'")
     elif isinstance(value, int | float):
-        seconds = -1.0 if value < 0 else _whole_nanoseconds(float(value))
+        seconds = -1.0 if value < 0 or value > _LONGEST else _whole_nanoseconds(float(value))
     elif isinstance(value, list):
         raise GoValueError("Unsupported type: '[]interface {}'")
     else:
@@ -181,7 +182,7 @@ GENERATE: Final = struct(
         "suffix": STRING,
         "system": STRING,
         "template": STRING,
-        "context": slice_of(INT),
+        "context": slice_of(INT, most=MAX_VALUES),
         "raw": BOOL,
         "images": IMAGES,
     },

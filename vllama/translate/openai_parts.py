@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from vllama.errors import BadRequest
+from vllama.translate.extent import check_extent, check_nesting
 from vllama.translate.gojson import ANY, Shape
 from vllama.translate.gotypes import GoValueError, check_base64
 
@@ -54,8 +55,11 @@ def think_of(effort: str) -> bool | str | None:
 
 def arguments_of(text: str) -> dict[str, Any]:
     """A call's arguments from their JSON text. Raises BadRequest when it isn't an object."""
+    data = text.encode()
+    check_extent(data)
     try:
-        value = orjson.loads(text)
+        value = orjson.loads(data)
+        check_nesting(data, value)
     except orjson.JSONDecodeError:
         value = text
     if value is None:

@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from vllama.errors import BadRequest, VllamaError
+from vllama.http.bodies import decoded
 from vllama.http.front import front_of, meter_of
 from vllama.http.generation import context_headers
 from vllama.http.ndjson import json_response
@@ -64,8 +65,8 @@ async def read_format(request: web.Request, fields: Mapping[str, Any]) -> str | 
     if wanted == "json" or isinstance(wanted, dict):
         checked: str | Mapping[str, Any] = wanted
         return checked
-    raw = raw_member(await request.read(), "format").decode("utf-8", "replace")
-    raise FormatError(raw, streamed=fields["stream"] is not False)
+    raw = await decoded(await request.read(), lambda data: raw_member(data, "format"))
+    raise FormatError(raw.decode("utf-8", "replace"), streamed=fields["stream"] is not False)
 
 
 def asked_to_unload(fields: Mapping[str, Any], *, empty: bool) -> bool:
