@@ -130,7 +130,7 @@ async def main(given: argparse.Namespace, folder: Path) -> None:
     variants: dict[str, dict[str, Any]] = {"ours": {}}
     variants |= {name: json.loads(text) for name, _, text in (one.partition("=") for one in given.variant)}
     models = {
-        name: {"source": str(model), "settings": {"kv_cache_memory": _KV_CACHE, **settings}}
+        name: {"source": str(_same(model, folder / name)), "settings": {"kv_cache_memory": _KV_CACHE, **settings}}
         for name, settings in variants.items()
     }
     cache = engine_prefix().parent / "cache"
@@ -153,6 +153,14 @@ async def main(given: argparse.Namespace, folder: Path) -> None:
             targets.append(Target(f"{name}, directly", f"unix:{socket}", f"{name}:latest"))
         targets.append(Target("vLLama", service.url, "ours"))
         await compare(targets, given)
+
+
+def _same(model: Path, place: Path) -> Path:
+    """The same files in a directory of their own: one directory is one engine, whatever names it has."""
+    place.mkdir()
+    for file in model.iterdir():
+        (place / file.name).hardlink_to(file)
+    return place
 
 
 async def compare(targets: Sequence[Target], given: argparse.Namespace) -> None:
