@@ -30,7 +30,7 @@ def _catalog(file: Path | None) -> Catalog:
 _config = click.option("--config", "file", type=click.Path(path_type=Path), help="Configuration file.")
 
 
-@command.command("list")
+@command.command("list", short_help="List the catalogue's names.")
 @click.argument("prefix", default="")
 @click.option("--json", "as_json", is_flag=True, help="Print everything that is known as JSON.")
 @_config
@@ -43,7 +43,7 @@ def list_names(*, prefix: str, as_json: bool, file: Path | None) -> None:
     output.table(["NAME", "SIZE", "KIND", "LICENCE", "AS", "REPOSITORY"], [_row(listing) for listing in listings])
 
 
-@command.command("check")
+@command.command("check", short_help="Ask the hub whether every repository is there.")
 @click.argument("prefix", default="")
 @_config
 def check(*, prefix: str, file: Path | None) -> None:

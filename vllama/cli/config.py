@@ -23,7 +23,7 @@ def command() -> None:
     """Check and explain the configuration."""
 
 
-@command.command("check")
+@command.command("check", short_help="Tell everything that is wrong with the configuration.")
 @click.argument("file", type=_FILE, required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check(file: Path | None, *, as_json: bool) -> None:
@@ -51,7 +51,7 @@ def check(file: Path | None, *, as_json: bool) -> None:
         output.line(f"{loaded.path} is valid" if loaded.path else "There is no configuration file; the defaults hold")
 
 
-@command.command("show")
+@command.command("show", short_help="Print every value that holds.")
 @click.option("--config", "file", type=_FILE, help="Configuration file (/etc/vllama.yaml).")
 @click.option("--origin", is_flag=True, help="Say where each value comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Print values and origins as JSON.")

@@ -69,7 +69,7 @@ def install(  # noqa: PLR0917 - click passes them by name
         output.warning(f"the configuration names another interpreter: engine.python is {loaded.config.engine.python}")
 
 
-@command.command("status")
+@command.command("status", short_help="Tell version, backend, size, and whether it is usable.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.option("--prefix", type=click.Path(path_type=Path), help=_PREFIX_HELP)
 @click.option("--config", "file", type=click.Path(path_type=Path), help=_CONFIG_HELP)

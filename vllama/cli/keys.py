@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import date
 from pathlib import Path
 from typing import cast
@@ -12,7 +13,7 @@ from vllama.cli import output
 from vllama.config.environment import environment
 from vllama.config.keys import Scope, keys_file, make_key, read_keys, write_keys
 from vllama.config.load import load_config
-from vllama.errors import NotFound
+from vllama.errors import BadRequest, NotFound
 
 _FILE = click.option("--config", "config", type=click.Path(path_type=Path), help="Configuration file.")
 
@@ -36,6 +37,11 @@ def add(name: str, scope: str, config: Path | None) -> None:
     if not name:
         raise click.UsageError("the key needs a name")
     keys = read_keys(file)
+    if any(one.name == name for one in keys):
+        raise BadRequest(
+            f"there is a key called {name!r} already",
+            hint=f"Take another name, or take that one back first: vllama keys revoke {shlex.quote(name)}",
+        )
     key, secret = make_key(name, cast("Scope", scope), date.today().isoformat())  # noqa: DTZ011 - the day here
     write_keys(file, (*keys, key))
     output.line(secret)

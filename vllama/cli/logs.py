@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 
 import click
 
+from vllama.cli import output
 from vllama.errors import NotFound
 from vllama.models.names import parse_name
 
@@ -26,7 +28,20 @@ def command(model: str | None, follow: bool, lines: int, priority: str | None, s
         raise NotFound(
             "this machine has no systemd journal", hint="'vllama serve' in a terminal writes what happens there."
         )
+    if not _said_anything(journalctl):
+        missing = "the journal has nothing of vllama.service, or nothing that you may read"
+        hint = "In a checkout the output is in the terminal of 'make run'; of the system's service: sudo vllama logs"
+        if not follow:
+            raise NotFound(missing, hint=hint)
+        output.note(f"{missing}. {hint}")
     os.execv(journalctl, [journalctl, *_arguments(model, follow, lines, priority, since)])  # noqa: S606 - it replaces us
+
+
+def _said_anything(journalctl: str) -> bool:
+    """Whether there is one entry of the service at all."""
+    asked = [journalctl, "--quiet", "--no-pager", "--lines=1", "--output=cat", "--output-fields=_PID", _UNIT]
+    found = subprocess.run(asked, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    return bool(found.stdout.strip() or found.stderr.strip())  # what is wrong with the journal it tells itself
 
 
 def _arguments(model: str | None, follow: bool, lines: int, priority: str | None, since: str | None) -> list[str]:

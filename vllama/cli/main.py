@@ -15,29 +15,30 @@ from vllama import __version__
 from vllama.cli import output
 from vllama.errors import ConfigError, VllamaError
 
-# verb -> module that holds a click command of the same name under ``command``
+# verb -> module that holds a click command of the same name under ``command``, and its line in the list of verbs
+# (at most 64 characters, so that 80 columns hold it; here, so that the list needs none of the modules)
 _VERBS: Final = {
-    "serve": "vllama.cli.serve",
-    "run": "vllama.cli.run",
-    "list": "vllama.cli.list_models",
-    "ps": "vllama.cli.ps",
-    "show": "vllama.cli.show",
-    "pull": "vllama.cli.pull",
-    "push": "vllama.cli.push",
-    "create": "vllama.cli.create",
-    "catalog": "vllama.cli.catalog",
-    "plan": "vllama.cli.plan",
-    "cp": "vllama.cli.cp",
-    "rm": "vllama.cli.rm",
-    "stop": "vllama.cli.stop",
-    "version": "vllama.cli.version",
-    "config": "vllama.cli.config",
-    "engine": "vllama.cli.engine",
-    "keys": "vllama.cli.keys",
-    "logs": "vllama.cli.logs",
-    "doctor": "vllama.cli.doctor",
-    "bench": "vllama.cli.bench.verbs",
-    "tune": "vllama.cli.tune",
+    "serve": ("vllama.cli.serve", "Serve until stopped."),
+    "run": ("vllama.cli.run", "Chat with a model in the terminal, or ask it once."),
+    "list": ("vllama.cli.list_models", "List the models that can be used."),
+    "ps": ("vllama.cli.ps", "List the models that are loaded or on their way."),
+    "show": ("vllama.cli.show", "Show what a model is: size, context, capabilities."),
+    "pull": ("vllama.cli.pull", "Fetch models, or their newer versions."),
+    "push": ("vllama.cli.push", "Refused: vLLama has no registry."),
+    "create": ("vllama.cli.create", "Make a model from a Modelfile."),
+    "catalog": ("vllama.cli.catalog", "Which names can be pulled, and what they mean."),
+    "plan": ("vllama.cli.plan", "Tell whether a model fits into memory, and what would."),
+    "cp": ("vllama.cli.cp", "Give a model a second name."),
+    "rm": ("vllama.cli.rm", "Delete models."),
+    "stop": ("vllama.cli.stop", "Unload a model as soon as its answers have ended."),
+    "version": ("vllama.cli.version", "Print the versions of this command and of the service."),
+    "config": ("vllama.cli.config", "Check and explain the configuration."),
+    "engine": ("vllama.cli.engine", "Install vLLM and look after it."),
+    "keys": ("vllama.cli.keys", "Make, list and revoke API keys."),
+    "logs": ("vllama.cli.logs", "Show what the service and its engines said."),
+    "doctor": ("vllama.cli.doctor", "Look whether everything is there to serve models."),
+    "bench": ("vllama.cli.bench.verbs", "Measure how fast models are answered."),
+    "tune": ("vllama.cli.tune", "Find the fastest settings for a model on this machine."),
 }
 _ALIASES: Final = {"ls": "list"}
 
@@ -49,11 +50,16 @@ class _LazyGroup(click.Group):
         return list(_VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = _VERBS.get(_ALIASES.get(cmd_name, cmd_name))
-        if module is None:
+        known = _VERBS.get(_ALIASES.get(cmd_name, cmd_name))
+        if known is None:
             return None
-        command: Any = importlib.import_module(module).command
+        command: Any = importlib.import_module(known[0]).command
         return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of verbs, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, short) for verb, (_, short) in _VERBS.items()])
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

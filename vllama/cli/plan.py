@@ -24,7 +24,7 @@ from vllama.fit.gpu import detect
 from vllama.fit.hardware import Hardware, imagined
 from vllama.fit.measurements import Measurements, plan_as_measured
 from vllama.fit.memory import kv_bytes_per_token
-from vllama.fit.plan import Missing, Plan, Refusal, gib
+from vllama.fit.plan import Missing, Plan, Refusal, memory
 from vllama.fit.settings import wanted_settings
 from vllama.fit.words import hint_of, parts_of, too_big
 from vllama.models.catalogs import read_catalog
@@ -170,7 +170,7 @@ def _lines(
     where = f"GPU {', '.join(map(str, place.gpus))}" if place.on_gpu else "the CPU"
     yield output.bold(f"{model.name.short} on {where}")
     if isinstance(answer, Missing):
-        yield f"  {gib(answer.bytes)} GiB more must be free: models that are idle are unloaded for it"
+        yield f"  {memory(answer.bytes)} more must be free: models that are idle are unloaded for it"
         yield f"  {parts_of(answer.need)}"
         return
     settings = answer.settings
@@ -179,6 +179,8 @@ def _lines(
     for note in settings.notes:
         yield f"  {note}"
     values = settings.values.model_dump()
+    if values["kv_cache_memory"] is not None:
+        values["kv_cache_memory"] = memory(values["kv_cache_memory"])
     rows = [[key, str(values[key]), settings.origins.get(key, "")] for key in _SHOWN if values[key] is not None]
     yield from ("", *fmt.table(["SETTING", "VALUE", "WHY"], rows))
     if others:

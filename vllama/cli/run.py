@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import click
 from vllama.cli import output
 from vllama.cli.chat.answer import Answer, print_timings
 from vllama.cli.chat.conversation import Conversation, Settings, Think
-from vllama.cli.chat.loading import load
+from vllama.cli.chat.loading import load, waiting
 from vllama.cli.chat.session import chat
 from vllama.cli.chat.slash import read_format
 from vllama.cli.pull import pull
@@ -128,7 +128,9 @@ def _ask_once(remote: Remote, model: str, text: str, system: str, settings: Sett
     if system:
         body["system"] = system
     if as_json:
-        output.data(remote.post("/api/generate", body, "done", patient=True))
+        with waiting(remote, model) if output.is_terminal(sys.stderr) else nullcontext():
+            answered = remote.post("/api/generate", body, "done", patient=True)
+        output.data(answered)
         return
     if output.is_terminal(sys.stderr):  # somebody watches: a model may take a minute to load
         load(remote, model, settings.keep_alive)
@@ -143,5 +145,6 @@ def _embed(remote: Remote, model: str, text: str) -> None:
     """What ``run`` means for an embedding model: the vector of the text."""
     if not text:
         raise BadRequest(f"{model} makes embeddings: it needs a text", hint=f'vllama run {model} "some text"')
-    answer = remote.post("/api/embed", {"model": model, "input": text}, "embeddings", patient=True)
+    with waiting(remote, model) if output.is_terminal(sys.stderr) else nullcontext():
+        answer = remote.post("/api/embed", {"model": model, "input": text}, "embeddings", patient=True)
     output.line(str(answer["embeddings"][0]).replace(" ", ""))

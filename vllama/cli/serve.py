@@ -85,6 +85,8 @@ def command(
         chosen = [replace(_find(store, name), pinned=True) for name in names]
         watcher = _Terminal(show, chosen)
         asyncio.run(serve(loaded, chosen, store, environ, watcher=watcher, read_again=read_again))
+        show.status("")
+        show.say("vLLama has stopped")
 
 
 def _known(loaded: Loaded, library: Library) -> set[str]:

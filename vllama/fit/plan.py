@@ -261,6 +261,11 @@ def gib(size: int) -> str:
     return f"{size / GIB:.1f}"
 
 
+def memory(size: int) -> str:
+    """Bytes with their unit: ``14.9 GiB``; ``4.6 MiB`` where GiB would say next to nothing."""
+    return f"{size / GIB:.1f} GiB" if size >= GIB / 10 or not size else f"{size / (1 << 20):.1f} MiB"
+
+
 def tokens(count: int) -> str:
     """``8k`` for 8192; other numbers as they are."""
     return f"{count // 1024}k" if count >= 1024 and count % 1024 == 0 else str(count)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vllama.fit.alternatives import Alternative
 from vllama.fit.memory import MemoryEstimate
 from vllama.fit.places import Place
-from vllama.fit.plan import gib, tokens
+from vllama.fit.plan import gib, memory, tokens
 
 
 def too_big(need: MemoryEstimate, place: Place) -> str:
@@ -19,8 +19,8 @@ def too_big(need: MemoryEstimate, place: Place) -> str:
 
 def parts_of(need: MemoryEstimate) -> str:
     """``weights 14.9 GiB, KV cache 1.0 GiB, working memory 1.3 GiB``."""
-    cache = f"KV cache {gib(need.kv_cache)} GiB, " if need.kv_cache else ""
-    return f"weights {gib(need.weights)} GiB, {cache}working memory {gib(need.overhead)} GiB"
+    cache = f"KV cache {memory(need.kv_cache)}, " if need.kv_cache else ""
+    return f"weights {memory(need.weights)}, {cache}working memory {memory(need.overhead)}"
 
 
 def hint_of(need: MemoryEstimate, others: Sequence[Alternative]) -> str:

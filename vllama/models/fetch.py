@@ -46,6 +46,7 @@ _AT_ONCE: Final = 4
 _POLL_SECONDS: Final = 0.1
 _RESERVE: Final = 64 << 20
 _BLOB: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_KEPT: Final = "; what was fetched is kept"
 _LARGEST_BY_HTTP: Final[int] = getattr(constants, "MAX_HTTP_DOWNLOAD_SIZE", 50_000_000_000)
 # The library's transport (requests, httpx) changes with its versions; the root of its errors is a base of its own one.
 _TRANSPORT_ERROR: Final[type[BaseException]] = next(
@@ -156,7 +157,7 @@ class _Fetch:
     def _bring(self, file: RemoteFile) -> None:
         """One file into the cache."""
         repository, commit = self._source.location, self._plan.commit
-        with hub_border(self._source):
+        with hub_border(self._source, fetching=True):
             url = hf_hub_url(repository, file.name, revision=commit, endpoint=self._endpoint)
             name = str(get_hf_file_metadata(url, endpoint=self._endpoint).etag)
             blob = self._home / "blobs" / name
@@ -246,8 +247,8 @@ def _without_weights(source: Source, names: Iterable[str]) -> PullFailed:
 
 
 @contextmanager
-def hub_border(source: Source) -> Iterator[None]:
-    """huggingface_hub's world ends here."""
+def hub_border(source: Source, *, fetching: bool = False) -> Iterator[None]:
+    """huggingface_hub's world ends here. ``fetching``: files are on their way, and what came of them stays."""
     try:
         yield
     except GatedRepoError as error:
@@ -272,30 +273,30 @@ def hub_border(source: Source) -> Iterator[None]:
             hint="Unset HF_HUB_OFFLINE, or give a directory with the model instead.",
         ) from error
     except LocalEntryNotFoundError as error:
-        raise _unreachable(source) from error
+        raise _unreachable(source, fetching=fetching) from error
     except HfHubHTTPError as error:
         status = error.response.status_code
         may_not = "Set HF_TOKEN to a token that may read it."
-        hint = may_not if status in {401, 403} else "Try again; what was fetched is kept."
+        hint = may_not if status in {401, 403} else f"Try again{_KEPT if fetching else ''}."
         raise PullFailed(f"the hub answered {status} for {source}", hint=hint) from error
     except (_TRANSPORT_ERROR, OSError) as error:
-        raise _disk_trouble(error) or _unreachable(source) from error
+        raise _disk_trouble(error) or _unreachable(source, fetching=fetching) from error
 
 
 def _disk_trouble(error: Any) -> PullFailed | None:
     number = getattr(error, "errno", None)
     if number in {errno.ENOSPC, errno.EDQUOT}:
-        return PullFailed("the disk is full: no space left on device", hint="Free some; what was fetched is kept.")
+        return PullFailed("the disk is full: no space left on device", hint=f"Free some{_KEPT}.")
     if number in {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR}:
         return PullFailed(f"can't write to {error.filename}: {error.strerror}")
     return None
 
 
-def _unreachable(source: Source) -> PullFailed:
+def _unreachable(source: Source, *, fetching: bool) -> PullFailed:
     return PullFailed(
         f"the hub can't be reached to fetch {source}",
-        hint="Check the network (HTTPS_PROXY, HF_ENDPOINT), or give a directory with the model instead. "
-        "What was fetched is kept.",
+        hint="Check the network (HTTPS_PROXY, HF_ENDPOINT), or give a directory with the model instead"
+        f"{_KEPT if fetching else ''}.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import struct
 from pathlib import Path
@@ -50,7 +51,8 @@ def test_it_needs_no_service_and_no_engine(vllama: Vllama) -> None:
     first, total, parts, *_ = done.stdout.splitlines()
     assert first.startswith("tinychat:latest on ")
     assert "chats at once with 2k context" in total
-    assert parts.startswith("  weights 0.0 GiB, KV cache 0.2 GiB, working memory ")
+    assert parts.startswith("  weights 3.5 MiB, KV cache 0.2 GiB, working memory ")
+    assert re.search(r"^kv_cache_memory +0\.2 GiB ", done.stdout, re.MULTILINE)
 
 
 def test_a_directory_for_a_gpu_that_is_not_here(vllama: Vllama, llama: Path) -> None:

@@ -153,6 +153,18 @@ def test_who_watches_sees_that_the_model_is_loaded_first(terminal: Callable[...,
     assert service.bodies("/api/chat") == [{"model": "mini", "messages": [], "stream": False}]
 
 
+def test_who_watches_sees_how_far_the_load_is(terminal: Callable[..., Terminal], service: Service) -> None:
+    told = {"name": "mini:latest", "phase": "starting", "waiting": 1, "stage": "loading weights 62 %"}
+    service.fixed["/vllama/engines"] = (200, {"engines": [told]})
+    service.chats = [answer("Good")]
+    service.loadable.clear()
+    screen = terminal("run", "mini", "hi")
+    screen.see("loading mini: loading weights 62 %")
+    service.loadable.set()
+    screen.see("Good\n")
+    assert screen.leave() == 0
+
+
 def test_text_that_the_locale_cannot_spell_does_not_break_the_answer(vllama: Vllama, service: Service) -> None:
     service.chats = [answer("caf\u00e9 \u2603")]
     assert vllama("run", "mini", "hi", PYTHONIOENCODING="ascii").stdout == "caf? ?\n"

@@ -8,12 +8,14 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.component.cli.conftest import Vllama
+from tests.component.cli.terminal import Terminal
 from tests.fakes.service import SHOW, Service
 from tests.unit.models.model_files import make_model
 
@@ -311,3 +313,60 @@ def test_push_passes_the_refusal_on(vllama: Vllama, service: Service) -> None:
     done = vllama("push", "mine")
     assert done.returncode == 1
     assert done.stderr == "retrieving manifest\nError: this server pushes to no registry\n"
+
+
+def test_only_a_service_of_this_machine_is_started_with_systemctl(vllama: Vllama) -> None:
+    done = vllama("ps", "--host", "gpu.invalid:1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: could not connect to vllama at http://gpu.invalid:1 ")
+    assert "systemctl" not in done.stderr
+    assert "systemctl start vllama" in vllama("ps", "--host", "127.0.0.1:1").stderr
+
+
+def test_an_address_that_is_none_is_refused(vllama: Vllama) -> None:
+    done = vllama("ps", VLLAMA_HOST="1.2.3.4.5:x")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "Error: VLLAMA_HOST is no address: '1.2.3.4.5' is neither an address nor a host name",
+        "Forms: host, host:port, :port, [v6]:port, http://host:port/path",
+    ]
+    assert vllama("ps", "--host", "box:x").stderr.startswith("Error: --host is no address: 'x' is no port\n")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """A folder with a journalctl that shows what ``entries`` beside it holds, and then how it was asked."""
+    command = tmp_path / "journalctl"
+    command.write_text(f'#!/bin/sh\ncat {tmp_path}/entries\ncase "$*" in *--quiet*) ;; *) echo "$*" ;; esac\n')
+    command.chmod(0o755)
+    (tmp_path / "entries").touch()
+    return tmp_path
+
+
+def test_logs_say_where_the_output_is_when_the_journal_has_none(vllama: Vllama, journal: Path) -> None:
+    path = f"{journal}:{os.environ['PATH']}"
+    done = vllama("logs", PATH=path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "in the terminal of 'make run'" in done.stderr
+    following = vllama("logs", "--follow", PATH=path)
+    assert following.stdout == "--lines=100 _SYSTEMD_UNIT=vllama.service --follow\n"
+    assert "in the terminal of 'make run'" in following.stderr
+
+
+def test_logs_are_the_journals(vllama: Vllama, journal: Path) -> None:
+    (journal / "entries").write_text("it runs\n")
+    done = vllama("logs", "mini", "-n", "3", PATH=f"{journal}:{os.environ['PATH']}")
+    assert done.stdout == "it runs\n--lines=3 _SYSTEMD_UNIT=vllama.service VLLAMA_MODEL=mini:latest\n"
+    assert done.stderr == ""
+
+
+def test_ctrl_c_ends_serving_with_a_word_and_status_0(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
+    places = {f"VLLAMA_{name}_DIR": str(tmp_path / name.lower()) for name in ("STATE", "CACHE", "RUNTIME")}
+    config = tmp_path / "vllama.yaml"
+    config.touch()
+    place = {**places, "VLLAMA_ENGINE_PREFIX": str(tmp_path / "engine"), "VLLAMA_HOST": "127.0.0.1:0"}
+    screen = terminal("serve", "--config", str(config), **place)
+    screen.see("Models are loaded when a client asks for them.")
+    screen.interrupt()
+    screen.see("vLLama has stopped")
+    assert screen.leave() == 0

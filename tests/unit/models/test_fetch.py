@@ -164,6 +164,7 @@ def test_a_hub_out_of_reach(tmp_path: Path):
     with pytest.raises(PullFailed, match="can't be reached") as caught:
         bring(Hub("acme/mini", {}, url=f"http://127.0.0.1:{port}"), tmp_path)
     assert "give a directory" in caught.value.hint
+    assert "kept" not in caught.value.hint  # nothing was fetched
 
 
 def test_offline_mode_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -18,7 +18,7 @@ from vllama.cli.progress import progress
 from vllama.errors import BadRequest
 
 
-@click.command("overhead")
+@click.command("overhead", short_help="Measure what vLLama adds to a bare engine.")
 @click.option("--direct", metavar="ADDRESS", help="The bare engine: unix:/PATH or http://HOST:PORT.")
 @click.option("--through", metavar="URL", help="vLLama in front of the same engine: http://HOST:PORT.")
 @click.option("--model", metavar="NAME", help="The model's name at vLLama.")

@@ -20,7 +20,7 @@ from vllama.cli.progress import progress
 from vllama.cli.remote import host_option
 
 
-@click.command("prefix")
+@click.command("prefix", short_help="Measure what prefix caching saves.")
 @click.argument("model", required=False)
 @host_option
 @click.option(

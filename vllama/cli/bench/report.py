@@ -12,7 +12,7 @@ from vllama.cli.bench.speed import tell
 from vllama.errors import NotFound
 
 
-@click.command("report")
+@click.command("report", short_help="Show again what --json wrote.")
 @click.argument("file", type=options.FILE)
 @click.option("--plot", type=options.FILE, callback=options.plot_file, help="Draw curves: FILE.svg or FILE.png.")
 @click.option("--html", type=options.FILE, help="Write a report that stands alone.")

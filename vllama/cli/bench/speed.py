@@ -26,7 +26,7 @@ from vllama.cli.progress import progress
 from vllama.cli.remote import host_option
 
 
-@click.command("speed")
+@click.command("speed", short_help="Measure how fast a model is answered (the default).")
 @click.argument("model", required=False)
 @host_option
 @click.option("--name", metavar="NAME", help="What to call this service in the tables.")

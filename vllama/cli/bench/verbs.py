@@ -18,10 +18,20 @@ class _WithDefault(click.Group):
             args = [_DEFAULT, *args]
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The default verb's options, too: they are those of ``vllama bench MODEL``."""
+        with formatter.section(f"Options of vllama bench [MODEL] (vllama bench {_DEFAULT})"):
+            options = (one.get_help_record(ctx) for one in speed.command.params if isinstance(one, click.Option))
+            formatter.write_dl([option for option in options if option is not None])
+        super().format_options(ctx, formatter)
+
 
 @click.group("bench", cls=_WithDefault)
 def command() -> None:
-    """Measure how fast it is: vllama bench [MODEL] is short for vllama bench speed [MODEL]."""
+    """Measure how fast it is: vllama bench [MODEL] is short for vllama bench speed [MODEL].
+
+    The other verbs have options of their own: vllama bench VERB --help.
+    """
 
 
 for _verb in (speed.command, overhead.command, prefix.command, report.command):

@@ -1,9 +1,23 @@
-"""Waits for a model to be loaded, and shows that it waits."""
+"""Waits for a model to be loaded, and shows that it waits and how far the load is."""
 
 from __future__ import annotations
 
-from vllama.cli.progress import progress
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from vllama.cli.format import clean
+from vllama.cli.progress import Show, progress
 from vllama.cli.remote import Remote
+from vllama.errors import VllamaError
+from vllama.models.names import parse_name
+
+_EVERY: Final = 0.5
+"""Seconds between two looks; also what a load must take before anybody looks."""
+_ANSWER_SECONDS: Final = 2.0
+_READY: Final = "ready"
+_FAILED: Final = frozenset({"backoff", "broken"})
 
 
 def load(remote: Remote, model: str, keep_alive: str = "") -> None:
@@ -11,6 +25,49 @@ def load(remote: Remote, model: str, keep_alive: str = "") -> None:
     body = {"model": model, "messages": [], "stream": False}
     if keep_alive:
         body["keep_alive"] = keep_alive
+    with waiting(remote, model):
+        remote.post("/api/chat", body, "done", patient=True)
+
+
+@contextmanager
+def waiting(remote: Remote, model: str) -> Iterator[None]:
+    """Show, while the block waits for ``model``, what the service tells of its load."""
+    over = threading.Event()
     with progress() as show:
         show.status(f"loading {model}")
-        remote.post("/api/chat", body, "done", patient=True)
+        looking = threading.Thread(target=_look, args=(remote, model, show, over), name="loading", daemon=True)
+        looking.start()
+        try:
+            yield
+        finally:
+            over.set()
+            looking.join()  # it must not draw on what has ended
+
+
+def stage_of(engines: Sequence[Mapping[str, Any]], model: str) -> str:
+    """What the engine that ``model`` waits for is doing; empty where that can't be told.
+
+    A model that was made of another one waits for that one's engine: then the only engine that is waited for is meant.
+    """
+    name = parse_name(model)
+    found = [engine for engine in engines if name is not None and engine.get("name") == name.short]
+    found = found or [engine for engine in engines if engine.get("waiting")]
+    if len(found) != 1 or found[0].get("phase") == _READY:
+        return ""
+    words = [str(found[0].get("stage", ""))]
+    if found[0].get("phase") in _FAILED:
+        words.append(str(found[0].get("cause", "")))
+    return clean(": ".join(filter(None, words)))
+
+
+def _look(remote: Remote, model: str, show: Show, over: threading.Event) -> None:
+    """Runs in a thread of its own until ``over``; an Ollama doesn't know the question."""
+    asked = Remote(remote.address.url, answer_seconds=_ANSWER_SECONDS)
+    while not over.wait(_EVERY):
+        try:
+            engines = asked.get("/vllama/engines", "engines")["engines"]
+        except VllamaError:
+            return
+        stage = stage_of(engines, model)
+        if not over.is_set():
+            show.status(f"loading {model}: {stage}" if stage else f"loading {model}")
