@@ -10,16 +10,18 @@ import re
 from typing import Final
 
 _BLANK = re.compile(rb"[ \t\r\n]*+")
-_PLAIN = rb'[^"\\\x00-\x1f]*+'
-_STRING = rb'"' + _PLAIN + rb'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + _PLAIN + rb')*+"'
+_PLAIN = rb'[^"\\\x00-\x1f]'
+_ESCAPE = rb'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
+_STRING = rb'"(?:' + _PLAIN + rb"{1,1000}+|" + _ESCAPE + rb'){0,100}+"'  # a longer one is read by itself, once
 _NUMBER = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+"
 _SCALAR = rb"(?:" + _STRING + rb"|" + _NUMBER + rb"(?![0-9.eE])|true|false|null|\[\]|\{\})"
 _B = rb"[ \t\r\n]*+"
 # long runs of plain members are skipped in one step
 _ELEMENTS = re.compile(rb"(?:" + _B + _SCALAR + _B + rb",)++")
 _MEMBERS = re.compile(rb"(?:" + _B + _STRING + _B + rb":" + _B + _SCALAR + _B + rb",)++")
-_WHOLE_STRING = re.compile(_STRING)
-_PLAIN_PART = re.compile(_PLAIN)
+# no match takes long: other threads run only between two of them
+_STRING_PART = re.compile(rb"(?:" + _PLAIN + rb"{1,1000}+|" + _ESCAPE + rb"){1,1000}+")
+_PLAIN_PART = re.compile(_PLAIN + rb"*+")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _DIGITS = frozenset(b"0123456789")
 _LITERALS: Final = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
@@ -170,9 +172,12 @@ class _Scan:
         raise self.wrong("after object key:value pair" if inside == ord("{") else "after array element")
 
     def string(self) -> None:
-        if self.skip(_WHOLE_STRING):
-            return
         self.at += 1
+        while self.skip(_STRING_PART):
+            pass
+        if self.peek() == ord('"'):
+            self.at += 1
+            return
         while True:  # there is an error in it somewhere
             self.skip(_PLAIN_PART)
             if self.peek() != ord("\\"):

@@ -221,3 +221,13 @@ def test_damaged_json_is_read_or_refused_never_anything_else(value, data):
 def test_any_bytes_are_read_or_refused(body):
     with suppress(BadRequest):
         assert decode(body, CHAT).keys() == CHAT.zero().keys()
+
+
+@pytest.mark.parametrize("part", ["a" * 2_500_000, r"\u00e9" * 5_000, r"x\"" * 5_000], ids=["plain", "escapes", "both"])
+def test_long_strings_are_read_to_their_end(part):
+    inner = part.encode()
+    member = b',"options":{"a":"%s"}' % inner
+    assert decode(b'{"model":"m"%s} x' % member, CHAT)["options"]["a"] == json.loads(f'"{part}"')
+    wrong = b'{"model":"m"%s,"b":"%s\x01"}' % (member, inner)
+    assert told(wrong) == r"invalid character '\x01' in string literal"
+    assert told(b'{"model":"m","b":"%s' % inner) == "unexpected EOF"
