@@ -45,7 +45,8 @@ KINDS: Final[Mapping[str, Literal["float", "integer", "boolean", "strings"]]] = 
 """The options that there are and the types of their values."""
 
 _SMALLEST_TOP_P = 1e-6  # vLLM refuses 0, which means "only the likeliest token"
-_MAX_SEED = 2**63 - 1
+_MAX_INT64: Final = 2**63 - 1
+_MAX_TOP_K: Final = 2**31 - 1  # vLLM keeps it in 32 bits; far above any vocabulary, and so no bound at all
 
 
 class OptionError(VllamaError):
@@ -104,7 +105,7 @@ def _checked(name: str, value: Any) -> Any:
     if name in _INTEGERS:
         if not number:
             raise OptionError(f'option "{name}" must be of type integer')
-        return math.trunc(value)
+        return max(-_MAX_INT64, min(math.trunc(value), _MAX_INT64))
     if name in _BOOLEANS and not isinstance(value, bool):
         raise OptionError(f'option "{name}" must be of type boolean')
     if name == "stop":
@@ -125,7 +126,7 @@ def sampling(options: Options, special_tokens: Mapping[str, int]) -> dict[str, A
     out: dict[str, Any] = {
         "temperature": options.temperature,
         "top_p": options.top_p or _SMALLEST_TOP_P,
-        "top_k": max(options.top_k, 0),
+        "top_k": min(max(options.top_k, 0), _MAX_TOP_K),
         "min_p": options.min_p,
     }
     if options.repeat_penalty > 0 and options.repeat_penalty != 1.0 and options.repeat_last_n != 0:
@@ -135,7 +136,7 @@ def sampling(options: Options, special_tokens: Mapping[str, int]) -> dict[str, A
     if options.frequency_penalty:
         out["frequency_penalty"] = options.frequency_penalty
     if options.seed >= 0:
-        out["seed"] = min(options.seed, _MAX_SEED)
+        out["seed"] = options.seed
     texts = [text for text in options.stop if text not in special_tokens]
     if texts:
         out["stop"] = texts

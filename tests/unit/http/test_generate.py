@@ -83,7 +83,7 @@ async def test_what_go_counts_as_nothing_unloads(server, keep_alive):
     assert body["done_reason"] == "unload"
 
 
-@pytest.mark.parametrize("keep_alive", [-1, -1e-10, "-1s", 1e10])
+@pytest.mark.parametrize("keep_alive", [-1, -1e-10, "-1s", 1e10, 1e308, 2**63])
 async def test_what_go_counts_as_more_than_it_can_stays_for_ever(server, keep_alive):
     _, body = await server.post("/api/generate", {"model": "tinychat", "keep_alive": keep_alive})
     assert (body["done_reason"], server.engines.keep_alives) == ("load", [math.inf])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from vllama.translate.options import OptionError, max_tokens, read_options, sampling
@@ -62,3 +63,15 @@ def test_penalties_are_passed_on_and_a_window_of_nothing_switches_repetition_off
 @pytest.mark.parametrize(("asked", "sent"), [(-1, 2048), (-2, 2048), (0, 2048), (5, 5), (10**9, 2048)])
 def test_the_token_limit_is_always_said_and_fits_the_context(asked, sent):
     assert max_tokens(read_options({"num_predict": asked}, {}), 2048) == sent
+
+
+@pytest.mark.parametrize("name", ["top_k", "num_predict", "num_ctx", "num_keep", "repeat_last_n", "seed"])
+@pytest.mark.parametrize("value", [1e308, -1e308, 2**63, 2**64])
+def test_integers_beyond_64_bits_are_the_largest_there_are(name, value):
+    read = read_options({name: value}, {})
+    assert getattr(read, name) == (2**63 - 1 if value > 0 else 1 - 2**63)
+    assert orjson.dumps(sampling(read, {}) | {"max_tokens": max_tokens(read, 4096)})
+
+
+def test_a_top_k_above_every_vocabulary_fits_vllms_32_bits():
+    assert sampling(read_options({"top_k": 1e308}, {}), {})["top_k"] == 2**31 - 1
