@@ -114,7 +114,7 @@ class KeyRing:
 
 
 def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()  # a header is any bytes
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

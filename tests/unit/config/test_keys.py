@@ -54,3 +54,7 @@ def test_who_reads_the_file_sees_it_whole(tmp_path):
     before = file.stat().st_ino
     write_keys(file, [])
     assert file.stat().st_ino != before
+
+
+def test_a_header_of_any_bytes_is_no_key_and_no_failure(tmp_path):
+    assert KeyRing([tmp_path / "keys"]).scope(b"\xff\xfe".decode("utf-8", "surrogateescape")) is None
