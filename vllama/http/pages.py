@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
+from html import escape
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
 _PLAIN: Final = {"Content-Type": "text/plain"}
+_URL: Final = "%!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
+"""Printable ASCII, as a client wrote it; in a path fewer of them are left."""
+_PATH: Final = "%!$&'()*+,-./:;=@[]_~"
 _ORDER: Final = ("HEAD", "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -29,12 +33,13 @@ def allow(methods: Iterable[str]) -> str:
 
 
 def redirect(method: str, status: int, location: str) -> web.Response:
-    """301 or 307; only GET and HEAD get a page."""
+    """301 or 307; only GET and HEAD get a page. ``location`` is path and query as the client wrote them."""
+    location = _escaped(location)
     headers = {"Location": location}
     if method not in {"GET", "HEAD"}:
         return web.Response(status=status, headers=headers)
     phrase = {301: "Moved Permanently", 307: "Temporary Redirect"}[status]
-    page = f'<a href="{location}">{phrase}</a>.\n\n'
+    page = f'<a href="{_html(location)}">{phrase}</a>.\n\n'
     return web.Response(
         status=status, body=page.encode(), headers={**headers, "Content-Type": "text/html; charset=utf-8"}
     )
@@ -53,3 +58,14 @@ def clean(raw_path: str) -> str | None:
 def spans_segments(raw_path: str) -> bool:
     """Does a path hide a slash in an escape? Ollama's routes look at the decoded path."""
     return "%2" in raw_path and unquote(raw_path).count("/") != raw_path.count("/")
+
+
+def _escaped(location: str) -> str:
+    """As Go writes an address: what no path holds is escaped, and what is not ASCII anywhere."""
+    path, mark, query = location.partition("?")
+    return quote(path, _PATH, errors="surrogateescape") + mark + quote(query, _URL, errors="surrogateescape")
+
+
+def _html(text: str) -> str:
+    """Go's own names for the quotes."""
+    return escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")

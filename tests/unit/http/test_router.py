@@ -8,6 +8,7 @@ from yarl import URL
 
 from vllama.config.schema import Config, Server
 from vllama.errors import Busy, ModelUnusable
+from vllama.http import pages
 
 
 async def ask(server, method, path, **more):
@@ -57,6 +58,18 @@ async def test_redirects(server, method, path, status, location):
     got, headers, body = await ask(server, method, path)
     assert (got, headers["Location"]) == (status, location)
     assert bool(body) == (method == "GET")
+
+
+async def test_the_page_of_a_redirect_holds_no_markup_of_the_clients(server):
+    _, headers, page = await ask(server, "GET", "//api/\"><script>?a=1&b=<i>'x'")
+    assert headers["Location"] == "/api/%22%3E%3Cscript%3E?a=1&b=<i>'x'"
+    where = b"/api/%22%3E%3Cscript%3E?a=1&amp;b=&lt;i&gt;&#39;x&#39;"
+    assert page == b'<a href="' + where + b'">Temporary Redirect</a>.\n\n'
+
+
+def test_the_address_of_a_redirect_is_ascii():
+    raw = "/\u00e9%C3%A9".encode().decode("utf-8", "surrogateescape") + "?\udcff=\u00fc"
+    assert pages.redirect("POST", 307, raw).headers["Location"] == "/%C3%A9%C3%A9?%FF=%C3%BC"
 
 
 @pytest.mark.parametrize(
