@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import struct
+import threading
 
 import orjson
 import pytest
 
 from tests.unit.http.scripted import CHAT, EMBED, TOKENIZE, Reply
+from vllama.http.bodies import decoded
+from vllama.http.ollama import asking
 
 HI = [{"role": "user", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
@@ -200,3 +204,47 @@ async def test_streams_are_events_in_chunks(server, path, body, kind):
         assert answer.headers["Transfer-Encoding"] == "chunked"
         cached = answer.headers.get("Cache-Control")
         assert cached == (None if path.startswith("/v1/chat") else "no-cache")
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions", "/v1/messages", "/v1/responses"])
+@pytest.mark.parametrize("kind", ["deep", "many"])
+async def test_what_is_too_much_to_decode_is_refused_in_the_routes_own_shape(server, path, kind, caplog):
+    value = b'{"a":' * 500 + b"1" + b"}" * 500 if kind == "deep" else b"[" + b"[]," * 300_000 + b"[]]"
+    said = "nested too deeply" if kind == "deep" else "at most so many"
+    async with server.session.post(server.base + path, data=b'{"model":"tinychat","tools":%s}' % value) as answer:
+        told = orjson.loads(await answer.read())["error"]
+        assert answer.status == 400
+        assert said in (told if path.startswith("/api") else told["message"])
+    assert "Traceback" not in caplog.text
+
+
+async def test_heavy_bodies_are_decoded_beside_the_loop_and_two_at_a_time():
+    here, running, most = threading.get_ident(), 0, 0
+    meet = threading.Barrier(2)
+
+    def read(data: bytes) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        meet.wait(60)  # two are there at once, and no third is
+        running -= 1
+        return threading.get_ident()
+
+    readers = await asyncio.gather(*(decoded(b"a" * (1 << 20), read) for _ in range(6)))
+    assert here not in readers
+    assert len(set(readers)) == most == 2
+    assert await decoded(b"{}", lambda _: threading.get_ident()) == here
+
+
+async def test_the_text_of_a_wrong_format_is_looked_for_beside_the_loop(server, monkeypatch):
+    threads = set()
+
+    def member(data: bytes, name: str) -> bytes:
+        threads.add(threading.get_ident())
+        return b"7"
+
+    monkeypatch.setattr(asking, "raw_member", member)
+    asked = {"model": "tinychat", "prompt": "x", "format": 7, "context": list(range(10_000))}
+    assert (await server.post("/api/generate", asked))[0] == 500
+    assert threads
+    assert threading.get_ident() not in threads
