@@ -17,7 +17,7 @@ from vllama.cli.checks import EngineFact, Facts, Finding, ModelFact, Occupant, P
 from vllama.cli.progress import progress
 from vllama.cli.remote import Broken, Refused, Remote, Unreachable
 from vllama.cli.running import running_service
-from vllama.config.address import read_address
+from vllama.config.address import Address, read_address
 from vllama.config.environment import CHECKOUT, environment, shell
 from vllama.config.load import Loaded, load_config
 from vllama.engine.backends import PYTHONS
@@ -157,7 +157,7 @@ def _strange(folder: Path) -> tuple[str, str]:
 
 
 def _port(host: str, port: int) -> PortFact:
-    where = f"{host}:{port}"
+    where = Address(host=host, port=port).authority
     occupant = _who_answers(where)
     if occupant == "vllama":
         return PortFact(where, occupant)
