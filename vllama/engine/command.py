@@ -92,7 +92,7 @@ def build_spec(
             f"the path of the engine's socket is too long: {socket}", hint="Set paths.runtime to a shorter directory."
         )
     flags = _Flags(capabilities)
-    _serving(flags, model, name, socket, settings)
+    _serving(flags, model, name, socket)
     _sizing(flags, model, settings)
     lora_rank = _adapters(flags, model)
     if model.facts.task == "generate":
@@ -170,15 +170,16 @@ class _Flags:
             self.argv.append(value if isinstance(value, str) else json.dumps(value))
 
 
-def _serving(flags: _Flags, model: Model, name: str, socket: Path, settings: EffectiveSettings) -> None:
+def _serving(flags: _Flags, model: Model, name: str, socket: Path) -> None:
     """Where it listens and what it writes."""
     flags.need("--model", str(model.path))
     flags.need("--served-model-name", name)
     flags.need("--uds", str(socket))
     flags.want("--disable-uvicorn-access-log")
     flags.want("--logging-config.formatter", "json")
-    # a little less than our own patience, so that vLLM is gone before it is killed
-    flags.want("--shutdown-timeout", max(1, int(settings.drain_timeout)))
+    # Answers have ended before an engine is stopped. With a time to drain, vLLM takes its interpreters down in order,
+    # which is seconds of CPU time; without, it is gone in one.
+    flags.want("--shutdown-timeout", 0)
     if model.facts.task == "embed":
         flags.want("--runner", "pooling")
 

@@ -35,6 +35,7 @@ _BREAKS = re.compile(rb"[\r\n]+")
 _TERM_SECONDS = 15.0
 _POLL_SECONDS = 0.05
 _GONE_SECONDS = 30.0
+_TRACKERS_SECONDS = 2.0  # resource trackers end within milliseconds of those they look after
 _PIPES_SECONDS = 2.0
 
 
@@ -133,27 +134,27 @@ class EngineProcess:
                 self._log.warning("did not end within %.0f s of SIGTERM; killing it", _TERM_SECONDS)
             else:
                 return
-        self._kill_all(process.pid)
+        self._kill_all(process.pid, spare_trackers=True)
 
     def cpu_seconds(self) -> float:
         """CPU time that the engine has used, with all it started; never falls. A hung start does not use any."""
         return self._cpu.read(self.pid) if self._process is not None else 0.0
 
-    def _kill_all(self, session: int) -> bool:
+    def _kill_all(self, session: int, *, spare_trackers: bool) -> bool:
         """SIGKILL all that belongs to the engine; whether there was anything left."""
         group = self._group
         populated = group is not None and group.populated
-        if group is not None and populated:
+        killed = kill_session(session, spare_trackers=spare_trackers)
+        if group is not None and populated and not (killed and spare_trackers):
             group.kill()
-        killed = kill_session(session)
         self._pids |= killed
         return bool(killed) or populated
 
     async def _bury(self, session: int) -> None:
         """Kill what the child left behind and see it gone: its GPU memory is free only then."""
-        deadline = time.monotonic() + _GONE_SECONDS
-        while self._kill_all(session):
-            if time.monotonic() > deadline:
+        began = time.monotonic()
+        while self._kill_all(session, spare_trackers=time.monotonic() < began + _TRACKERS_SECONDS):
+            if time.monotonic() > began + _GONE_SECONDS:
                 self._log.error("processes of session %d survive SIGKILL; its memory may still be taken", session)
                 return
             await asyncio.sleep(_POLL_SECONDS)
@@ -221,7 +222,8 @@ def sweep(pid_file: Path) -> int:
     born = [member.started for member in members(session)]
     mine = born and min(born) >= started
     ended: set[int] = set()
-    while mine and (killed := kill_session(session)):
+    began = time.monotonic()
+    while mine and (killed := kill_session(session, spare_trackers=time.monotonic() < began + _TRACKERS_SECONDS)):
         ended |= killed
         time.sleep(_POLL_SECONDS)
     tidy(ended)

@@ -104,7 +104,7 @@ def test_a_chat_model_on_a_cpu():
         "--tool-call-parser": "hermes",
         "--reasoning-parser": "qwen3",
         "--logging-config.formatter": "json",
-        "--shutdown-timeout": "30",
+        "--shutdown-timeout": "0",
     }
     assert {flag: value_of(spec, flag) for flag in expected} == expected
     for flag in (

@@ -103,3 +103,32 @@ def test_files_of_the_living_and_of_other_users_are_left_alone(tmp_path, monkeyp
     assert all(file.exists() for file in files)
     tidy([os.getpid(), ended.pid], tmp_path)
     assert [file.exists() for file in files] == [True, False]
+
+
+# an engine whose shared memory is looked after by Python's resource tracker, as that of vLLM's message queues
+SHARING = """
+import time
+from multiprocessing.shared_memory import SharedMemory
+memory = SharedMemory("vllama-test-{}", create=True, size=4096)
+print("Starting to load model x...", flush=True)
+time.sleep(600)
+"""
+
+
+def memory_is_there() -> bool:
+    return Path(f"/dev/shm/vllama-test-{os.getpid()}").exists()
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed by others"])
+async def test_the_tracker_of_a_killed_engine_removes_its_shared_memory_and_is_gone_too(tmp_path, how):
+    process, stages = await started(tmp_path, sys.executable, "-c", SHARING.format(os.getpid()))
+    await stages.get()
+    assert memory_is_there()
+    session = process.pid
+    if how == "stopped":
+        await process.stop(gentle=False)
+    else:
+        os.kill(session, signal.SIGKILL)
+    await process.wait()
+    assert not memory_is_there()
+    assert living(session) == set()
