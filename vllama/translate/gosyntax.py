@@ -22,6 +22,7 @@ _MEMBERS = re.compile(rb"(?:" + _B + _STRING + _B + rb":" + _B + _SCALAR + _B + 
 # no match takes long: other threads run only between two of them
 _STRING_PART = re.compile(rb"(?:" + _PLAIN + rb"{1,1000}+|" + _ESCAPE + rb"){1,1000}+")
 _PLAIN_PART = re.compile(_PLAIN + rb"*+")
+_DIGITS_PART = re.compile(rb"[0-9]{1,100000}+")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _DIGITS = frozenset(b"0123456789")
 _LITERALS: Final = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
@@ -219,8 +220,8 @@ class _Scan:
         self.digits()
 
     def digits(self) -> None:
-        while self.at < len(self.data) and self.data[self.at] in _DIGITS:
-            self.at += 1
+        while self.skip(_DIGITS_PART):
+            pass
 
     def literal(self, word: bytes) -> None:
         for expected in word[1:]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import tracemalloc
 
@@ -166,8 +167,28 @@ def test_a_member_is_found_without_copying_what_follows(monkeypatch):
     assert sum(copied) < len(body)
 
 
-def test_halves_of_surrogate_pairs_are_replaced_and_counted():
+def test_halves_of_surrogate_pairs_are_replaced():
     read = rb'{"model":"\ud83d\ud83d\ude00\ude00 \\\ud83d \\\\ude00 \udE00"}'
     assert decode(read, native.CHAT)["model"] == "\ufffd😀\ufffd \\\ufffd \\\\ude00 \ufffd"
-    with pytest.raises(BadRequest, match="halves of surrogate pairs"):
-        decode(b'{"model":"%s"}' % (rb"\ud800" * 100_000), native.CHAT)
+
+
+def test_escapes_are_counted_before_a_body_is_read_exactly(monkeypatch):
+    body = b'{"model":7,"format":"%s"}' % (rb"\n" * 600_000)
+    monkeypatch.setattr(gojson, "json", None)
+    with pytest.raises(BadRequest, match="too many escapes"):
+        decode(body, native.CHAT)
+    assert decode(body.replace(b"7", b'"m"'), native.CHAT)["model"] == "m"
+
+
+def test_a_body_that_is_refused_is_forgotten_at_once():
+    gc.collect()
+    gc.disable()
+    try:
+        tracemalloc.start()
+        with pytest.raises(BadRequest, match="cannot unmarshal number"):
+            decode(b'{"model":7,"format":"%s"}' % (b"a" * (8 << 20)), native.CHAT)
+        left = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+    finally:
+        gc.enable()
+    assert left < 1 << 20

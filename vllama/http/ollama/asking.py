@@ -10,12 +10,12 @@ import orjson
 from aiohttp import web
 
 from vllama.errors import BadRequest, VllamaError
-from vllama.http.bodies import decoded
 from vllama.http.front import front_of, meter_of
 from vllama.http.generation import context_headers
 from vllama.http.ndjson import json_response
 from vllama.http.today import today
 from vllama.models.model import Model
+from vllama.translate.extent import is_heavy
 from vllama.translate.gojson import raw_member
 from vllama.translate.gosyntax import go_quote
 from vllama.translate.options import read_options
@@ -65,7 +65,8 @@ async def read_format(request: web.Request, fields: Mapping[str, Any]) -> str | 
     if wanted == "json" or isinstance(wanted, dict):
         checked: str | Mapping[str, Any] = wanted
         return checked
-    raw = await decoded(await request.read(), lambda data: raw_member(data, "format"))
+    data = await request.read()
+    raw = orjson.dumps(wanted) if is_heavy(data) else raw_member(data, "format")  # which looks at each member
     raise FormatError(raw.decode("utf-8", "replace"), streamed=fields["stream"] is not False)
 
 
