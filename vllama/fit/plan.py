@@ -234,7 +234,6 @@ def _settled(sums: Sums, wanted: WantedSettings, *, kv: int, context: int, limit
         estimate=sums.estimate(kv),
         origins=origins,
         notes=tuple(notes),
-        drain_timeout=wanted.drain_timeout,
         gpus=place.gpus,
     )
     return Plan(effective, place, requests, sums.facts.task)
@@ -251,7 +250,6 @@ def _unseen(facts: Facts, wanted: WantedSettings, limit: int) -> Plan:
         estimate=sums.estimate(0),
         origins=wanted.origins,
         notes=(*wanted.notes, "the GPU's memory can't be read: nothing is planned"),
-        drain_timeout=wanted.drain_timeout,
     )
     return Plan(settings, place, 0.0, facts.task)
 

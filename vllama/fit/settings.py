@@ -28,8 +28,6 @@ class WantedSettings:
     origins: Mapping[str, str]
     """Of every value: a key path of the configuration, ``shipped profile ...`` or ``chosen: reason``."""
     notes: tuple[str, ...] = ()
-    drain_timeout: float = 30.0
-    """Seconds that running answers get when the engine is stopped."""
 
     def written(self, key: str) -> bool:
         """Whether a person set the value: then it is kept as far as it can be."""
@@ -49,8 +47,6 @@ class EffectiveSettings:
     origins: Mapping[str, str] = field(default_factory=dict)
     """Of every value that is set: a key path of the configuration, ``shipped profile ...`` or ``chosen: reason``."""
     notes: tuple[str, ...] = ()
-    drain_timeout: float = 30.0
-    """Seconds that running answers get when the engine is stopped."""
     gpus: tuple[int, ...] = ()
     """Numbers of the GPUs it lives on, as the driver counts them; empty on a CPU."""
 
@@ -97,7 +93,6 @@ def wanted_settings(model: Model, config: Config, hardware: Hardware) -> WantedS
         values=values,
         origins=origins,
         notes=tuple(choice.notes),
-        drain_timeout=config.engine.drain_timeout,
     )
 
 
