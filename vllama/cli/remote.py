@@ -63,7 +63,7 @@ class Remote:
 
     def __init__(self, host: str = "", *, answer_seconds: float = _ANSWER_SECONDS) -> None:
         """``answer_seconds``: how long an answer that needs no model may take."""
-        self.address: Address = _address(host).reachable
+        self.address: Address = service_address(host).reachable
         self._answer_seconds = answer_seconds
 
     def get(self, path: str, needs: str) -> dict[str, Any]:
@@ -185,7 +185,7 @@ class Remote:
             raise Broken(f"the connection to {self.address.url} broke: {_reason(error)}") from error
 
 
-def _address(host: str) -> Address:
+def service_address(host: str) -> Address:
     """``host``, else the environment's. Raises BadRequest; Ollama's variable is read as leniently as Ollama does."""
     given, name = (host, "--host") if host else (shell().host, "VLLAMA_HOST")
     if host or shell().strict_host:

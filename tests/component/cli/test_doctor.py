@@ -115,3 +115,10 @@ async def test_the_places_of_a_running_service_are_looked_at(vllama: Vllama, fol
     assert told["models directory"]["text"].startswith(f"{folder / 'state'}: ")
     assert str(folder / "python") in told["engine"]["text"]
     assert told["port"]["text"].endswith("vLLama is running")
+
+
+def test_an_ipv6_address_is_looked_at_as_a_url_has_it(vllama: Vllama, place: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "vllama.yaml"
+    config.write_text('server: {host: "::1", port: 0}\n')
+    told = report(vllama, **{**place, "VLLAMA_CONFIG": str(config), "VLLAMA_HOST": ""})
+    assert "[::1]:0" in told["port"]["text"]

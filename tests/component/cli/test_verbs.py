@@ -370,3 +370,7 @@ def test_ctrl_c_ends_serving_with_a_word_and_status_0(terminal: Callable[..., Te
     screen.interrupt()
     screen.see("vLLama has stopped")
     assert screen.leave() == 0
+
+
+def test_bench_refuses_an_address_that_is_none_like_every_verb(vllama: Vllama) -> None:
+    assert vllama("bench", "--host", "box:x").stderr.startswith("Error: --host is no address: 'x' is no port\n")

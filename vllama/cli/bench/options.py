@@ -19,8 +19,7 @@ from vllama.bench.svg import svg
 from vllama.bench.targets import Place, read_place
 from vllama.bench.workload import Dialect
 from vllama.cli.progress import Show
-from vllama.config.address import read_address
-from vllama.config.environment import shell
+from vllama.cli.remote import service_address
 from vllama.errors import BadRequest, StoreFailed
 
 FILE: Final = click.Path(path_type=Path, dir_okay=False)
@@ -54,7 +53,7 @@ def plot_file(_: click.Context, __: click.Parameter, value: Path | None) -> Path
 
 def own_place(host: str, model: str | None, dialect: Dialect | None, name: str | None) -> Place:
     """The service that ``--host`` or the environment names; ``unix:/PATH`` is possible, too."""
-    address = host if host.startswith("unix:") else read_address(host or shell().host).reachable.url
+    address = host if host.startswith("unix:") else service_address(host).reachable.url
     return Place(name or "vllama", address, dialect, model or "")
 
 
