@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from vllama.errors import BadRequest
@@ -273,7 +274,13 @@ def _field(fields: Mapping[str, Shape], key: str) -> str | None:
     if key in fields:
         return key
     folded = fold(key)
-    return next((name for name in fields if fold(name) == folded), None)
+    return next((name for name in fields if _folded(name) == folded), None)
+
+
+@cache
+def _folded(name: str) -> str:
+    """Of a field's own name, for unknown keys are compared with each of them."""
+    return fold(name)
 
 
 def _members(value: Any) -> Iterable[tuple[str, Any]]:
