@@ -259,11 +259,11 @@ class _Signals:
         """Set as long as a signal waits for an answer."""
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._stop, number)
+            self._on(number, self._stop, number)
         if reloadable:
-            self._loop.add_signal_handler(signal.SIGHUP, self.any.set)
+            self._on(signal.SIGHUP, self.any.set)
         else:
-            self._loop.add_signal_handler(signal.SIGHUP, self._stop, signal.SIGHUP)
+            self._on(signal.SIGHUP, self._stop, signal.SIGHUP)
 
     async def reload_wanted(self) -> bool:
         """Wait for a signal: true for a reload, false when it is time to stop."""
@@ -272,9 +272,13 @@ class _Signals:
             self.any.clear()
         return not self.stop.is_set()
 
+    def _on(self, number: signal.Signals, answer: Callable[..., None], *args: object) -> None:
+        """Not ``loop.add_signal_handler``: it loses a signal that comes while a busy loop's wake-up pipe is full."""
+        signal.signal(number, lambda *_: self._loop.call_soon_threadsafe(answer, *args))
+
     def _stop(self, number: signal.Signals) -> None:
         if self.stop.is_set() and number is signal.SIGINT:
-            self._loop.remove_signal_handler(number)
+            signal.signal(number, signal.default_int_handler)
         self.stop.set()
         self.any.set()
 

@@ -7,7 +7,7 @@ import faulthandler
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -85,8 +85,7 @@ def command(
         chosen = [replace(_find(store, name), pinned=True) for name in names]
         watcher = _Terminal(show, chosen)
         asyncio.run(serve(loaded, chosen, store, environ, watcher=watcher, read_again=read_again))
-        show.status("")
-        show.say("vLLama has stopped")
+        watcher.stopped()
 
 
 def _known(loaded: Loaded, library: Library) -> set[str]:
@@ -142,7 +141,7 @@ def _find(store: ModelStore, text: str) -> Model:
 
 
 class _Terminal:
-    """Tells a person how the service comes up; ``daemon.Watcher``."""
+    """Tells a person how the service comes up; ``daemon.Watcher``. Where the terminal has gone there is nobody to tell."""
 
     def __init__(self, show: Show, named: Sequence[Model]) -> None:
         self._show = show
@@ -152,36 +151,48 @@ class _Terminal:
 
     def listening(self, host: str, port: int) -> None:
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        self._show.say(f"vLLama {__version__} listens on {self._url} (Ctrl-C stops it)")
+        self._say(f"vLLama {__version__} listens on {self._url} (Ctrl-C stops it)")
         if not self._named:
-            self._show.say("Models are loaded when a client asks for them.")
+            self._say("Models are loaded when a client asks for them.")
 
     def changed(self, engine: EngineView) -> None:
         name = engine.model.name.short
         match engine.phase:
             case "planning" | "starting" | "warming" | "waking":
-                self._show.status(f"{name}: {engine.stage}")
+                self._status(f"{name}: {engine.stage}")
             case "ready":
-                self._show.status("")
+                self._status("")
             case "backoff" | "broken":
-                self._show.status("")
-                self._show.say(f"{name}: {engine.cause}")
+                self._status("")
+                self._say(f"{name}: {engine.cause}")
             case "draining" | "failing" | "stopping" | "dozing":
-                self._show.status(f"{name}: {engine.stage}")
+                self._status(f"{name}: {engine.stage}")
             case "absent" | "asleep":
-                self._show.status("")
+                self._status("")
 
     def preloaded(self, model: Model, error: VllamaError | None) -> None:
         name = model.name.short.removesuffix(":latest")
         if error is not None:
-            self._show.say(f"{name} could not be loaded: {error.message}")
+            self._say(f"{name} could not be loaded: {error.message}")
             if error.hint:
-                self._show.say(f"  {error.hint}")
+                self._say(f"  {error.hint}")
             return
-        self._show.say(f"{name} is ready in {time.monotonic() - self._began:.0f} s. Try this in another terminal:")
+        self._say(f"{name} is ready in {time.monotonic() - self._began:.0f} s. Try this in another terminal:")
         if model.facts.task == "embed":
             path, body = "/api/embed", f'{{"model": "{name}", "input": "Hello"}}'
         else:
             turn = '[{"role": "user", "content": "What is the capital of France?"}]'
             path, body = "/api/chat", f'{{"model": "{name}", "messages": {turn}}}'
-        self._show.say(f"  curl {self._url}{path} -d '{body}'")
+        self._say(f"  curl {self._url}{path} -d '{body}'")
+
+    def stopped(self) -> None:
+        self._status("")
+        self._say("vLLama has stopped")
+
+    def _say(self, text: str) -> None:
+        with suppress(OSError):
+            self._show.say(text)
+
+    def _status(self, text: str) -> None:
+        with suppress(OSError):
+            self._show.status(text)
