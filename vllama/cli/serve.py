@@ -141,7 +141,7 @@ def _find(store: ModelStore, text: str) -> Model:
 
 
 class _Terminal:
-    """Tells a person how the service comes up; ``daemon.Watcher``. Where the terminal has gone there is nobody to tell."""
+    """Tells a person how the service comes up; ``daemon.Watcher``. A terminal that has gone is nobody to tell."""
 
     def __init__(self, show: Show, named: Sequence[Model]) -> None:
         self._show = show
