@@ -14,7 +14,7 @@ from tests.processes import until_gone
 MODELS = ("first", "second", "third")
 
 
-def live(folder: Path, *, pinned: str = "", **more: Any) -> LiveService:
+def live(folder: Path, *, pinned: str = "", residence: str = "200ms", **more: Any) -> LiveService:
     """An engine takes some 2 GiB by its plan, whatever the fake really takes."""
     models = {
         name: {"source": str(scripted(folder, name)), "settings": {"kv_cache_memory": "64MiB"}, "pin": name == pinned}
@@ -22,7 +22,7 @@ def live(folder: Path, *, pinned: str = "", **more: Any) -> LiveService:
     }
     for name in MODELS:
         (folder / name / "fake.json").write_text('{"start_seconds": 0.2}')
-    engine = {"python": str(interpreter.write(folder)), "max_ram": "5GiB", "min_residence": "200ms"}
+    engine = {"python": str(interpreter.write(folder)), "max_ram": "5GiB", "min_residence": residence}
     return LiveService(folder, {"engine": engine, "models": models, **more})
 
 
@@ -37,7 +37,7 @@ async def loaded(up: LiveService) -> set[str]:
 
 
 async def test_the_least_recently_used_model_makes_room_and_the_log_says_so(folder: Path):
-    async with live(folder, log={"level": "debug"}) as up:
+    async with live(folder, residence="0s", log={"level": "debug"}) as up:
         for model in ("first", "second", "first", "third"):
             await answered(up, model)
         assert await loaded(up) == {"first", "third"}
