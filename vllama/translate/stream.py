@@ -7,6 +7,7 @@ no log probabilities (contract 3.5, 3.8, 3.9).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ FindError = Callable[[Mapping[str, Any]], VllamaError | None]
 _UNREADABLE = "the engine sent an event that can't be read"
 
 
-class _Reader:
+class _Reader(ABC):
     """What both kinds of streams share: foreign bytes never become anything but an EngineError."""
 
     failure: VllamaError | None = None
@@ -44,8 +45,9 @@ class _Reader:
             self.failure.__cause__ = error
         return out
 
+    @abstractmethod
     def _read(self, payloads: list[bytes], out: list[Step]) -> None:
-        raise NotImplementedError
+        """Add the steps of these payloads to ``out``; what is wrong with them may raise anything."""
 
 
 class ChatReader(_Reader):
