@@ -62,7 +62,8 @@ class Workload:
         if self.stream:
             body["stream_options"] = {"include_usage": True}
         if self.route == "chat":
-            body["chat_template_kwargs"] = {"enable_thinking": False}
+            # Ollama's API and newer vLLMs listen to the first, older vLLMs to the second.
+            body |= {"reasoning_effort": "none", "chat_template_kwargs": {"enable_thinking": False}}
         if self.fixed:
             body["ignore_eos"] = True
         return orjson.dumps(body)
