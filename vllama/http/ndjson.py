@@ -9,7 +9,7 @@ from aiohttp import web
 from vllama.errors import VllamaError
 from vllama.http.faults import error_body, refusal_response
 from vllama.http.generation import Answer, open_answer
-from vllama.http.relay import relay
+from vllama.http.relay import RelayedResponse, relay
 from vllama.models.model import Model
 from vllama.translate.faults import mid_stream
 from vllama.translate.jsontext import encode
@@ -41,7 +41,7 @@ async def answer_call(
         async with open_answer(request, model, call, keep_alive=keep_alive) as answer:
             if not stream:
                 return await _whole(answer, writer)
-            response = web.StreamResponse(headers=_NDJSON | answer.headers)
+            response = RelayedResponse(headers=_NDJSON | answer.headers)
             await response.prepare(request)
             await _lines(request, response, answer, writer)
             return response

@@ -33,6 +33,12 @@ class Pouring(Protocol[Given_co]):
         ...
 
 
+class RelayedResponse(web.StreamResponse):
+    """An answer whose first piece is there when it is prepared: the head waits for it and both go out in one write."""
+
+    _send_headers_immediately = False
+
+
 async def relay(
     request: web.Request, response: web.StreamResponse, answer: Pouring[Item], written: Callable[[Item], bytes]
 ) -> None:
@@ -41,7 +47,8 @@ async def relay(
     transport = cast("asyncio.Transport", request.transport)
 
     def put(item: Item) -> bool:
-        data = written(item)
+        if not (data := written(item)):  # a chunk of no bytes would be the last
+            return True
         transport.write(b"%x\r\n%b\r\n" % (len(data), data))  # as aiohttp does, without its two coroutines
         return transport.get_write_buffer_size() < _FULL and not transport.is_closing()
 

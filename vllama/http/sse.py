@@ -9,7 +9,7 @@ from aiohttp import web
 
 from vllama.errors import VllamaError
 from vllama.http.choices import Choices, Chosen
-from vllama.http.relay import relay
+from vllama.http.relay import RelayedResponse, relay
 from vllama.translate.faults import mid_stream
 from vllama.translate.pieces import Final, Piece
 from vllama.translate.stream import Step
@@ -40,7 +40,7 @@ async def write_events(request: web.Request, choices: Choices, writers: Sequence
 
     A failure on the way is told to the client.
     """
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **choices.headers})
+    response = RelayedResponse(headers={"Content-Type": "text/event-stream", **choices.headers})
     await response.prepare(request)
     waiting = writers[0].start()
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from aiohttp import web
+from aiohttp.http_writer import StreamWriter
 from aiohttp.test_utils import make_mocked_request
 
 from tests.unit.http.scripted import CHAT, Reply
-from vllama.http.relay import relay
+from vllama.http.relay import RelayedResponse, relay
 
 
 class Transport(asyncio.Transport):
@@ -74,6 +76,25 @@ async def test_after_the_first_every_read_is_one_write_without_the_handlers_task
     assert response.long_way == [b"HEAD"]
     assert transport.written == [b"1\r\nA\r\n", b"2\r\nBB\r\n", b"11\r\n" + b"C" * 17 + b"\r\n"]
     assert answer.poured == 3
+
+
+async def test_the_head_goes_out_in_one_write_with_the_first_piece():
+    transport = Transport()
+    writer = StreamWriter(Mock(transport=transport, _drain_helper=AsyncMock()), asyncio.get_running_loop())
+    request = make_mocked_request("POST", "/", transport=transport, writer=writer)
+    response = RelayedResponse()
+    await response.prepare(request)
+    assert not transport.written
+    await relay(request, response, Poured(b"a", b"b"), bytes.upper)
+    first, second = transport.written
+    assert first.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert first.endswith(b"\r\n\r\n1\r\nA\r\n")
+    assert second == b"1\r\nB\r\n"
+
+
+async def test_steps_that_write_nothing_do_not_end_the_stream():
+    _, transport = await relayed(Poured(b"a", b"", b"b"))
+    assert transport.written == [b"1\r\nB\r\n"]
 
 
 async def test_a_client_that_reads_slowly_is_waited_for_after_every_write():
