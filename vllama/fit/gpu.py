@@ -25,6 +25,9 @@ _ROCM: Final = ("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--jso
 _MIB: Final = 1 << 20
 _SECONDS: Final = 20
 _CGROUPS: Final = Path("/sys/fs/cgroup")
+_CPUINFO: Final = Path("/proc/cpuinfo")
+_AVX512: Final = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
+"""What PyTorch, and so vLLM, means by it."""
 
 
 def detect() -> Hardware:
@@ -44,7 +47,17 @@ def detect() -> Hardware:
     if limits.cpus is not None:
         # a quota without a cpuset: more threads than the quota would only be throttled
         cores = cores[: max(1, math.ceil(limits.cpus))]
-    return Hardware(kind, cores, min(memory.total, limits.memory or memory.total), available, gpus)
+    total = min(memory.total, limits.memory or memory.total)
+    return Hardware(kind, cores, total, available, gpus, bf16=has_fast_bf16(_read(_CPUINFO)))
+
+
+def has_fast_bf16(cpuinfo: str) -> bool:
+    """By ``/proc/cpuinfo``; only x86 has a line of ``flags``, other architectures count as fast."""
+    for line in cpuinfo.splitlines():
+        name, _, flags = line.partition(":")
+        if name.strip() == "flags":
+            return _AVX512.issubset(flags.split())
+    return True
 
 
 def _by_nvml() -> tuple[Gpu, ...]:

@@ -51,6 +51,9 @@ class Hardware:
     """Bytes that are left of what engines may take together (``engine.max_ram``); None: no limit was set."""
     ram_most: int | None = None
     """What would be left of it if the engines that may be evicted were gone."""
+    bf16: bool = True
+    """Whether the CPU is fast with 16-bit floats. vLLM's build for x86 has kernels for them with AVX-512 only; without,
+    each number of a product is a scalar loop of PyTorch's, five times slower than float32."""
 
     @property
     def gpu_class(self) -> GpuClass:

@@ -46,7 +46,7 @@ class MemoryEstimate:
 
 
 def element_bytes(dtype: str | None) -> float:
-    """Bytes of one number of a KV cache of ``dtype`` (None, ``auto``: the model's own 16 bits)."""
+    """Bytes of one number of ``dtype`` (None, ``auto``: 16 bits, as vLLM loads every model by itself)."""
     if dtype is None:
         return 2.0
     if dtype.startswith("fp8"):
@@ -121,13 +121,23 @@ def weight_bytes(facts: Facts, dtype: str | None, quantization: str | None = Non
     return facts.weight_bytes
 
 
-def overhead_bytes(facts: Facts, *, on_gpu: bool, max_num_batched_tokens: int, max_num_seqs: int, eager: bool) -> int:
-    """Everything that is neither weight nor KV cache."""
+def overhead_bytes(
+    facts: Facts,
+    *,
+    on_gpu: bool,
+    max_num_batched_tokens: int,
+    max_num_seqs: int,
+    eager: bool,
+    dtype: str | None = None,
+) -> int:
+    """Everything that is neither weight nor KV cache; activations are numbers of ``dtype``."""
     feed_forward = facts.details.get("feed_forward_length", 0)
     inner = int(feed_forward) if isinstance(feed_forward, (int, float)) else 0
     vocabulary = facts.details.get("vocab_size", 0)
     logits = max_num_seqs * (int(vocabulary) if isinstance(vocabulary, (int, float)) else 0) * 4
-    activations = max_num_batched_tokens * (facts.embedding_length * 14 + inner * 4) * 2 + logits
+    activations = (
+        max_num_batched_tokens * (facts.embedding_length * 14 + inner * 4) * int(element_bytes(dtype)) + logits
+    )
     if not on_gpu:
         return _CPU_PROCESSES + activations
     return _GPU_CONTEXT + (0 if eager else _GPU_GRAPHS) + activations

@@ -102,7 +102,7 @@ def plan(
         longest = sums.longest(place.reachable - sums.fixed, limit)
         if longest > context:
             best, context = sums, longest
-        if longest == limit:
+        if longest >= (limit if place.on_gpu else min(limit, USUAL_CONTEXT)):
             break
     if best is None:  # a driver that tells nothing: vLLM will find out itself
         return _unseen(facts, wanted, limit)
@@ -138,7 +138,10 @@ def _variants(facts: Facts, wanted: WantedSettings, hardware: Hardware) -> Itera
     values = wanted.values
     cap = values.get("gpu_memory_utilization", _DEFAULT_UTILIZATION)
     if hardware.kind == "cpu":
-        yield values, find_place(hardware, share=1, cap=cap)
+        place = find_place(hardware, share=1, cap=cap)
+        yield values, place
+        if values.get("dtype") == "float32" and not wanted.written("dtype") and not facts.rounds_badly:
+            yield {**values, "dtype": "bfloat16"}, place
         return
     if not hardware.gpus:
         return
@@ -209,6 +212,9 @@ def _settled(sums: Sums, wanted: WantedSettings, *, kv: int, context: int, limit
         if key in values and key not in origins:
             notes.append(f"{key} {values[key]}: {why}")
             choose(key, values[key], why)
+    if values.get("dtype") != wanted.values.get("dtype"):
+        notes.append("dtype bfloat16: slower on this CPU than float32, for which there is no room")
+        choose("dtype", values["dtype"], "float32 would need twice the memory")
     if attempt:
         notes.append(f"a gentler plan, number {attempt}, because the one before ran out of memory")
         if values.get("enforce_eager") and "enforce_eager" not in wanted.values:

@@ -122,12 +122,18 @@ class _Choice:
 
     def for_cpu(self, facts: Facts, hardware: Hardware) -> None:
         if "dtype" not in self.values:
-            if facts.task == "embed" and facts.dtype in {"float32", "float16"}:
+            if facts.rounds_badly:
                 self.set("dtype", "float32", why="embeddings as exact as the checkpoint")
             else:
-                self.set("dtype", "bfloat16", why="float16 is 5 to 8 times slower on CPUs")
+                self._precision(facts, hardware)
         if "cpu_threads" not in self.values and self.values.get("tensor_parallel_size", 1) == 1:
             self.set("cpu_threads", cpu_list(hardware.cores), why="every core that we may use")
+
+    def _precision(self, facts: Facts, hardware: Hardware) -> None:
+        if hardware.bf16 or not facts.dtype or "quantization" in self.values:
+            self.set("dtype", "bfloat16", why="float16 is 5 to 8 times slower on CPUs")
+        else:
+            self.set("dtype", "float32", why="bfloat16 is 5 times slower on CPUs without AVX-512")
 
     def eager(self, facts: Facts, *, on_cpu: bool) -> None:
         if "enforce_eager" in self.values:

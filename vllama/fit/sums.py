@@ -53,8 +53,10 @@ class Sums:
             "block": _GPU_BLOCK if place.on_gpu else _CPU_BLOCK,
         }
         self._in_flight: int = batched * 2 if place.on_gpu else batched
-        self._kv_dtype: str | None = values.get("kv_cache_dtype")
-        loaded = weight_bytes(facts, values.get("dtype"), values.get("quantization"))
+        dtype: str | None = values.get("dtype")
+        kv_dtype = values.get("kv_cache_dtype")
+        self._kv_dtype: str | None = dtype if kv_dtype in {None, "auto"} else kv_dtype
+        loaded = weight_bytes(facts, dtype, values.get("quantization"))
         self.weights = -(-loaded // place.share)
         self.overhead = overhead_bytes(
             facts,
@@ -62,6 +64,7 @@ class Sums:
             max_num_batched_tokens=batched,
             max_num_seqs=values.get("max_num_seqs", DEFAULT_SEQUENCES),
             eager=bool(values.get("enforce_eager")),
+            dtype=dtype,
         ) + (_PER_GPU if place.share > 1 else 0)
         self._factor = 1.0
         if measured is not None:

@@ -66,6 +66,11 @@ class Facts:
     """Of the weights as vLLM names it: ``bfloat16``, ``float16``, ``float32``; empty where they are quantised."""
     attention: Attention = Attention()
 
+    @property
+    def rounds_badly(self) -> bool:
+        """An embedding model whose weights are finer than bfloat16: rounded, its vectors would be others."""
+        return self.task == "embed" and self.dtype in {"float32", "float16"}
+
 
 @dataclass(frozen=True, slots=True)
 class Adapter:

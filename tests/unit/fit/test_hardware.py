@@ -93,3 +93,17 @@ def test_strange_cgroups_set_no_limits(tmp_path: Path, membership: str):
     (tmp_path / "cgroup").write_text(membership)
     limits = looking._cgroup_limits(tmp_path / "cgroup", tmp_path)
     assert (limits.memory, limits.cpus) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "fast"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu sse2 avx2 f16c\n", False),
+        ("flags\t\t: fpu avx2 avx512f avx512dq avx512bw avx512vl\n", True),
+        ("flags\t\t: fpu avx512f avx512cd\n", False),
+        ("processor\t: 0\nFeatures\t: fp asimd bf16\n", True),
+        ("", True),
+    ],
+)
+def test_sixteen_bits_are_fast_where_an_x86_has_avx512(text: str, fast: bool):
+    assert looking.has_fast_bf16(text) == fast

@@ -64,7 +64,8 @@ def machines(draw: st.DrawFn) -> Hardware:
     free = draw(st.integers(0, total))
     kept = draw(st.integers(0, total - free))
     if draw(st.booleans()):
-        return replace(cpu(total), ram_available=free * GIB, ram_kept=kept * GIB, ram_promised=kept * GIB // 4)
+        machine = replace(cpu(total), bf16=draw(st.booleans()))
+        return replace(machine, ram_available=free * GIB, ram_kept=kept * GIB, ram_promised=kept * GIB // 4)
     return used(gpu(total, count=draw(st.sampled_from([1, 2, 4, 8]))), free, kept)
 
 
@@ -204,6 +205,32 @@ def test_a_context_that_fits_only_in_eight_bits_gets_a_cache_in_eight_bits():
     assert old.settings.values.kv_cache_dtype is None
     assert old.settings.context < 65536
     assert "context lowered" in old.settings.notes[0]
+
+
+def test_without_fast_bfloat16_a_cpu_computes_in_float32_where_there_is_room_for_it():
+    old = replace(cpu(64), bf16=False)
+    plan = fitting(facts(), old)
+    assert plan.settings.values.dtype == "float32"
+    assert plan.settings.estimate.weights == 2 * fitting(facts(), cpu(64)).settings.estimate.weights
+    small = fitting(facts(), replace(old, ram_available=24 * GIB))
+    assert small.settings.values.dtype == "bfloat16"
+    assert small.settings.origins["dtype"] == "chosen: float32 would need twice the memory"
+    assert "dtype bfloat16: slower on this CPU than float32, for which there is no room" in small.settings.notes
+
+
+def test_a_kv_cache_has_the_width_of_the_numbers_that_are_computed_with():
+    narrow, wide = (fitting(facts(), replace(cpu(64), bf16=fast)) for fast in (True, False))
+    asked = fitting(facts(), replace(cpu(64), bf16=False), {"profiles": {"medium": {"kv_cache_dtype": "bfloat16"}}})
+    one = narrow.settings.estimate.kv_cache / narrow.requests
+    assert wide.settings.estimate.kv_cache / wide.requests == pytest.approx(2 * one, rel=0.01)
+    assert asked.settings.estimate.kv_cache / asked.requests == pytest.approx(one, rel=0.01)
+
+
+def test_a_precision_that_a_person_wrote_is_kept_on_every_cpu():
+    config = {"profiles": {"medium": {"dtype": "float32"}}}
+    assert isinstance(verdict(facts(), replace(cpu(64), ram_available=24 * GIB, ram_total=24 * GIB), config), Refusal)
+    written = {"profiles": {"medium": {"dtype": "bfloat16"}}}
+    assert fitting(facts(), replace(cpu(64), bf16=False), written).settings.values.dtype == "bfloat16"
 
 
 def test_one_gpu_where_one_is_enough_and_the_emptiest():

@@ -9,7 +9,7 @@ from tests.unit.fit.machines import GIB, choose, cpu, facts, gpu, model
 from vllama.config.schema import Config
 from vllama.fit.profiles import SHIPPED, size_class
 from vllama.fit.settings import wanted_settings
-from vllama.models.model import Attention
+from vllama.models.model import Attention, Task
 
 TINY = facts(
     1_855_840,
@@ -131,8 +131,22 @@ def test_an_a100_keeps_vllms_narrow_steps():
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", ""])
-def test_on_a_cpu_text_is_always_computed_in_bfloat16(dtype: str):
+def test_on_a_cpu_with_fast_bfloat16_text_is_always_computed_in_it(dtype: str):
     assert choose(facts(dtype=dtype), cpu(64)).values.dtype == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "task", "chosen"),
+    [
+        ("bfloat16", "generate", "float32"),
+        ("float16", "generate", "float32"),
+        ("bfloat16", "embed", "float32"),
+        ("", "generate", "bfloat16"),  # quantised: vLLM unpacks it to 16 bits
+    ],
+)
+def test_on_a_cpu_without_it_whole_weights_are_computed_in_float32(dtype: str, task: Task, chosen: str):
+    slow = replace(cpu(64), bf16=False)
+    assert choose(facts(dtype=dtype, task=task), slow).values.dtype == chosen
 
 
 @pytest.mark.parametrize(
