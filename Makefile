@@ -105,6 +105,10 @@ bench-front: test-setup ## Measure the front end's CPU time for a token under ma
 bench-defaults: test-setup engine ## Measure vLLama out of the box beside 'vllm serve' out of the box
 	$(BIN)/python -m tests.load.defaults $(ARGS)
 
+.PHONY: bench-start
+bench-start: test-setup engine ## Measure the time to the first token of a start beside the engine's own
+	$(BIN)/python -m tests.load.starting $(ARGS)
+
 .PHONY: clean
 clean: ## Remove caches and build folders
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
