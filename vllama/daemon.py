@@ -19,6 +19,7 @@ from vllama.config.schema import Config
 from vllama.engine.install import locate
 from vllama.engine.process import sweep
 from vllama.errors import ConfigError, EngineNotInstalled, VllamaError
+from vllama.fit.gpu import usable_cores
 from vllama.http.listener import bind
 from vllama.http.server import Server
 from vllama.models.downloads import Downloads
@@ -89,7 +90,9 @@ async def serve(
             metrics.engine_changed(view)
             watcher.changed(view)
 
-        supervisor = Supervisor(Planner(loaded, environ), policy_of(config), patience_of(config), changed)
+        supervisor = Supervisor(
+            Planner(loaded, environ), policy_of(config, usable_cores()), patience_of(config), changed
+        )
         metrics = Metrics(supervisor)
         downloads = Downloads(loaded.state, environ)
         service = Service(loaded, store, sockets, own, Server(), supervisor, metrics, downloads, environ)

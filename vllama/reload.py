@@ -14,6 +14,7 @@ from aiohttp import web
 from vllama.config.changes import changed_keys
 from vllama.config.keys import key_files
 from vllama.config.load import Loaded
+from vllama.fit.gpu import usable_cores
 from vllama.http.app import make_app
 from vllama.http.listener import bind
 from vllama.http.server import Server
@@ -72,7 +73,8 @@ class Service:
             await self._rebind(after)
             said.append(f"listening on {after.config.server.host}:{after.config.server.port}")
         await self.server.serve(app, self.sockets)
-        self.supervisor.reconfigure(Planner(after, self.environ), policy_of(after.config), patience_of(after.config))
+        policy, patience = policy_of(after.config, usable_cores()), patience_of(after.config)
+        self.supervisor.reconfigure(Planner(after, self.environ), policy, patience)
         if "log.level" in keys:
             logging.getLogger(logs.ROOT).setLevel(after.config.log.level.upper())
         said += [f"{key} takes effect at the next restart" for key in keys if key.startswith(_AT_RESTART)]

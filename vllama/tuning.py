@@ -21,6 +21,7 @@ from vllama.bench.workload import Workload
 from vllama.config.load import Loaded
 from vllama.config.schema import Settings
 from vllama.errors import LoadFailed, VllamaError
+from vllama.fit.gpu import usable_cores
 from vllama.models.model import Model
 from vllama.models.names import parse_name
 from vllama.supervisor.loop import Supervisor
@@ -81,7 +82,9 @@ class Tuning:
         loaded = with_settings(self.loaded, self.model, candidate.changes)
         loaded = replace(loaded, directories=replace(loaded.directories, runtime=runtime))
         config = loaded.config
-        supervisor = Supervisor(Planner(loaded, self.environ), policy_of(config), patience_of(config), changed)
+        supervisor = Supervisor(
+            Planner(loaded, self.environ), policy_of(config, usable_cores()), patience_of(config), changed
+        )
         try:
             async with supervisor.lease(self.model, keep_alive=FOREVER) as lease:
                 address = f"unix:{socket_path(runtime, self.model)}"

@@ -68,6 +68,43 @@ async def test_two_models_that_fit_are_never_swapped(folder: Path):
         assert await up.metric("vllama_load_seconds_count") == 2
 
 
+def starting_together(folder: Path, backend: str = "cpu") -> LiveService:
+    """Two may start at the same time, and there is room for two of the three."""
+    up = live(folder)
+    up.config["engine"] |= {"python": str(interpreter.write(folder, backend)), "parallel_starts": 2}
+    for name in MODELS:
+        (folder / name / "fake.json").write_text('{"start_seconds": 1.0}')
+    return up
+
+
+async def most_at_once(up: LiveService, *models: str) -> int:
+    """Ask all of these models at the same moment: how many engines were seen starting at once."""
+    asked, most = asyncio.gather(*(answered(up, model) for model in models)), 0
+    while not asked.done():
+        _, answer = await up.get("/vllama/engines")
+        most = max(most, sum(engine["phase"] == "starting" for engine in answer["engines"]))
+        await asyncio.sleep(0.02)
+    await asked
+    return most
+
+
+async def test_two_models_that_fit_start_at_the_same_time(folder: Path):
+    async with starting_together(folder) as up:
+        assert await most_at_once(up, "first", "second") == 2
+
+
+async def test_on_gpus_that_tell_nothing_of_themselves_models_start_one_after_the_other(folder: Path):
+    async with starting_together(folder, "cuda") as up:
+        assert await most_at_once(up, "first", "second") == 1
+
+
+async def test_one_that_finds_no_room_beside_those_that_start_is_loaded_after_them(folder: Path):
+    async with starting_together(folder) as up:
+        assert await most_at_once(up, *MODELS) == 2
+        assert len(await loaded(up)) == 2
+        assert await up.metric("vllama_load_seconds_count") == 3
+
+
 async def test_a_model_stays_as_long_as_its_last_request_says(folder: Path):
     async with live(folder) as up:
         await answered(up, "first", keep_alive=-1)

@@ -148,6 +148,8 @@ class _Terminal:
         self._named = named
         self._began = time.monotonic()
         self._url = ""
+        self._doing: dict[str, str] = {}
+        """What each engine that is on its way is doing; several may start at once."""
 
     def listening(self, host: str, port: int) -> None:
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -158,17 +160,13 @@ class _Terminal:
     def changed(self, engine: EngineView) -> None:
         name = engine.model.name.short
         match engine.phase:
-            case "planning" | "starting" | "warming" | "waking":
-                self._status(f"{name}: {engine.stage}")
-            case "ready":
-                self._status("")
-            case "backoff" | "broken":
-                self._status("")
-                self._say(f"{name}: {engine.cause}")
-            case "draining" | "failing" | "stopping" | "dozing":
-                self._status(f"{name}: {engine.stage}")
-            case "absent" | "asleep":
-                self._status("")
+            case "planning" | "starting" | "warming" | "waking" | "draining" | "failing" | "stopping" | "dozing":
+                self._doing[name] = engine.stage
+            case _:
+                self._doing.pop(name, None)
+        self._status("; ".join(f"{which}: {stage}" for which, stage in self._doing.items()))
+        if engine.phase in {"backoff", "broken"}:
+            self._say(f"{name}: {engine.cause}")
 
     def preloaded(self, model: Model, error: VllamaError | None) -> None:
         name = model.name.short.removesuffix(":latest")

@@ -263,6 +263,8 @@ class Engine(Section):
     """... and a new request may try again after this pause."""
     max_loaded: Count | None = None
     """Engines that may be loaded at once; null: as many as memory allows."""
+    parallel_starts: Count | None = None
+    """Engines that may start at the same time; null: one for each eight cores, one at least and four at most."""
     sleep: Switch = False
     """On GPUs: what makes room sleeps (weights in RAM) instead of being ended, and wakes in seconds."""
     max_ram: Size | None = None

@@ -25,6 +25,7 @@ _ROCM: Final = ("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--jso
 _MIB: Final = 1 << 20
 _SECONDS: Final = 20
 _CGROUPS: Final = Path("/sys/fs/cgroup")
+_MEMBERSHIP: Final = Path("/proc/self/cgroup")
 _CPUINFO: Final = Path("/proc/cpuinfo")
 _AVX512: Final = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
 """What PyTorch, and so vLLM, means by it."""
@@ -38,17 +39,27 @@ def detect() -> Hardware:
         if gpus := look():
             kind = "rocm" if found_kind == "rocm" else "cuda"
             break
-    limits = _cgroup_limits(Path("/proc/self/cgroup"), _CGROUPS)
+    limits = _cgroup_limits(_MEMBERSHIP, _CGROUPS)
     memory = psutil.virtual_memory()
     available = memory.available
     if limits.memory is not None:
         available = min(available, max(limits.memory - limits.used, 0))
-    cores = tuple(sorted(os.sched_getaffinity(0)))
-    if limits.cpus is not None:
-        # a quota without a cpuset: more threads than the quota would only be throttled
-        cores = cores[: max(1, math.ceil(limits.cpus))]
     total = min(memory.total, limits.memory or memory.total)
-    return Hardware(kind, cores, total, available, gpus, bf16=has_fast_bf16(_read(_CPUINFO)))
+    return Hardware(kind, _cores(limits), total, available, gpus, bf16=has_fast_bf16(_read(_CPUINFO)))
+
+
+def usable_cores() -> int:
+    """How many cores we may run on; asks no driver, so it is quick."""
+    return len(_cores(_cgroup_limits(_MEMBERSHIP, _CGROUPS)))
+
+
+def _cores(limits: _Limits) -> tuple[int, ...]:
+    """CPU numbers we may run on."""
+    cores = tuple(sorted(os.sched_getaffinity(0)))
+    if limits.cpus is None:
+        return cores
+    # a quota without a cpuset: more threads than the quota would only be throttled
+    return cores[: max(1, math.ceil(limits.cpus))]
 
 
 def has_fast_bf16(cpuinfo: str) -> bool:

@@ -23,7 +23,7 @@ from vllama.supervisor import events as ev
 from vllama.supervisor.adapters import Adapters
 from vllama.supervisor.neighbours import Neighbour
 from vllama.supervisor.probes import DIED, Patience, first_answer, until_listening, until_unhealthy
-from vllama.supervisor.states import EngineState
+from vllama.supervisor.states import LOADING, EngineState
 
 _LOG = logging.getLogger("vllama.supervisor")
 _SLEEP_SECONDS = 120.0  # weights move over the bus: seconds even for the largest (reference 4.3)
@@ -153,7 +153,13 @@ class Children:
     def _neighbours(self, key: str) -> tuple[Neighbour, ...]:
         """Every other engine that has a process."""
         return tuple(
-            Neighbour(child.process.spec, child.process.pid, engine.model.pinned, engine.phase == "asleep")
+            Neighbour(
+                child.process.spec,
+                child.process.pid,
+                engine.model.pinned,
+                asleep=engine.phase == "asleep",
+                loading=engine.phase in LOADING,
+            )
             for other, child in self._living.items()
             if other != key and (engine := self._state(other)) is not None
         )

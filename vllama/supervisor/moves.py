@@ -21,8 +21,10 @@ def enter(engine: EngineState, phase: Phase, now: float, stage: str = "") -> Eng
 
 def enqueue(state: State, engine: EngineState, now: float) -> State:
     """It waits for its turn to load."""
-    state = put(state, enter(engine, resting(engine), now, "waiting to load"))
-    return state if engine.key in state.queue else replace(state, queue=(*state.queue, engine.key))
+    engine = enter(engine, resting(engine), now, "waiting to load")
+    if engine.key in state.queue:
+        return put(state, engine)
+    return replace(put(state, replace(engine, beside=False)), queue=(*state.queue, engine.key))
 
 
 def resting(engine: EngineState) -> Phase:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
 
 import psutil
 
 from vllama.engine.spec import EngineSpec
 from vllama.fit.hardware import Gpu, Hardware
+from vllama.fit.places import Place
+
+_PROC: Final = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,8 @@ class Neighbour:
     pinned: bool
     """It is never evicted, so its memory never comes back."""
     asleep: bool = False
+    loading: bool = False
+    """It is on its way to its first token: what it was planned with is still to be taken."""
 
 
 def beside(hardware: Hardware, neighbours: Sequence[Neighbour], max_ram: int | None = None) -> Hardware:
@@ -28,15 +35,42 @@ def beside(hardware: Hardware, neighbours: Sequence[Neighbour], max_ram: int | N
 
     ``max_ram``: bytes that engines in RAM may take together, each counted as it was planned.
     """
-    on_cpu = [(n, _resident(n.pid)) for n in neighbours if not n.spec.gpus]
-    # a KV cache in RAM is taken page by page, as it is filled
-    promised = [min(n.spec.kv_cache, max(n.spec.size - used, 0)) for n, used in on_cpu]
+    on_cpu = [(n, _taken(n.pid) if n.loading else _resident(n.pid)) for n in neighbours if not n.spec.gpus]
+    promised = [_promised(n, used) for n, used in on_cpu]
     kept = sum(min(n.spec.size, used + rest) for (n, used), rest in zip(on_cpu, promised, strict=True) if not n.pinned)
-    gpus = tuple(replace(gpu, kept=sum(_held(gpu, neighbours))) for gpu in hardware.gpus)
+    gpus = tuple(
+        replace(gpu, kept=sum(_held(gpu, neighbours)), free=max(gpu.free - sum(_expected(gpu, neighbours)), 0))
+        for gpu in hardware.gpus
+    )
     found = replace(hardware, gpus=gpus, ram_kept=kept, ram_promised=sum(promised))
     if max_ram is None:
         return found
     return found.limited(max_ram, ((n.spec.size, not n.pinned) for n, _ in on_cpu))
+
+
+def disturbs(place: Place, hardware: Hardware, neighbours: Sequence[Neighbour]) -> bool:
+    """Whether an engine at ``place`` would start on a GPU on which a neighbour still loads.
+
+    vLLM measures a GPU while it starts, and fails or plans wrongly when another one takes its memory meanwhile.
+    """
+    loading = [set(n.spec.gpus) for n in neighbours if n.loading]
+    if hardware.kind == "cpu":
+        return False
+    return any(not place.gpus or not gpus or gpus & {*place.gpus} for gpus in loading)  # none: nobody knows which
+
+
+def _promised(neighbour: Neighbour, used: int) -> int:
+    """Bytes of RAM that it will take without asking."""
+    rest = max(neighbour.spec.size - used, 0)
+    # when all else is there, the KV cache is taken page by page, as it is filled
+    return rest if neighbour.loading else min(neighbour.spec.kv_cache, rest)
+
+
+def _expected(gpu: Gpu, neighbours: Sequence[Neighbour]) -> Iterator[int]:
+    """What those that load on it were planned with. How much of it they have already nobody tells: it counts whole."""
+    for neighbour in neighbours:
+        if neighbour.loading and gpu.index in neighbour.spec.gpus:
+            yield neighbour.spec.size_vram // len(neighbour.spec.gpus)
 
 
 def _held(gpu: Gpu, neighbours: Sequence[Neighbour]) -> Iterator[int]:
@@ -58,9 +92,31 @@ def lacking(hardware: Hardware, spec: EngineSpec) -> int:
 def _resident(pid: int) -> int:
     """Bytes of RAM that the process and its children hold; libraries that they share count once."""
     total = 0
+    for process in _family(pid):
+        with suppress(psutil.Error):
+            total += process.memory_full_info().pss
+    return total
+
+
+def _taken(pid: int) -> int:
+    """The same without pages of files: weights that are being read are in the page cache, which counts as available,
+    and will be in memory of its own. 0 where the kernel does not tell: then all of the plan is still to come."""
+    total = 0
+    for process in _family(pid):
+        with suppress(OSError):
+            total += own_memory((_PROC / str(process.pid) / "smaps_rollup").read_text())
+    return total
+
+
+def own_memory(rollup: str) -> int:
+    """Bytes of memory that is no file's, by ``/proc/PID/smaps_rollup``."""
+    found = (line.split() for line in rollup.splitlines())
+    return sum(int(words[1]) << 10 for words in found if words and words[0] in {"Pss_Anon:", "Pss_Shmem:"})
+
+
+def _family(pid: int) -> tuple[psutil.Process, ...]:
+    """The process and all below it."""
     with suppress(psutil.Error):
         root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            with suppress(psutil.Error):
-                total += process.memory_full_info().pss
-    return total
+        return (root, *root.children(recursive=True))
+    return ()

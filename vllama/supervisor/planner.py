@@ -26,7 +26,7 @@ from vllama.fit.settings import EffectiveSettings, WantedSettings, configured_se
 from vllama.fit.sums import Measured
 from vllama.fit.words import hint_of, parts_of, too_big
 from vllama.models.model import Model
-from vllama.supervisor.neighbours import Neighbour, beside, lacking
+from vllama.supervisor.neighbours import Neighbour, beside, disturbs, lacking
 
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 _VISIBLE: Final = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
@@ -82,6 +82,8 @@ class Planner:
             self._measurements, model, wanted, hardware, version=capabilities.version, attempt=attempt
         )
         found = _planned(answer, model, wanted, hardware)
+        if disturbs(found.place, hardware, neighbours):
+            raise NoRoomYet("another engine is starting on the same GPU", missing=1)
         settings = replace(found.settings, notes=(*found.settings.notes, found.sum))
         spec = build_spec(
             model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from vllama.fit.plan import GENTLER_PLANS
 
@@ -27,10 +28,22 @@ class Policy:
     """An engine is not evicted sooner than this after it became ready, so that two clients don't thrash."""
     max_loaded: int | None = None
     """Engines that may be loaded at once (``OLLAMA_MAX_LOADED_MODELS``); None: as many as memory allows."""
+    parallel_starts: int = 1
+    """Engines that may be on their way from the plan to the first token at the same time."""
     start_attempts: int = 2
     """Failed starts in a row after which those who wait are told."""
     gentler_plans: int = GENTLER_PLANS
     """Plans with less memory that are tried after an engine ran out of it."""
+
+
+_CORES_OF_A_START: Final = 8
+"""A start imports, compiles and warms up on several cores; on fewer than these two would only slow each other down."""
+_MOST_STARTS: Final = 4
+
+
+def starts_for(cores: int) -> int:
+    """How many engines may start at once on so many cores when nobody says."""
+    return min(max(cores // _CORES_OF_A_START, 1), _MOST_STARTS)
 
 
 def backoff_delay(crashes: int, policy: Policy) -> float:

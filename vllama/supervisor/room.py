@@ -1,8 +1,9 @@
 """Who loads next, and who makes room for it. Pure.
 
-Loads happen one at a time. When the next engine needs memory that others have, idle ones go (least recently used
-first, to sleep where they can), busy ones yield (they finish their answers and take no new ones), young ones are
-waited for, pinned ones stay.
+Up to ``policy.parallel_starts`` engines load at once, as long as they find room beside each other. Only when nothing
+loads is room made, and is anybody told that there is none. When the next engine needs memory that others have, idle
+ones go (least recently used first, to sleep where they can), busy ones yield (they finish their answers and take no
+new ones), young ones are waited for, pinned ones stay.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ TOO_MANY = Cause("no_room", "as many models are loaded as may be, and none of th
 
 
 def start_next(state: State, now: float, actions: list[Action]) -> State:
-    """Loads happen one at a time: a second engine must see what memory the first has left."""
-    if state.closing or any(e.phase in LOADING for e in state.engines.values()):
+    """The head of the queue begins to load, or room is made for it, or it waits."""
+    if state.closing:
         return state
+    if any(e.phase in LOADING for e in state.engines.values()):
+        return _begin(state, now, actions, beside=True) if _may_begin_beside(state) else state
     if state.queue and state.engines[state.queue[0]].missing:
         return _make_room(state, state.engines[state.queue[0]], now, actions)
     state = _nobody_needs_room(state, now, actions)
@@ -32,20 +35,41 @@ def start_next(state: State, now: float, actions: list[Action]) -> State:
     if _too_many(state):
         engine = replace(engine, missing=1, cause=TOO_MANY)
         return _make_room(put(state, engine), engine, now, actions)
+    return _begin(state, now, actions, beside=False)
+
+
+def _begin(state: State, now: float, actions: list[Action], *, beside: bool) -> State:
+    """The head of the queue loads; ``beside``: while others do."""
+    engine = replace(state.engines[state.queue[0]], overtaken=False, beside=beside)
     if engine.phase == "asleep":
-        engine = replace(enter(engine, "waking", now, "waking up"), overtaken=False)
+        engine = enter(engine, "waking", now, "waking up")
         actions.append(Wake(engine.key, engine.run))
     else:
         engine = replace(enter(engine, "planning", now, "planning"), run=engine.run + 1, pid=None, expires_at=None)
-        engine = replace(engine, overtaken=False)
         actions.append(Plan(engine.key, engine.run, engine.model, engine.gentler))
     return replace(put(state, engine), queue=state.queue[1:])
+
+
+def _may_begin_beside(state: State) -> bool:
+    """Whether the head of the queue may begin while others load.
+
+    A plan sees only engines that have a process: so the next one waits until the one before it was spawned. One that
+    sleeps, needs room, found none, or failed to start is loaded when nothing else is.
+    """
+    loading = [e for e in state.engines.values() if e.phase in LOADING]
+    if not state.queue or len(loading) >= state.policy.parallel_starts:
+        return False
+    if any(e.phase in {"planning", "waking"} or e.pid is None for e in loading):
+        return False
+    head = state.engines[state.queue[0]]
+    tried = head.missing or head.beside or head.gentler or head.failed_starts
+    return not tried and head.phase != "asleep" and not _too_many(state)
 
 
 def _too_many(state: State) -> bool:
     """One more engine would be more than the configuration allows."""
     limit = state.policy.max_loaded
-    alive = {"ready", "draining", "failing", "stopping", "dozing"}
+    alive = {"ready", "draining", "failing", "stopping", "dozing", *LOADING}
     return limit is not None and sum(e.phase in alive for e in state.engines.values()) >= limit
 
 
@@ -84,10 +108,14 @@ def _nobody_needs_room(state: State, now: float, actions: list[Action]) -> State
 
 
 def room_changed(state: State) -> State:
-    """An engine has gone: who waits for room is planned again, and whose plan says that there is none, too."""
-    for engine in state.engines.values():
+    """An engine has gone or a load has ended: who waits for room is planned again, and whose plan says that there is
+    none, too."""
+    planned = False
+    for engine in tuple(state.engines.values()):
         if engine.phase in {"planning", "waking"}:
-            return put(state, replace(engine, overtaken=True))  # one at a time; nobody else waits for an answer
-    if not state.queue or not state.engines[state.queue[0]].missing:
+            state, planned = put(state, replace(engine, overtaken=True)), True
+        elif engine.beside:
+            state = put(state, replace(engine, beside=False))
+    if planned or not state.queue or not state.engines[state.queue[0]].missing:
         return state
     return put(state, replace(state.engines[state.queue[0]], missing=0))

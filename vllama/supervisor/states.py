@@ -64,7 +64,10 @@ class EngineState:
     missing: int = 0
     """Bytes that must become free before it can be planned again."""
     overtaken: bool = False
-    """While it was planned an engine has gone: what the plan saw of the memory is no longer true."""
+    """While it was planned an engine has gone, or is ready now: what the plan saw of the memory is no longer true."""
+    beside: bool = False
+    """Its last plan was made while another engine was loading. When that found no room it is not final: it is planned
+    anew when a load has ended or an engine has gone."""
     yielding: bool = False
     """Ready, but another engine needs its room: it finishes its answers and takes no new ones."""
     outdated: bool = False
@@ -145,6 +148,6 @@ def lacks_room_for(model: Model, engine: EngineState) -> bool:
 
 
 def waiting(state: State) -> int:
-    """How many requests wait in line; the one whose engine is being loaded no longer counts (contract 8.1)."""
+    """How many requests wait in line; the one for which an engine is being loaded no longer counts (contract 8.1)."""
     waiters = sum(len(e.waiters) for e in state.engines.values())
-    return waiters - any(e.waiters and e.phase in LOADING for e in state.engines.values())
+    return waiters - sum(bool(e.waiters) and e.phase in LOADING for e in state.engines.values())

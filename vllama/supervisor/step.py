@@ -7,7 +7,8 @@ makes room goes ``ready → dozing → asleep`` and comes back by ``waking``.
 
 Invariants (tests/unit/supervisor/test_step.py runs long random histories over them): every waiter is answered
 exactly once; a lease counts until it is returned; nothing is stopped while leased, save by a hang or a shutdown's
-deadline; at most one engine is being loaded at a time.
+deadline; no more engines than ``policy.parallel_starts`` are being loaded at a time, one of them at most is being
+planned or woken, and what a plan beside another load did not find is no reason to refuse.
 """
 
 from __future__ import annotations
@@ -237,8 +238,9 @@ def _lived(state: State, engine: EngineState, event: LifeEvent, actions: list[Ac
     match event:
         case Planned() if engine.phase == "planning":
             actions.append(Spawn(engine.key, engine.run, event.spec))
-            engine = replace(enter(engine, "starting", now, "engine is starting"), spec=event.spec)
-        case PlanRefused() | NoRoom() if engine.phase in {"planning", "waking"} and engine.overtaken:
+            engine = replace(enter(engine, "starting", now, "engine is starting"), spec=event.spec, beside=False)
+        case PlanRefused() | NoRoom() if engine.phase in {"planning", "waking"} and (engine.overtaken or engine.beside):
+            engine = replace(engine, beside=engine.beside and not engine.overtaken)
             state = put(state, enter(engine, resting(engine), now, "waiting to load"))
             return replace(state, queue=(engine.key, *state.queue))
         case PlanRefused() if engine.phase == "planning":
@@ -261,6 +263,7 @@ def _lived(state: State, engine: EngineState, event: LifeEvent, actions: list[Ac
             engine = enter(engine, "asleep", now)
             return enqueue(state, engine, now) if engine.waiters else put(state, engine)
         case Warmed() if engine.phase in {"warming", "waking"}:
+            state = room_changed(state)
             default = engine.model.keep_alive
             engine = _ready(engine, event, state.policy.keep_alive if default is None else default, actions)
         case Unhealthy() if engine.phase in _ALIVE:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from vllama.config.schema import Config
-from vllama.supervisor.policy import Policy
+from vllama.supervisor.policy import Policy, starts_for
 from vllama.supervisor.probes import Patience
 
 
-def policy_of(config: Config) -> Policy:
-    """What ``step`` decides by."""
+def policy_of(config: Config, cores: int) -> Policy:
+    """What ``step`` decides by; ``cores``: how many we may run on."""
     engine = config.engine
     return Policy(
         keep_alive=config.keep_alive,
@@ -20,6 +20,7 @@ def policy_of(config: Config) -> Policy:
         breaker_cooloff=engine.breaker_cooloff,
         drain=engine.drain_timeout,
         max_loaded=engine.max_loaded,
+        parallel_starts=engine.parallel_starts or starts_for(cores),
         min_residence=engine.min_residence,
     )
 

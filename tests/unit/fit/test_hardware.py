@@ -73,6 +73,13 @@ def test_this_machine_has_cores_and_memory():
     assert 0 < found.ram_available <= found.ram_total
 
 
+def test_the_cores_are_counted_without_asking_for_gpus(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(looking, "_by_nvml", pytest.fail)
+    assert looking.usable_cores() > 0
+    monkeypatch.undo()
+    assert looking.usable_cores() == len(detect().cores)
+
+
 def test_the_tightest_cgroup_around_us_counts(tmp_path: Path):
     inner = tmp_path / "system.slice" / "vllama.service"
     inner.mkdir(parents=True)

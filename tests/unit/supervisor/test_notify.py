@@ -5,7 +5,9 @@ import socket
 
 import pytest
 
-from vllama.supervisor.notify import Notifier, passed_sockets
+from tests.unit.supervisor.worlds import model
+from vllama.supervisor.notify import Notifier, passed_sockets, status_line
+from vllama.supervisor.port import EngineView
 
 
 @pytest.fixture
@@ -50,6 +52,13 @@ def test_a_status_is_told_once_and_in_any_language(systemd):
     told.notice("config", "")
     assert read()[0] == "STATUS=modèle 模型"
     assert read()[0] == "STATUS=ready, no model loaded"
+
+
+def test_the_status_tells_of_each_model_that_is_being_loaded():
+    nothing = {"since": 0, "expires_at": None, "leases": 0, "waiting": 0, "size": 0, "size_vram": 0, "kv_tokens": 0}
+    nothing |= {"context_length": 0, "pid": None, "restarts": 0, "cause": ""}
+    views = [EngineView(model(name), "starting", f"at {name}", **nothing) for name in ("mini", "other")]
+    assert status_line(views) == "loading mini: at mini; loading other: at other"
 
 
 def test_a_reload_says_when_it_began(systemd):

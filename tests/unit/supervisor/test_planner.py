@@ -18,7 +18,7 @@ from vllama.fit.hardware import Hardware
 from vllama.fit.measurements import Measurements
 from vllama.fit.places import find_place
 from vllama.supervisor import planner as room
-from vllama.supervisor.neighbours import Neighbour, beside
+from vllama.supervisor.neighbours import Neighbour, beside, own_memory
 from vllama.supervisor.planner import Planner
 
 LLAMA = model(facts(details={"attention.head_count": 32}, tool_parser=None))
@@ -114,6 +114,56 @@ def test_a_neighbours_cache_in_ram_is_promised_until_it_is_filled(tmp_path):
         assert GIB < seen.ram_kept < 2 * GIB
         assert beside(cpu(), [Neighbour(spec, small.pid, pinned=True)]).ram_kept == 0
     assert beside(cpu(), [Neighbour(spec, 2**22 + 1, pinned=False)]).ram_promised == GIB
+
+
+def test_one_that_still_loads_in_ram_counts_with_all_that_it_was_planned_with(tmp_path):
+    spec = EngineSpec("other", (), {}, tmp_path / "x.sock", "other", "generate", size=3 * GIB, kv_cache=GIB)
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as small:  # until its input ends
+        seen = beside(cpu(), [Neighbour(spec, small.pid, pinned=False, loading=True)], 8 * GIB)
+        assert 2.9 * GIB < seen.ram_promised < 3 * GIB, "what it has taken is gone from what is available"
+        assert seen.ram_kept == 3 * GIB
+        assert find_place(seen, share=1, cap=1.0).free == 5 * GIB, "engine.max_ram counts it once"
+        alone = beside(cpu(), [Neighbour(spec, small.pid, pinned=True, loading=True)])
+        assert alone.ram_kept == 0
+        assert alone.ram_promised > 2.9 * GIB
+
+
+def test_pages_of_files_are_no_memory_that_a_load_has_taken():
+    rollup = "5581 [rollup]\nRss: 900 kB\nPss: 800 kB\nPss_Anon:  300 kB\nPss_File: 400 kB\nPss_Shmem: 100 kB\n"
+    assert own_memory(rollup) == 400 << 10
+    assert own_memory("") == own_memory("Pss: 800 kB\n") == 0
+
+
+async def test_who_starts_beside_a_load_takes_another_gpu(monkeypatch, tmp_path):
+    planner = make(monkeypatch, tmp_path, gpu(24, count=2))
+    first = await planner.spec(LLAMA, (), 0)
+    assert first.gpus == (0,)
+    assert (await planner.spec(LLAMA, (Neighbour(first, 1, pinned=False, loading=True),), 0)).gpus == (1,)
+
+
+async def test_nobody_starts_on_a_gpu_on_which_another_one_still_loads_even_where_there_is_room(monkeypatch, tmp_path):
+    planner = make(monkeypatch, tmp_path, gpu(80))
+    small = EngineSpec("other", (), {}, tmp_path / "x.sock", "other", "generate", 4 * GIB, 4 * GIB, gpus=(0,))
+    await planner.spec(LLAMA, (Neighbour(small, 1, pinned=False),), 0)
+    with pytest.raises(NoRoomYet, match="another engine is starting on the same GPU"):
+        await planner.spec(LLAMA, (Neighbour(small, 1, pinned=False, loading=True),), 0)
+
+
+async def test_who_would_fare_better_on_the_gpu_of_a_load_waits_for_it(monkeypatch, tmp_path):
+    empty, full = gpu(80, count=2).gpus
+    machine = replace(gpu(80, count=2), gpus=(empty, replace(full, free=10 * GIB)))
+    planner = make(monkeypatch, tmp_path, machine)
+    small = EngineSpec("other", (), {}, tmp_path / "x.sock", "other", "generate", 4 * GIB, 4 * GIB, gpus=(0,))
+    with pytest.raises(NoRoomYet):
+        await planner.spec(LLAMA, (Neighbour(small, 1, pinned=False, loading=True),), 0)
+
+
+async def test_where_gpus_tell_nothing_of_themselves_engines_start_one_by_one(monkeypatch, tmp_path):
+    planner = make(monkeypatch, tmp_path, replace(gpu(24), gpus=()))
+    first = await planner.spec(LLAMA, (), 0)
+    await planner.spec(LLAMA, (Neighbour(first, 1, pinned=False),), 0)
+    with pytest.raises(NoRoomYet):
+        await planner.spec(LLAMA, (Neighbour(first, 1, pinned=False, loading=True),), 0)
 
 
 def test_engines_in_ram_share_what_the_configuration_leaves_them(tmp_path):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.unit.supervisor.worlds import BAD_FLAG, CRASH, OUT_OF_MEMORY, SIZE, World, model, spec
 from vllama.engine.diagnose import Cause
@@ -495,21 +495,43 @@ def test_a_changed_configuration_gives_a_broken_engine_another_try():
     assert kinds(world.feed(ev.LeaseWanted(world.now, 99, MINI))) == [ev.Plan]
 
 
-MODELS = [MINI, OTHER, PINNED]
+MODELS = [MINI, OTHER, THIRD, PINNED]
+LEAVING = {"stopping", "failing", "draining", "dozing"}
 
 
 class Histories(RuleBasedStateMachine):
-    """Long random lives of three engines: whatever happens, nobody is forgotten and nothing is done twice."""
+    """Long random lives of four engines: whatever happens, nobody is forgotten and nothing is done twice."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(Policy(max_waiting=4, max_loaded=2, breaker_crashes=3, backoff=1))
+        self.world = World(Policy())
         self.open: dict[int, object] = {}
+        self.alone: dict[str, bool] = {}
+        """Whether each engine's last plan was begun while nothing else was loading."""
         self.closed = False
         self.living: dict[str, int] = {}
 
+    @initialize(
+        at_once=st.integers(1, 3),
+        most=st.sampled_from([2, 3, None]),
+        asleep=st.sampled_from([0, 10]),
+        begun=st.lists(st.tuples(st.sampled_from(MODELS), st.integers(0, 4)), min_size=1, max_size=8),
+    )
+    def begin(self, at_once, most, asleep, begun) -> None:
+        """Engines that are on their way already: chance alone would hardly bring two of them there."""
+        self.world.sleeps = asleep
+        limits = Policy(max_waiting=4, max_loaded=most, parallel_starts=at_once, breaker_crashes=3, backoff=1)
+        self.feed(ev.PolicyChanged(0, limits))
+        for which, steps in begun:
+            self.request(which, None)
+            self.go_on(which, steps)
+
     def absorb(self, actions) -> None:
         for action in actions:
+            if isinstance(action, ev.Stop) and action.gentle and not self.closed:
+                assert not self.world.state.engines[action.key].leases, "stopped while leased"
+            if isinstance(action, ev.Plan):
+                self.alone[action.key] = not self.others_load(action.key)
             if isinstance(action, ev.Spawn):
                 assert action.key not in self.living, "a second process for one engine"
                 self.living[action.key] = action.run
@@ -521,6 +543,9 @@ class Histories(RuleBasedStateMachine):
 
     def feed(self, event) -> None:
         self.absorb(self.world.feed(event))
+
+    def others_load(self, key) -> bool:
+        return any(e.phase in LOADING for e in self.world.state.engines.values() if e.key != key)
 
     @rule(which=st.sampled_from(MODELS), keep=st.sampled_from([None, 0.0, 5.0, FOREVER]))
     def request(self, which, keep) -> None:
@@ -552,22 +577,20 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         which=st.sampled_from(MODELS),
-        what=st.sampled_from(["plan", "refuse", "room", "listen", "warm", "sleep", "hang", "die"]),
+        what=st.sampled_from(["plan", "spawn", "listen", "warm", "sleep", "hang", "die"]),
         asleep=st.sampled_from([0, 10]),
-        missing=st.sampled_from([1, SIZE, 3 * SIZE]),
     )
-    def live(self, which, what, asleep, missing) -> None:
+    def live(self, which, what, asleep) -> None:
         engine = self.world.state.engines.get(which.engine_key)
         if engine is None:
             return
         now, key, run = self.world.now, which.engine_key, engine.run
-        if what in {"listen", "warm", "sleep", "hang", "die"} and self.living.get(key) != run:
+        if what in {"spawn", "listen", "warm", "sleep", "hang", "die"} and self.living.get(key) != run:
             return
         self.feed(
             {
                 "plan": ev.Planned(now, key, run, spec(which, asleep)),
-                "refuse": ev.PlanRefused(now, key, run, BAD_FLAG),
-                "room": ev.NoRoom(now, key, run, missing, BAD_FLAG),
+                "spawn": ev.Spawned(now, key, run, 100),
                 "listen": ev.Listening(now, key, run),
                 "warm": ev.Warmed(now, key, run, Capacity(2048, 4096)),
                 "sleep": ev.Slept(now, key, run),
@@ -575,6 +598,44 @@ class Histories(RuleBasedStateMachine):
                 "hang": ev.Unhealthy(now, key, run, Cause("hung", "it hung")),
             }[what]
         )
+
+    @precondition(lambda self: any(self.plans(which) for which in MODELS))
+    @rule(missing=st.sampled_from([None, 1, SIZE, 3 * SIZE]))
+    def find_no_room(self, missing) -> None:
+        for which in filter(self.plans, MODELS):
+            engine, told = self.world.engine(which), len(self.world.actions)
+            now, key, run = self.world.now, which.engine_key, engine.run
+            final = engine.phase == "waking" or self.alone[key]
+            if missing is None:
+                self.feed(ev.PlanRefused(now, key, run, BAD_FLAG))
+            else:
+                self.feed(ev.NoRoom(now, key, run, missing, BAD_FLAG))
+            assert final or ev.Refuse not in kinds(self.world.actions[told:]), "refused by a plan beside a load"
+
+    def plans(self, which) -> bool:
+        engine = self.world.state.engines.get(which.engine_key)
+        return engine is not None and engine.phase in {"planning", "waking"}
+
+    @rule(which=st.sampled_from(MODELS), steps=st.integers(1, 4))
+    def go_on(self, which, steps) -> None:
+        """As it goes when nothing happens to it."""
+        key = which.engine_key
+        for _ in range(steps):
+            engine = self.world.state.engines.get(key)
+            now, run = self.world.now, engine.run if engine else 0
+            match engine.phase if engine else "":
+                case "planning":
+                    self.feed(ev.Planned(now, key, run, spec(which, self.world.sleeps)))
+                case "starting" if engine.pid is None:
+                    self.feed(ev.Spawned(now, key, run, 100))
+                case "starting":
+                    self.feed(ev.Listening(now, key, run))
+                case "warming" | "waking":
+                    self.feed(ev.Warmed(now, key, run, Capacity(2048, 4096)))
+                case "dozing":
+                    self.feed(ev.Slept(now, key, run))
+                case "stopping" | "failing":
+                    self.die(which, CRASH)
 
     @rule(which=st.sampled_from(MODELS), cause=st.sampled_from([CRASH, BAD_FLAG, OUT_OF_MEMORY]))
     def die(self, which, cause) -> None:
@@ -604,8 +665,19 @@ class Histories(RuleBasedStateMachine):
         assert all(engines[key].phase in RESTING for key in queue)
 
     @invariant()
-    def only_one_loads(self) -> None:
-        assert sum(e.phase in LOADING for e in self.world.state.engines.values()) <= 1
+    def no_more_load_than_may_and_one_is_planned_at_a_time(self) -> None:
+        state = self.world.state
+        loading = [e for e in state.engines.values() if e.phase in LOADING]
+        assert len(loading) <= state.policy.parallel_starts
+        assert sum(e.phase in {"planning", "waking"} or e.pid is None for e in loading) <= 1
+
+    @invariant()
+    def who_stands_in_the_queue_waits_for_something_that_comes(self) -> None:
+        state = self.world.state
+        if not state.queue or any(e.phase in {*LOADING, *LEAVING} or e.yielding for e in state.engines.values()):
+            return
+        assert state.engines[state.queue[0]].missing
+        assert next_deadline(state) is not None
 
     @invariant()
     def who_waits_has_something_to_wait_for(self) -> None:
@@ -620,7 +692,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def nobody_yields_for_nobody(self) -> None:
         state = self.world.state
-        if any(e.yielding and e.phase == "ready" for e in state.engines.values()):
+        if any(e.yielding and not e.outdated and e.phase == "ready" for e in state.engines.values()):
             assert state.queue or any(e.phase in LOADING for e in state.engines.values())
 
     @invariant()
@@ -631,7 +703,8 @@ class Histories(RuleBasedStateMachine):
     def phases_that_need_a_process_have_one(self) -> None:
         for engine in self.world.state.engines.values():
             alive = self.living.get(engine.key) == engine.run
-            assert (engine.phase in {"starting", "warming", "ready", "draining", "failing", "stopping"}) == alive
+            needs = engine.phase not in {"absent", "planning", "backoff", "broken"}
+            assert needs == alive
 
 
 TestHistories = Histories.TestCase
