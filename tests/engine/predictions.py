@@ -20,6 +20,7 @@ from vllama.engine.command import build_spec
 from vllama.engine.preload import find_preload
 from vllama.engine.process import EngineProcess
 from vllama.fit.gpu import detect
+from vllama.fit.memory import element_bytes
 from vllama.fit.plan import Plan, plan
 from vllama.fit.settings import wanted_settings
 from vllama.models.facts import read_facts
@@ -42,7 +43,7 @@ class Held:
     kv_per_request: tuple[float, float]
     """Bytes."""
     weights: tuple[float, float]
-    """Bytes."""
+    """Bytes; measured are those of the files, in the precision that is computed in."""
 
     def row(self, kind: str) -> str:
         """One line of a table for people."""
@@ -87,11 +88,12 @@ async def hold(place: Path, caplog: pytest.LogCaptureFixture) -> Held:
     context, kv = planned.settings.context, planned.settings.values.kv_cache_memory
     assert kv is not None
     measured = process.progress.kv_tokens / context
+    widened = element_bytes(planned.settings.values.dtype) / element_bytes(model.facts.dtype)
     return Held(
         context=context,
         requests=(planned.requests, measured),
         kv_per_request=(planned.settings.estimate.kv_cache / planned.requests, kv / measured),
-        weights=(planned.settings.estimate.weights, float(checkpoint[1]) * 2**30),
+        weights=(planned.settings.estimate.weights, float(checkpoint[1]) * 2**30 * widened),
     )
 
 
