@@ -48,6 +48,16 @@ def beside(policy: Policy = TWO) -> World:
     return world
 
 
+def beside_with_one_ready() -> World:
+    """The same, with an engine that is ready and idle."""
+    world = World(TWO)
+    world.give_back(PINNED, world.ready(PINNED, keep_alive=FOREVER))
+    world.want(MINI)
+    world.want(OTHER)
+    spawn(world, MINI)
+    return world
+
+
 def test_the_second_is_planned_as_soon_as_the_first_has_a_process():
     world = World(TWO)
     world.want(MINI)
@@ -104,22 +114,14 @@ def test_who_found_no_room_beside_two_loads_is_planned_again_when_one_of_them_ha
 
 
 def test_the_end_of_another_engine_is_reason_to_plan_again_beside_a_load():
-    world = World(TWO)
-    world.give_back(PINNED, world.ready(PINNED, keep_alive=FOREVER))
-    world.want(MINI)
-    world.want(OTHER)
-    spawn(world, MINI)
+    world = beside_with_one_ready()
     no_room(world, OTHER)
     world.feed(ev.UnloadWanted(0, PINNED.engine_key))
     assert world.exit(PINNED) == [planned(OTHER, 2)]
 
 
 def test_a_plan_beside_a_load_that_saw_an_engine_which_has_gone_since_is_made_again_at_once():
-    world = World(TWO)
-    world.give_back(PINNED, world.ready(PINNED, keep_alive=FOREVER))
-    world.want(MINI)
-    world.want(OTHER)
-    spawn(world, MINI)
+    world = beside_with_one_ready()
     world.feed(ev.UnloadWanted(0, PINNED.engine_key))
     world.exit(PINNED)
     assert no_room(world, OTHER) == [planned(OTHER, 2)]
