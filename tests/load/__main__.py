@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 
 import psutil
 
-from tests.load.stand import Stand, started
+from tests.load.stand import Stand, cpu_seconds, started
 from tests.load.streams import DIALECTS, ENGINE, NATIVE_CHAT, Dialect, Stream, open_stream
 
 _PROMPT = "Count to 3000"  # nobody reads so far
@@ -48,12 +48,6 @@ class FirstToken:
     """Milliseconds of the service's CPU for a request of one token."""
 
 
-def cpu(process: psutil.Process) -> float:
-    """Seconds of CPU so far."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
 async def streaming(stand: Stand, dialect: Dialect, streams: int, seconds: float) -> Cost:
     """Open the streams, wait for every first token, then count for a while."""
     process = psutil.Process(stand.pid)
@@ -64,10 +58,10 @@ async def streaming(stand: Stand, dialect: Dialect, streams: int, seconds: float
     try:
         await asyncio.gather(*(stream.begun for stream in opened))
         await asyncio.sleep(1)  # the requests' own work is over
-        began, events, arrivals = cpu(process), _sum(opened, "events"), _sum(opened, "arrivals")
+        began, events, arrivals = cpu_seconds(stand.pid), _sum(opened, "events"), _sum(opened, "arrivals")
         start = asyncio.get_running_loop().time()
         await asyncio.sleep(seconds)
-        spent, passed = cpu(process) - began, asyncio.get_running_loop().time() - start
+        spent, passed = cpu_seconds(stand.pid) - began, asyncio.get_running_loop().time() - start
         events, arrivals = _sum(opened, "events") - events, _sum(opened, "arrivals") - arrivals
         memory = process.memory_info().rss
     finally:
@@ -88,12 +82,11 @@ async def first_tokens(stand: Stand, clients: int, rounds: int) -> FirstToken:
         "through": (stand.through, NATIVE_CHAT.request(stand.model, "Count to 5", 1), NATIVE_CHAT.mark),
     }
     seen: dict[str, list[float]] = {way: [] for way in ways}
-    process = psutil.Process(stand.pid)
     spent = 0.0
     for round_ in range(rounds + 1):  # the first warms up
         for way in ways if round_ % 2 else reversed(ways):
             address, request, mark = ways[way]
-            before = cpu(process)
+            before = cpu_seconds(stand.pid)
             asked = await asyncio.gather(*(open_stream(address, request, mark) for _ in range(clients)))
             times = await asyncio.gather(*(stream.begun for stream in asked))
             await asyncio.gather(*(stream.ended for stream in asked))
@@ -101,7 +94,7 @@ async def first_tokens(stand: Stand, clients: int, rounds: int) -> FirstToken:
                 stream.transport.close()
             if round_:
                 seen[way] += times
-                spent += cpu(process) - before if way == "through" else 0.0
+                spent += cpu_seconds(stand.pid) - before if way == "through" else 0.0
     (direct_p50, direct_p99), (through_p50, through_p99) = (_percentiles(seen[way]) for way in ways)
     return FirstToken(
         clients,

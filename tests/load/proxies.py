@@ -1,8 +1,8 @@
 """``python -m tests.load.proxies``: the front end beside others in front of the same fake engine, all at once.
 
-vLLama translates; nginx and a bare aiohttp only pass bytes on; LiteLLM (``--litellm BIN``, where it is installed)
-translates, too. All carry equally many streams at the same time, so that a busy machine is equally busy for all; told
-is the CPU time of each one's processes for a token event.
+vLLama translates; nginx, a bare aiohttp and asyncio with nothing on it only pass bytes on; LiteLLM (``--litellm BIN``,
+where it is installed) translates, too. All carry equally many streams at the same time, so that a busy machine is
+equally busy for all; told is the CPU time of each one's processes for a token event.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.load.stand import Stand, started
+from tests.load.stand import Stand, cpu_seconds, started
 from tests.load.streams import DIALECTS, ENGINE, Dialect, Stream, open_stream
 
 _PROMPT = "Count to 3000"
@@ -79,18 +79,18 @@ def running(argv: list[str], port: int) -> Iterator[int]:
 
 def cpu(way: Way) -> float:
     """Seconds of CPU so far, workers included; vLLama's children are its engine."""
-    process = psutil.Process(way.pid)
-    processes = [process] if way.name.startswith("vLLama") else [process, *process.children(recursive=True)]
-    return sum(times.user + times.system for times in (one.cpu_times() for one in processes))
+    children = [] if way.name.startswith("vLLama") else psutil.Process(way.pid).children(recursive=True)
+    return sum(cpu_seconds(pid) for pid in (way.pid, *(child.pid for child in children)))
 
 
 def ways(stand: Stand, folder: Path, litellm: str, stack: ExitStack) -> list[Way]:
     """All that can be started here."""
     engine = stand.direct.removeprefix("unix:")
     found = [Way(f"vLLama {d.name}", stand.through, stand.model, d, stand.pid) for d in DIALECTS]
-    port = free_port()
-    pid = stack.enter_context(running([sys.executable, "-m", "tests.load.bare", engine, str(port)], port))
-    found.append(Way("bare aiohttp", f"http://127.0.0.1:{port}", stand.served_name, ENGINE, pid))
+    for name, module in (("bare asyncio", "floor"), ("bare aiohttp", "bare")):
+        port = free_port()
+        pid = stack.enter_context(running([sys.executable, "-m", f"tests.load.{module}", engine, str(port)], port))
+        found.append(Way(name, f"http://127.0.0.1:{port}", stand.served_name, ENGINE, pid))
     if nginx := shutil.which("nginx"):
         port = free_port()
         (folder / "nginx.conf").write_text(

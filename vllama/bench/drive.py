@@ -35,14 +35,22 @@ async def connect(address: str) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def drive(
-    session: aiohttp.ClientSession, target: Target, work: Workload, *, clients: int, requests: int, round_: int = 0
+    session: aiohttp.ClientSession,
+    target: Target,
+    work: Workload,
+    *,
+    clients: int,
+    requests: int,
+    round_: int = 0,
+    place: int = 0,
 ) -> Leg:
     """``clients`` at once send ``requests`` in all; who is answered takes the next one.
 
-    The texts depend on ``clients`` and ``round_`` only: every target is asked the same, and nothing is asked twice.
+    The words depend on ``clients`` and ``round_`` only, so every target is asked the same ones; ``place``, the target's
+    among all, says with which they begin: nothing is asked twice, even where two targets share an engine.
     """
     seed = f"{round_}/{clients}"
-    bodies = [work.body(target.dialect, target.model, seed, number) for number in range(requests)]
+    bodies = [work.body(target.dialect, target.model, seed, number, place) for number in range(requests)]
     return await send(session, target, work, bodies, clients=clients, round_=round_)
 
 

@@ -91,22 +91,28 @@ async def _legs(
     plan: Plan,
     progress: Progress,
 ) -> tuple[tuple[Leg, ...], Mapping[str, Memory]]:
-    by_name = {target.name: target for target in targets}
+    by_name = {target.name: (place, target) for place, target in enumerate(targets)}
     order = list(turns(plan, list(by_name)))
     most = max(plan.clients)
-    for target in targets:  # connections, caches and code paths are warm before anything counts
+    for place, target in by_name.values():  # connections, caches and code paths are warm before anything counts
         progress.step(f"warming up {target.name}", 0, len(order))
-        await drive(sessions[target.name], target, work, clients=most, requests=most, round_=WARM_UP)
+        await drive(sessions[target.name], target, work, clients=most, requests=most, round_=WARM_UP, place=place)
     listeners = {target.name: await asyncio.to_thread(Listeners, target.address) for target in targets}
     legs: list[Leg] = []
     memory: dict[str, Memory] = {}
     for turn in order:
         what = f"round {turn.round + 1} of {plan.rounds}: {turn.target}, {turn.clients} at once"
         progress.step(_with_last(what, legs), len(legs), len(order))
-        target, behind = by_name[turn.target], listeners[turn.target]
+        (place, target), behind = by_name[turn.target], listeners[turn.target]
         before = behind.cpu()
         leg = await drive(
-            sessions[target.name], target, work, clients=turn.clients, requests=turn.requests, round_=turn.round
+            sessions[target.name],
+            target,
+            work,
+            clients=turn.clients,
+            requests=turn.requests,
+            round_=turn.round,
+            place=place,
         )
         after = behind.cpu()
         legs.append(replace(leg, cpu=None if before is None or after is None else after - before))

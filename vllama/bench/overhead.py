@@ -42,15 +42,22 @@ async def measure_overhead(stand: Stand, work: Workload, plan: Plan, progress: P
         sessions, targets = {"engine": bare, "vLLama": ours}, {"engine": direct, "vLLama": through}
         order = list(turns(plan, list(targets)))
         most = max(plan.clients)
+        places = {name: place for place, name in enumerate(targets)}
         for name, target in targets.items():  # connections, caches and code paths are warm before anything counts
             progress(f"warming up {name}", 0, len(order))
-            await drive(sessions[name], target, work, clients=most, requests=most, round_=WARM_UP)
+            await drive(sessions[name], target, work, clients=most, requests=most, round_=WARM_UP, place=places[name])
         for turn in order:
             name = turn.target
             progress(f"round {turn.round + 1} of {plan.rounds}: {turn.clients} clients, {name}", len(legs), len(order))
             before = meter.cpu() if meter else 0.0
             leg = await drive(
-                sessions[name], targets[name], work, clients=turn.clients, requests=turn.requests, round_=turn.round
+                sessions[name],
+                targets[name],
+                work,
+                clients=turn.clients,
+                requests=turn.requests,
+                round_=turn.round,
+                place=places[name],
             )
             legs.append(leg)
             if meter and name == through.name and turn.clients == most:

@@ -1,4 +1,4 @@
-"""Prompts of a wanted length, no two alike, the same for every target. Pure.
+"""Prompts of a wanted length, no two alike, the same words for every target. Pure.
 
 How many tokens a word takes is the tokenizer's secret, so it is measured first (``targets.calibrate``) and handed in as
 ``tokens_per_word``.
@@ -119,7 +119,7 @@ _TASK: Final = "Write a long story with these words."
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """A kind of prompts. ``text`` is a pure function of its seed, so every target gets the same ones."""
+    """A kind of prompts. ``text`` is a pure function of its seed, so every target gets the same words."""
 
     lengths: tuple[int, ...] = LENGTHS["short"]
     """Tokens of the user's text; request number n takes entry n."""
@@ -130,11 +130,17 @@ class Prompts:
     salt: str = ""
     """Another one for each measurement: servers remember the beginnings that they saw in the one before."""
 
-    def text(self, seed: str, number: int) -> str:
-        """The user's text of request ``number`` in the leg that ``seed`` names; it begins like no other one."""
+    def text(self, seed: str, number: int, turned: int = 0) -> str:
+        """The user's text of request ``number`` in the leg that ``seed`` names; it begins like no other one.
+
+        ``turned``: so many of the words come last instead of first. Targets that share an engine are asked the same
+        words, but must not find each other's prompts in its KV cache.
+        """
         wanted = self.lengths[number % len(self.lengths)]
         count = self._words(wanted) - len(_TASK.split())
-        return f"{words(max(count, 1), f'{self.salt}/{seed}/{number}')}. {_TASK}"
+        found = words(max(count, 1), f"{self.salt}/{seed}/{number}").split()
+        turned %= len(found)
+        return f"{' '.join(found[turned:] + found[:turned])}. {_TASK}"
 
     def system_text(self, seed: str = "system") -> str:
         """The shared system prompt; empty where there is none."""

@@ -40,9 +40,9 @@ class Workload:
         """Where a request of this dialect goes."""
         return _PATHS[dialect, self.route]
 
-    def body(self, dialect: Dialect, model: str, seed: str = "", number: int = 0) -> bytes:
-        """Request ``number`` of the leg that ``seed`` names, as JSON."""
-        text = self.prompt or self.prompts.text(seed, number)
+    def body(self, dialect: Dialect, model: str, seed: str = "", number: int = 0, turned: int = 0) -> bytes:
+        """Request ``number`` of the leg that ``seed`` names, as JSON; ``turned`` as in ``Prompts.text``."""
+        text = self.prompt or self.prompts.text(seed, number, turned)
         return self.request(dialect, model, text, self.prompts.system_text())
 
     def request(self, dialect: Dialect, model: str, text: str, system: str = "") -> bytes:

@@ -33,6 +33,8 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10)
 
 Accept = Callable[[list[bytes]], bool]
 """Takes the payloads of one read; false: no more for now."""
+ShortCut = Callable[[bytes], bool | None]
+"""Takes the bytes of one read as they are, when they are what it knows: true or false as ``Accept``, else None."""
 
 
 class Events:
@@ -56,15 +58,19 @@ class Events:
             if found := self._cut(data):
                 yield found
 
-    async def pour(self, accept: Accept) -> None:
-        """The fast path: what comes goes to ``accept`` in the read that brings it, and no task is woken for it.
+    async def pour(self, accept: Accept, short: ShortCut) -> None:
+        """The fast path: what comes goes to ``short``, else to ``accept``, in the read that brings it.
 
-        Returns at the end, when ``accept`` says false, and at once where something waits already: then iterate on.
+        No task is woken for it. Returns at the end, when one of them says false, and at once where something waits
+        already: then iterate on.
         """
         if self.done:
             return
+        cutter = self._cutter
 
         def take(data: bytes) -> bool:
+            if not cutter.begun and (more := short(data)) is not None:
+                return more
             found = self._cut(data)
             return (accept(found) if found else True) and not self.done
 

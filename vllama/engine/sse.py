@@ -17,6 +17,11 @@ class SseCutter:
     def __init__(self) -> None:
         self._rest = b""
 
+    @property
+    def begun(self) -> bool:
+        """A line has begun and is not at its end."""
+        return bool(self._rest)
+
     def feed(self, data: bytes) -> list[bytes]:
         """Payloads (without ``data:`` and blanks) completed by ``data``; a last ``[DONE]`` is one of them."""
         if (

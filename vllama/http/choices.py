@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from vllama.errors import EngineError
-from vllama.http.generation import Answer, open_answer
+from vllama.http.generation import Answer, Short, open_answer
 from vllama.models.model import Model
 from vllama.translate.pieces import ChatCall, Final, Piece, TextCall
 from vllama.translate.stream import Step
@@ -43,10 +43,10 @@ class Choices:
         async for choice, steps in self._steps:
             yield choice, self._allowed(steps)
 
-    async def pour(self, accept: Callable[[Chosen], bool]) -> None:
+    async def pour(self, accept: Callable[[Chosen], bool], short: Short) -> None:
         """The fast path of ``Answer.pour``; several answers have none, because each has a task of its own."""
         if self._only is not None:
-            await self._only.pour(lambda steps: accept((0, self._allowed(steps))))
+            await self._only.pour(lambda steps: accept((0, self._allowed(steps))), short)
 
     def _allowed(self, steps: list[Step]) -> list[Step]:
         return steps if self._parallel_calls else first_call_only(steps)

@@ -5,7 +5,7 @@
     async with open_answer(request, model, call) as answer:
         async for steps in answer:      # lists of Piece; the last list ends with the Final
             ...
-            await answer.pour(accept)   # may be: accept(steps) is called in the read that brings them
+            await answer.pour(...)      # may be: what comes is called back in the read that brings it
 
 Entering waits for the engine's first event, so that what raises there still becomes a status; what raises inside
 comes after output began. Leaving early aborts the engine's request and returns the lease.
@@ -14,7 +14,7 @@ comes after output began. Leaving early aborts the engine's request and returns 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -34,6 +34,9 @@ from vllama.translate.options import Options, read_options
 from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
 from vllama.translate.requests import offered
 from vllama.translate.stream import Step
+
+Short = Callable[[bytes], bool]
+"""Takes a text as a JSON string; false: no more for now."""
 
 
 class Answer:
@@ -76,17 +79,27 @@ class Answer:
             self._count(steps)
         return steps
 
-    async def pour(self, accept: Accept) -> None:
-        """The fast path, as ``Events.pour``; to be called between two steps of the iteration."""
+    async def pour(self, accept: Accept, short: Short) -> None:
+        """The fast path, as ``Events.pour``; to be called between two steps of the iteration.
+
+        Where a read brings one more text and nothing else, ``short`` gets it.
+        """
         if self._reading is None:
             return
+        plain, count = self._reading.plain, self._meter.tokens
+
+        def take_short(data: bytes) -> bool | None:
+            if not (string := plain(data)):
+                return None
+            count()
+            return short(string)
 
         def take(steps: list[Step]) -> bool:
             self._count(steps)
             return accept(steps)
 
         try:
-            await self._reading.pour(take)
+            await self._reading.pour(take, take_short)
         except EngineRefused as error:
             raise refusal(error) from error
 

@@ -72,8 +72,11 @@ async def _lines(request: web.Request, response: web.StreamResponse, answer: Ans
         lines.append(b"")
         return b"\n".join(lines)
 
+    def plain(string: bytes) -> bytes:
+        return writer.plain(string, time.time_ns()) + b"\n"
+
     try:
-        await relay(request, response, answer, written)
+        await relay(request, response, answer, written, plain)
     except VllamaError as error:
         await response.write(encode(error_body("/api/", error.http_status, mid_stream(error))) + b"\n")
     await response.write_eof()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from vllama.engine.client import Events
+from vllama.engine.client import Events, ShortCut
 from vllama.errors import EngineGone
 from vllama.supervisor.port import Lease
 from vllama.translate.stream import ChatReader, Step, TextReader
@@ -20,6 +20,8 @@ class Reading:
         self._events = events
         self._reader = reader
         self._lease = lease
+        self.plain = reader.plain
+        """Of the bytes of a read that are one more text and nothing else: that text as JSON, else nothing."""
 
     async def __aiter__(self) -> AsyncIterator[list[Step]]:
         reader = self._reader
@@ -33,7 +35,7 @@ class Reading:
             await self._lease.suspect()
             raise
 
-    async def pour(self, accept: Accept) -> None:
+    async def pour(self, accept: Accept, short: ShortCut) -> None:
         """The fast path, as ``Events.pour``; to be called between two steps of the iteration."""
         reader = self._reader
 
@@ -45,7 +47,7 @@ class Reading:
             return more
 
         try:
-            await self._events.pour(take)
+            await self._events.pour(take, short)
         except EngineGone:
             await self._lease.suspect()
             raise

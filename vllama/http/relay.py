@@ -4,6 +4,9 @@ Waking a task for each token, and letting it find its way through middlewares, h
 the token's translation. So the task writes only what is there when it looks, and then lets the answer pour: translate
 and write, from the engine's socket to the client's, without anybody in between. A client that reads too slowly is
 waited for by the task again, and the engine's socket waits with it.
+
+Where a read brings one event that is like the last but for its text (``translate.plain_chunks``), that text goes from
+the one frame into the other as it is: no lists, no objects, nothing parsed.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol, TypeVar, cast
 
 from aiohttp import web
+
+from vllama.http.generation import Short
 
 _FULL: Final = 1 << 16
 """Bytes that a client may leave unread before it is waited for; asyncio's own high-water mark."""
@@ -28,8 +33,8 @@ class Pouring(Protocol[Given_co]):
         """The long way."""
         ...
 
-    async def pour(self, accept: Callable[[Given_co], bool]) -> None:
-        """The fast one: returns at the end, when ``accept`` says false, or at once where it can't."""
+    async def pour(self, accept: Callable[[Given_co], bool], short: Short) -> None:
+        """The fast one: returns at the end, when ``accept`` or ``short`` says false, or at once where it can't."""
         ...
 
 
@@ -40,15 +45,28 @@ class RelayedResponse(web.StreamResponse):
 
 
 async def relay(
-    request: web.Request, response: web.StreamResponse, answer: Pouring[Item], written: Callable[[Item], bytes]
+    request: web.Request,
+    response: web.StreamResponse,
+    answer: Pouring[Item],
+    written: Callable[[Item], bytes],
+    plain: Callable[[bytes], bytes],
 ) -> None:
-    """Write every item of the answer, made bytes by ``written``, to a response that is prepared."""
+    """Write every item of the answer to a response that is prepared.
+
+    ``written`` makes the bytes of an item; ``plain`` those of a text that is given as a JSON string, as nearly all
+    of a long answer's are.
+    """
     chunked = response.headers.get("Transfer-Encoding") == "chunked"
     transport = cast("asyncio.Transport", request.transport)
 
     def put(item: Item) -> bool:
-        if not (data := written(item)):  # a chunk of no bytes would be the last
-            return True
+        # a chunk of no bytes would be the last
+        return send(data) if (data := written(item)) else True
+
+    def put_plain(string: bytes) -> bool:
+        return send(plain(string))
+
+    def send(data: bytes) -> bool:
         transport.write(b"%x\r\n%b\r\n" % (len(data), data))  # as aiohttp does, without its two coroutines
         return transport.get_write_buffer_size() < _FULL and not transport.is_closing()
 
@@ -56,4 +74,4 @@ async def relay(
         await response.write(written(item))  # the first time, the head goes with it
         if chunked:  # not to clients that speak HTTP/1.0
             await request.writer.drain()
-            await answer.pour(put)
+            await answer.pour(put, put_plain)

@@ -26,6 +26,10 @@ class Writer(Protocol):
         """The events of these pieces."""
         ...
 
+    def plain(self, string: bytes) -> bytes:
+        """The event of a text and nothing else, given as a JSON string."""
+        ...
+
     def finish(self, final: Final) -> bytes:
         """The events that end the choice, and with the last choice the stream."""
         ...
@@ -51,7 +55,7 @@ async def write_events(request: web.Request, choices: Choices, writers: Sequence
         return start + _written(writers[choice], steps)
 
     try:
-        await relay(request, response, choices, written)
+        await relay(request, response, choices, written, writers[0].plain)
     except VllamaError as error:
         await response.write(waiting + writers[0].fail(error.http_status, mid_stream(error)))
     await response.write_eof()

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import orjson
+
 from vllama.translate.jsontext import encode
 from vllama.translate.openai_replies import arguments_text
 from vllama.translate.pieces import Final, Piece, ToolCall
@@ -110,6 +112,11 @@ class MessageStream:
                 out.append(self._text("text", piece.content))
             out.extend(self._call(call) for call in piece.tool_calls)
         return b"".join(out)
+
+    def plain(self, string: bytes) -> bytes:
+        """The event of a text and nothing else, given as JSON."""
+        opened = self._open == "text"
+        return self._delta_start + string + self._TEXT_END if opened else self._text("text", orjson.loads(string))
 
     def finish(self, final: Final, *, reason: str | None = None) -> bytes:
         """Close the open block and the message; ``reason`` replaces the answer's own."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
+
 from vllama.translate.jsontext import encode
 from vllama.translate.openai_replies import FINGERPRINT, Ending, Head, error_event, usage
 from vllama.translate.pieces import Final, Piece
@@ -101,6 +103,11 @@ class CompletionStream:
         if not shown:
             return self._chunk("") if pieces else b""
         return b"".join([self._of(piece) for piece in shown])
+
+    def plain(self, string: bytes) -> bytes:
+        """The chunk of a text and nothing else, given as JSON."""
+        self._length += len(orjson.loads(string))
+        return self._before + string + self._between + b"null" + self._after
 
     def finish(self, final: Final, *, reason: str | None = None) -> bytes:
         """The choice's last chunk; ``reason`` replaces the answer's own (``load``)."""

@@ -11,6 +11,8 @@ import orjson
 _TO_ESCAPE = re.compile(rb"[<>&]|\xe2\x80[\xa8\xa9]|\xc2\x85")
 _LESS, _GREATER, _AND = b"<>&"
 _LAST, _NEXT_LINE = 0x80, 0x85  # U+2028 and U+2029 hold the one, U+0085 the other
+NEVER_AS_THEY_ARE = bytes([*range(0x20), *b'"\\', _LESS, _GREATER, _AND, _LAST, _NEXT_LINE])
+"""Within a string whose UTF-8 holds none of these bytes, ``encode`` writes nothing in another way."""
 _ESCAPED = {
     b"<": rb"\u003c",
     b">": rb"\u003e",

@@ -180,6 +180,10 @@ class ChatStream:
         """The chunks of these pieces."""
         return b"".join([self._of(piece) for piece in pieces])
 
+    def plain(self, string: bytes) -> bytes:
+        """The chunk of a text and nothing else, given as JSON."""
+        return self._content + string + self._SUFFIX if self._opened else self._chunk(Piece(orjson.loads(string)))
+
     def finish(self, final: Final, *, reason: str | None = None) -> bytes:
         """The chunk that carries the reason; an answer without any piece is opened first.
 
@@ -196,7 +200,7 @@ class ChatStream:
     def _of(self, piece: Piece) -> bytes:
         """The chunk of one piece; two where thinking and answer meet in it."""
         if self._opened and not piece.thinking and not piece.tool_calls and piece.logprobs is None:
-            return self._content + encode(piece.content) + self._SUFFIX
+            return self.plain(encode(piece.content))
         if piece.thinking and (piece.content or piece.tool_calls):
             first = self._chunk(Piece(thinking=piece.thinking))
             return first + self._chunk(Piece(piece.content, "", piece.tool_calls, piece.logprobs))

@@ -28,6 +28,10 @@ class Writer(Protocol):
         """A step of the answer."""
         ...
 
+    def plain(self, string: bytes, now: int) -> bytes:
+        """A step that is text and nothing else, given as the JSON string that it is to be."""
+        ...
+
     def last(self, final: Final, timing: Timing, now: int) -> bytes:
         """The end of a stream."""
         ...
@@ -51,11 +55,15 @@ class ChatWriter:
     def piece(self, piece: Piece, now: int) -> bytes:
         """A step of the answer."""
         if not piece.thinking and not piece.tool_calls and piece.logprobs is None:
-            return b"".join((self._head, utc_time(now).encode(), _TO_CONTENT, encode(piece.content), _AFTER_CONTENT))
+            return self.plain(encode(piece.content), now)
         out = self._object(now, _message(piece.content, piece.thinking, piece.tool_calls))
         if piece.logprobs:
             out["logprobs"] = piece.logprobs
         return encode(out)
+
+    def plain(self, string: bytes, now: int) -> bytes:
+        """A step that is text and nothing else."""
+        return b"".join((self._head, utc_time(now).encode(), _TO_CONTENT, string, _AFTER_CONTENT))
 
     def last(self, final: Final, timing: Timing, now: int) -> bytes:
         """The end of a stream."""
@@ -95,13 +103,17 @@ class GenerateWriter:
     def piece(self, piece: Piece, now: int) -> bytes:
         """A step of the answer."""
         if not piece.thinking and not piece.tool_calls and piece.logprobs is None:
-            return b"".join((self._head, utc_time(now).encode(), _TO_RESPONSE, encode(piece.content), _AFTER_RESPONSE))
+            return self.plain(encode(piece.content), now)
         out = self._object(now, piece.content, piece.thinking)
         if piece.tool_calls:
             out["tool_calls"] = [_call(call) for call in piece.tool_calls]
         if piece.logprobs:
             out["logprobs"] = piece.logprobs
         return encode(out)
+
+    def plain(self, string: bytes, now: int) -> bytes:
+        """A step that is text and nothing else."""
+        return b"".join((self._head, utc_time(now).encode(), _TO_RESPONSE, string, _AFTER_RESPONSE))
 
     def last(self, final: Final, timing: Timing, now: int) -> bytes:
         """The end of a stream."""

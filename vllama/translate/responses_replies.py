@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import orjson
+
 from vllama.translate.jsontext import encode
 from vllama.translate.openai_replies import arguments_text
 from vllama.translate.pieces import Final, Piece, ToolCall
@@ -178,6 +180,11 @@ class ResponseStream:
             out.extend(self._call(call) for call in piece.tool_calls)
         return b"".join(out)
 
+    def plain(self, string: bytes) -> bytes:
+        """The event of a text and nothing else, given as JSON."""
+        text: str = orjson.loads(string)
+        return self._added(string, text) if self._open == "message" else self._text("message", text)
+
     def finish(self, final: Final) -> bytes:
         """Close the open item and the response; an answer without text or call gets an empty message."""
         out = self._close()
@@ -206,11 +213,15 @@ class ResponseStream:
 
     def _text(self, kind: Literal["reasoning", "message"], text: str) -> bytes:
         opening = b"" if self._open == kind else self._close() + self._begin(kind)
+        return opening + self._added(encode(text), text)
+
+    def _added(self, string: bytes, text: str) -> bytes:
+        """The event of more text in the open item."""
         self._texts.append(text)
         before, after = self._delta
-        event = before + encode(text) + after % self._sequence
+        event = before + string + after % self._sequence
         self._sequence += 1
-        return opening + event
+        return event
 
     def _begin(self, kind: Literal["reasoning", "message"]) -> bytes:
         index = len(self._output)

@@ -15,7 +15,7 @@ import orjson
 
 from vllama.errors import EngineError, EngineGone, VllamaError
 from vllama.translate.pieces import Final, Piece
-from vllama.translate.plain_chunks import PlainChunks
+from vllama.translate.plain_chunks import CHAT_KEY, TEXT_KEY, PlainChunks
 from vllama.translate.thinking import MARKERS, ThinkingSplitter
 from vllama.translate.toolcalls import CallAssembler
 
@@ -45,6 +45,13 @@ class _Reader(ABC):
             self.failure.__cause__ = error
         return out
 
+    def plain(self, event: bytes) -> bytes:
+        """The JSON string of one whole event that says nothing but more of the answer's text.
+
+        Empty where it has to be fed: then it says something else, or says it in another way.
+        """
+        return b""
+
     @abstractmethod
     def _read(self, payloads: list[bytes], out: list[Step]) -> None:
         """Add the steps of these payloads to ``out``; what is wrong with them may raise anything."""
@@ -59,10 +66,14 @@ class ChatReader(_Reader):
         self._end = _End(find_error)
         self._top = top_logprobs
         self._calls = CallAssembler(offered)
-        self._plain = PlainChunks()
+        self._plain = PlainChunks(CHAT_KEY, self._end.ids)
         self._thought = False
         self._bare = thinking  # white space that comes next is to be dropped: no short cut for content
         self._held: list[dict[str, Any]] = []  # log probabilities of tokens whose text a parser withholds
+
+    def plain(self, event: bytes) -> bytes:
+        """As above, while no white space is to be dropped."""
+        return b"" if self._bare else self._plain.string(event)
 
     def _read(self, payloads: list[bytes], out: list[Step]) -> None:
         for payload in payloads:
@@ -78,17 +89,12 @@ class ChatReader(_Reader):
             delta = choice["delta"]
             reason = choice["finish_reason"]
             content = delta.get("content")
-            if (
-                content
-                and reason is None
-                and choice["logprobs"] is None
-                and not self._bare
-                and len(delta) == 1
-                and not self._end.wants_ids
-            ):
+            if content and reason is None and choice["logprobs"] is None and not self._bare and len(delta) == 1:
+                self._end.note_ids(chunk, choice)
                 out.append(Piece(content))
-                if len(choices) == 1:
-                    self._plain.learn(payload, content)  # nearly every chunk of a long answer is like it
+                if len(choices) == 1 and "prompt_token_ids" not in chunk:
+                    # nearly every chunk of a long answer is like it
+                    self._plain.learn(payload, content, choice.get("token_ids") or ())
                 continue
             self._chunk(chunk, choice, delta, out)
 
@@ -158,11 +164,19 @@ class TextReader(_Reader):
         self._end = _End(find_error)
         self._top = top_logprobs
         self._splitter = splitter
+        self._plain = PlainChunks(TEXT_KEY, self._end.ids)
         self._thought = False
         self._bare = False
 
+    def plain(self, event: bytes) -> bytes:
+        """As above."""
+        return self._plain.string(event)
+
     def _read(self, payloads: list[bytes], out: list[Step]) -> None:
         for payload in payloads:
+            if text := self._plain.text(payload):
+                out.append(Piece(text))
+                continue
             chunk = orjson.loads(payload)
             choices = chunk.get("choices")
             if not choices:
@@ -175,11 +189,17 @@ class TextReader(_Reader):
             text = choice["text"]
             if reason is not None:
                 text = self._end.finish(choice, text)
+            elif text and self._shows_all() and not choice.get("logprobs") and not choice.get("prompt_token_ids"):
+                self._plain.learn(payload, text, choice.get("token_ids") or ())
             steps = self._split(text, last=reason is not None)
             if entries and (steps or self._tells_withheld()):
                 steps = steps or [Piece()]
                 steps[0].logprobs = entries
             out += steps
+
+    def _shows_all(self) -> bool:
+        """Is every text shown as it is, whatever came before it?"""
+        return self._splitter is None
 
     def _tells_withheld(self) -> bool:
         """Are log probabilities shown of tokens whose text is not?"""
@@ -213,17 +233,14 @@ class _End:
     def __init__(self, find_error: FindError) -> None:
         self._find_error = find_error
         self._choice: Mapping[str, Any] | None = None
-        self._ids: list[int] = []
-        self.wants_ids = False
+        self.ids: list[int] = []
+        """Of the tokens so far, those of the prompt first, where the engine was asked for them."""
 
     def note_ids(self, chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
         """Collect the ids of prompt and answer where the engine was asked for them."""
-        prompt = chunk.get("prompt_token_ids") or choice.get("prompt_token_ids")
-        if prompt:
-            self.wants_ids = True
-            self._ids += prompt
+        self.ids += chunk.get("prompt_token_ids") or choice.get("prompt_token_ids") or ()
         if ids := choice.get("token_ids"):
-            self._ids += ids[:-1] if _ended_by_token(choice, choice["finish_reason"]) else ids
+            self.ids += ids[:-1] if _ended_by_token(choice, choice["finish_reason"]) else ids
 
     def finish(self, choice: Mapping[str, Any], text: str) -> str:
         """Note the end; gives the last text without half a character."""
@@ -256,7 +273,7 @@ class _End:
                 # the engine counts from the first token to the last: one token takes no time
                 decode_ns=_ns(metrics.get("generation_time_ms")) or _ns(metrics.get("mean_itl_ms")),
                 stop_text=stop if isinstance(stop, str) else "",
-                token_ids=tuple(self._ids),
+                token_ids=tuple(self.ids),
             )
         )
 

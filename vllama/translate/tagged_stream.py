@@ -19,5 +19,8 @@ class TaggedReader(TextReader):
         pieces = self._tagged.feed(text) if text else []
         return pieces + self._tagged.end() if last else pieces
 
+    def _shows_all(self) -> bool:
+        return False
+
     def _tells_withheld(self) -> bool:
         return self._tagged.calling  # those of a call are told, those of the tags around thinking are not

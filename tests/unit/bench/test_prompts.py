@@ -19,6 +19,15 @@ def test_every_target_is_asked_the_same(seed, number):
     assert Prompts().text(seed, number) == Prompts().text(seed, number)
 
 
+@given(st.integers(2, 600), st.integers(0, 100))
+def test_targets_are_asked_the_same_words_but_begin_with_different_ones(tokens, number):
+    """Those that share an engine would find each other's prompts in its KV cache."""
+    texts = [Prompts((tokens,)).text("s", number, turned) for turned in range(3)]
+    assert len({tuple(sorted(text.split(".")[0].split())) for text in texts}) == 1
+    if len(set(texts[0].split(".")[0].split())) >= 20:
+        assert len({tuple(text.split()[:6]) for text in texts}) == 3
+
+
 def test_no_two_prompts_begin_alike():
     """A common beginning would be answered out of the KV cache."""
     beginnings = {tuple(Prompts().text(f"{round_}/5", n).split()[:6]) for round_ in range(10) for n in range(100)}

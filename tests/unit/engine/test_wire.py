@@ -27,6 +27,10 @@ def event(word: str) -> bytes:
     return chunk(b'data: {"word":"%b"}\n\n' % word.encode())
 
 
+def nothing(_: bytes) -> None:
+    """A short cut that knows nothing."""
+
+
 class Engine:
     """``answer`` is written at once to each request; ``writers`` are the connections, in the order of their arrival."""
 
@@ -102,7 +106,7 @@ async def test_each_event_is_poured_before_the_next_is_sent(engine, client):
     seen: asyncio.Queue[list[bytes]] = asyncio.Queue()
     async with client.stream("/x", {}) as events:
         first = await anext(aiter(events))
-        pouring = asyncio.create_task(events.pour(lambda payloads: seen.put_nowait(payloads) is None))
+        pouring = asyncio.create_task(events.pour(lambda payloads: seen.put_nowait(payloads) is None, nothing))
         for word in ("a", "b", "c"):
             engine.writers[0].write(event(word))
             assert await asyncio.wait_for(seen.get(), 10) == [b'{"word":"%b"}' % word.encode()]
@@ -110,6 +114,47 @@ async def test_each_event_is_poured_before_the_next_is_sent(engine, client):
         await asyncio.wait_for(pouring, 10)
         assert events.done
     assert first == [b'{"word":"first"}']
+
+
+async def test_what_the_short_cut_takes_is_not_cut_into_payloads(engine, client):
+    engine.answer = HEAD + event("first")
+    seen: asyncio.Queue[object] = asyncio.Queue()
+
+    def take(data: bytes) -> bool | None:
+        if b"short" not in data:
+            return None
+        seen.put_nowait(data)
+        return b"last" not in data
+
+    async with client.stream("/x", {}) as events:
+        steps = aiter(events)
+        await anext(steps)
+        pouring = asyncio.create_task(events.pour(lambda payloads: seen.put_nowait(payloads) is None, take))
+        for word, told in (
+            ("short", b'data: {"word":"short"}\n\n'),
+            ("long", [b'{"word":"long"}']),
+            ("short, last", b'data: {"word":"short, last"}\n\n'),
+        ):
+            engine.writers[0].write(event(word))
+            assert await asyncio.wait_for(seen.get(), 10) == told
+        await asyncio.wait_for(pouring, 10)
+        engine.writers[0].write(event("later") + chunk(DONE) + END)
+        assert [one async for payloads in steps for one in payloads] == [b'{"word":"later"}']
+
+
+async def test_the_short_cut_is_not_asked_in_the_middle_of_an_event(engine, client):
+    engine.answer = HEAD + event("first")
+    asked: list[bytes] = []
+    seen: asyncio.Queue[list[bytes]] = asyncio.Queue()
+    async with client.stream("/x", {}) as events:
+        await anext(aiter(events))
+        engine.writers[0].write(chunk(b'data: {"word":') + chunk(b'"split"}\n\n'))
+        pouring = asyncio.create_task(
+            events.pour(lambda payloads: seen.put_nowait(payloads) is None, lambda data: asked.append(data))
+        )
+        assert await asyncio.wait_for(seen.get(), 10) == [b'{"word":"split"}']
+        assert all(data.startswith(b"data: ") for data in asked)
+        pouring.cancel()
 
 
 async def test_pouring_stops_when_it_is_told_to_and_nothing_is_lost(engine, client):
@@ -124,7 +169,7 @@ async def test_pouring_stops_when_it_is_told_to_and_nothing_is_lost(engine, clie
         steps = aiter(events)
         await anext(steps)
         engine.writers[0].write(event("a"))
-        await events.pour(accept)
+        await events.pour(accept, nothing)
         assert seen == [b'{"word":"a"}']
         engine.writers[0].write(event("b") + event("c") + chunk(DONE) + END)
         assert [one async for payloads in steps for one in payloads] == [b'{"word":"b"}', b'{"word":"c"}']
@@ -140,7 +185,7 @@ async def test_what_the_taker_raises_is_raised_where_the_answer_is_awaited(engin
         await anext(aiter(events))
         engine.writers[0].write(event("a") + chunk(DONE) + END)
         with pytest.raises(EngineRefused, match="no"):
-            await events.pour(refuse)
+            await events.pour(refuse, nothing)
     await asyncio.wait_for(engine.left.wait(), 10)
 
 
@@ -185,7 +230,7 @@ async def test_closing_the_client_wakes_who_waits(engine, client, poured):
             steps = aiter(events)
             await anext(steps)
             if poured:
-                await events.pour(lambda _: True)
+                await events.pour(lambda _: True, nothing)
             await anext(steps)
 
     waiting = asyncio.create_task(wait())

@@ -13,6 +13,7 @@ from aiohttp.http_writer import StreamWriter
 from aiohttp.test_utils import make_mocked_request
 
 from tests.unit.http.scripted import CHAT, Reply
+from vllama.http.generation import Short
 from vllama.http.relay import RelayedResponse, relay
 
 
@@ -45,10 +46,11 @@ class Poured:
         while self.items:
             yield self.items.pop(0)
 
-    async def pour(self, accept: Callable[[bytes], bool]) -> None:
+    async def pour(self, accept: Callable[[bytes], bool], short: Short) -> None:
         while self.items:
             self.poured += 1
-            if not accept(self.items.pop(0)):
+            item = self.items.pop(0)
+            if not (short(item) if item.startswith(b'"') else accept(item)):
                 return
 
 
@@ -66,7 +68,7 @@ class Response(web.StreamResponse):
 async def relayed(answer: Poured, *, chunked: bool = True, full: int = 0) -> tuple[Response, Transport]:
     transport, response = Transport(), Response(chunked=chunked)
     transport.full = full
-    await relay(make_mocked_request("POST", "/", transport=transport), response, answer, bytes.upper)
+    await relay(make_mocked_request("POST", "/", transport=transport), response, answer, bytes.upper, bytes.upper)
     return response, transport
 
 
@@ -78,6 +80,11 @@ async def test_after_the_first_every_read_is_one_write_without_the_handlers_task
     assert answer.poured == 3
 
 
+async def test_a_text_that_came_as_json_goes_out_in_one_write_too():
+    _, transport = await relayed(Poured(b"head", b'"a"', b"b"))
+    assert transport.written == [b'3\r\n"A"\r\n', b"1\r\nB\r\n"]
+
+
 async def test_the_head_goes_out_in_one_write_with_the_first_piece():
     transport = Transport()
     writer = StreamWriter(Mock(transport=transport, _drain_helper=AsyncMock()), asyncio.get_running_loop())
@@ -85,7 +92,7 @@ async def test_the_head_goes_out_in_one_write_with_the_first_piece():
     response = RelayedResponse()
     await response.prepare(request)
     assert not transport.written
-    await relay(request, response, Poured(b"a", b"b"), bytes.upper)
+    await relay(request, response, Poured(b"a", b"b"), bytes.upper, bytes.upper)
     first, second = transport.written
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert first.endswith(b"\r\n\r\n1\r\nA\r\n")
