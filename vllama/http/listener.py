@@ -6,13 +6,14 @@ import errno
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import psutil
 
 from vllama.errors import CannotListen
 
-_BACKLOG = 1024  # a burst of clients must not meet a refused connection
+BACKLOG: Final = 1024
+"""Connections that may wait to be taken: one more is dropped, and its client tries again after a whole second."""
 
 
 def bind(host: str, port: int, kept: Sequence[socket.socket] = ()) -> list[socket.socket]:
@@ -39,7 +40,7 @@ def bind(host: str, port: int, kept: Sequence[socket.socket] = ()) -> list[socke
             if made not in kept:
                 made.close()
         for other in others:
-            other.listen(_BACKLOG)
+            other.listen(BACKLOG)
         raise _refusal(host, port, error) from error
     for other in others:
         other.close()
@@ -53,7 +54,7 @@ def _listen(family: int, kind: int, proto: int, address: tuple[Any, ...]) -> soc
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
