@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 import statistics
 from dataclasses import asdict, dataclass
 
@@ -45,7 +46,7 @@ class FirstToken:
     through_p50: float
     through_p99: float
     cpu_per_request: float
-    """Milliseconds of the service's CPU for a request of one token."""
+    """Milliseconds of the service's CPU for a request and all its tokens."""
 
 
 async def streaming(stand: Stand, dialect: Dialect, streams: int, seconds: float) -> Cost:
@@ -76,7 +77,7 @@ def _sum(streams: list[Stream], what: str) -> int:
 
 
 async def first_tokens(stand: Stand, clients: int, rounds: int) -> FirstToken:
-    """All clients ask at once for one token, the engine and us in turns."""
+    """All clients ask in the same moment for one token, each on a new connection; the engine and us in turns."""
     ways = {
         "direct": (stand.direct, ENGINE.request(stand.served_name, "Count to 5", 1), ENGINE.mark),
         "through": (stand.through, NATIVE_CHAT.request(stand.model, "Count to 5", 1), NATIVE_CHAT.mark),
@@ -95,15 +96,46 @@ async def first_tokens(stand: Stand, clients: int, rounds: int) -> FirstToken:
             if round_:
                 seen[way] += times
                 spent += cpu_seconds(stand.pid) - before if way == "through" else 0.0
-    (direct_p50, direct_p99), (through_p50, through_p99) = (_percentiles(seen[way]) for way in ways)
-    return FirstToken(
-        clients,
-        direct_p50,
-        direct_p99,
-        through_p50,
-        through_p99,
-        spent / rounds / clients * 1e3,
-    )
+    return FirstToken(clients, *_both(seen), spent / rounds / clients * 1e3)
+
+
+async def steady(stand: Stand, clients: int, rounds: int, seconds: float) -> FirstToken:
+    """Each client asks again and again, in its own rhythm and over the connection that it keeps; in turns as above."""
+    lengths = range(10, 31)
+    ways = {
+        "direct": (stand.direct, [ENGINE.request(stand.served_name, "Count to 50", n) for n in lengths], ENGINE.mark),
+        "through": (
+            stand.through,
+            [NATIVE_CHAT.request(stand.model, "Count to 50", n) for n in lengths],
+            NATIVE_CHAT.mark,
+        ),
+    }
+    seen: dict[str, list[float]] = {way: [] for way in ways}
+    spent, asked = 0.0, 0
+
+    async def client(number: int, way: str) -> None:
+        address, requests, mark = ways[way]
+        rhythm = random.Random(number)
+        stream = await open_stream(address, rhythm.choice(requests), mark)
+        while asyncio.get_running_loop().time() < end:
+            seen[way].append(await stream.begun)
+            await stream.ended
+            stream.ask(rhythm.choice(requests))
+        await stream.ended
+        stream.transport.close()
+
+    for round_ in range(rounds):
+        for way in ways if round_ % 2 else reversed(ways):
+            before, known = cpu_seconds(stand.pid), len(seen["through"])
+            end = asyncio.get_running_loop().time() + seconds
+            await asyncio.gather(*(client(round_ * clients + number, way) for number in range(clients)))
+            spent += cpu_seconds(stand.pid) - before if way == "through" else 0.0
+            asked += len(seen["through"]) - known
+    return FirstToken(clients, *_both(seen), spent / asked * 1e3)
+
+
+def _both(seen: dict[str, list[float]]) -> tuple[float, float, float, float]:
+    return (*_percentiles(seen["direct"]), *_percentiles(seen["through"]))
 
 
 def _percentiles(values: list[float]) -> tuple[float, float]:
@@ -131,15 +163,23 @@ async def main(given: argparse.Namespace, stand: Stand) -> None:
     for clients in given.clients:
         first = await first_tokens(stand, clients, given.rounds)
         told.setdefault("first", []).append(asdict(first))
-        print(
-            f"first token, {clients:3} clients:"
-            f" direct p50 {first.direct_p50 * 1e3:.2f} p99 {first.direct_p99 * 1e3:.2f}"
-            f" through p50 {first.through_p50 * 1e3:.2f} p99 {first.through_p99 * 1e3:.2f} ms,"
-            f" {first.cpu_per_request:.2f} ms CPU a request",
-            flush=True,
-        )
+        tell("first token, all at once", first)
+        first = await steady(stand, clients, 4, given.seconds)
+        told.setdefault("steady", []).append(asdict(first))
+        tell("first token, each in its rhythm", first)
     if given.json:
         print(json.dumps(told))
+
+
+def tell(what: str, first: FirstToken) -> None:
+    """One line."""
+    print(
+        f"{what}, {first.clients:3} clients:"
+        f" direct p50 {first.direct_p50 * 1e3:.2f} p99 {first.direct_p99 * 1e3:.2f}"
+        f" through p50 {first.through_p50 * 1e3:.2f} p99 {first.through_p99 * 1e3:.2f} ms,"
+        f" {first.cpu_per_request:.2f} ms CPU a request",
+        flush=True,
+    )
 
 
 def _numbers(text: str) -> list[int]:

@@ -52,16 +52,16 @@ DIALECTS = (NATIVE_CHAT, NATIVE_GENERATE, OPENAI, ANTHROPIC)
 
 
 class Stream(asyncio.Protocol):
-    """One request on one connection; counts what comes."""
+    """One request after another on one connection; counts what comes."""
+
+    begun: asyncio.Future[float]
+    """Seconds to the first token's event."""
+    ended: asyncio.Future[bytes]
+    """The answer's last bytes."""
 
     def __init__(self, request: bytes, mark: bytes) -> None:
         self._request = request
         self._mark = mark
-        loop = asyncio.get_running_loop()
-        self.begun: asyncio.Future[float] = loop.create_future()
-        """Seconds to the first token's event."""
-        self.ended: asyncio.Future[bytes] = loop.create_future()
-        """The answer's last bytes."""
         self.events = 0
         self.arrivals = 0
         """How often bytes came: fewer than events where some came together."""
@@ -73,12 +73,14 @@ class Stream(asyncio.Protocol):
         """Ask at once."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.ask()
+        self.ask(self._request)
 
-    def ask(self) -> None:
-        """Send the request."""
+    def ask(self, request: bytes) -> None:
+        """Send a request; the one before has ended."""
+        loop = asyncio.get_running_loop()
+        self.begun, self.ended = loop.create_future(), loop.create_future()
         self._sent = time.perf_counter()
-        self.transport.write(self._request)
+        self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         """Count events; the connection ends with an answer that is a refusal."""
