@@ -16,7 +16,7 @@ from vllama.bench.figures import table_of
 from vllama.bench.measure import Progress, measure
 from vllama.bench.rounds import Plan
 from vllama.bench.targets import Place
-from vllama.bench.trials import Trial, winners
+from vllama.bench.trials import Trial, judge, winners
 from vllama.bench.workload import Workload
 from vllama.config.load import Loaded
 from vllama.config.schema import Settings
@@ -44,20 +44,23 @@ class Tuning:
     done: Callable[[Trial], None]
     """A trial is over."""
 
-    async def run(self, choices: Sequence[Candidate]) -> tuple[Trial, list[Trial], Trial]:
-        """The settings that hold, every candidate with the best of them together, and those that hold once more.
+    async def run(self, choices: Sequence[Candidate]) -> tuple[Trial, list[Trial], Trial, Trial | None]:
+        """The settings that hold, every candidate with the best of them together, those that hold and the best again.
 
         Raises LoadFailed and its like when the model can't be loaded as it is.
         """
-        total = len(choices) + 3
+        total = len(choices) + 4
         first = await self._trial(Candidate({}), 0, total)
         if first.problem:
             raise LoadFailed(f"it can't be measured as it is: {first.problem}")
         trials = [await self._trial(choice, number, total) for number, choice in enumerate(choices, 1)]
         both = together(winners(first, trials))
         if both is not None:
-            trials.append(await self._trial(both, total - 2, total))
-        return first, trials, await self._trial(Candidate({}), total - 1, total)
+            trials.append(await self._trial(both, total - 3, total))
+        last = await self._trial(Candidate({}), total - 2, total)
+        best = judge(first, trials, last).best
+        again = await self._trial(best.candidate, total - 1, total) if best is not None else None
+        return first, trials, last, again
 
     async def _trial(self, candidate: Candidate, number: int, total: int) -> Trial:
         """A candidate that can't be loaded is a finding, too."""

@@ -48,11 +48,11 @@ def speed(trial: Trial, base: Trial) -> float:
     return math.prod(quotients) ** (1 / len(quotients)) if all(quotients) else 0.0
 
 
-def judge(first: Trial, trials: Sequence[Trial], last: Trial) -> Judgement:
-    """``first`` and ``last``: the settings that hold, measured before and after the others.
+def judge(first: Trial, trials: Sequence[Trial], last: Trial, again: Trial | None = None) -> Judgement:
+    """``first`` and ``last``: the settings that hold, measured before and after the others; ``again``: the best again.
 
     A machine's speed drifts: gains are told against the mean of both, and the winner beats the faster one by more than
-    they differ.
+    they differ. Of many candidates one is always lucky, so the winner has to do it twice, and its smaller gain is told.
     """
     change = speed(last, first)
     base = math.sqrt(change) if change else 1.0
@@ -61,6 +61,10 @@ def judge(first: Trial, trials: Sequence[Trial], last: Trial) -> Judgement:
     needed = max(1.0, change) * (1 + max(drift, LEAST_GAIN))
     good = [trial for trial in trials if speed(trial, first) >= needed]
     best = max(good, key=lambda trial: gains[trial.candidate.name], default=None)
+    if best is not None and again is not None:
+        second = speed(again, first)
+        gains[best.candidate.name] = min(gains[best.candidate.name], second / base)
+        best = best if second >= needed else None
     return Judgement(gains, drift, best)
 
 

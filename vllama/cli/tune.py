@@ -92,8 +92,8 @@ def command(
         tuning = Tuning(
             loaded, found, environment(), work, Plan(clients, rounds), watch.step, lambda trial: show.say(_told(trial))
         )
-        first, trials, last = asyncio.run(tuning.run(choices))
-    judgement = judge(first, trials, last)
+        first, trials, last, again = asyncio.run(tuning.run(choices))
+    judgement = judge(first, trials, last, again)
     kept = _settings(loaded, found, judgement)
     text = tuned_text(found.name.short, kept, _comments(found, first, trials, judgement)) if kept else ""
     elsewhere = _stronger(loaded, found, place)
@@ -101,7 +101,11 @@ def command(
     if written:
         write_tuned(place, text)
     if as_json:
-        output.data(_as_json(found, (first, *trials, last), judgement, kept, place if written else None))
+        output.data(
+            _as_json(
+                found, (first, *trials, last, *([again] if again else ())), judgement, kept, place if written else None
+            )
+        )
         return
     _tell(first, trials, judgement)
     if written:

@@ -30,6 +30,24 @@ def test_a_gain_smaller_than_the_machines_own_drift_is_none():
     assert judge(trial(1), [trial(1 / 1.5, max_num_seqs=64)], trial(1.2)).best is not None
 
 
+def test_who_was_only_lucky_once_does_not_win():
+    found = judge(trial(1), [trial(0.8, max_num_seqs=64)], trial(1), trial(0.99, max_num_seqs=64))
+    assert found.best is None
+    assert found.gains["max_num_seqs 64"] == pytest.approx(1 / 0.99)
+
+
+def test_of_the_winners_two_gains_the_smaller_is_told():
+    for once, again in ((0.8, 0.9), (0.9, 0.8)):
+        found = judge(trial(1), [trial(once, max_num_seqs=64)], trial(1), trial(again, max_num_seqs=64))
+        assert found.best is not None
+        assert found.gains["max_num_seqs 64"] == pytest.approx(1 / 0.9)
+
+
+def test_a_winner_that_can_not_be_started_again_does_not_win():
+    again = Trial(Candidate({"max_num_seqs": 64}), problem="no memory")
+    assert judge(trial(1), [trial(0.5, max_num_seqs=64)], trial(1), again).best is None
+
+
 @given(st.floats(0.1, 10), st.floats(0.5, 2))
 def test_a_candidate_as_fast_as_what_holds_never_wins(seconds, drift):
     # a machine that became slower meanwhile, with the candidate in the middle
