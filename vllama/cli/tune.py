@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -92,7 +93,7 @@ def command(
         tuning = Tuning(
             loaded, found, environment(), work, Plan(clients, rounds), watch.step, lambda trial: show.say(_told(trial))
         )
-        first, trials, last, again = asyncio.run(tuning.run(choices))
+        first, trials, last, again = asyncio.run(_measured(tuning, choices))
     judgement = judge(first, trials, last, again)
     kept = _settings(loaded, found, judgement)
     text = tuned_text(found.name.short, kept, _comments(found, first, trials, judgement)) if kept else ""
@@ -113,6 +114,30 @@ def command(
     elif text:
         why = f"the tuned settings of {elsewhere} are stronger; write it there" if elsewhere else "it would be"
         output.line(f"\nNot kept: {why}:\n\n{text.rstrip()}")
+
+
+async def _measured(tuning: Tuning, choices: Sequence[Candidate]) -> tuple[Trial, list[Trial], Trial, Trial | None]:
+    """``Tuning.run``, which ``kill`` and a terminal that is closed end as Ctrl-C does. Raises click.Abort then.
+
+    The engine is in a session of its own, so nobody else would end it. What is ignored stays ignored (``nohup``).
+    """
+    loop, running = asyncio.get_running_loop(), asyncio.ensure_future(tuning.run(choices))
+    ended = False
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+        running.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, end)
+    try:
+        return await running
+    except asyncio.CancelledError:
+        if ended:
+            raise click.Abort from None
+        raise  # Ctrl-C: asyncio makes of it what it is
 
 
 def _find(text: str, loaded: Loaded) -> Model:

@@ -108,7 +108,9 @@ def test_a_dry_run_and_a_persons_own_tuned_settings_are_only_told(desk: Desk) ->
     assert not (desk.state / "tuned").exists()
 
 
-def test_ctrl_c_leaves_all_as_it_was_and_no_engine_behind(desk: Desk) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_it_leaves_all_as_it_was_and_no_engine_behind(desk: Desk, number: signal.Signals) -> None:
+    """Ctrl-C, ``kill``, and a terminal that is closed."""
     rescript(desk.model, token_rate=1)
     argv, env = desk.command("mini", *SMALL)
     with subprocess.Popen(
@@ -119,7 +121,7 @@ def test_ctrl_c_leaves_all_as_it_was_and_no_engine_behind(desk: Desk) -> None:
             if "round 1 of 1" in line or "warming up" in line:
                 break
         family = psutil.Process(running.pid).children(recursive=True)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         _, told = running.communicate(timeout=60)
     assert running.returncode == 130, told
     assert "Traceback" not in told
