@@ -16,7 +16,7 @@ from vllama.bench.figures import table_of
 from vllama.bench.measure import Progress, measure
 from vllama.bench.rounds import Plan
 from vllama.bench.targets import Place
-from vllama.bench.trials import Trial, judge, winners
+from vllama.bench.trials import Trial, to_confirm, winners
 from vllama.bench.workload import Workload
 from vllama.config.load import Loaded
 from vllama.config.schema import Settings
@@ -44,8 +44,8 @@ class Tuning:
     done: Callable[[Trial], None]
     """A trial is over."""
 
-    async def run(self, choices: Sequence[Candidate]) -> tuple[Trial, list[Trial], Trial, Trial | None]:
-        """The settings that hold, every candidate with the best of them together, those that hold and the best again.
+    async def run(self, choices: Sequence[Candidate]) -> tuple[Trial, list[Trial], Trial, list[Trial]]:
+        """The settings that hold, all candidates with the best of them together, those that hold again, winners again.
 
         Raises LoadFailed and its like when the model can't be loaded as it is.
         """
@@ -58,8 +58,9 @@ class Tuning:
         if both is not None:
             trials.append(await self._trial(both, total - 3, total))
         last = await self._trial(Candidate({}), total - 2, total)
-        best = judge(first, trials, last).best
-        again = await self._trial(best.candidate, total - 1, total) if best is not None else None
+        again: list[Trial] = []
+        while (winner := to_confirm(first, trials, last, again)) is not None:
+            again.append(await self._trial(winner, total - 1, total))
         return first, trials, last, again
 
     async def _trial(self, candidate: Candidate, number: int, total: int) -> Trial:

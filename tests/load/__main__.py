@@ -117,11 +117,12 @@ async def steady(stand: Stand, clients: int, rounds: int, seconds: float) -> Fir
         address, requests, mark = ways[way]
         rhythm = random.Random(number)
         stream = await open_stream(address, rhythm.choice(requests), mark)
-        while asyncio.get_running_loop().time() < end:
+        while True:
             seen[way].append(await stream.begun)
             await stream.ended
+            if asyncio.get_running_loop().time() >= end:
+                break
             stream.ask(rhythm.choice(requests))
-        await stream.ended
         stream.transport.close()
 
     for round_ in range(rounds):

@@ -48,24 +48,30 @@ def speed(trial: Trial, base: Trial) -> float:
     return math.prod(quotients) ** (1 / len(quotients)) if all(quotients) else 0.0
 
 
-def judge(first: Trial, trials: Sequence[Trial], last: Trial, again: Trial | None = None) -> Judgement:
-    """``first`` and ``last``: the settings that hold, measured before and after the others; ``again``: the best again.
+def judge(first: Trial, trials: Sequence[Trial], last: Trial, again: Sequence[Trial] = ()) -> Judgement:
+    """``first`` and ``last``: the settings that hold, measured before and after the others; ``again``: winners again.
 
     A machine's speed drifts: gains are told against the mean of both, and the winner beats the faster one by more than
-    they differ. Of many candidates one is always lucky, so the winner has to do it twice, and its smaller gain is told.
+    they differ. Of many candidates one is always lucky, so of what was measured twice the smaller gain counts.
     """
     change = speed(last, first)
     base = math.sqrt(change) if change else 1.0
-    gains = {trial.candidate.name: speed(trial, first) / base for trial in trials}
+    speeds = {trial.candidate.name: speed(trial, first) for trial in trials}
+    for trial in again:
+        speeds[trial.candidate.name] = min(speeds[trial.candidate.name], speed(trial, first))
+    gains = {name: found / base for name, found in speeds.items()}
     drift = abs(change - 1) if change else 1.0
     needed = max(1.0, change) * (1 + max(drift, LEAST_GAIN))
-    good = [trial for trial in trials if speed(trial, first) >= needed]
+    good = [trial for trial in trials if speeds[trial.candidate.name] >= needed]
     best = max(good, key=lambda trial: gains[trial.candidate.name], default=None)
-    if best is not None and again is not None:
-        second = speed(again, first)
-        gains[best.candidate.name] = min(gains[best.candidate.name], second / base)
-        best = best if second >= needed else None
     return Judgement(gains, drift, best)
+
+
+def to_confirm(first: Trial, trials: Sequence[Trial], last: Trial, again: Sequence[Trial]) -> Candidate | None:
+    """Who would win now and was measured only once."""
+    best = judge(first, trials, last, again).best
+    known = {trial.candidate.name for trial in again}
+    return best.candidate if best is not None and best.candidate.name not in known else None
 
 
 def winners(first: Trial, trials: Sequence[Trial]) -> dict[str, Candidate]:
@@ -88,14 +94,14 @@ def table(first: Trial, trials: Sequence[Trial], judgement: Judgement) -> Table:
         if trial.problem:
             rows.append([trial.candidate.name, *("-" for _ in clients), "-", trial.problem])
             continue
-        gain = judgement.gains.get(trial.candidate.name)
+        gain = judgement.gains.get(trial.candidate.name)  # 0: it could not be measured, or not again
         waits = trial.rows[-1].first
         rows.append(
             [
                 trial.candidate.name,
                 *(f"{row.tokens_per_second.median:,.1f}" for row in trial.rows),
                 milliseconds(waits.p50) if waits else "-",
-                "-" if gain is None else f"{(gain - 1) * 100:+.1f} %",
+                f"{(gain - 1) * 100:+.1f} %" if gain else "-",
             ]
         )
     return head, rows

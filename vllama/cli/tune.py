@@ -102,11 +102,7 @@ def command(
     if written:
         write_tuned(place, text)
     if as_json:
-        output.data(
-            _as_json(
-                found, (first, *trials, last, *([again] if again else ())), judgement, kept, place if written else None
-            )
-        )
+        output.data(_as_json(found, (first, *trials, last, *again), judgement, kept, place if written else None))
         return
     _tell(first, trials, judgement)
     if written:
@@ -116,7 +112,7 @@ def command(
         output.line(f"\nNot kept: {why}:\n\n{text.rstrip()}")
 
 
-async def _measured(tuning: Tuning, choices: Sequence[Candidate]) -> tuple[Trial, list[Trial], Trial, Trial | None]:
+async def _measured(tuning: Tuning, choices: Sequence[Candidate]) -> tuple[Trial, list[Trial], Trial, list[Trial]]:
     """``Tuning.run``, which ``kill`` and a terminal that is closed end as Ctrl-C does. Raises click.Abort then.
 
     The engine is in a session of its own, so nobody else would end it. What is ignored stays ignored (``nohup``).

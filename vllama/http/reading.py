@@ -38,6 +38,8 @@ class Reading:
     async def pour(self, accept: Accept, short: ShortCut) -> None:
         """The fast path, as ``Events.pour``; to be called between two steps of the iteration."""
         reader = self._reader
+        if reader.failure is not None:  # behind the steps that were just given
+            raise reader.failure
 
         def take(payloads: list[bytes]) -> bool:
             steps = reader.feed(payloads)

@@ -13,6 +13,8 @@ from aiohttp import web
 from vllama.http.app import make_runner
 from vllama.http.listener import BACKLOG
 
+_ACCEPTED: Final = 128
+"""Connections that are taken in one turn of the loop at most; streams wait meanwhile."""
 _LAST_WORDS: Final = 10.0
 """Seconds for handlers to end once every engine is gone."""
 
@@ -65,7 +67,10 @@ async def _listening(runner: web.AppRunner, sockets: Sequence[socket.socket]) ->
     """A server for each socket; it closes what it was given, and the sockets stay the caller's."""
     loop = asyncio.get_running_loop()
     factory = cast("Callable[[], asyncio.Protocol]", runner.server)  # there is one since ``setup``
-    return [await loop.create_server(factory, sock=one.dup(), backlog=BACKLOG) for one in sockets]
+    servers = [await loop.create_server(factory, sock=one.dup(), backlog=_ACCEPTED) for one in sockets]
+    for one in sockets:
+        one.listen(BACKLOG)  # asyncio has told the kernel its own number
+    return servers
 
 
 async def _stop(servers: Sequence[asyncio.Server]) -> None:
@@ -78,6 +83,8 @@ async def _stop(servers: Sequence[asyncio.Server]) -> None:
     for server in servers:
         for listener in server.sockets:
             loop.remove_reader(listener.fileno())
-    await asyncio.sleep(0)
-    for server in servers:
-        server.close()
+    try:
+        await asyncio.sleep(0)
+    finally:
+        for server in servers:
+            server.close()

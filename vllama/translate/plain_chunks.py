@@ -19,6 +19,7 @@ TEXT_KEY = b'"text":'
 
 
 _IDS = b'"token_ids":['
+_LONGEST_IDS = 400  # bytes; an event has the ids of a few tokens
 
 
 class PlainChunks:
@@ -53,8 +54,8 @@ class PlainChunks:
         string, ids = self._apart(payload, self._before, self._after)
         if b"\\" in string or string.count(b'"') != 2 or string[:1] != b'"' or string[-1:] != b'"':
             return ""
-        text = string[1:-1].decode()
-        self._ids.extend(ids)
+        if text := string[1:-1].decode():
+            self._ids.extend(ids)
         return text
 
     def string(self, event: bytes) -> bytes:
@@ -79,6 +80,8 @@ class PlainChunks:
         if not self._between:
             return string, ()
         string, _, numbers = string.partition(self._between)
+        if len(numbers) > _LONGEST_IDS:
+            return b"", ()
         if numbers.isdigit():
             return string, (int(numbers),)
         ids = numbers.split(b",")

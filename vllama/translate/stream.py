@@ -36,6 +36,8 @@ class _Reader(ABC):
     def feed(self, payloads: list[bytes]) -> list[Step]:
         """All steps that these payloads complete; those before an error, which is kept in ``failure``."""
         out: list[Step] = []
+        if self.failure is not None:
+            return out
         try:
             self._read(payloads, out)
         except VllamaError as error:
@@ -189,13 +191,17 @@ class TextReader(_Reader):
             text = choice["text"]
             if reason is not None:
                 text = self._end.finish(choice, text)
-            elif text and self._shows_all() and not choice.get("logprobs") and not choice.get("prompt_token_ids"):
+            elif text and len(choices) == 1 and self._is_plain(choice):
                 self._plain.learn(payload, text, choice.get("token_ids") or ())
             steps = self._split(text, last=reason is not None)
             if entries and (steps or self._tells_withheld()):
                 steps = steps or [Piece()]
                 steps[0].logprobs = entries
             out += steps
+
+    def _is_plain(self, choice: Mapping[str, Any]) -> bool:
+        """Does the chunk say nothing but text and its ids, which is shown as it is?"""
+        return self._shows_all() and not choice.get("logprobs") and not choice.get("prompt_token_ids")
 
     def _shows_all(self) -> bool:
         """Is every text shown as it is, whatever came before it?"""

@@ -8,7 +8,7 @@ from tests.unit.bench.made import leg
 from vllama.bench.candidates import Candidate
 from vllama.bench.figures import table_of
 from vllama.bench.samples import Leg, Sample
-from vllama.bench.trials import LEAST_GAIN, Trial, judge, speed, table, winners
+from vllama.bench.trials import LEAST_GAIN, Trial, judge, speed, table, to_confirm, winners
 
 
 def trial(seconds: float, **changes: object) -> Trial:
@@ -31,21 +31,36 @@ def test_a_gain_smaller_than_the_machines_own_drift_is_none():
 
 
 def test_who_was_only_lucky_once_does_not_win():
-    found = judge(trial(1), [trial(0.8, max_num_seqs=64)], trial(1), trial(0.99, max_num_seqs=64))
+    found = judge(trial(1), [trial(0.8, max_num_seqs=64)], trial(1), [trial(0.99, max_num_seqs=64)])
     assert found.best is None
     assert found.gains["max_num_seqs 64"] == pytest.approx(1 / 0.99)
 
 
-def test_of_the_winners_two_gains_the_smaller_is_told():
+def test_of_two_gains_the_smaller_is_told():
     for once, again in ((0.8, 0.9), (0.9, 0.8)):
-        found = judge(trial(1), [trial(once, max_num_seqs=64)], trial(1), trial(again, max_num_seqs=64))
+        found = judge(trial(1), [trial(once, max_num_seqs=64)], trial(1), [trial(again, max_num_seqs=64)])
         assert found.best is not None
         assert found.gains["max_num_seqs 64"] == pytest.approx(1 / 0.9)
 
 
 def test_a_winner_that_can_not_be_started_again_does_not_win():
     again = Trial(Candidate({"max_num_seqs": 64}), problem="no memory")
-    assert judge(trial(1), [trial(0.5, max_num_seqs=64)], trial(1), again).best is None
+    found = judge(trial(1), [trial(0.5, max_num_seqs=64)], trial(1), [again])
+    assert found.best is None
+    assert table(trial(1), [trial(0.5, max_num_seqs=64)], found)[1][-1][-1] == "-"
+
+
+def test_the_next_best_is_measured_again_until_a_winner_has_won_twice():
+    lucky, good = trial(0.5, max_num_seqs=64), trial(0.8, max_num_seqs=16)
+    again: list[Trial] = []
+    assert to_confirm(trial(1), [lucky, good], trial(1), again) == lucky.candidate
+    again.append(trial(0.95, max_num_seqs=64))
+    assert to_confirm(trial(1), [lucky, good], trial(1), again) == good.candidate
+    again.append(trial(0.85, max_num_seqs=16))
+    assert to_confirm(trial(1), [lucky, good], trial(1), again) is None
+    found = judge(trial(1), [lucky, good], trial(1), again)
+    assert found.best is not None
+    assert found.best.candidate == good.candidate
 
 
 @given(st.floats(0.1, 10), st.floats(0.5, 2))

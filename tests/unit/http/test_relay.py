@@ -154,3 +154,14 @@ async def test_no_event_is_held_back_until_the_next(server):
             assert more, seen
             seen += more
     assert seen.count(b"\n") == 2
+
+
+async def test_an_event_that_can_not_be_read_ends_the_answer_at_once(server):
+    """It came in one read with a good one, and the engine goes on as if nothing were."""
+    good = b'data: {"choices":[{"index":0,"delta":{"content":"one"},"logprobs":null,"finish_reason":null}]}\n\n'
+    server.engine.replies[CHAT] = [Reply(parts=[good + b'data: {"choices":[{}]}\n\n'], hold=True)]
+    body = {"model": "tinychat", "messages": [{"role": "user", "content": "x"}]}
+    async with server.session.post(f"{server.base}/api/chat", json=body) as answer:
+        said, failed = (await asyncio.wait_for(answer.content.read(), 30)).splitlines()
+    assert b'"content":"one"' in said
+    assert b'"error":"the engine sent an event that can' in failed

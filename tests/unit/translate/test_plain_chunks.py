@@ -98,6 +98,37 @@ def test_the_ids_of_what_is_taken_short_are_told_at_the_end(kind):
     assert steps[-1].token_ids == tuple(range(20))
 
 
+@pytest.mark.parametrize("kind", ["chat", "text"])
+def test_the_ids_of_a_token_without_text_are_told_once(kind):
+    """Half a character, or what may become a stop string, has ids and no text yet."""
+
+    def chunk(words, ids, reason=None):
+        return chat({"content": words}, reason, token_ids=ids) if kind == "chat" else text(words, reason, token_ids=ids)
+
+    payloads = [chunk("a", [1]), chunk("b", [2]), chunk("", [3]), chunk("é", [4]), chunk("", [5]), chunk("c", [6])]
+    payloads += [chunk("", [9], "stop"), usage()]
+    fed = READERS[kind]()
+    for steps in (short(READERS[kind](), payloads)[0], fed.feed(payloads)):
+        assert steps[-1].token_ids == (1, 2, 3, 4, 5, 6)
+
+
+def test_what_looks_like_ids_and_is_endless_is_left_to_the_parser():
+    reader = READERS["text"]()
+    reader.feed([text("a", token_ids=[1])])
+    good = event(text("a", token_ids=[1]))
+    assert reader.plain(good) == b'"a"'
+    assert reader.plain(good.replace(b"[1]", b"[" + b"1" * 5000 + b"]")) == b""
+
+
+def test_nothing_is_read_behind_a_failure():
+    reader = READERS["chat"]()
+    assert reader.feed([chat({"content": "a"}), b'{"choices":[{}]}', chat({"content": "b"})]) == [Piece("a")]
+    failure = reader.failure
+    assert failure is not None
+    assert reader.feed([chat({}, "stop"), usage()]) == []
+    assert reader.failure is failure
+
+
 def test_a_text_that_may_be_thinking_is_never_taken_short():
     assert not short(READERS["split"](), [text("a")] * 5)[1]
 
