@@ -13,11 +13,9 @@ import orjson
 
 from vllama.translate.jsontext import NEVER_AS_THEY_ARE
 
+# Behind a key the text begins: unescaped quotes stand nowhere within a string.
 CHAT_KEY = b'"delta":{"content":'
 TEXT_KEY = b'"text":'
-# Behind a key the text begins: unescaped quotes stand nowhere within a string.
-
-
 _IDS = b'"token_ids":['
 _LONGEST_IDS = 400  # bytes; an event has the ids of a few tokens
 
