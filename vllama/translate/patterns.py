@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(\d+)(,?)(\d*)\}|.", re.ASCII | re.DOTALL)
-_LONGEST_COUNT: Final = 9  # digits; a number that is longer is too many in any case
+# Each character is looked at a few times at most: a class that is never closed reaches to the end.
+_TOKEN: Final = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]|\[.*+|\{(\d{1,9}+)\d*+(,?)(\d{0,9}+)\d*+\}|.", re.ASCII | re.DOTALL
+)
+_ENOUGH: Final = 10**9
+"""Nothing counts more: the numbers would grow with each count, and so would the time to multiply them."""
 
 
 def written_out(pattern: str) -> int:
@@ -25,9 +29,9 @@ def written_out(pattern: str) -> int:
             last = max(groups.pop(), 1)
             groups[-1] += last
         elif token[1] is not None:
-            times = int((token[3] or token[1])[:_LONGEST_COUNT])
-            groups[-1] += last * (max(times, 1) - 1)
-            last *= max(times, 1)
+            times = max(int(token[3] or token[1]), 1)
+            groups[-1] += min(last * (times - 1), _ENOUGH)
+            last = min(last * times, _ENOUGH)
         elif text not in "|*+?^$":
             last = 1
             groups[-1] += 1
