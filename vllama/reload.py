@@ -6,13 +6,13 @@ import asyncio
 import logging
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aiohttp import web
 
 from vllama.config.changes import changed_keys
-from vllama.config.keys import key_files
+from vllama.config.keys import KeyRing, key_files
 from vllama.config.load import Loaded
 from vllama.fit.gpu import usable_cores
 from vllama.http.app import make_app
@@ -47,14 +47,17 @@ class Service:
     metrics: Metrics
     downloads: Downloads
     environ: Mapping[str, str]
+    keys: KeyRing = field(default_factory=lambda: KeyRing(()))
 
     def app(self, loaded: Loaded, store: ModelStore) -> web.Application:
         """The front end as configured; raises ConfigError."""
         files = key_files(loaded.config.server.keys_file, loaded.state, self.environ)
+        if files != self.keys.files:  # the same ring else: it knows the last good keys of a file that is broken now
+            self.keys = KeyRing(files)
         puller = make_puller(loaded, store, self.downloads, self.environ, self._sizes)
         creator = Creator(store, puller)
         return make_app(
-            loaded.config, self.supervisor, store, self.metrics, puller=puller, creator=creator, key_files=files
+            loaded.config, self.supervisor, store, self.metrics, puller=puller, creator=creator, keys=self.keys
         )
 
     def _sizes(self) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ added or revoked counts at once.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import secrets
 import shutil
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
+from vllama.disk import Reads
 from vllama.errors import ConfigError
 
 Scope = Literal["use", "manage"]
@@ -23,6 +25,9 @@ Scope = Literal["use", "manage"]
 SYSTEM_FILE: Final = Path("/etc/vllama.keys")
 _CREDENTIAL: Final = "vllama.keys"
 _GROUP: Final = "vllama"
+_LOG: Final = logging.getLogger("vllama.keys")
+_PATIENCE: Final = 2.0
+"""Seconds that a request waits for the files."""
 _HEADER: Final = "# Made by `vllama keys`: id, scope, SHA-256 of the key, day, name.\n"
 
 
@@ -53,6 +58,8 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         return ()
     except OSError as error:
         raise ConfigError(f"can't read the keys in {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"can't read the keys in {path}: it is not UTF-8 text") from error
     keys = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -97,20 +104,36 @@ def key_files(configured: Path | None, state: Path, environ: Mapping[str, str]) 
 
 
 class KeyRing:
-    """Looks keys up; looks at the files again when they have changed."""
+    """Looks keys up. ``look`` reads files that have changed; one that can't be read leaves its last good keys valid."""
 
     def __init__(self, files: Sequence[Path]) -> None:
-        self._files = tuple(files)
-        self._seen: tuple[tuple[int, int] | None, ...] = ()
+        self.files = tuple(files)
+        self._reads = Reads()
+        self._seen: dict[Path, tuple[int, int] | None] = {}
+        self._keys: dict[Path, tuple[Key, ...]] = {}
         self._scopes: Mapping[str, Scope] = {}
 
     def scope(self, secret: str) -> Scope | None:
-        """What a key allows; None for one that is none. Raises ConfigError when a file can't be read."""
-        seen = tuple(map(_stamp, self._files))
-        if seen != self._seen:
-            self._scopes = {key.digest: key.scope for file in self._files for key in read_keys(file)}
-            self._seen = seen
+        """What a key allows, by what was last read; None for one that is none."""
         return self._scopes.get(_digest(secret))
+
+    async def look(self) -> None:
+        """Read files that have changed, in a thread; a file system that does not answer changes nothing."""
+        with suppress(TimeoutError):
+            await self._reads.done("keys", self.read, _PATIENCE)
+
+    def read(self) -> None:
+        """As ``look``, in this thread."""
+        for file in self.files:
+            stamp = _stamp(file)
+            if file in self._seen and self._seen[file] == stamp:
+                continue
+            try:
+                self._keys[file] = read_keys(file)
+            except ConfigError as error:
+                _LOG.error("the keys that were last read stay valid: %s. %s", error, error.hint)
+            self._seen[file] = stamp
+        self._scopes = {key.digest: key.scope for keys in self._keys.values() for key in keys}
 
 
 def _digest(secret: str) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from aiohttp import web
 
 from vllama.config.keys import KeyRing
@@ -39,7 +36,7 @@ def make_app(
     puller: Puller,
     creator: Creator,
     version: str = OLLAMA_VERSION,
-    key_files: Sequence[Path] = (),
+    keys: KeyRing | None = None,
 ) -> web.Application:
     """The whole front end; raises ConfigError when ``server.origins`` can't be meant."""
     app = web.Application(
@@ -47,7 +44,7 @@ def make_app(
         middlewares=make_middleware(
             read_origins(config.server.origins),
             read_host_check(config.server.host),
-            make_permits(read_reach(config.server), KeyRing(key_files)),
+            make_permits(read_reach(config.server), keys or KeyRing(())),
             log_access=config.log.access,
         ),
     )

@@ -25,8 +25,10 @@ def make_permits(reach: Reach, keys: KeyRing) -> Middleware:
             hint = "server.access and server.networks in the server's configuration say who is served."
             raise Forbidden(f"{peer} is not served", hint=hint)
         if is_management(request.method, _route(request)):
-            _check_management(reach, peer, _scope(request, keys))
-        elif reach.keys_required and not peer.here and request.path not in _OPEN and _scope(request, keys) is None:
+            _check_management(reach, peer, await _scope(request, keys))
+        elif (
+            reach.keys_required and not peer.here and request.path not in _OPEN and await _scope(request, keys) is None
+        ):
             raise Unauthorized("an API key is needed", hint="Send it as 'Authorization: Bearer KEY'.")
         return await handler(request)
 
@@ -44,11 +46,14 @@ def _check_management(reach: Reach, peer: Peer, scope: Scope | None) -> None:
     raise Forbidden(f"{peer} may not manage models: that is for the server's own machine", hint=hint)
 
 
-def _scope(request: web.Request, keys: KeyRing) -> Scope | None:
+async def _scope(request: web.Request, keys: KeyRing) -> Scope | None:
     """What the key allows that came with the request, in OpenAI's header or Anthropic's."""
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
     secret = secret.strip() if kind.lower() == "bearer" else request.headers.get("X-Api-Key", "")
-    return keys.scope(secret) if secret else None
+    if not secret:
+        return None
+    await keys.look()
+    return keys.scope(secret)
 
 
 def _forwarded(request: web.Request) -> list[str]:

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from vllama.errors import NotFound, StoreFailed
 
@@ -47,6 +47,12 @@ class Upload:
         with storing():
             self._part.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._part.open("xb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def write(self, data: bytes) -> None:
         """Raises StoreFailed."""
@@ -81,14 +87,9 @@ class Blobs:
         """``digest``: 64 hex digits."""
         return self._blob(digest).is_file()
 
-    @contextmanager
-    def upload(self, digest: str) -> Iterator[Upload]:
-        """A new blob that is going to be ``digest``."""
-        upload = Upload(self._blob(digest))
-        try:
-            yield upload
-        finally:
-            upload.close()
+    def upload(self, digest: str) -> Upload:
+        """A new blob that is going to be ``digest``; close it in the end."""
+        return Upload(self._blob(digest))
 
     def head(self, digest: str, count: int) -> bytes:
         """The first bytes of a blob; raises NotFound."""

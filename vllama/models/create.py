@@ -17,9 +17,16 @@ from vllama.models.names import ModelName
 from vllama.models.pull import Puller
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore
+from vllama.translate.gotemplate import TemplateError
+from vllama.translate.ollama_template import read_template
 
 _GGUF: Final = b"GGUF"
 _MAGIC_BYTES: Final = 4
+_NO_JINJA: Final = (
+    "TEMPLATE takes a Go template, and this looks like a Jinja chat template. Leave it out: the chat template that is "
+    "among the model's files applies. To change it, edit "
+    "chat_template.jinja in a copy of the files, and serve that directory."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class Creator:
             await asyncio.to_thread(self._check_kinds, recipe.files)
             yield "converting model"
             start = await asyncio.to_thread(self._from_files, recipe)
-        manifest = self._with_layers(start, recipe)
+        manifest = await asyncio.to_thread(self._with_layers, start, recipe)
         if recipe.adapter:
             yield "converting adapter"
             manifest = await asyncio.to_thread(self._with_adapter, manifest, recipe)
@@ -137,15 +144,19 @@ class Creator:
         return replace(manifest, adapter=identity)
 
     def _with_layers(self, start: Manifest, recipe: Recipe) -> Manifest:
-        """What the recipe says wins; parameters are merged one by one."""
-        base = self._store.find(recipe.base) if recipe.base is not None else None
-        # 'ollama show --modelfile' prints the chat template of the files: taken back, it is no template of its own
-        same = base is not None and recipe.template.strip() == (base.facts.chat_template or "").strip()
+        """What the recipe says wins; parameters are merged one by one. Raises BadRequest."""
+        template = recipe.template
+        if template:
+            # 'ollama show --modelfile' prints the chat template of the files: taken back, it is no template of its own
+            if template.strip() == (self._store.build(start).facts.chat_template or "").strip():
+                template = ""
+            else:
+                _check_template(template)
         return replace(
             start,
             name=recipe.name,
             system=recipe.system or start.system,
-            template=start.template if same else recipe.template or start.template,
+            template=template or start.template,
             license=recipe.license or start.license,
             parameters={**start.parameters, **recipe.parameters},
             messages=recipe.messages or start.messages,
@@ -154,6 +165,13 @@ class Creator:
     def _files_digest(self, base: ModelName | None) -> str:
         model = self._store.find(base) if base is not None else None
         return model.digest if model is not None else ""
+
+
+def _check_template(text: str) -> None:
+    try:
+        read_template(text)
+    except TemplateError as error:
+        raise BadRequest(f"template error: {error}", hint=_NO_JINJA if "{%" in text else "") from error
 
 
 def _layer_lines(start: Manifest, manifest: Manifest, files: str) -> list[str]:

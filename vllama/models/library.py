@@ -28,6 +28,7 @@ from vllama.models.sources import Source
 _LOG = logging.getLogger("vllama.models")
 _MANIFEST, _GONE, _NEW = ".json", ".gone", ".new"
 NOBODY: Final = ModelName("", "", "", "")
+_MADE_AGAIN: Final = "Pull or create the model again."
 _INCOMPLETE_SECONDS: Final = 14 * 24 * 3600.0
 """A fetch that nobody went on with for so long is given up."""
 
@@ -49,9 +50,9 @@ class Library:
         self._state = state
         self._folder = state / "manifests"
         self._lock = threading.Lock()
+        self.unread: Mapping[str, ModelUnusable] = {}
+        """What is wrong with manifests that can't be read, by their files' names."""
         self._entries: Mapping[str, Entry] = self._read()
-        self.version = 0
-        """Grows with every change."""
 
     def all(self) -> Mapping[str, Entry]:
         """Entries by ``ModelName.key``."""
@@ -83,7 +84,8 @@ class Library:
                     raise
                 modified_at = place.stat().st_mtime
             old = self._entries.get(manifest.name.key)
-            self._change({**self._entries, manifest.name.key: Entry(manifest, modified_at)})
+            self._entries = {**self._entries, manifest.name.key: Entry(manifest, modified_at)}
+            self.unread = {name: problem for name, problem in self.unread.items() if name != place.name}
             freed = old is not None and self._free(old.manifest, in_use)
             if note is not None:
                 note.unlink(missing_ok=True)
@@ -93,16 +95,25 @@ class Library:
         """Forget a name and delete the files that only it used; false when there was no such name."""
         with self._lock:
             entry = self._entries.get(name.key)
-            if entry is None:
-                return False
             place = self._folder / file_name(name)
+            if entry is None:
+                return self._remove_unread(place)
             note = place.with_name(f"{place.name}.{secrets.token_hex(4)}{_GONE}")
             with storing():
                 place.rename(note)
-            self._change({key: value for key, value in self._entries.items() if key != name.key})
+            self._entries = {key: value for key, value in self._entries.items() if key != name.key}
             self._free(entry.manifest, in_use)
             note.unlink(missing_ok=True)
             return True
+
+    def _remove_unread(self, place: Path) -> bool:
+        """A manifest that can't be read names no files: those are found by a sweep."""
+        if place.name not in self.unread:
+            return False
+        with storing():
+            place.unlink(missing_ok=True)
+        self.unread = {name: problem for name, problem in self.unread.items() if name != place.name}
+        return True
 
     def discard(self, source: Source, in_use: Collection[Source]) -> None:
         """Delete files that turned out to be of no use, unless somebody uses them."""
@@ -110,34 +121,41 @@ class Library:
             self._free(Manifest(NOBODY, source), in_use)
 
     def sweep(self, in_use: Collection[Source]) -> None:
-        """Finish deletions and drop halves that an earlier run left. Only the store's owner may do this."""
+        """Finish deletions and drop halves that an earlier run left. Only the store's owner may do this.
+
+        What can't be cleaned up is logged, and stays for the next time.
+        """
         with self._lock:
-            for note in self._folder.glob(f"*{_GONE}"):
-                with contextlib.suppress(ModelUnusable, OSError):
-                    self._free(read_manifest(note.read_bytes()), in_use)
-                note.unlink(missing_ok=True)
-            for half in self._folder.glob(f"*{_NEW}"):
-                half.unlink(missing_ok=True)
+            try:
+                self._sweep(in_use)
+            except OSError as error:
+                _LOG.warning("can't clean up the model store: %s", error)
+
+    def _sweep(self, in_use: Collection[Source]) -> None:
+        for note in self._folder.glob(f"*{_GONE}"):
+            with contextlib.suppress(ModelUnusable):
+                self._free(_manifest(note), in_use)
+            note.unlink(missing_ok=True)
+        for half in self._folder.glob(f"*{_NEW}"):
+            half.unlink(missing_ok=True)
+        if not self.unread:  # what those models are made of is not known
             self.blobs.sweep({identity for entry in self._entries.values() for identity in _identities(entry.manifest)})
-            if swept := sweep_incomplete(self._state, time.time() - _INCOMPLETE_SECONDS):
-                _LOG.info("deleted %d files whose fetching was given up", swept)
+        if swept := sweep_incomplete(self._state, time.time() - _INCOMPLETE_SECONDS):
+            _LOG.info("deleted %d files whose fetching was given up", swept)
 
     def _read(self) -> Mapping[str, Entry]:
         found = {}
+        unread = {}
         for path in sorted(self._folder.glob(f"*{_MANIFEST}")):
             try:
-                entry = Entry(read_manifest(path.read_bytes()), path.stat().st_mtime)
-                if file_name(entry.manifest.name) != path.name:
-                    raise ModelUnusable(f"it is the manifest of {entry.manifest.name.short}")
-            except (ModelUnusable, OSError) as error:
-                _LOG.warning("%s is left out: %s", path, error)
-                continue
-            found[entry.manifest.name.key] = entry
+                entry = _entry(path)
+            except ModelUnusable as problem:
+                _LOG.warning("%s is left out: %s", path, problem)
+                unread[path.name] = problem
+            else:
+                found[entry.manifest.name.key] = entry
+        self.unread = unread
         return found
-
-    def _change(self, entries: Mapping[str, Entry]) -> None:
-        self._entries = entries
-        self.version += 1
 
     def _free(self, manifest: Manifest, in_use: Collection[Source]) -> bool:
         """Delete the files of a manifest that is no longer there, as far as nobody else uses them."""
@@ -151,6 +169,25 @@ class Library:
             self.blobs.remove(identity)
             freed = True
         return freed
+
+
+def _entry(path: Path) -> Entry:
+    """Raises ModelUnusable for a file that is no manifest, whatever is wrong with it."""
+    manifest = _manifest(path)
+    if file_name(manifest.name) != path.name:
+        raise ModelUnusable(f"it is the manifest of {manifest.name.short}", hint=_MADE_AGAIN)
+    return Entry(manifest, path.stat().st_mtime)
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        return read_manifest(path.read_bytes())
+    except OSError as error:
+        raise ModelUnusable(f"its manifest can't be read: {error.strerror}") from error
+    except ModelUnusable as error:
+        raise ModelUnusable(f"its manifest is broken: {error.message}", hint=_MADE_AGAIN) from error
+    except Exception as error:
+        raise ModelUnusable(f"its manifest is broken ({type(error).__name__})", hint=_MADE_AGAIN) from error
 
 
 def _identities(manifest: Manifest) -> set[str]:

@@ -1,32 +1,27 @@
 """Every model that can be asked for: configured, named on the command line, or in the library.
 
-The store owns the mapping of names to models; ``refresh`` replaces it whole. A model whose files are broken is not
-listed; ``problem`` tells why. A configured name hides one of the library.
+The store puts the models of the configuration over those of the library's shelf; ``refresh`` looks at the disk again.
+A model whose files are broken is not listed; ``problem`` tells why. A configured name hides one of the library.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 from vllama.config.load import Loaded
 from vllama.config.schema import ModelEntry
-from vllama.engine.parsers import shows_thoughts, takes_tools
 from vllama.errors import BadRequest, ModelUnusable, NotFound
-from vllama.models.adapter import read_adapter
-from vllama.models.contents import Contents, Reader
 from vllama.models.hub import find_snapshot
-from vllama.models.library import Entry, Library
-from vllama.models.manifest import Manifest, model_digest
-from vllama.models.model import Facts, Model
+from vllama.models.library import NOBODY, Library
+from vllama.models.manifest import Manifest, file_name, model_digest
+from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
+from vllama.models.shelf import Judge, Shelf, Verdicts
 from vllama.models.sources import Source, parse_source
-from vllama.translate.prompting import with_template
-
-_BUILTIN: Final = Path(__file__).parent / "builtin"
+from vllama.models.stored import check_listed, place_of, plain_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,37 +35,45 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The state of the mapping at one moment."""
+    """The mapping that these verdicts make together."""
 
+    stored: Verdicts
+    own: Verdicts
     models: Mapping[str, Model]
     problems: Mapping[str, ModelUnusable]
-    version: int
-    """Of the library."""
 
 
 class ModelStore:
-    """Names to models. Reading happens in the constructor, in ``refresh`` and after changes; questions are cheap.
+    """Names to models. Reading happens in the constructor, in ``refresh`` and before changes; questions never wait.
 
     What changes the library reads and writes files: call it in a thread.
     """
 
-    def __init__(self, loaded: Loaded, extra: Mapping[str, str] | None = None, library: Library | None = None) -> None:
+    def __init__(
+        self, loaded: Loaded, extra: Mapping[str, str] | None = None, library: Library | Shelf | None = None
+    ) -> None:
         """``extra``: name to source of the models named on the command line; they win over configured ones.
 
-        ``library``: the one of the store before, when the configuration was read again.
+        ``library``: one that was read already, or the shelf of the store before, when the configuration was read again.
         """
-        self.library = Library(loaded.state) if library is None else library
+        known = Library(loaded.state) if library is None else library
+        self._shelf = known if isinstance(known, Shelf) else Shelf(known, loaded.state)
         self._loaded = loaded
         self._extra = extra or {}
         self._wanted = _wanted(loaded, self._extra)
-        self._reader = Reader()
-        self._lock = threading.Lock()
-        self._known = _Known({}, {}, -1)
-        self.refresh()
+        self._judge = Judge(self._look, self._shelf.patience)
+        self._own: Verdicts = {}
+        self._known = _Known({}, {}, {}, {})
+        self._look()
+
+    @property
+    def library(self) -> Library:
+        """The names that were pulled, copied or created."""
+        return self._shelf.library
 
     def configured(self, loaded: Loaded) -> ModelStore:
         """The same library under another configuration."""
-        return ModelStore(loaded, self._extra, self.library)
+        return ModelStore(loaded, self._extra, self._shelf)
 
     # --------------------------------------------------------------------------------------------- questions
 
@@ -85,7 +88,9 @@ class ModelStore:
 
     def problem(self, name: ModelName) -> ModelUnusable | None:
         """Why a model that should be there can't be used."""
-        return self._now().problems.get(name.key)
+        found = self._now().problems.get(name.key) or self.library.unread.get(file_name(name))
+        # another one for each who raises it: an error that is raised again and again keeps all their frames
+        return found and ModelUnusable(found.message, hint=found.hint, status=found.http_status, code=found.error_code)
 
     def missing(self) -> tuple[tuple[ModelName, Source], ...]:
         """Configured models from the hub that are not here, or not whole."""
@@ -120,22 +125,8 @@ class ModelStore:
 
     def refresh(self) -> None:
         """Look at the disk again; only directories that changed are read."""
-        with self._lock:
-            version = self.library.version
-            models: dict[str, Model] = {}
-            problems: dict[str, ModelUnusable] = {}
-            for key, entry in self.library.all().items():
-                try:
-                    models[key] = self._stored(entry)
-                except ModelUnusable as problem:
-                    problems[key] = problem
-            for key, wanted in self._wanted.items():
-                models.pop(key, None)
-                try:
-                    models[key] = self._configured(wanted)
-                except ModelUnusable as problem:
-                    problems[key] = problem
-            self._known = _Known(_with_room(models), problems, version)
+        self._shelf.look()
+        self._look()
 
     def refuse_configured(self, name: ModelName) -> None:
         """Raises BadRequest for a configured name: what it means is changed in the configuration."""
@@ -148,7 +139,11 @@ class ModelStore:
 
     def check(self, source: Source) -> None:
         """Raises ModelUnusable when the files can't be served."""
-        self._reader.read(self._place(source))
+        self.build(Manifest(NOBODY, source))
+
+    def build(self, manifest: Manifest) -> Model:
+        """The model that a manifest describes, before anything is stored; raises ModelUnusable."""
+        return self._shelf.build(manifest)
 
     def save(self, manifest: Manifest) -> bool:
         """Make a name mean ``manifest``; true when files that nobody uses any more were deleted.
@@ -157,13 +152,10 @@ class ModelStore:
         name means what it meant before. A name that differs only in case keeps its stored spelling.
         """
         self.refuse_configured(manifest.name)
-        self.check(manifest.source)
         known = self.library.find(manifest.name)
         if known is not None:
             manifest = replace(manifest, name=known.name)
-        freed = self.library.put(manifest, self._in_use())
-        self.refresh()
-        return freed
+        return self._shelf.put(manifest, self._in_use())
 
     def copy(self, source: ModelName, destination: ModelName) -> None:
         """A second name for a model; the files are shared. Raises NotFound, BadRequest, StoreFailed."""
@@ -180,9 +172,7 @@ class ModelStore:
         Raises BadRequest for a configured one. An engine that runs on the files goes on.
         """
         self.refuse_configured(name)
-        found = self.library.remove(name, self._in_use())
-        self.refresh()
-        return found
+        return self._shelf.remove(name, self._in_use())
 
     def discard(self, source: Source) -> None:
         """Delete fetched files that can't be served, unless a model uses them."""
@@ -196,9 +186,18 @@ class ModelStore:
     # ------------------------------------------------------------------------------------------------- inside
 
     def _now(self) -> _Known:
-        if self._known.version != self.library.version:
-            self.refresh()
-        return self._known
+        """Made of verdicts that are there: no disk is asked, and nobody is waited for."""
+        stored, own, known = self._shelf.verdicts, self._own, self._known
+        if known.stored is not stored or known.own is not own:
+            found = {**stored, **own}
+            models = {key: verdict for key, verdict in found.items() if isinstance(verdict, Model)}
+            problems = {key: verdict for key, verdict in found.items() if isinstance(verdict, ModelUnusable)}
+            known = self._known = _Known(stored, own, _with_room(models), problems)
+        return known
+
+    def _look(self) -> None:
+        """Judge the configured models again."""
+        self._own = self._judge.judge({key: partial(self._configured, wanted) for key, wanted in self._wanted.items()})
 
     def _in_use(self) -> set[Source]:
         """Fetched commits that configured models need."""
@@ -211,10 +210,11 @@ class ModelStore:
         return used
 
     def _configured(self, wanted: _Wanted) -> Model:
-        path = self._place(wanted.source)
-        contents = self._reader.read(path)
+        path = place_of(wanted.source, self.library.blobs, self._loaded.state)
+        contents = self._shelf.reader.read(path)
         entry = wanted.entry
-        base = _model(wanted.name, path, contents)
+        base = plain_model(wanted.name, path, contents)
+        check_listed(base)
         if entry is None:
             return base
         layers = {"system": entry.system, "parameters": dict(entry.parameters)}
@@ -226,39 +226,6 @@ class ModelStore:
             keep_alive=entry.keep_alive,
             pinned=entry.pin,
         )
-
-    def _stored(self, entry: Entry) -> Model:
-        manifest = entry.manifest
-        path = self._place(manifest.source)
-        contents = self._reader.read(path)
-        base = _model(manifest.name, path, contents)
-        return replace(
-            base,
-            facts=with_template(_with_parsers(contents.facts, manifest), manifest.template),
-            digest=model_digest(contents.digest, manifest.layers),
-            modified_at=entry.modified_at,
-            adapter=read_adapter(self.library.blobs.directory(manifest.adapter)) if manifest.adapter else None,
-            parent=manifest.parent,
-            system=manifest.system,
-            template=manifest.template,
-            license=manifest.license or contents.license,
-            parameters=dict(manifest.parameters),
-            messages=manifest.messages,
-        )
-
-    def _place(self, source: Source) -> Path:
-        """The model's directory; raises ModelUnusable for a repository that was not fetched."""
-        if source.kind == "builtin":
-            return _BUILTIN / source.location
-        if source.kind == "files":
-            return self.library.blobs.directory(source.location)
-        if source.kind == "directory":
-            # the files may move below us (a link that is switched): keep the name that was given
-            return Path(source.location).expanduser().absolute()
-        snapshot = find_snapshot(self._loaded.state, source.location, source.revision)
-        if snapshot is None:
-            raise ModelUnusable(f"{source} is not downloaded", hint=f"Fetch it: vllama pull {source}")
-        return snapshot
 
 
 def _with_room(models: Mapping[str, Model]) -> Mapping[str, Model]:
@@ -273,33 +240,6 @@ def _with_room(models: Mapping[str, Model]) -> Mapping[str, Model]:
         else model
         for key, model in models.items()
     }
-
-
-def _model(name: ModelName, path: Path, contents: Contents) -> Model:
-    """A directory under a name, nothing added."""
-    return Model(
-        name=name,
-        path=path,
-        facts=contents.facts,
-        digest=contents.digest,
-        size=contents.size,
-        modified_at=contents.modified_at,
-        license=contents.license,
-    )
-
-
-def _with_parsers(facts: Facts, manifest: Manifest) -> Facts:
-    """The catalogue's parsers where the chat template takes tools or thoughts, but not in a spelling that we know."""
-    template, found = facts.chat_template or "", set(facts.capabilities)
-    tool, reasoning = facts.tool_parser, facts.reasoning_parser
-    if tool is None and manifest.tool_parser and takes_tools(template):
-        tool = manifest.tool_parser
-        found.add("tools")
-    if reasoning is None and manifest.reasoning_parser and shows_thoughts(template):
-        reasoning = manifest.reasoning_parser
-        found.add("thinking")
-    capabilities = (*facts.capabilities, *sorted(found - {*facts.capabilities}))
-    return replace(facts, tool_parser=tool, reasoning_parser=reasoning, capabilities=capabilities)
 
 
 def _wanted(loaded: Loaded, extra: Mapping[str, str]) -> dict[str, _Wanted]:

@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
 from vllama.config.keys import KeyRing, key_files, make_key, read_keys, write_keys
 from vllama.errors import ConfigError
+
+
+def ring_of(files: Sequence[Path]) -> KeyRing:
+    ring = KeyRing(files)
+    ring.read()
+    return ring
 
 
 def test_a_key_is_found_by_its_secret_and_only_its_hash_is_kept(tmp_path):
@@ -12,19 +22,50 @@ def test_a_key_is_found_by_its_secret_and_only_its_hash_is_kept(tmp_path):
     write_keys(file, [key])
     assert read_keys(file) == (key,)
     assert secret not in file.read_text()
-    assert KeyRing([file]).scope(secret) == "manage"
-    assert KeyRing([file]).scope("vllama-other") is None
+    assert ring_of([file]).scope(secret) == "manage"
+    assert ring_of([file]).scope("vllama-other") is None
     assert file.stat().st_mode & 0o007 == 0
 
 
-def test_a_key_that_is_added_or_revoked_counts_at_once(tmp_path):
+async def test_a_key_that_is_added_or_revoked_counts_at_once(tmp_path):
     file = tmp_path / "keys"
     ring = KeyRing([file])
     key, secret = make_key("a", "use", "2026-11-21")
+    await ring.look()
     assert ring.scope(secret) is None
     write_keys(file, [key])
+    await ring.look()
     assert ring.scope(secret) == "use"
     write_keys(file, [])
+    await ring.look()
+    assert ring.scope(secret) is None
+
+
+@pytest.mark.parametrize("garbage", [b"nonsense\n", b"\xff\xfe\n", b"# half a line\n1234 use"])
+def test_a_broken_file_leaves_the_keys_that_were_last_read(tmp_path, garbage, caplog):
+    broken, whole = tmp_path / "a", tmp_path / "b"
+    kept, first, second = (make_key(name, "use", "2026-11-21") for name in "abc")
+    write_keys(broken, [kept[0]])
+    write_keys(whole, [first[0]])
+    ring = ring_of([broken, whole])
+    broken.write_bytes(garbage)
+    write_keys(whole, [second[0]])
+    with caplog.at_level(logging.ERROR):
+        ring.read()
+        ring.read()
+    assert [ring.scope(secret) for _, secret in (kept, first, second)] == ["use", None, "use"]
+    assert len(caplog.records) == 1
+    write_keys(broken, [])
+    ring.read()
+    assert ring.scope(kept[1]) is None
+
+
+def test_a_file_that_is_removed_takes_its_keys_along(tmp_path):
+    key, secret = make_key("a", "use", "2026-11-21")
+    write_keys(tmp_path / "keys", [key])
+    ring = ring_of([tmp_path / "keys"])
+    (tmp_path / "keys").unlink()
+    ring.read()
     assert ring.scope(secret) is None
 
 
@@ -32,7 +73,7 @@ def test_the_credential_of_systemd_counts_too(tmp_path):
     key, secret = make_key("a", "use", "2026-11-21")
     write_keys(tmp_path / "vllama.keys", [key])
     files = key_files(tmp_path / "none", tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
-    assert KeyRing(files).scope(secret) == "use"
+    assert ring_of(files).scope(secret) == "use"
 
 
 def test_a_damaged_file_is_told_with_its_line(tmp_path):
@@ -57,4 +98,4 @@ def test_who_reads_the_file_sees_it_whole(tmp_path):
 
 
 def test_a_header_of_any_bytes_is_no_key_and_no_failure(tmp_path):
-    assert KeyRing([tmp_path / "keys"]).scope(b"\xff\xfe".decode("utf-8", "surrogateescape")) is None
+    assert ring_of([tmp_path / "keys"]).scope(b"\xff\xfe".decode("utf-8", "surrogateescape")) is None

@@ -127,6 +127,15 @@ async def test_the_chat_template_of_the_files_taken_back_is_no_template_of_its_o
     assert world.model("same").template == ""
 
 
+@pytest.mark.parametrize("text", ['{% for m in messages %}{{ m["content"] }}{% endfor %}', "{{ .Prompt"])
+async def test_a_template_that_is_no_go_template_is_refused_and_nothing_is_stored(world: World, text: str):
+    with pytest.raises(BadRequest, match="template error: template: :1: ") as refused:
+        await world.create("x", "tiny", template=text)
+    assert ("Jinja" in refused.value.hint) == ("{%" in text)
+    assert world.store.library.all() == {}
+    await world.create("again", "tiny", template="{{ .Prompt }}")
+
+
 async def test_a_base_that_is_not_here_is_pulled_first(world: World):
     steps = await world.create("mine", "elsewhere", system="x")
     assert steps[0] == "pulling manifest"

@@ -14,7 +14,7 @@ from vllama.models.blobs import read_digest
 async def head(request: web.Request) -> web.Response:
     """Is it there?"""
     digest = _digest(request)
-    if not front_of(request).creator.blobs.has(digest):
+    if not await asyncio.to_thread(front_of(request).creator.blobs.has, digest):
         raise NotFound(f'blob "sha256:{digest}" not found')
     return web.Response()
 
@@ -24,12 +24,15 @@ async def upload(request: web.Request) -> web.Response:
     digest = _digest(request)
     blobs = front_of(request).creator.blobs
     typed = request.match_info["digest"]
-    if typed.startswith("sha256:") and blobs.has(digest):
+    if typed.startswith("sha256:") and await asyncio.to_thread(blobs.has, digest):
         return web.Response()
-    with blobs.upload(digest) as part:
+    part = await asyncio.to_thread(blobs.upload, digest)
+    try:
         async for chunk in request.content.iter_any():
             await asyncio.to_thread(part.write, chunk)
         true = await asyncio.to_thread(part.finish, digest)
+    finally:
+        await asyncio.to_thread(part.close)
     if typed != f"sha256:{true}":
         raise BadRequest(f'digest mismatch, expected "{typed}", got "sha256:{true}"')
     return web.Response(status=201)

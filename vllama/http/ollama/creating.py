@@ -126,7 +126,7 @@ def _digests(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _template(text: str) -> str:
-    """A Go template; the Jinja text of a model's own files passes as well, and is known as such later."""
+    """A Go template. A Jinja text passes: whether it is that of the model's own files is known later."""
     if text and not _is_jinja(text):
         try:
             read_template(text)

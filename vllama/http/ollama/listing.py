@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from functools import partial
+from typing import Final
 
 from aiohttp import web
 
-from vllama.errors import BadRequest
+from vllama.disk import Reads
+from vllama.errors import BadRequest, ModelUnusable
 from vllama.http.bodies import read_body
 from vllama.http.front import front_of
 from vllama.http.lookup import QUOTED, get_model, read_name
 from vllama.http.ndjson import json_response
 from vllama.models.files import read_files
+from vllama.models.model import Model
+from vllama.models.safetensors import Tensor
 from vllama.supervisor.port import EngineView
 from vllama.translate import details, native
 from vllama.translate.jsontext import encode
 
 _LOADED = frozenset({"ready", "draining"})
+_READS: Final = Reads()
+_PATIENCE: Final = 10.0
 _COPILOT = "GitHubCopilotChat/"
 
 
@@ -65,5 +71,13 @@ async def show(request: web.Request) -> web.Response:
     name = read_name(typed, no_cloud="ollama cloud is disabled: remote model details are unavailable")
     model = get_model(front_of(request), name, QUOTED.format(name.short))
     asked = typed if request.headers.get("User-Agent", "").startswith(_COPILOT) else ""
-    tensors = (await asyncio.to_thread(read_files, model.path)).tensors if fields["verbose"] else ()
+    tensors = await _tensors(model) if fields["verbose"] else ()
     return json_response(encode(details.shown(model, fields, _offset(), basename=asked, tensors=tensors)))
+
+
+async def _tensors(model: Model) -> tuple[Tensor, ...]:
+    """Those of the weights; raises ModelUnusable."""
+    try:
+        return (await _READS.done(model.path, partial(read_files, model.path), _PATIENCE)).tensors
+    except TimeoutError:
+        raise ModelUnusable("the model's files can't be read at the moment: the file system does not answer") from None
