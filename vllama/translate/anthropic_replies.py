@@ -50,7 +50,7 @@ def message_answer(message_id: str, model: str, whole: Whole, *, reason: str | N
         "type": "message",
         "role": "assistant",
         "model": model,
-        "content": blocks or None,  # as Ollama: an empty answer has no list
+        "content": blocks,
         **_stop(whole.final, reason, calls=bool(whole.tool_calls)),
         "usage": _usage(whole.final),
     }

@@ -6,13 +6,15 @@ of their tool.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from vllama.errors import BadRequest
+from vllama.translate.anthropic_blocks import system_text
+from vllama.translate.anthropic_turns import turns
 from vllama.translate.gojson import (
     ANY,
     BOOL,
@@ -30,13 +32,10 @@ from vllama.translate.gojson import (
     struct,
     unmarshal,
 )
-from vllama.translate.gotypes import check_base64
-from vllama.translate.native import ARGUMENTS, PARAMETERS
-from vllama.translate.pieces import ChatCall, Message, ToolCall
+from vllama.translate.native import PARAMETERS
+from vllama.translate.passages import joined, without_billing
+from vllama.translate.pieces import ChatCall, Message
 
-_SOURCE = struct(
-    "ImageSource", "anthropic.ImageSource", {"type": STRING, "media_type": STRING, "data": STRING, "url": STRING}
-)
 _BLOCKS = slice_of(
     struct(
         "ContentBlock",
@@ -44,10 +43,12 @@ _BLOCKS = slice_of(
         {
             "type": STRING,
             "text": STRING,
-            "source": pointer(_SOURCE),
+            "title": ANY,
+            "context": ANY,
+            "source": ANY,
             "id": STRING,
             "name": STRING,
-            "input": ARGUMENTS,
+            "input": ANY,
             "tool_use_id": STRING,
             "content": ANY,
             "is_error": BOOL,
@@ -130,10 +131,10 @@ def read_messages(body: bytes, *, counting: bool = False) -> MessagesRequest:
     if not fields["messages"]:
         raise BadRequest("messages is required")
     system = _system(fields["system"])
-    tools = tuple(_tool(tool) for tool in fields["tools"] if not tool["type"].startswith("web_search"))
+    tools = tuple(_tool(tool) for tool in fields["tools"] if not _runs_elsewhere(tool))
     choice = fields["tool_choice"] or {}
     call = ChatCall(
-        messages=((Message("system", system),) if system else ()) + _messages(fields["messages"]),
+        messages=((Message("system", system),) if system else ()) + turns(fields["messages"]),
         tools=tools,
         tool_choice=_tool_choice(choice) if tools and choice else None,
         think=_think(fields),
@@ -171,9 +172,12 @@ def _format(output: Mapping[str, Any] | None) -> Any:
 
 
 def _system(system: Any) -> str:
-    if isinstance(system, list):
-        return "".join(_text(block) for block in system if isinstance(block, dict) and block.get("type") == "text")
-    return system if isinstance(system, str) else ""
+    return joined(without_billing(text) for text in system_text(system))
+
+
+def _runs_elsewhere(tool: Mapping[str, Any]) -> bool:
+    """Is it a tool of Anthropic's own, which their servers run or only their models know?"""
+    return tool["type"] not in {"", "custom"} and (tool["type"].startswith("web_search") or not tool["input_schema"])
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,88 +212,3 @@ def _estimate(call: ChatCall) -> int:
         length += len(function["name"]) + len(function.get("description", ""))
         length += len(orjson.dumps(function["parameters"]))
     return length // 4
-
-
-# --------------------------------------------------------------------------------------------- messages
-
-
-def _messages(given: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
-    out: list[Message] = []
-    names: dict[str, str] = {}
-    for message in given:
-        out.extend(_turns(message["role"], message["content"], names))
-    return tuple(out)
-
-
-def _turns(role: str, blocks: Sequence[Mapping[str, Any]], names: dict[str, str]) -> list[Message]:
-    """The turns of one message: its tool results first, then what was said; ``names`` learns the calls' names.
-
-    A message that says nothing is no turn.
-    """
-    texts: list[str] = []
-    thoughts: list[str] = []
-    images: list[str] = []
-    calls: list[ToolCall] = []
-    results: list[Message] = []
-    for block in blocks:
-        kind = block["type"]
-        if kind == "text":
-            texts.append(block["text"])
-        elif kind == "thinking":
-            thoughts.append(block["thinking"])
-        elif kind == "image":
-            images.append(_image(block))
-        elif kind in {"tool_use", "server_tool_use"}:
-            call = _call(len(calls), block)
-            names[call.id] = call.name
-            calls.append(call)
-        elif kind in {"tool_result", "web_search_tool_result"}:
-            results.append(_result(block, names))
-    said = Message(role, "".join(texts), "".join(thoughts), tuple(images), tuple(calls))
-    spoke = said.content or said.thinking or images or calls
-    return [*results, said] if spoke else results
-
-
-def _call(index: int, block: Mapping[str, Any]) -> ToolCall:
-    for field in ("id", "name"):
-        if not block[field]:
-            raise BadRequest(f"tool_use block missing required '{field}' field")
-    return ToolCall(block["id"], index, block["name"], block["input"])
-
-
-def _result(block: Mapping[str, Any], names: Mapping[str, str]) -> Message:
-    content = block["content"]
-    images: list[str] = []
-    if isinstance(content, list):
-        parts = [part for part in content if isinstance(part, dict)]
-        images = [_image(part) for part in parts if part.get("type") == "image"]
-        content = "".join(_text(part) for part in parts if part.get("type") == "text")
-    call_id = block["tool_use_id"]
-    return Message(
-        "tool",
-        content if isinstance(content, str) else "",
-        images=tuple(images),
-        tool_name=names.get(call_id, ""),
-        tool_call_id=call_id,
-    )
-
-
-def _image(block: Mapping[str, Any]) -> str:
-    source = block.get("source")
-    if not isinstance(source, dict):
-        raise BadRequest("invalid image source")
-    if source.get("type") != "base64":
-        raise BadRequest(f"invalid image source type: {source.get('type')}. Only base64 images are supported.")
-    try:
-        return check_base64(_string(source, "data"))
-    except GoValueError as error:
-        raise BadRequest(f"invalid base64 image data: {error}") from None
-
-
-def _text(block: Mapping[str, Any]) -> str:
-    return _string(block, "text")
-
-
-def _string(block: Mapping[str, Any], key: str) -> str:
-    value = block.get(key)
-    return value if isinstance(value, str) else ""

@@ -1,16 +1,15 @@
-"""What OpenAI's dialects share in their requests: images, efforts, arguments, tool choice (contract 6.2). Pure."""
+"""What OpenAI's dialects share in their requests: images, efforts, tool choice (contract 6.2). Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import orjson
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from vllama.errors import BadRequest
-from vllama.translate.extent import check_extent, check_nesting
 from vllama.translate.gojson import ANY, Shape
 from vllama.translate.gotypes import GoValueError, check_base64
+from vllama.translate.passages import joined
 
 _IMAGE_PREFIXES = tuple(f"data:{kind};base64," for kind in ("image/jpeg", "image/jpg", "image/png", "image/webp", ""))
 _EFFORTS: Mapping[str, bool | str | None] = {
@@ -24,6 +23,7 @@ _EFFORTS: Mapping[str, bool | str | None] = {
     "ultra": "max",
     "max": "max",
 }
+_TEXT_MEDIA: Final = ("text/", "application/json", "application/xml", "application/x-yaml", "application/javascript")
 _CHOICES = ("auto", "none", "required")
 _OPTION_NAMES: Mapping[str, str] = {"top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repeat_penalty"}
 _ENGINE_FIELDS = ("logit_bias", "bad_words", "min_tokens", "ignore_eos", "thinking_token_budget")
@@ -45,28 +45,48 @@ def image_data(url: str) -> str:
     raise BadRequest("invalid image input")
 
 
+def part_text(part: Any) -> str | None:
+    """What a content part says: a text, a refusal, or a file that is text. None: it says nothing."""
+    if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
+        return None
+    if part["type"] == "file":
+        return file_text(part.get("file"))
+    said = part.get("refusal") if part["type"] == "refusal" else part.get("text")
+    return said if isinstance(said, str) else None
+
+
+def readable_parts(parts: Sequence[Any], role: str) -> Sequence[Any]:
+    """Without the parts of answers and results that say nothing: a history is not refused for them."""
+    if role in {"user", "system"}:
+        return parts
+    return [part for part in parts if part_text(part) is not None or _is_image(part)]
+
+
+def _is_image(part: Any) -> bool:
+    return isinstance(part, Mapping) and part.get("type") == "image_url"
+
+
+def file_text(file: Any) -> str | None:
+    """The name and text of a file that came with its data; None where that is no text, or elsewhere."""
+    if not isinstance(file, Mapping) or not isinstance(data := file.get("file_data"), str):
+        return None
+    media, _, data = data.removeprefix("data:").partition(",")
+    if not media.startswith(_TEXT_MEDIA) or not media.endswith(";base64"):
+        return None
+    try:
+        text = base64.b64decode(data, validate=True).decode()
+    except ValueError:  # no base64, or no UTF-8
+        return None
+    name = file.get("filename")
+    return joined([name if isinstance(name, str) else "", text])
+
+
 def think_of(effort: str) -> bool | str | None:
     """A reasoning effort as Ollama's ``think``: False is off, None the model's default. Raises BadRequest."""
     if effort not in _EFFORTS:
         allowed = '"minimal", "low", "medium", "high", "xhigh", "ultra", "max", or "none"'
         raise BadRequest(f'invalid reasoning value: "{effort}" (must be {allowed})')
     return _EFFORTS[effort]
-
-
-def arguments_of(text: str) -> dict[str, Any]:
-    """A call's arguments from their JSON text. Raises BadRequest when it isn't an object."""
-    data = text.encode()
-    check_extent(data)
-    try:
-        value = orjson.loads(data)
-        check_nesting(data, value)
-    except orjson.JSONDecodeError:
-        value = text
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise BadRequest("invalid tool call arguments")
-    return value
 
 
 def tool_choice_of(choice: Any) -> Any:

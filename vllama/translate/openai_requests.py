@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from vllama.errors import BadRequest
+from vllama.translate.arguments import arguments_of
 from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, STRING, checked, decode, pointer, slice_of, struct
 from vllama.translate.native import TOOL
 from vllama.translate.openai_parts import (
     VLLM_FIELDS,
-    arguments_of,
     engine_fields,
     go_type,
     image_data,
+    part_text,
+    readable_parts,
     think_of,
     tool_choice_of,
     vllm_options,
@@ -30,18 +32,30 @@ MAX_CHOICES = 16
 """Most answers to one request; each is a request of its own to the engine."""
 
 STREAM_OPTIONS = struct("StreamOptions", "openai.StreamOptions", {"include_usage": BOOL})
-_FUNCTION = struct("", "struct { Name string; Arguments string }", {"name": STRING, "arguments": STRING})
-_TOOL_CALL = struct("ToolCall", "openai.ToolCall", {"id": STRING, "index": INT, "type": STRING, "function": _FUNCTION})
+_FUNCTION = struct("", "struct { Name string; Arguments string }", {"name": STRING, "arguments": ANY})
+_TOOL_CALL = struct(
+    "ToolCall",
+    "openai.ToolCall",
+    {
+        "id": STRING,
+        "index": ANY,
+        "type": STRING,
+        "function": _FUNCTION,
+        "custom": struct("", "struct { Name string; Input string }", {"name": STRING, "input": STRING}),
+    },
+)
 _MESSAGE = struct(
     "Message",
     "openai.Message",
     {
         "role": STRING,
         "content": ANY,
+        "refusal": STRING,
         "reasoning": STRING,
         "reasoning_content": STRING,
         "name": STRING,
         "tool_calls": pointer(slice_of(_TOOL_CALL)),
+        "function_call": pointer(_FUNCTION),
         "tool_call_id": STRING,
     },
 )
@@ -79,6 +93,10 @@ _CHAT = struct(
         **VLLM_FIELDS,
     },
 )
+
+
+_ROLES = {"developer": "system", "function": "tool"}
+_ANSWERS = ("assistant", "tool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,31 +190,43 @@ def chat_messages(given: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
     out: list[Message] = []
     names: dict[str, str] = {}
     for message in given:
-        calls = tuple(_call(index, call) for index, call in enumerate(message["tool_calls"] or ()))
+        calls = _calls(message)
         names |= {call.id: call.name for call in calls}
         out.extend(_turns(message, calls, names))
     return tuple(out)
 
 
+def _calls(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
+    """The calls of an assistant's message, in the older form, too."""
+    if old := message["function_call"]:
+        return (ToolCall("", 0, old["name"], arguments_of(old["arguments"])),)
+    return tuple(_call(index, call) for index, call in enumerate(message["tool_calls"] or ()))
+
+
 def _call(index: int, call: Mapping[str, Any]) -> ToolCall:
+    if call["type"] == "custom":
+        return ToolCall(call["id"], index, call["custom"]["name"], {"input": call["custom"]["input"]})
     function = call["function"]
     return ToolCall(call["id"], index, function["name"], arguments_of(function["arguments"]))
 
 
 def _turns(message: Mapping[str, Any], calls: tuple[ToolCall, ...], names: Mapping[str, str]) -> list[Message]:
+    role = _ROLES.get(message["role"], message["role"])
     content = message["content"]
+    thinking = message["reasoning"] or message["reasoning_content"]
     if isinstance(content, list):
-        turns: list[tuple[str, tuple[str, ...]]] = _from_parts(content)
+        turns: list[tuple[str, tuple[str, ...]]] = _from_parts(readable_parts(content, role))
+        if not turns and (calls or thinking):
+            turns = [("", ())]
     elif isinstance(content, str):
-        turns = [(content, ())]
-    elif message["tool_calls"] is not None:  # with calls, be it none, Ollama does not look at the content
-        turns = [("", ())]
+        turns = [(content or message["refusal"], ())]
+    elif message["tool_calls"] is not None or role in _ANSWERS:
+        # with calls, be it none, Ollama does not look at the content; an answer or a result may be empty
+        turns = [(message["refusal"], ())]
     else:
         raise BadRequest(f"invalid message content type: {go_type(content)}")
-    role = "system" if message["role"] == "developer" else message["role"]
     call_id = message["tool_call_id"]
     tool_name = message["name"] or names.get(call_id, "") if role == "tool" else ""
-    thinking = message["reasoning"] or message["reasoning_content"]
     last = len(turns) - 1
     return [
         Message(
@@ -221,8 +251,8 @@ def _from_parts(parts: Sequence[Any]) -> list[tuple[str, tuple[str, ...]]]:
     texts, images = [], []
     for part in parts:
         kind = part.get("type") if isinstance(part, Mapping) else None
-        if kind == "text" and isinstance(part.get("text"), str):
-            texts.append(part["text"])
+        if (text := part_text(part)) is not None:
+            texts.append(text)
         elif kind == "image_url":
             images.append(image_data(_url(part.get("image_url"))))
         elif kind == "input_audio":

@@ -13,6 +13,7 @@ import orjson
 
 from vllama.models.model import Model
 from vllama.translate.options import Options, max_tokens, sampling
+from vllama.translate.passages import without_billing
 from vllama.translate.pieces import ChatCall, Message, Tags, TextCall, ToolCall
 
 CHAT_PATH: Final = "/v1/chat/completions"
@@ -31,10 +32,17 @@ def conversation(model: Model, messages: Sequence[Message]) -> tuple[Message, ..
     stored = tuple(
         Message(role=str(turn.get("role", "")), content=str(turn.get("content", ""))) for turn in model.messages
     )
-    whole = stored + tuple(messages)
-    if model.system and not (messages and messages[0].role == "system"):
-        return (Message(role="system", content=model.system), *whole)
-    return whole
+    said = [message for given in messages for message in _unbilled(given)]
+    if model.system and not (said and said[0].role == "system"):
+        return (Message(role="system", content=model.system), *stored, *said)
+    return (*stored, *said)
+
+
+def _unbilled(message: Message) -> Iterable[Message]:
+    """The message without Claude Code's billing header, which also reaches us through gateways; none if that is all."""
+    if message.role != "system" or (text := without_billing(message.content)) == message.content:
+        return (message,)
+    return (replace(message, content=text),) if text or message.images else ()
 
 
 def thinks(call: ChatCall, model: Model) -> bool:

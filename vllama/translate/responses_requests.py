@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 
-from vllama.errors import BadRequest
 from vllama.translate.gojson import (
     ANY,
     BOOL,
@@ -21,29 +20,18 @@ from vllama.translate.gojson import (
     MAP,
     STRING,
     GoValueError,
-    Shape,
     decode,
     pointer,
     slice_of,
     struct,
     unmarshal,
-    unmarshal_text,
 )
 from vllama.translate.jsontext import number
-from vllama.translate.native import ARGUMENTS
-from vllama.translate.openai_parts import image_data, think_of, tool_choice_of
-from vllama.translate.pieces import ChatCall, Message, ToolCall
+from vllama.translate.openai_parts import think_of, tool_choice_of
+from vllama.translate.pieces import ChatCall, Message
+from vllama.translate.responses_items import read_input
 from vllama.translate.responses_replies import Echo
 
-_PARTS = slice_of(Shape("json.RawMessage", lambda: None, lambda value, _: value))
-_PEEK = struct(
-    "", r'struct { Type string "json:\"type\""; Role string "json:\"role\"" }', {"type": STRING, "role": STRING}
-)
-_CALL = struct(
-    "ResponsesFunctionCall",
-    "openai.ResponsesFunctionCall",
-    {"call_id": STRING, "name": STRING, "arguments": STRING},
-)
 _TOOL = struct(
     "ResponsesTool",
     "openai.ResponsesTool",
@@ -94,8 +82,9 @@ class ResponsesRequest:
 def read_responses(body: bytes) -> ResponsesRequest:
     """Decode and check a request body; raises BadRequest."""
     fields = decode(body, _REQUEST, empty="EOF")
-    tools = tuple(tool for given in fields["tools"] for tool in _functions(given))
-    messages = _messages(fields["input"])
+    conversation = read_input(fields["input"])
+    tools = _tools([*fields["tools"], *conversation.tools])
+    messages = conversation.turns
     if fields["instructions"] and messages:
         messages = (Message("system", fields["instructions"]), *messages)
     choice = tool_choice_of(fields["tool_choice"]) if tools else None
@@ -124,6 +113,19 @@ def _format(text: Mapping[str, Any] | None) -> Any:
     if wanted.get("type") == "json_object":
         return "json"
     return wanted.get("schema") if wanted.get("type") == "json_schema" else None
+
+
+def _tools(given: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """All functions, each name once; what became known on the way is left out where it can't be read."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for tool in given:
+        try:
+            functions = _functions(unmarshal(tool, _TOOL))
+        except GoValueError:
+            continue
+        for function in functions:
+            found.setdefault(function["name"], function)
+    return tuple(found.values())
 
 
 def _functions(tool: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -184,119 +186,3 @@ def _echo(fields: Mapping[str, Any], tools: Sequence[Mapping[str, Any]], choice:
 def _sorted(schema: Mapping[str, Any]) -> Any:
     """Ollama keeps a schema in maps, which Go writes in alphabetical order."""
     return orjson.loads(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS))
-
-
-# ------------------------------------------------------------------------------------------------- input
-
-
-def _messages(given: Any) -> tuple[Message, ...]:
-    if given is None or given == "":
-        return ()
-    if isinstance(given, str):
-        return (Message("user", given),)
-    conversation = _Conversation()
-    for index, item in enumerate(_list(given, "input")):
-        try:
-            kind = unmarshal(item, _PEEK)
-        except GoValueError as error:
-            raise BadRequest(f"input[{index}]: {error}") from None
-        conversation.add(index, kind["type"] or ("message" if kind["role"] else ""), item or {})
-    return tuple(conversation.turns)
-
-
-def _list(value: Any, what: str) -> list[Any]:
-    """A list, or what Ollama says of a value that is neither that nor a string."""
-    try:
-        found: list[Any] = unmarshal(value, _PARTS)
-    except GoValueError as error:
-        raise BadRequest(f"{what} must be a string or array: {error}") from None
-    return found
-
-
-class _Conversation:
-    """Joins a list of items to turns: calls and reasoning belong to the assistant's turn beside them."""
-
-    def __init__(self) -> None:
-        self.turns: list[Message] = []
-        self._names: dict[str, str] = {}
-        self._thinking = ""
-
-    def add(self, index: int, kind: str, item: Mapping[str, Any]) -> None:
-        if kind == "message":
-            role = "system" if item.get("role") == "developer" else _string(item, "role")
-            if "content" not in item:
-                raise BadRequest(f"input[{index}]: content must be a string or array: unexpected end of JSON input")
-            text, images = _content(item["content"], f"input[{index}]: ")
-            self.turns.append(Message(role, text, self._take_thinking(role), images))
-        elif kind == "function_call":
-            self._call(index, item)
-        elif kind == "function_call_output":
-            call_id = _string(item, "call_id")
-            text, images = _content(item.get("output"), f"input[{index}]: ")
-            name = self._names.get(call_id, "")
-            self.turns.append(Message("tool", text, images=images, tool_name=name, tool_call_id=call_id))
-        elif kind == "reasoning":
-            self._thinking += _string(item, "encrypted_content") or _summary(item)
-        elif not kind:
-            raise BadRequest(f"input[{index}]: input item missing required 'type' field")
-        elif kind != "web_search_call":
-            raise BadRequest(f'input[{index}]: unknown input item type: "{kind}"')
-
-    def _call(self, index: int, item: Mapping[str, Any]) -> None:
-        try:
-            arguments = unmarshal(item, _CALL)["arguments"]
-        except GoValueError as error:
-            raise BadRequest(f"input[{index}]: {error}") from None
-        call_id, name = _string(item, "call_id"), _string(item, "name")
-        self._names[call_id] = name
-        before = self.turns[-1] if self.turns and self.turns[-1].role == "assistant" else None
-        calls = before.tool_calls if before else ()
-        call = ToolCall(call_id, len(calls), name, _arguments(arguments))
-        if before is None:
-            self.turns.append(Message("assistant", "", self._take_thinking("assistant"), tool_calls=(call,)))
-            return
-        thinking = before.thinking + self._take_thinking("assistant")
-        self.turns[-1] = Message("assistant", before.content, thinking, before.images, (*calls, call))
-
-    def _take_thinking(self, role: str) -> str:
-        if role != "assistant":
-            return ""
-        taken, self._thinking = self._thinking, ""
-        return taken
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = unmarshal_text(text.encode(), ARGUMENTS)
-    except ValueError as error:
-        raise BadRequest(f"failed to parse function call arguments: {error}") from None
-    return found
-
-
-def _content(content: Any, where: str) -> tuple[str, tuple[str, ...]]:
-    """Text and images of a message's content or of a tool's output."""
-    if content is None or isinstance(content, str):
-        return content or "", ()
-    texts, images = [], []
-    for index, part in enumerate(_list(content, f"{where}content")):
-        kind = _string(part, "type") if isinstance(part, dict) else ""
-        if kind in {"input_text", "output_text"}:
-            texts.append(_string(part, "text"))
-        elif kind == "input_image":
-            if url := _string(part, "image_url"):
-                images.append(image_data(url))
-        elif kind == "input_file":
-            raise BadRequest("file inputs are not currently supported")
-        else:
-            raise BadRequest(f"{where}content[{index}]: unknown content type: {kind}")
-    return "".join(texts), tuple(images)
-
-
-def _summary(item: Mapping[str, Any]) -> str:
-    parts = item.get("summary")
-    return "".join(_string(part, "text") for part in parts if isinstance(part, dict)) if isinstance(parts, list) else ""
-
-
-def _string(item: Mapping[str, Any], key: str) -> str:
-    value = item.get(key)
-    return value if isinstance(value, str) else ""

@@ -70,7 +70,7 @@ async def test_messages_without_any_part_only_load_the_model(server):
 async def test_a_message_that_says_nothing_only_loads_the_model(server):
     asked = {"model": "tinychat", "max_tokens": 9, "messages": [{"role": "user", "content": ""}]}
     status, told = await server.post("/v1/messages", asked)
-    assert (status, told["content"], told["stop_reason"]) == (200, None, "stop_sequence")
+    assert (status, told["content"], told["stop_reason"]) == (200, [], "stop_sequence")
     assert told["usage"] == {"input_tokens": 0, "output_tokens": 0}
     data = orjson.dumps({**asked, "stream": True})
     async with server.session.post(server.base + "/v1/messages", data=data) as answer:

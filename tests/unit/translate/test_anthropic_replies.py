@@ -28,9 +28,9 @@ def test_blocks_come_in_order_thinking_text_calls():
     )
 
 
-def test_an_empty_answer_has_no_list():
+def test_an_empty_answer_has_an_empty_list():
     body = json.loads(message_answer("msg_1", "mini", gather([], Final("length"))))
-    assert body["content"] is None
+    assert body["content"] == []
     assert body["stop_reason"] == "max_tokens"
 
 

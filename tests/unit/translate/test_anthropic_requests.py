@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.translate.turns import words_of
 from vllama.errors import BadRequest
 from vllama.translate.anthropic_requests import MessagesRequest, read_messages
 from vllama.translate.pieces import Message, ToolCall
@@ -100,6 +102,143 @@ def test_system_is_a_string_or_blocks():
     blocks = [{"type": "text", "text": "Be "}, {"type": "text", "text": "brief."}]
     for system in ("Be brief.", blocks):
         assert read(system=system).call.messages == (Message("system", "Be brief."), Message("user", "Hello!"))
+
+
+HEADER = "x-anthropic-billing-header: cc_version=2.1.63.a1b; cc_entrypoint=cli; cch=0f1e2;"
+
+
+def test_system_blocks_keep_a_boundary_and_lose_the_billing_header():
+    texts = [HEADER, "You are an agent.", "Be brief."]
+    blocks = [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}} for text in texts]
+    for system in (blocks, blocks[1:], f"{HEADER}\nYou are an agent.\nBe brief."):
+        assert read(system=system).call.messages[0] == Message("system", "You are an agent.\nBe brief.")
+
+
+def test_a_late_system_message_loses_the_billing_header_too():
+    late = {"role": "system", "content": [{"type": "text", "text": HEADER}, {"type": "text", "text": "Be brief."}]}
+    assert read(HELLO, late).call.messages[1] == Message("system", "Be brief.")
+
+
+def test_blocks_of_a_user_keep_a_boundary_and_those_of_an_answer_are_as_they_were_written():
+    blocks = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert read({"role": "user", "content": blocks}).call.messages == (Message("user", "a\nb"),)
+    assert read({"role": "assistant", "content": blocks}).call.messages == (Message("assistant", "ab"),)
+
+
+def test_the_result_of_a_search_comes_after_its_call_with_titles_and_addresses():
+    found = [
+        {"type": "web_search_result", "title": "Oslo", "url": "https://a.example", "encrypted_content": "AAAA"},
+        {"type": "web_search_result", "title": "Bergen", "url": "https://b.example", "encrypted_content": "AAAA"},
+    ]
+    said = {
+        "role": "assistant",
+        "content": [
+            {"type": "text", "text": "I search."},
+            {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}},
+            {"type": "web_search_tool_result", "tool_use_id": "s", "content": found},
+            {"type": "text", "text": "It rains."},
+        ],
+    }
+    assert read(HELLO, said).call.messages[1:] == (
+        Message("assistant", "I search.", tool_calls=(ToolCall("s", 0, "web_search", {"query": "x"}),)),
+        Message(
+            "tool",
+            "Oslo\nhttps://a.example\nBergen\nhttps://b.example",
+            tool_name="web_search",
+            tool_call_id="s",
+        ),
+        Message("assistant", "It rains."),
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, ""),
+        ("10 degrees", "10 degrees"),
+        ([{"type": "text", "text": "a"}, {"type": "golden"}, {"type": "text", "text": "b"}], "a\nb"),
+        ([{"type": "tool_reference", "tool_name": "grep"}], "grep"),
+        ({"type": "web_search_tool_result_error", "error_code": "unavailable"}, "unavailable"),
+        ({"type": "code_execution_result", "stdout": "2", "stderr": "", "return_code": 0}, "2"),
+        ({"type": "web_fetch_result", "url": "u", "content": {"type": "document", "title": "t"}}, "u\nt"),
+    ],
+)
+def test_results_of_tools_in_every_form(content, text):
+    block = {"type": "tool_result", "tool_use_id": "c", "content": content}
+    assert read({"role": "user", "content": [block]}).call.messages == (Message("tool", text, tool_call_id="c"),)
+
+
+def test_an_empty_result_of_a_failure_says_so():
+    block = {"type": "tool_result", "tool_use_id": "c", "is_error": True}
+    assert read({"role": "user", "content": [block]}).call.messages[0].content == "error"
+
+
+@pytest.mark.parametrize(
+    ("block", "text"),
+    [
+        ({"type": "document", "title": "T", "context": "C", "source": {"type": "text", "data": "D"}}, "T\nC\nD"),
+        ({"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "D"}]}}, "D"),
+        (
+            {"type": "search_result", "title": "T", "source": "u", "content": [{"type": "text", "text": "D"}]},
+            "T\nu\nD",
+        ),
+        ({"type": "compaction", "content": "So far."}, "So far."),
+        ({"type": "of_the_future", "text": "D"}, "D"),
+        ({"type": "redacted_thinking", "data": "AAAA"}, ""),
+        ({"type": "container_upload", "file_id": "f"}, ""),
+    ],
+)
+def test_blocks_of_every_type_are_read_for_their_words(block, text):
+    end = {"type": "text", "text": "end"}
+    expected = f"{text}\nend" if text else "end"
+    assert read({"role": "user", "content": [block, end]}).call.messages == (Message("user", expected),)
+
+
+def test_a_document_that_is_no_text_is_told_of():
+    block = {"type": "document", "title": "a.pdf", "source": {"type": "base64", "data": "JVBERi0="}}
+    assert read({"role": "user", "content": [block]}).call.messages[0].content == (
+        "a.pdf\n[a document that can't be read here: only text is]"
+    )
+
+
+@pytest.mark.parametrize("given_input", [None, [], "", '{"a": ', 5])
+def test_the_input_of_a_call_that_is_no_object_is_an_empty_one(given_input):
+    block = {"type": "tool_use", "id": "c", "name": "f", "input": given_input}
+    assert read({"role": "assistant", "content": [block]}).call.messages[0].tool_calls == (ToolCall("c", 0, "f", {}),)
+
+
+def test_tools_that_run_at_anthropic_are_left_out():
+    tools = [TOOL, {"type": "web_fetch_20250910", "name": "web_fetch"}, {"type": "custom", **TOOL, "name": "g"}]
+    assert [tool["function"]["name"] for tool in read(tools=tools).call.tools] == ["get_weather", "g"]
+
+
+WORDS = st.text("abcdefgh", min_size=3, max_size=8)
+TEXTS = WORDS.map(lambda word: {"type": "text", "text": word})
+USERS = st.one_of(
+    TEXTS,
+    WORDS.map(lambda w: {"type": "document", "title": w, "source": {"type": "text", "data": w}}),
+    WORDS.map(lambda w: {"type": "of_the_future", "text": w}),
+    st.lists(TEXTS, max_size=2).map(lambda c: {"type": "tool_result", "tool_use_id": "c", "content": c}),
+)
+ANSWERS = st.one_of(
+    WORDS.map(lambda w: {"type": "thinking", "thinking": w, "signature": ""}),
+    WORDS.map(lambda w: {"type": "text", "text": f" {w}"}),
+    WORDS.map(lambda w: {"type": "tool_use", "id": "c", "name": "f", "input": {"a": w}}),
+    WORDS.map(lambda w: {"type": "web_search_tool_result", "tool_use_id": "c", "content": [{"title": w, "url": w}]}),
+)
+MESSAGES = st.one_of(
+    st.lists(USERS, max_size=4).map(lambda blocks: {"role": "user", "content": blocks}),
+    st.lists(ANSWERS, max_size=4).map(lambda blocks: {"role": "assistant", "content": blocks}),
+    WORDS.map(lambda word: {"role": "system", "content": word}),
+)
+
+
+@given(st.lists(MESSAGES, min_size=1, max_size=5), st.lists(TEXTS, max_size=3))
+def test_no_word_of_any_block_is_lost(messages, system):
+    said = " ".join(words_of(message) for message in read(*messages, system=system).call.messages)
+    spoken = json.dumps([system, [block for message in messages for block in message["content"]]])
+    for word in re.findall(r'"(?:text|data|thinking|a|title|url)": " ?([a-h]{3,8})"', spoken):
+        assert re.search(rf"\b{word}\b", said)
 
 
 def test_texts_of_a_message_are_joined_and_unknown_blocks_skipped():

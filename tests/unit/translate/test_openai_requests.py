@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.translate.turns import words_of
 from vllama.errors import BadRequest
 from vllama.translate.openai_requests import ChatRequest, read_chat
 from vllama.translate.pieces import Message, ToolCall
@@ -214,10 +216,77 @@ def test_a_tool_conversation():
     )
 
 
-def test_arguments_must_be_the_text_of_an_object():
-    for arguments in ("not json", "[1]", '"x"', ""):
-        call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
-        assert refused({"role": "assistant", "tool_calls": [call]}) == "invalid tool call arguments"
+@pytest.mark.parametrize("arguments", ["not json", '{"city": "Par', "[1]", '"x"', "", None, 5, [1], "null"])
+def test_arguments_that_are_no_object_are_an_empty_one(arguments):
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    assert read({"role": "assistant", "content": None, "tool_calls": [call]}).call.messages == (
+        Message("assistant", tool_calls=(ToolCall("c", 0, "f", {}),)),
+    )
+
+
+def test_arguments_may_be_an_object_already():
+    call = {"id": "c", "function": {"name": "f", "arguments": {"city": "Paris"}}}
+    assert read({"role": "assistant", "tool_calls": [call]}).call.messages[0].tool_calls[0].arguments == {
+        "city": "Paris"
+    }
+
+
+def test_an_answer_may_be_nothing_but_reasoning_or_a_refusal_or_empty():
+    assert read(
+        {"role": "assistant", "content": None, "reasoning_content": "Hm."},
+        {"role": "assistant", "refusal": "I can't.", "content": None},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+        {"role": "assistant"},
+        {"role": "tool", "tool_call_id": "c", "content": None},
+        HELLO,
+    ).call.messages == (
+        Message("assistant", thinking="Hm."),
+        Message("assistant", "I can't."),
+        Message("assistant", "No."),
+        Message("assistant"),
+        Message("tool", tool_call_id="c"),
+        Message("user", "Hello!"),
+    )
+
+
+def test_calls_beside_an_empty_list_of_parts_are_kept():
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    assert read({"role": "assistant", "content": [], "tool_calls": [call]}).call.messages == (
+        Message("assistant", tool_calls=(ToolCall("c", 0, "f", {}),)),
+    )
+
+
+def test_calls_in_the_older_form_and_of_tools_with_free_input():
+    free = {"id": "c", "type": "custom", "custom": {"name": "patch", "input": "*** Begin"}}
+    assert read(
+        {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": '{"a": 1}'}},
+        {"role": "function", "name": "f", "content": "2"},
+        {"role": "assistant", "content": None, "tool_calls": [free]},
+    ).call.messages == (
+        Message("assistant", tool_calls=(ToolCall("", 0, "f", {"a": 1}),)),
+        Message("tool", "2", tool_name="f"),
+        Message("assistant", tool_calls=(ToolCall("c", 0, "patch", {"input": "*** Begin"}),)),
+    )
+
+
+def test_a_file_that_is_text_is_read_and_another_is_refused():
+    def part(data: str) -> dict:
+        return {"role": "user", "content": [{"type": "file", "file": {"filename": "a.txt", "file_data": data}}]}
+
+    text = base64.b64encode("Grüße".encode()).decode()
+    assert read(part(f"data:text/plain;base64,{text}")).call.messages == (Message("user", "a.txt\nGrüße"),)
+    for data in (
+        "data:application/pdf;base64,JVBERi0=",
+        "data:text/plain;base64,%%",
+        "data:text/plain;base64,/w==",
+        "x",
+    ):
+        assert refused(part(data)) == "invalid message format"
+
+
+def test_parts_of_answers_and_results_that_say_nothing_are_left_out():
+    odd = [{"type": "output_audio", "id": "a"}, {"type": "text", "text": "10 degrees"}]
+    assert read({"role": "tool", "tool_call_id": "c", "content": odd}, HELLO).call.messages[0].content == "10 degrees"
 
 
 def test_developer_means_system_and_reasoning_content_is_read_too():
@@ -226,6 +295,41 @@ def test_developer_means_system_and_reasoning_content_is_read_too():
         {"role": "assistant", "content": "4", "reasoning_content": "2+2"},
     ).call.messages
     assert messages == (Message("system", "Be brief."), Message("assistant", "4", thinking="2+2"))
+
+
+WORDS = st.text("abcdefgh", min_size=3, max_size=8)
+PARTS = st.one_of(
+    WORDS.map(lambda w: {"type": "text", "text": w}),
+    WORDS.map(lambda w: {"type": "refusal", "refusal": w}),
+    WORDS.map(lambda w: {"type": "of_the_future", "text": w}),
+)
+CALLS = WORDS.map(lambda w: {"id": "c", "function": {"name": "f", "arguments": json.dumps({"a": w})}})
+TURNS = st.one_of(
+    st.builds(
+        lambda role, content: {"role": role, "content": content},
+        st.sampled_from(["system", "developer", "user", "tool", "assistant"]),
+        WORDS | st.lists(PARTS, min_size=1, max_size=3),
+    ),
+    st.builds(
+        lambda content, reasoning, calls: {
+            "role": "assistant",
+            "content": content,
+            "reasoning_content": reasoning,
+            "tool_calls": calls,
+        },
+        st.none() | WORDS | st.lists(PARTS, max_size=2),
+        st.none() | WORDS,
+        st.lists(CALLS, max_size=2),
+    ),
+)
+
+
+@given(st.lists(TURNS, min_size=1, max_size=5))
+def test_no_word_of_any_message_is_lost(turns):
+    said = " ".join(words_of(message) for message in read(*turns).call.messages)
+    spoken = json.dumps(turns).replace('\\"', '"')
+    for word in re.findall(r'"(?:text|refusal|content|reasoning_content|a)": "([a-h]{3,8})"', spoken):
+        assert re.search(rf"\b{word}\b", said)
 
 
 JSON = st.recursive(

@@ -124,3 +124,12 @@ def test_raw_text_goes_as_it_is():
 def test_a_text_that_brings_its_beginning_gets_no_second_one():
     sent = text_body(TextCall("<|begin_of_text|>x"), read_options({}, {}), model(), served_name="e", context_length=9)
     assert sent["add_special_tokens"] is False
+
+
+def test_a_billing_header_reaches_no_model_by_any_way():
+    header = "x-anthropic-billing-header: cc_version=2.1.63.a1b; cch=0f1e2;"
+    stored = model(system="Be brief.")
+    for text, kept in ((f"{header}Be a pirate.", "Be a pirate."), (f"{header}\nBe a pirate.", "Be a pirate.")):
+        assert conversation(stored, (Message("system", text), USER)) == (Message("system", kept), USER)
+    assert conversation(stored, (Message("system", header), USER)) == (Message("system", "Be brief."), USER)
+    assert conversation(stored, (Message("user", header),))[1].content == header

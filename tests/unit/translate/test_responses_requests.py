@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.translate.turns import words_of
 from vllama.errors import BadRequest
 from vllama.translate.pieces import Message, ToolCall
 from vllama.translate.responses_requests import ResponsesRequest, read_responses
@@ -85,10 +87,6 @@ def test_reasoning_before_a_call_belongs_to_the_calls_turn():
         ([{"role": "user", "content": [{"type": "input_file"}]}], "file inputs are not currently supported"),
         ([{"role": "user", "content": [{"type": "golden"}]}], "input[0]: content[0]: unknown content type: golden"),
         ([{"golden": 1}], "input[0]: input item missing required 'type' field"),
-        (
-            [{"role": "user", "content": "x"}, {"type": "golden"}],
-            'input[1]: unknown input item type: "golden"',
-        ),
         ([{"role": "user", "content": [{"type": ["x"]}]}], "input[0]: content[0]: unknown content type: "),
         ([{"type": 5}], "input[0]: json: cannot unmarshal number into Go struct field .type of type string"),
         ([None], "input[0]: input item missing required 'type' field"),
@@ -109,33 +107,168 @@ def test_reasoning_before_a_call_belongs_to_the_calls_turn():
             ),
         ),
         ([{"role": "user"}], "input[0]: content must be a string or array: unexpected end of JSON input"),
-        (
-            [{"type": "function_call", "arguments": "no"}],
-            "failed to parse function call arguments: invalid character 'o' in literal null (expecting 'u')",
-        ),
-        (
-            [{"type": "function_call", "arguments": ""}],
-            "failed to parse function call arguments: unexpected end of JSON input",
-        ),
-        (
-            [{"type": "function_call", "arguments": "{} x"}],
-            "failed to parse function call arguments: invalid character 'x' after top-level value",
-        ),
-        (
-            [{"type": "function_call", "arguments": "[]"}],
-            "failed to parse function call arguments: Value looks like object, but can't find closing '}' symbol",
-        ),
-        (
-            [{"type": "function_call", "arguments": {}}],
-            (
-                "input[0]: json: cannot unmarshal object into Go struct field ResponsesFunctionCall.arguments "
-                "of type string"
-            ),
-        ),
     ],
 )
 def test_inputs_that_are_refused(items, text):
     assert refused(items) == text
+
+
+@pytest.mark.parametrize("arguments", ["no", "", "{} x", "[]", '{"a": ', None, 5])
+def test_arguments_that_are_no_object_are_an_empty_one(arguments):
+    assert read([{"type": "function_call", "call_id": "c", "name": "f", "arguments": arguments}]).call.messages == (
+        Message("assistant", tool_calls=(ToolCall("c", 0, "f", {}),)),
+    )
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "golden"},
+        {"type": "item_reference", "id": "msg_1"},
+        {"id": "msg_1"},
+        {"type": "compaction", "encrypted_content": "gAAAA"},
+        {"type": "web_search_call", "id": "ws_1", "action": {"type": "search", "query": "x"}},
+        {"type": "image_generation_call", "id": "ig_1", "result": "AAAA"},
+        {"type": "mcp_list_tools", "server_label": "s", "tools": [TOOL]},
+        {"type": "mcp_approval_request", "id": "a", "name": "f", "arguments": "{}"},
+        {"type": "mcp_approval_response", "approval_request_id": "a", "approve": True},
+        {"type": "mcp_call", "id": "m", "name": "f", "arguments": "{}", "output": None},
+        {"type": "ghost_snapshot", "ghost_commit": {"id": "x"}},
+        {"type": "reasoning", "summary": [], "encrypted_content": "gAAAAABo" * 20},
+    ],
+)
+def test_items_that_say_nothing_here_are_left_out(item):
+    assert read([{"role": "user", "content": "x"}, item]).call.messages == (Message("user", "x"),)
+
+
+@pytest.mark.parametrize(
+    ("items", "call", "result"),
+    [
+        (
+            [
+                {"type": "custom_tool_call", "call_id": "c", "name": "apply_patch", "input": "*** Begin Patch"},
+                {"type": "custom_tool_call_output", "call_id": "c", "output": "Done!"},
+            ],
+            ToolCall("c", 0, "apply_patch", {"input": "*** Begin Patch"}),
+            "Done!",
+        ),
+        (
+            [
+                {"type": "local_shell_call", "call_id": "c", "action": {"type": "exec", "command": ["ls"]}},
+                {"type": "local_shell_call_output", "id": "c", "output": "a.txt"},
+            ],
+            ToolCall("c", 0, "local_shell", {"type": "exec", "command": ["ls"]}),
+            "a.txt",
+        ),
+        (
+            [
+                {"type": "shell_call", "call_id": "c", "action": {"commands": ["ls"]}},
+                {"type": "shell_call_output", "call_id": "c", "output": [{"stdout": "a.txt", "stderr": "warned"}]},
+            ],
+            ToolCall("c", 0, "shell", {"commands": ["ls"]}),
+            "a.txt\nwarned",
+        ),
+        (
+            [{"type": "mcp_call", "id": "c", "name": "f", "arguments": '{"a": 1}', "output": "found"}],
+            ToolCall("c", 0, "f", {"a": 1}),
+            "found",
+        ),
+        (
+            [
+                {
+                    "type": "file_search_call",
+                    "id": "c",
+                    "queries": ["x"],
+                    "results": [{"filename": "a", "text": "b"}],
+                }
+            ],
+            ToolCall("c", 0, "file_search", {"queries": ["x"]}),
+            "a\nb",
+        ),
+        (
+            [{"type": "code_interpreter_call", "id": "c", "code": "1+1", "outputs": [{"type": "logs", "logs": "2"}]}],
+            ToolCall("c", 0, "code_interpreter", {"code": "1+1"}),
+            "2",
+        ),
+        (
+            [
+                {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "c", "output": {"n": 7}},
+            ],
+            ToolCall("c", 0, "f", {}),
+            '{"n":7}',
+        ),
+    ],
+)
+def test_calls_of_every_kind_keep_their_words_and_their_result(items, call, result):
+    assert read(items).call.messages == (
+        Message("assistant", tool_calls=(call,)),
+        Message("tool", result, tool_name=call.name, tool_call_id="c"),
+    )
+
+
+def test_an_unknown_item_with_words_is_a_message():
+    words = [{"type": "input_text", "text": "Look at a.py."}]
+    assert read([{"type": "agent_message", "author": "a", "content": words}]).call.messages == (
+        Message("user", "Look at a.py."),
+    )
+
+
+def test_tools_that_become_known_in_the_input_may_be_called():
+    more = {"type": "additional_tools", "role": "developer", "tools": [TOOL, TOOL | {"name": "g"}, {"name": 5}, 5]}
+    request = read([{"role": "user", "content": "x"}, more], tools=[TOOL])
+    assert [tool["function"]["name"] for tool in request.call.tools] == ["f", "g"]
+    assert len(request.call.messages) == 1
+
+
+def test_refusals_and_texts_of_a_file_are_words():
+    file = {"type": "input_file", "filename": "a.md", "file_data": "data:text/markdown;base64,SGk="}
+    assert read(
+        [
+            {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}, {"type": "golden"}]},
+            {"role": "user", "content": [{"type": "input_text", "text": "Read:"}, file]},
+        ]
+    ).call.messages == (Message("assistant", "No."), Message("user", "Read:\na.md\nHi"))
+
+
+def test_reasoning_of_other_servers_is_read_where_it_is_not_sealed():
+    sealed = "gAAAAABo" * 20
+    reasoning = {"type": "reasoning", "encrypted_content": sealed, "summary": [{"type": "summary_text", "text": "Hm."}]}
+    open_one = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "So."}]}
+    answer = {"role": "assistant", "content": "4"}
+    assert read([reasoning, open_one, answer]).call.messages == (Message("assistant", "4", "Hm.\nSo."),)
+
+
+def test_thoughts_without_an_answer_are_a_turn_before_the_next_user():
+    reasoning = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}
+    assert read([reasoning, {"role": "user", "content": "x"}]).call.messages == (
+        Message("assistant", thinking="Hm."),
+        Message("user", "x"),
+    )
+
+
+WORDS = st.text("abcdefgh", min_size=3, max_size=8)
+ITEMS = st.one_of(
+    WORDS.map(lambda w: {"role": "user", "content": [{"type": "input_text", "text": w}]}),
+    WORDS.map(lambda w: {"role": "developer", "content": w}),
+    WORDS.map(lambda w: {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": w}]}),
+    WORDS.map(lambda w: {"type": "reasoning", "summary": [{"type": "summary_text", "text": w}]}),
+    WORDS.map(lambda w: {"type": "function_call", "call_id": "c", "name": "f", "arguments": json.dumps({"a": w})}),
+    WORDS.map(lambda w: {"type": "custom_tool_call", "call_id": "c", "name": "f", "input": w}),
+    WORDS.map(
+        lambda w: {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": w}]}
+    ),
+    WORDS.map(lambda w: {"type": "mcp_call", "id": "m", "name": "f", "arguments": "{}", "output": w}),
+    WORDS.map(lambda w: {"type": "of_the_future", "content": [{"type": "whatever", "text": w}]}),
+)
+
+
+@given(st.lists(ITEMS, min_size=1, max_size=8), WORDS)
+def test_no_word_of_any_item_is_lost(items, instructions):
+    items = [*items, {"role": "assistant", "content": "end"}]  # an answer, so that no thought is left open
+    said = " ".join(words_of(message) for message in read(items, instructions=instructions).call.messages)
+    for word in re.findall(r"\b[a-h]{3,8}\b", json.dumps([instructions, items])):
+        assert re.search(rf"\b{word}\b", said)
 
 
 def test_formats():
