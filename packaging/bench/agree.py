@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
 
+from vllama import child
+
 _CLIENTS: Final = ("1", "10", "50")
 _PROMPT, _OUTPUT = "100", "32"
 _ALLOWED: Final = 0.05
@@ -100,7 +102,7 @@ def vllm_bench_serve(server: Server, clients: int, round_: int) -> Figures:
 def vllama_bench(server: Server, clients: int) -> Figures:
     """One round of one number of clients."""
     kept = server.folder / "ours.json"
-    argv = [sys.executable, "-m", "vllama", "bench", server.name, "--host", server.address, "--api", "openai"]
+    argv = [*child.module("vllama"), "bench", server.name, "--host", server.address, "--api", "openai"]
     argv += ["--route", "generate", "--clients", str(clients), "--requests", "2", "--rounds", "1"]
     argv += ["--prompts", _PROMPT, "--tokens", _OUTPUT, "--length", "fixed", "--json", str(kept)]
     (row,) = ended(argv, dict(os.environ), kept)["figures"]["rows"]
@@ -116,7 +118,7 @@ def vllama_bench(server: Server, clients: int) -> Figures:
 
 def ended(argv: list[str], environ: dict[str, str], result: Path) -> dict[str, Any]:
     """What the command wrote; leaves with all that it said when it failed."""
-    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, **child.start(environ))
     if done.returncode:
         raise SystemExit(f"{' '.join(argv)}\n{done.stdout}{done.stderr}")
     value: dict[str, Any] = json.loads(result.read_bytes())
@@ -125,7 +127,7 @@ def ended(argv: list[str], environ: dict[str, str], result: Path) -> dict[str, A
 
 def environment(python: str, folder: Path) -> dict[str, str]:
     """In which ``vllm bench`` runs."""
-    done = subprocess.run([python, "-c", _LOOK], capture_output=True, text=True, check=False)
+    done = subprocess.run([python, "-I", "-c", _LOOK], capture_output=True, text=True, check=False, **child.start())
     if done.returncode:
         return dict(os.environ)
     version = f"{done.stdout.strip().partition('+')[0]}+cpu"

@@ -23,6 +23,7 @@ from typing import Final
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from vllama import child
 from vllama.bench.stand import Stand, started_stand
 
 _UP_WITHIN: Final = 120.0
@@ -89,10 +90,10 @@ def main() -> int:
 def bench(stand: Stand, others: dict[str, str], options: list[str]) -> int:
     """Measure them; the engine is what the others are held against."""
     targets = {"vllama": f"ollama:{stand.through}", "vllama-openai": f"openai:{stand.through}", **others}
-    argv = [sys.executable, "-m", "vllama", "bench", stand.model, "--host", stand.direct, "--name", "engine"]
+    argv = [*child.module("vllama"), "bench", stand.model, "--host", stand.direct, "--name", "engine"]
     for name, address in targets.items():
         argv += ["--vs", f"{name}={address}"]
-    return subprocess.run([*argv, *options], check=False).returncode
+    return subprocess.run([*argv, *options], check=False, **child.start(cwd=Path.cwd())).returncode
 
 
 def litellm(stack: ExitStack, program: str, folder: Path, nginx: int) -> int:
@@ -116,7 +117,7 @@ def litellm(stack: ExitStack, program: str, folder: Path, nginx: int) -> int:
 @contextmanager
 def running(argv: list[str], port: int, path: str) -> Iterator[None]:
     """A server that is up until the block ends; what it says goes to stderr only when it does not come up."""
-    with tempfile.TemporaryFile() as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
+    with tempfile.TemporaryFile() as log, subprocess.Popen(argv, stdout=log, stderr=log, **child.start()) as process:
         try:
             wait(process, f"http://127.0.0.1:{port}{path}")
             yield

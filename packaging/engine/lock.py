@@ -27,6 +27,7 @@ from packaging.markers import Marker
 from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 
+from vllama import child
 from vllama.engine import lockfile
 from vllama.engine.backends import PINNED, PYTHONS, TORCH
 from vllama.engine.lockfile import Pin, normalised
@@ -66,8 +67,9 @@ def resolve(requirements: list[str], *, torch: str = "") -> set[Pin]:
 
     ``torch``: for the CPU build, the version to take whatever the packages ask for; without the CUDA companions.
     """
-    pip = [sys.executable, "-m", "pip", "config", "list"]
-    configured = parse_pip_config(subprocess.run(pip, capture_output=True, text=True, check=True).stdout)
+    pip = [sys.executable, "-I", "-m", "pip", "config", "list"]
+    said = subprocess.run(pip, capture_output=True, text=True, check=True, **child.start()).stdout
+    configured = parse_pip_config(said)
     if "+" not in torch:
         # a `+cpu` wheel in a folder of this machine would be taken for the plain version, too
         configured = PipConfig({key: value for key, value in configured.options.items() if key != "find-links"})
@@ -81,7 +83,7 @@ def resolve(requirements: list[str], *, torch: str = "") -> set[Pin]:
         command += ["wanted.in", "--universal", "--python-version", oldest, "--only-binary", ":all:"]
         command += ["--overrides", "overrides", "--excludes", "excluded", "--format", "pylock.toml"]
         command += [*configured.uv_arguments(), "--quiet", "--output-file", "pylock.out.toml"]
-        subprocess.run(command, cwd=folder, check=True)
+        subprocess.run(command, check=True, **child.start(cwd=folder))
         packages = tomllib.loads((folder / "pylock.out.toml").read_text())["packages"]
     pins = {pin for package in packages if (pin := pin_of(package)) is not None}
     if stray := [pin.requirement for pin in pins if "+" in pin.version and "+" not in torch]:
@@ -149,7 +151,8 @@ def weigh(python: Path | None) -> dict[tuple[str, str], float]:
             if pin.megabytes is not None:
                 known[pin.name, pin.version] = pin.megabytes
     if python is not None:
-        said = subprocess.run([str(python), "-I", "-c", _WEIGH], capture_output=True, text=True, check=True).stdout
+        command = [str(python), "-I", "-c", _WEIGH]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, **child.start()).stdout
         known |= {(normalised(name), version): float(f"{size:.2g}") for name, version, size in json.loads(said)}
     return known
 

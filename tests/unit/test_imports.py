@@ -27,6 +27,9 @@ LAYERS: Final = (
             "vllama.engine",
             "vllama.observe",
             "vllama.translate",
+            "vllama.child",
+            "vllama.files",
+            "vllama.privacy",
         ),
     ),
     ("supervisor", ("vllama.supervisor",)),
@@ -247,7 +250,7 @@ def test_only_config_environment_reads_the_environment() -> None:
         [
             f"{module.name}:{line} uses {name}: only vllama.config.environment reads it and hands it on"
             for module in modules().values()
-            if module.name not in {"vllama.config.environment", ENGINE_SIDE}
+            if module.name not in {"vllama.config.environment", "vllama.child", "vllama.privacy", ENGINE_SIDE}
             for name, line in calls(module)
             if name in readers
         ]
@@ -276,6 +279,31 @@ def test_bare_exceptions_are_caught_in_named_places_only() -> None:
             names = [getattr(kind, "id", "everything" if kind is None else "") for kind in kinds]
             if {"everything", "Exception", "BaseException"} & set(names):
                 findings.append(f"{module.name}:{node.lineno} catches everything: name what can happen there")
+    tell(findings)
+
+
+def test_every_child_is_started_from_a_directory_of_its_own() -> None:
+    starters = {"subprocess.run", "subprocess.Popen", "asyncio.create_subprocess_exec"}
+    others = (
+        r"(?:subprocess\.(?:call|check_\w+|get\w*output)|os\.(?:exec|spawn|posix_spawn|fork|popen|system)\w*|pty\..*"
+    )
+    others += r"|asyncio\.create_subprocess_shell|multiprocessing\..*|\w*\.?ProcessPoolExecutor)"
+    packaging = (ROOT / "packaging").rglob("*.py")
+    scripts = [Module(str(path.relative_to(ROOT)), ast.parse(path.read_text("utf-8"))) for path in packaging]
+    findings = []
+    for module in (*modules().values(), *scripts):
+        safe = {
+            node.func
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Call)
+            and any(keyword.arg is None and "start" in ast.unparse(keyword.value) for keyword in node.keywords)
+        }
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.Call) or module.name == "vllama.child":
+                continue
+            name = ast.unparse(node.func)
+            if re.fullmatch(others, name) or (name in starters and node.func not in safe):
+                findings.append(f"{module.name}:{node.lineno} starts a child by {name} without **child.start()")
     tell(findings)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from vllama import child
 from vllama.errors import NotFound
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -42,8 +42,10 @@ def started_stand(engine: str, token_rate: float) -> Iterator[Stand]:
         raise NotFound(
             "only a checkout can start engines for a bench", hint="name targets: --direct ADDRESS --through URL"
         )
-    argv = [sys.executable, "-m", "tests.stand", engine, "--token-rate", str(token_rate)]
-    with subprocess.Popen(argv, cwd=_CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    argv = [*child.module("tests.stand"), engine, "--token-rate", str(token_rate)]
+    start = child.start(cwd=_CHECKOUT)
+    start["env"]["PYTHONPATH"] = str(_CHECKOUT)  # where `tests` is
+    with subprocess.Popen(argv, **start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
             if not line:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import click
 
+from vllama import child
 from vllama.cli import output
 from vllama.cli.checks import EngineFact, Facts, Finding, ModelFact, Occupant, Place, PortFact, examine
 from vllama.cli.progress import progress
@@ -90,11 +91,11 @@ def gather(config_path: Path | None) -> Facts:
         config_path=str(loaded.path or ""),
         config_problems=problems,
         engine=_engine(loaded),
-        engine_pythons=tuple(filter(None, (shutil.which(f"python{major}.{minor}") for major, minor in PYTHONS))),
+        engine_pythons=tuple(filter(None, (child.which(f"python{major}.{minor}") for major, minor in PYTHONS))),
         install_command=install_command(paths.engine_prefix),
         hardware=detect(),
         nvidia_card=_nvidia_card(),
-        compiler=next(filter(None, map(shutil.which, _COMPILERS)), ""),
+        compiler=next(filter(None, map(child.which, _COMPILERS)), ""),
         places=(
             _place("models", paths.state, user),
             _place("cache", paths.cache, user),

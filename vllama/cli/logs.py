@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 
 import click
 
+from vllama import child
 from vllama.cli import output
 from vllama.errors import NotFound
 from vllama.models.names import parse_name
@@ -23,7 +22,7 @@ _UNIT = "_SYSTEMD_UNIT=vllama.service"
 @click.option("--since", help="Only entries since then: '10 min ago', '2026-11-21 15:00'.")
 def command(model: str | None, follow: bool, lines: int, priority: str | None, since: str | None) -> None:
     """Show what the service said; with MODEL, what concerns that model and what its engine said."""
-    journalctl = shutil.which("journalctl")
+    journalctl = child.which("journalctl")
     if journalctl is None:
         raise NotFound(
             "this machine has no systemd journal", hint="'vllama serve' in a terminal writes what happens there."
@@ -34,13 +33,13 @@ def command(model: str | None, follow: bool, lines: int, priority: str | None, s
         if not follow:
             raise NotFound(missing, hint=hint)
         output.note(f"{missing}. {hint}")
-    os.execv(journalctl, [journalctl, *_arguments(model, follow, lines, priority, since)])  # noqa: S606 - it replaces us
+    child.replace([journalctl, *_arguments(model, follow, lines, priority, since)])
 
 
 def _said_anything(journalctl: str) -> bool:
     """Whether there is one entry of the service at all."""
     asked = [journalctl, "--quiet", "--no-pager", "--lines=1", "--output=cat", "--output-fields=_PID", _UNIT]
-    found = subprocess.run(asked, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    found = subprocess.run(asked, capture_output=True, stdin=subprocess.DEVNULL, check=False, **child.start())
     return bool(found.stdout.strip() or found.stderr.strip())  # what is wrong with the journal it tells itself
 
 

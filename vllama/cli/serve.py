@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from vllama import __version__
+from vllama import __version__, child, privacy
 from vllama.cli.bars import Bars
 from vllama.cli.progress import Show, progress
 from vllama.config.directories import make_directories
@@ -60,6 +60,8 @@ def command(
     """
     faulthandler.enable()  # when the watchdog aborts us, the journal has the stack of what hung
     environ = environment()
+    if child.secrets_in(environ) or environ.get("NOTIFY_SOCKET"):  # not in a terminal: a debugger is of use there
+        privacy.hide()
     flags = {"server.host": host, "server.port": port, "log.level": log_level}
 
     def read() -> Loaded:

@@ -6,17 +6,18 @@ added or revoked counts at once.
 
 from __future__ import annotations
 
+import grp
 import hashlib
 import logging
 import os
 import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
+from vllama import files
 from vllama.disk import Reads
 from vllama.errors import ConfigError
 
@@ -76,15 +77,12 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 def write_keys(path: Path, keys: Sequence[Key]) -> None:
     """Replace the file whole; readable by us and by the service alone. Raises ConfigError when it can't be written."""
     lines = [f"{key.id} {key.scope} {key.digest} {key.created} {key.name}\n" for key in keys]
-    half = path.with_name(f".{path.name}.{os.getpid()}")
+    group: int | None = None
+    if os.geteuid() == 0:
+        with suppress(KeyError):  # a machine without the service's group
+            group = grp.getgrnam(_GROUP).gr_gid
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half.write_text(_HEADER + "".join(lines), "utf-8")
-        half.chmod(0o640)
-        if os.geteuid() == 0:
-            with suppress(LookupError):  # a machine without the service's group
-                shutil.chown(half, group=_GROUP)
-        half.replace(path)
+        files.replace(path, _HEADER + "".join(lines), mode=0o640, group=group)
     except OSError as error:
         raise ConfigError(f"can't write {path}: {error.strerror}", hint="Run it as root: sudo vllama keys") from error
 

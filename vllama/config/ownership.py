@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vllama import files
 from vllama.errors import AlreadyRunning, ConfigError
 
 _LOCK = "vllama.lock"
@@ -21,7 +22,7 @@ def sole_owner(directory: Path) -> Iterator[None]:
     The kernel gives the lock back when its holder dies, however it dies.
     """
     try:
-        lock = (directory / _LOCK).open("a+", encoding="ascii")
+        lock = files.open_kept(directory / _LOCK)
     except OSError as error:
         raise ConfigError(
             f"{directory / _LOCK} can't be opened: {error.strerror or error}",

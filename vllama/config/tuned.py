@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import yaml
 
+from vllama import files
 from vllama.config.document import Document, Finding, read_document
 from vllama.errors import StoreFailed
 from vllama.models.names import parse_name
@@ -38,7 +39,7 @@ def read_tuned(state: Path) -> Iterable[tuple[Path, Document]]:
         return
     for path in paths:
         try:
-            document = read_document(path.read_text("utf-8"))
+            document = read_document(files.read(path, below=state).decode("utf-8"))
         except PermissionError:
             continue
         except (OSError, UnicodeDecodeError) as error:
@@ -57,12 +58,8 @@ def tuned_text(model: str, settings: Mapping[str, Any], comments: Iterable[str])
 
 def write_tuned(place: Path, text: str) -> None:
     """After a crash the old or the new file is there, whole. Raises StoreFailed."""
-    new = place.with_suffix(".new")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(text, "utf-8")
-        new.chmod(0o644)  # written by root, read by the service
-        new.replace(place)
+        files.replace(place, text, below=place.parent.parent, mode=0o644)  # other users may read what holds
     except OSError as error:
         raise StoreFailed(f"can't write {place}: {error.strerror or error}", hint=_owner(place.parent)) from error
 
@@ -70,7 +67,7 @@ def write_tuned(place: Path, text: str) -> None:
 def forget_tuned(place: Path) -> bool:
     """Whether there was something to forget. Raises StoreFailed."""
     try:
-        place.unlink()
+        files.remove(place, below=place.parent.parent)
     except FileNotFoundError:
         return False
     except OSError as error:

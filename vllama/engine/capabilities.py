@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
+from vllama import child, files
 from vllama.engine.backends import Backend
 from vllama.errors import EngineNotInstalled
 
@@ -48,7 +48,7 @@ class Capabilities:
 def read_capabilities(file: Path, python: Path) -> Capabilities | None:
     """The cached answer in ``file`` for the interpreter ``python``; None where it is missing or not ours."""
     try:
-        answer = json.loads(file.read_text())
+        answer = json.loads(files.read(file))
     except (OSError, ValueError):
         return None
     return _from_answer(answer, python)
@@ -56,10 +56,7 @@ def read_capabilities(file: Path, python: Path) -> Capabilities | None:
 
 def write_capabilities(file: Path, answer: Mapping[str, Any]) -> None:
     """Put the answer in place whole: a reader sees the old file or the new one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    half = file.with_name(f".{file.name}.{os.getpid()}")
-    half.write_text(json.dumps(answer, indent=1) + "\n")
-    half.replace(file)
+    files.replace(file, json.dumps(answer, indent=1) + "\n")
 
 
 def probe(python: Path, cache_file: Path) -> Capabilities:
@@ -74,7 +71,7 @@ def probe(python: Path, cache_file: Path) -> Capabilities:
             f"{python} has no vLLM in it", hint="Install vLLM there, or take `engine.python` out of the configuration."
         )
     try:
-        cached = json.loads(cache_file.read_text())
+        cached = json.loads(files.read(cache_file))
     except (OSError, ValueError):
         cached = {}
     if isinstance(cached, dict) and cached.get("key") == key and (known := _from_answer(cached, python)):
@@ -103,6 +100,7 @@ def ask(python: Path, *arguments: str) -> dict[str, Any]:
             text=True,
             timeout=_ASK_SECONDS,
             check=False,
+            **child.start(),
         )
     except OSError as error:
         raise EngineNotInstalled(f"the interpreter {python} can't be run: {error.strerror}") from error

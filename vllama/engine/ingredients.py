@@ -107,7 +107,7 @@ def _installer(found: Sequence[Interpreter], runner: Runner, uv: str | None) -> 
     configuration = ""
     pip: Path | None = None
     for python in (Path(sys.executable), *(one.path for one in found)):
-        said = runner.ask([str(python), "-m", "pip", "config", "list"])
+        said = runner.ask([str(python), "-I", "-m", "pip", "config", "list"])
         if said is not None:
             configuration, pip = said, python
             break

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vllama import child
 from vllama.engine.backends import PINNED, TESTED, Backend, Choice, Devices, choose_backend, is_tested
 from vllama.engine.capabilities import Capabilities, ask, probe, read_capabilities
 from vllama.engine.ingredients import Audience, Wish
@@ -34,6 +34,7 @@ def locate(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
         EngineNotInstalled: there is none; the hint is the command that installs it.
     """
     if python is not None:
+        python = python.absolute() if python.is_file() else python  # it is asked, and run, from another directory
         kept = hashlib.sha256(str(python).encode()).hexdigest()[:16]
         return probe(python, (probes or prefix / "probes") / f"{kept}.json")
     command = install_command(prefix)
@@ -70,7 +71,7 @@ def install(wish: Wish, audience: Audience) -> tuple[Capabilities, bool]:
         InstallFailed: says why and what to do; running it again goes on where it stopped.
     """
     beside = Path(sys.executable).with_name("uv")
-    uv = str(beside) if beside.is_file() else shutil.which("uv")
+    uv = str(beside) if beside.is_file() else child.which("uv")
     return Installation(wish, audience, Subprocesses(), uv).run()
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from vllama import files
 from vllama.engine import interpreter as pythons
 from vllama.engine import lockfile
 from vllama.engine.backends import PINNED
@@ -78,7 +79,7 @@ class Installation:
     @contextmanager
     def _alone(self, prefix: Prefix) -> Iterator[None]:
         """Hold the lock file; an installation that is already running is waited for, and may have done our work."""
-        with (prefix.path / ".lock").open("a+") as lock:
+        with files.open_kept(prefix.path / ".lock") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -136,7 +137,7 @@ class Installation:
             self._download_kernels(home)
         if prefix.path == SYSTEM:
             # The service runs as a user that can't write here: without compiled files each start would compile anew.
-            command = [str(home.python), "-m", "compileall", "-q", "-j", "0", str(home.path / "lib")]
+            command = [str(home.python), "-I", "-m", "compileall", "-q", "-j", "0", str(home.path / "lib")]
             self._run(command, tick=self._waiting(_PACKAGES_PERCENT, "compiling Python files"), may_fail=True)
         capabilities = self._verify(home)
         prefix.publish(home)
@@ -148,10 +149,10 @@ class Installation:
 
     def _fill(self, home: Home, made_from: Ingredients) -> None:
         """Install the locks, telling how far it is. The venv keeps the locks it was made from."""
-        files = [home.path / "locks" / f"{name}.lock" for name in made_from.locks]
-        files[0].parent.mkdir()
+        locks = [home.path / "locks" / f"{name}.lock" for name in made_from.locks]
+        locks[0].parent.mkdir()
         sizes: dict[str, float] = {}
-        for name, file in zip(made_from.locks, files, strict=True):
+        for name, file in zip(made_from.locks, locks, strict=True):
             text = shipped(name)
             file.write_text(text)
             sizes |= lockfile.sizes(lockfile.parse(text))
@@ -165,14 +166,14 @@ class Installation:
             self.audience.step(_VENV_PERCENT + tally.percent * share, tally.doing)
 
         installer = made_from.installer
-        self._run(installer.from_locks(home.python, files), tally.hear, tick)
+        self._run(installer.from_locks(home.python, locks), tally.hear, tick)
         if made_from.unhashed:
             command = installer.unhashed(home.python, made_from.unhashed, self.wish.torch_index)
             self._run(command, tally.hear, tick)
 
     def _download_kernels(self, home: Home) -> None:
         """FlashInfer's precompiled kernels: without them the first start compiles for minutes."""
-        command = [str(home.python), "-m", "vllm.entrypoints.cli.main", "download-kernels"]
+        command = [str(home.python), "-I", "-m", "vllm.entrypoints.cli.main", "download-kernels"]
         tick = self._waiting(_PACKAGES_PERCENT, "fetching FlashInfer's precompiled kernels")
         if not self._run(command, tick=tick, may_fail=True):
             self.audience.note("FlashInfer's kernels could not be fetched; the first start compiles them (minutes)")
@@ -204,7 +205,7 @@ class Installation:
     ) -> bool:
         """Run one command; its output goes to ``install.log`` and its last lines are kept to tell why it failed."""
         self._heard.clear()
-        with (self.wish.prefix / "install.log").open("a") as log:
+        with files.open_kept(self.wish.prefix / "install.log", "a") as log:
 
             def listen(line: str) -> None:
                 log.write(line + "\n")

@@ -90,7 +90,7 @@ class Pip:
 
     def make_venv(self, interpreter: Interpreter, home: Path) -> list[str]:
         """See ``Installer``."""
-        return [str(interpreter.path), "-m", "venv", str(home)]
+        return [str(interpreter.path), "-I", "-m", "venv", str(home)]
 
     def offers(self, requirement: str, interpreter: Interpreter, index: str | None) -> tuple[list[str], str]:
         """See ``Installer``."""
@@ -112,7 +112,7 @@ class Pip:
     @staticmethod
     def _pip(python: Path, command: Sequence[str], index: str | None = None) -> list[str]:
         more = ["--extra-index-url", index] if index else []
-        return [str(python), "-m", "pip", *command, *_QUIET_PIP, *more]
+        return [str(python), "-I", "-m", "pip", *command, *_QUIET_PIP, *more]
 
 
 def _requirements(locks: Iterable[Path]) -> list[str]:

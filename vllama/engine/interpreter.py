@@ -17,7 +17,7 @@ from vllama.errors import InstallFailed
 Ask = Callable[[Sequence[str]], str | None]
 """Run a command: its standard output, or None where it can't be run or fails."""
 Which = Callable[[str], str | None]
-"""``shutil.which``."""
+"""``child.which``."""
 
 _QUESTION: Final = (
     "import json, os, platform, sys, sysconfig; print(json.dumps({"

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vllama import files
+
 SYSTEM: Final = Path("/var/lib/vllama-engine")
 
 
@@ -101,10 +103,7 @@ class Prefix:
         return Home(self.path / target.name)
 
     def _link(self, name: str, home: Home) -> None:
-        half = self.path / f".{name}.{os.getpid()}"
-        half.unlink(missing_ok=True)
-        half.symlink_to(home.path.name)
-        half.replace(self.path / name)
+        files.replace_link(self.path / name, home.path.name)
 
 
 def install_command(prefix: Path) -> str:

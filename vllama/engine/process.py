@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from vllama import child
 from vllama.engine.cgroup import EngineGroup, make_group, own_group
 from vllama.engine.diagnose import Cause, diagnose
 from vllama.engine.progress import Line, Progress, read_line
@@ -77,7 +78,7 @@ class EngineProcess:
         try:
             self._process = subprocess.Popen(
                 spec.argv,
-                env=dict(spec.env),
+                **child.start(spec.env, cwd=spec.scratch),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from vllama import child
+
 _TICK: Final = 1.0
 """Seconds between two calls of ``tick`` while a command is silent."""
 _ASK_SECONDS: Final = 300
@@ -47,7 +49,14 @@ class Subprocesses:
     def ask(self, command: Sequence[str], stdin: str = "") -> str | None:
         """See ``Runner``."""
         try:
-            done = subprocess.run(command, input=stdin.encode(), capture_output=True, timeout=_ASK_SECONDS, check=False)
+            done = subprocess.run(
+                command,
+                input=stdin.encode(),
+                capture_output=True,
+                timeout=_ASK_SECONDS,
+                check=False,
+                **child.start(),
+            )
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.decode(errors="replace") if done.returncode == 0 else None
@@ -56,30 +65,31 @@ class Subprocesses:
         self, command: Sequence[str], hear: Callable[[str], None], tick: Callable[[], None], hold: int | None = None
     ) -> int:
         """See ``Runner``."""
-        child = subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=() if hold is None else (hold,),
+            **child.start(),
         )
         try:
-            if child.stdout is not None:
-                with child.stdout:
-                    _read(child.stdout.fileno(), hear, tick)
-            return child.wait()
+            if process.stdout is not None:
+                with process.stdout:
+                    _read(process.stdout.fileno(), hear, tick)
+            return process.wait()
         finally:
-            if child.poll() is None:
-                child.terminate()
+            if process.poll() is None:
+                process.terminate()
                 try:
-                    child.wait(10)
+                    process.wait(10)
                 except subprocess.TimeoutExpired:
-                    child.kill()
-                    child.wait()
+                    process.kill()
+                    process.wait()
 
     def which(self, name: str) -> str | None:
         """See ``Runner``."""
-        return shutil.which(name)
+        return child.which(name)
 
     def free_bytes(self, folder: Path) -> int:
         """See ``Runner``."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import psutil
 
+from vllama import child
 from vllama.fit.hardware import Gpu, Hardware, Kind
 
 _SMI: Final = (
@@ -140,7 +141,13 @@ def read_rocm_smi(text: str) -> tuple[Gpu, ...]:
 def _output(command: tuple[str, ...]) -> str:
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+            **child.start(),
         )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return ""

@@ -17,6 +17,7 @@ from typing import Any, Final
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from vllama import files
 from vllama.fit.hardware import Hardware
 from vllama.fit.plan import Missing, Plan, Refusal, plan
 from vllama.fit.settings import WantedSettings
@@ -56,10 +57,8 @@ class Measurements:
             while len(known) > _MOST:
                 del known[next(iter(known))]
             values: dict[str, Any] = {name: asdict(value) for name, value in known.items()}
-            new = self._place.with_suffix(".new")
             try:
-                new.write_bytes(orjson.dumps(values, option=orjson.OPT_INDENT_2))
-                new.replace(self._place)
+                files.replace(self._place, orjson.dumps(values, option=orjson.OPT_INDENT_2))
             except OSError as error:
                 _LOG.warning("can't remember what was measured: %s", error)
 
@@ -67,7 +66,7 @@ class Measurements:
         if self._known is None:
             self._known = {}
             with suppress(OSError, ValidationError):
-                self._known = _READER.validate_json(self._place.read_bytes())
+                self._known = _READER.validate_json(files.read(self._place))
         return self._known
 
 

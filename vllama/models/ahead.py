@@ -1,6 +1,7 @@
 """What a repository of the hub is, asked before it is pulled by a child process, as ``models.downloads`` fetches.
 
-``python -m vllama.models.ahead`` reads ``{"source": ...}`` and writes ``{"facts": ...}`` or ``{"failed": ...}``.
+``python -m vllama.models.ahead`` reads ``{"source": ..., "secrets": {"HF_TOKEN": ...}}`` and
+writes ``{"facts": ...}`` or ``{"failed": ...}``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final
 import orjson
 from pydantic import TypeAdapter
 
+from vllama import child, privacy
 from vllama.errors import ModelUnusable, PullFailed, VllamaError
 from vllama.models.downloads import hub_environment
 from vllama.models.model import Facts
@@ -28,22 +30,22 @@ _OUTPUT: Final = 1
 
 async def facts_ahead(source: Source, environ: Mapping[str, str]) -> Facts:
     """The facts of a hub repository. Raises PullFailed, and ModelUnusable for what could not be served."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "vllama.models.ahead",
+    process = await asyncio.create_subprocess_exec(
+        *child.module("vllama.models.ahead"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=hub_environment(environ),
+        **child.start(hub_environment(environ)),
         start_new_session=True,
     )
     try:
-        told, said = await child.communicate(orjson.dumps({"source": str(source)}))
+        told, said = await process.communicate(
+            orjson.dumps({"source": str(source), "secrets": child.secrets_in(environ)})
+        )
     finally:
         with contextlib.suppress(ProcessLookupError):
-            child.kill()
-        await child.wait()
+            process.kill()
+        await process.wait()
     match orjson.loads(told or b"null"):
         case {"facts": facts}:
             return _FACTS.validate_python(facts)
@@ -60,7 +62,9 @@ def main() -> None:
     # huggingface_hub takes its time and memory: only this child has it
     from vllama.models.preview import preview  # noqa: PLC0415
 
-    source = parse_source(orjson.loads(sys.stdin.buffer.read())["source"])
+    wanted = orjson.loads(sys.stdin.buffer.read())
+    privacy.take(wanted["secrets"])
+    source = parse_source(wanted["source"])
     if source is None:
         raise ValueError("no source")
     try:

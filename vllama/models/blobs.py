@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
+from vllama import files
 from vllama.errors import NotFound, StoreFailed
 
 _DIGEST: Final = re.compile(r"sha256[:-]([0-9a-fA-F]{64})")
@@ -68,6 +69,7 @@ class Upload:
                 self._file.flush()
                 os.fsync(self._file.fileno())
                 self._part.rename(self._place)
+                files.sync_folder(self._place.parent)
         return true
 
     def close(self) -> None:
@@ -99,18 +101,18 @@ class Blobs:
         except FileNotFoundError as error:
             raise _missing(digest) from error
 
-    def lay_out(self, files: Mapping[str, str]) -> str:
-        """Make a directory of ``files`` (name to blob); returns the hash that ``directory`` finds it by.
+    def lay_out(self, wanted: Mapping[str, str]) -> str:
+        """Make a directory of ``wanted`` (name to blob); returns the hash that ``directory`` finds it by.
 
         Raises NotFound for a blob that isn't there, StoreFailed.
         """
-        listed = "".join(f"{name}\0{digest}\n" for name, digest in sorted(files.items()))
+        listed = "".join(f"{name}\0{digest}\n" for name, digest in sorted(wanted.items()))
         identity = hashlib.sha256(listed.encode()).hexdigest()
         place = self.directory(identity)
         new = self._files / f"{secrets.token_hex(8)}{_NEW}"
         try:
             with storing():
-                for name, digest in files.items():
+                for name, digest in wanted.items():
                     path = new / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     try:
@@ -119,6 +121,7 @@ class Blobs:
                         raise _missing(digest) from error
                 if not place.is_dir():
                     new.rename(place)
+                    files.sync_folder(place.parent)
         finally:
             shutil.rmtree(new, ignore_errors=True)
         return identity

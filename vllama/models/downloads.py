@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -18,6 +17,7 @@ from typing import Any, Final, cast
 
 import orjson
 
+from vllama import child
 from vllama.errors import PullFailed
 from vllama.models.sources import Source
 
@@ -42,7 +42,7 @@ class Downloads:
     def __init__(self, state: Path, environ: Mapping[str, str]) -> None:
         """``environ``: the service's environment, which holds the hub's own settings (HF_TOKEN, HF_ENDPOINT ...)."""
         self._state = state
-        self._environ = hub_environment(environ)
+        self._environ, self._secrets = hub_environment(environ), child.secrets_in(environ)
         self._running: dict[Source, _Download] = {}
 
     async def follow(self, source: Source) -> AsyncGenerator[tuple[Part, ...] | str]:
@@ -52,7 +52,7 @@ class Downloads:
         """
         download = self._running.get(source)
         if download is None:
-            download = self._running[source] = _Download(source, self._state, self._environ)
+            download = self._running[source] = _Download(source, self._state, self._environ, self._secrets)
         download.followers += 1
         try:
             told: dict[str, Part] = {}
@@ -84,12 +84,12 @@ class Downloads:
 class _Download:
     """One child and what it told so far."""
 
-    def __init__(self, source: Source, state: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, source: Source, state: Path, environ: Mapping[str, str], secrets: Mapping[str, str]) -> None:
         self.followers = 0
         self.parts: tuple[Part, ...] = ()
         self.moved = asyncio.Event()
         """Set, and replaced by a new one, whenever something changes."""
-        self._source, self._state, self._environ = source, state, environ
+        self._source, self._state, self._environ, self._secrets = source, state, environ, secrets
         self._files: dict[str, str] = {}
         self.task = asyncio.create_task(self._run())
         self.task.add_done_callback(self._ended)
@@ -109,22 +109,21 @@ class _Download:
         before.set()
 
     async def _run(self) -> str:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "vllama.models.fetching",
+        process = await asyncio.create_subprocess_exec(
+            *child.module("vllama.models.fetching"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=self._environ,
+            **child.start(self._environ),
             limit=_LONGEST_LINE,
             start_new_session=True,  # a Ctrl-C at the terminal is ours to answer
         )
-        stdin = cast("asyncio.StreamWriter", child.stdin)
-        stdout, stderr = (cast("asyncio.StreamReader", pipe) for pipe in (child.stdout, child.stderr))
+        stdin = cast("asyncio.StreamWriter", process.stdin)
+        stdout, stderr = (cast("asyncio.StreamReader", pipe) for pipe in (process.stdout, process.stderr))
         errors = asyncio.create_task(stderr.read())
         try:
-            stdin.write(orjson.dumps({"source": str(self._source), "state": str(self._state)}) + b"\n")
+            wanted = {"source": str(self._source), "state": str(self._state), "secrets": self._secrets}
+            stdin.write(orjson.dumps(wanted) + b"\n")
             async for line in stdout:
                 commit = self._read(orjson.loads(line))
                 if commit is not None:
@@ -135,13 +134,13 @@ class _Download:
         finally:
             stdin.close()  # the child leaves when its input ends
             with contextlib.suppress(ProcessLookupError):
-                child.terminate()
+                process.terminate()
             try:
                 async with asyncio.timeout(_LEAVE_SECONDS):
-                    await child.wait()
+                    await process.wait()
             except TimeoutError:
-                child.kill()
-                await child.wait()
+                process.kill()
+                await process.wait()
             errors.cancel()
 
     def _read(self, told: Mapping[str, Any]) -> str | None:
@@ -177,6 +176,9 @@ class _Download:
 
 
 def hub_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Of the hub's library: no telemetry, and plain HTTP, because only that can go on where it stopped."""
+    """Of the hub's library: no telemetry, and plain HTTP, because only that can go on where it stopped.
+
+    Without secrets: everybody of our user can read a child's environment. They travel through its standard input.
+    """
     own = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
-    return {**own, **environ}
+    return {**own, **child.without_secrets(environ)}

@@ -35,6 +35,7 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import WeakFileLock, build_hf_headers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
+from vllama import files
 from vllama.errors import PullFailed
 from vllama.models.choosing import needed_files
 from vllama.models.hub import repository_home
@@ -99,10 +100,10 @@ def fetch(
         chosen = needed_files(sizes)
         if not any(name.endswith(".safetensors") for name in chosen):
             raise _without_weights(source, sizes)
-        files = tuple(
+        wanted = tuple(
             RemoteFile(name, sizes[name].size or 0, lfs.sha256 if (lfs := sizes[name].lfs) else "") for name in chosen
         )
-        plan = Plan(str(info.sha), files)
+        plan = Plan(str(info.sha), wanted)
         _Fetch(source, plan, state, endpoint).run(planned, progress)
     return plan.commit
 
@@ -201,8 +202,7 @@ class _Fetch:
         revision = self._source.revision or "main"
         if revision != self._plan.commit:
             ref = self._home / "refs" / revision
-            ref.parent.mkdir(parents=True, exist_ok=True)
-            ref.write_text(self._plan.commit, "ascii")
+            files.replace(ref, self._plan.commit, below=self._home)
 
 
 def _part(blob: Path) -> Path:

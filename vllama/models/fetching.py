@@ -1,8 +1,8 @@
 """``python -m vllama.models.fetching``: one fetch as a child process, told by lines of JSON.
 
-Standard input holds one line, ``{"source": ..., "state": ...}``, and then stays open: its end means that the service
-has gone, and ends the child. Standard output gets ``{"plan": ...}``, ``{"here": ...}`` again and again, and at last
-``{"done": commit}`` or ``{"failed": ...}``.
+Standard input holds one line, ``{"source": ..., "state": ..., "secrets": {"HF_TOKEN": ...}}``, and then stays open: its
+end means that the service has gone, and ends the child. Standard output gets ``{"plan": ...}``, ``{"here": ...}`` again
+and again, and at last ``{"done": commit}`` or ``{"failed": ...}``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import orjson
 
+from vllama import privacy
 from vllama.errors import PullFailed
 from vllama.models.fetch import Plan, fetch
 from vllama.models.sources import parse_stored
@@ -28,6 +29,7 @@ _OUTPUT: Final = 1
 def main() -> None:
     """Fetch what standard input names."""
     wanted = orjson.loads(sys.stdin.buffer.readline())
+    privacy.take(wanted["secrets"])
     source = parse_stored(wanted["source"])
     if source is None:
         raise ValueError(f"no source: {wanted['source']!r}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import secrets
 import threading
 import time
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from vllama import files
 from vllama.errors import ModelUnusable
 from vllama.models.blobs import Blobs, storing
 from vllama.models.hub import remove_snapshot, sweep_incomplete
@@ -26,7 +26,7 @@ from vllama.models.names import ModelName
 from vllama.models.sources import Source
 
 _LOG = logging.getLogger("vllama.models")
-_MANIFEST, _GONE, _NEW = ".json", ".gone", ".new"
+_MANIFEST, _GONE = ".json", ".gone"
 NOBODY: Final = ModelName("", "", "", "")
 _MADE_AGAIN: Final = "Pull or create the model again."
 _INCOMPLETE_SECONDS: Final = 14 * 24 * 3600.0
@@ -77,7 +77,7 @@ class Library:
                     note = place.with_name(f"{place.name}.{secrets.token_hex(4)}{_GONE}")
                     note.hardlink_to(place)
                 try:
-                    _write(place, write_manifest(manifest))
+                    files.replace(place, write_manifest(manifest))
                 except OSError:
                     if note is not None:
                         note.unlink(missing_ok=True)
@@ -136,7 +136,7 @@ class Library:
             with contextlib.suppress(ModelUnusable):
                 self._free(_manifest(note), in_use)
             note.unlink(missing_ok=True)
-        for half in self._folder.glob(f"*{_NEW}"):
+        for half in self._folder.glob(f"*{files.HALF}"):
             half.unlink(missing_ok=True)
         if not self.unread:  # what those models are made of is not known
             self.blobs.sweep({identity for entry in self._entries.values() for identity in _identities(entry.manifest)})
@@ -181,7 +181,7 @@ def _entry(path: Path) -> Entry:
 
 def _manifest(path: Path) -> Manifest:
     try:
-        return read_manifest(path.read_bytes())
+        return read_manifest(files.read(path))
     except OSError as error:
         raise ModelUnusable(f"its manifest can't be read: {error.strerror}") from error
     except ModelUnusable as error:
@@ -194,22 +194,3 @@ def _identities(manifest: Manifest) -> set[str]:
     """The directories of uploaded files that a model uses."""
     own = {manifest.source.location} if manifest.source.kind == "files" else set()
     return own | ({manifest.adapter} if manifest.adapter else set())
-
-
-def _write(place: Path, data: bytes) -> None:
-    """Replace a file so that after a crash either the old or the new one is there, whole."""
-    new = place.with_name(f"{place.name}{_NEW}")
-    try:
-        with new.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(place)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
-    folder = os.open(place.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -1,0 +1,147 @@
+"""How each child process is started: nothing that lies in the caller's directory runs in it.
+
+A person may call us from a directory that others fill: a cloned model, /tmp. So a child works in a directory of its
+own, Python looks for no module in the current directory, relative entries of PATH are left out, and secrets are in the
+environment of those children only that are given them. As root we run no interpreter that somebody else can change.
+
+    subprocess.run(command, **child.start())
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Final, NoReturn, TypedDict
+
+SAFE_PATH: Final[Mapping[str, str]] = {"PYTHONSAFEPATH": "1"}
+"""Python leaves the current directory, and a script's own, out of ``sys.path``. Children of children inherit it."""
+SECRETS: Final = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+"""Variables that a child only sees when it is given them."""
+_ROOT: Final = Path("/")
+_MOST_LINKS: Final = 40
+
+
+class Start(TypedDict):
+    """What ``subprocess`` and ``asyncio.create_subprocess_exec`` take by these names."""
+
+    env: dict[str, str]
+    cwd: Path
+    user: int | None
+    group: int | None
+    extra_groups: list[int] | None
+
+
+def start(environ: Mapping[str, str] | None = None, *, cwd: Path = _ROOT, user: int | None = None) -> Start:
+    """Where and as whom a child starts.
+
+    ``environ``: its whole environment; None: ours without secrets. ``user``: as root, the user id that it runs as.
+    """
+    env = {**SAFE_PATH, **(without_secrets(os.environ) if environ is None else environ)}
+    if "PATH" in env:
+        env["PATH"] = _absolute_only(env["PATH"])
+    mine = user is None or user == os.geteuid()
+    return Start(env=env, cwd=cwd, user=None if mine else user, **_groups(None if mine else user))
+
+
+def module(name: str) -> tuple[str, ...]:
+    """The command that runs a module of ours with our own interpreter."""
+    return (sys.executable, "-P", "-m", name)
+
+
+def replace(command: list[str]) -> NoReturn:
+    """Run ``command``, an absolute path with its arguments, instead of this process."""
+    started = start()
+    os.chdir(started["cwd"])
+    os.execve(command[0], command, started["env"])  # noqa: S606 - no shell is wanted
+
+
+def which(name: str) -> str | None:
+    """The absolute path of a command: a path as it is, a name as PATH's absolute entries have it."""
+    found = shutil.which(name, path=_absolute_only(os.environ.get("PATH", os.defpath)))
+    return None if found is None else os.path.abspath(found)  # noqa: PTH100 - a venv's python is a link to keep
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment that any child may see."""
+    return {name: value for name, value in environ.items() if name not in SECRETS}
+
+
+def secrets_in(environ: Mapping[str, str]) -> dict[str, str]:
+    """What ``without_secrets`` leaves out."""
+    return {name: environ[name] for name in SECRETS if name in environ}
+
+
+def weakness(program: Path, trusted: Collection[int]) -> str:
+    """Why somebody other than the ``trusted`` user ids can change what ``program`` runs; empty when nobody can.
+
+    Looks at each directory and link on the way, as the kernel would walk it.
+    """
+    pending, place, links = list(reversed(program.absolute().parts[1:])), _ROOT, 0
+    while pending:
+        part = pending.pop()
+        place = place.parent if part == ".." else place / part
+        try:
+            found = place.lstat()
+        except OSError as error:
+            return f"{place}: {error.strerror or error}"
+        if reason := _open_to_others(place, found, trusted):
+            return reason
+        if stat.S_ISLNK(found.st_mode):
+            links += 1
+            if links > _MOST_LINKS:
+                return f"{program} is a circle of links"
+            target = place.readlink()
+            place = _ROOT if target.is_absolute() else place.parent
+            pending += reversed([part for part in target.parts if part != "/"])
+    return ""
+
+
+def _open_to_others(place: Path, found: os.stat_result, trusted: Collection[int]) -> str:
+    if found.st_uid not in trusted:
+        return f"{place} belongs to {_name(found.st_uid)}"
+    if stat.S_ISLNK(found.st_mode):
+        return ""  # a link has no permissions
+    sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX  # others can't replace what is not theirs
+    by_group = found.st_mode & stat.S_IWGRP and found.st_gid not in {0, *map(_group_of, trusted)}
+    if not sticky and (found.st_mode & stat.S_IWOTH or by_group):
+        return f"{place} can be written by others"
+    return ""
+
+
+def _absolute_only(path: str) -> str:
+    return os.pathsep.join(entry for entry in path.split(os.pathsep) if entry.startswith("/"))
+
+
+class _Groups(TypedDict):
+    group: int | None
+    extra_groups: list[int] | None
+
+
+def _groups(user: int | None) -> _Groups:
+    """The groups of a user; none of ours may be left to it."""
+    if user is None:
+        return _Groups(group=None, extra_groups=None)
+    import pwd  # noqa: PLC0415 - only root's commands need it
+
+    try:
+        entry = pwd.getpwuid(user)
+    except KeyError:
+        return _Groups(group=user, extra_groups=[])
+    return _Groups(group=entry.pw_gid, extra_groups=os.getgrouplist(entry.pw_name, entry.pw_gid))
+
+
+def _group_of(user: int) -> int:
+    return _groups(user)["group"] or 0
+
+
+def _name(user: int) -> str:
+    import pwd  # noqa: PLC0415 - only root's commands need it
+
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
