@@ -11,6 +11,7 @@ from vllama.errors import BadRequest
 from vllama.http.dialects import unreadable
 from vllama.http.front import front_of
 from vllama.http.lookup import find_model
+from vllama.quoting import excerpt
 
 _FORM: Final = "multipart/form-data"
 _PARSING: Final = "failed to parse multipart form: "
@@ -23,7 +24,7 @@ async def transcriptions(request: web.Request) -> web.Response:
     except BadRequest as error:
         return unreadable(request, error)
     find_model(front_of(request), typed)
-    raise BadRequest(f'"{typed}" does not support audio')
+    raise BadRequest(f'"{excerpt(typed)}" does not support audio')
 
 
 async def _read_form(request: web.Request) -> str:
@@ -35,7 +36,7 @@ async def _read_form(request: web.Request) -> str:
     try:
         form = await request.post()
     except (ValueError, RuntimeError) as error:
-        raise BadRequest(f"{_PARSING}{error}") from error
+        raise BadRequest(f"{_PARSING}{excerpt(str(error))}") from error
     typed, file = form.get("model"), form.get("file")
     if not isinstance(typed, str) or not typed:
         raise BadRequest("model is required")

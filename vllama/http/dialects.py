@@ -19,6 +19,7 @@ from vllama.http.lookup import find_model
 from vllama.http.ollama.asking import FormatError, check_images, check_thinking, check_top_logprobs
 from vllama.http.zstd import unpacked
 from vllama.models.model import Model
+from vllama.quoting import excerpt
 from vllama.translate.jsontext import encode
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
@@ -75,7 +76,7 @@ def model_for_chat(request: web.Request, typed: str, call: ChatCall) -> Model:
     model = find_model(front_of(request), typed)
     check_thinking(fields, model)
     if "completion" not in model.facts.capabilities:
-        raise BadRequest(f'"{typed}" does not support chat')
+        raise BadRequest(f'"{excerpt(typed)}" does not support chat')
     if call.tools and "tools" not in model.facts.capabilities:
         raise BadRequest(f"{model.name.full} does not support tools")
     read_options(call.options, model.parameters)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from vllama.errors import VllamaError
+from vllama.quoting import bounded
 from vllama.translate import anthropic_replies, openai_replies
 from vllama.translate.jsontext import encode
 
@@ -44,4 +45,5 @@ def error_response(path: str, status: int, message: str, *, streamed: bool = Fal
 
 def message_of(error: VllamaError) -> str:
     """What a client reads: the message, and below it what to do where we know."""
-    return f"{error.message}\n{error.hint}" if error.hint else error.message
+    message = bounded(error.message)
+    return f"{message}\n{error.hint}" if error.hint else message

@@ -7,7 +7,8 @@ from typing import Final
 from vllama.errors import BadRequest, NoCloud, NotFound
 from vllama.http.front import Front
 from vllama.models.model import Model
-from vllama.models.names import ModelName, parse_name
+from vllama.models.names import LONGEST, ModelName, parse_name
+from vllama.quoting import excerpt
 
 _MARKERS: Final = frozenset({"cloud", "local"})
 _NO_CLOUD: Final = "ollama cloud is disabled: remote model is unavailable"
@@ -18,9 +19,11 @@ PULL_FIRST: Final = 'model "{}" not found, try pulling it first'
 
 def read_name(typed: str, *, no_cloud: str = _NO_CLOUD, invalid: str = "invalid model name") -> ModelName:
     """The name without its source marker; raises BadRequest, or NoCloud for a model of Ollama's cloud."""
+    if len(typed) > LONGEST:  # answers repeat it as it was typed, blanks around it included
+        raise BadRequest(invalid)
     bare, marker = _marker(typed)
     if marker and _marker(bare)[1]:
-        raise BadRequest(f'use either :local or :cloud, not both: "{typed}"')
+        raise BadRequest(f'use either :local or :cloud, not both: "{excerpt(typed)}"')
     if marker == "cloud" or (not marker and _cloud_tag(typed)):
         raise NoCloud(no_cloud)
     name = parse_name(bare)
@@ -31,7 +34,7 @@ def read_name(typed: str, *, no_cloud: str = _NO_CLOUD, invalid: str = "invalid 
 
 def find_model(front: Front, typed: str, *, missing: str = QUOTED) -> Model:
     """The model that ``typed`` means; raises NotFound in the endpoint's words, ModelUnusable when it is broken."""
-    return get_model(front, read_name(typed), missing.format(typed))
+    return get_model(front, read_name(typed), missing.format(excerpt(typed)))
 
 
 def get_model(front: Front, name: ModelName, missing: str) -> Model:

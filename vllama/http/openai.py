@@ -17,6 +17,7 @@ from vllama.http.ollama.asking import check_top_logprobs, rendered_prompt
 from vllama.http.ollama.embed import run_embedding
 from vllama.http.sse import write_events
 from vllama.models.model import Model
+from vllama.quoting import excerpt
 from vllama.translate.completions_replies import completion_answer, completion_streams
 from vllama.translate.completions_requests import CompletionRequest, EmbeddingRequest, read_completion, read_embedding
 from vllama.translate.embeddings import read_input, unit
@@ -88,7 +89,7 @@ def _model_for_prompt(request: web.Request, asked: CompletionRequest) -> Model:
         raise NotFound(QUOTED.format(""))
     model = find_model(front_of(request), asked.model)
     if "completion" not in model.facts.capabilities:
-        raise BadRequest(f'"{asked.model}" does not support generate')
+        raise BadRequest(f'"{excerpt(asked.model)}" does not support generate')
     if asked.suffix and "insert" not in model.facts.capabilities:
         raise BadRequest(f"{model.name.full} does not support insert")
     read_options(asked.options, model.parameters)

@@ -9,6 +9,9 @@ DEFAULT_HOST = "registry.ollama.ai"
 DEFAULT_NAMESPACE = "library"
 DEFAULT_TAG = "latest"
 
+LONGEST = 1_000
+"""Characters of what may be a name, blanks around it included."""
+
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}", re.ASCII)
 _NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}", re.ASCII)
 _MODEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}", re.ASCII)
@@ -45,6 +48,8 @@ class ModelName:
 
 def parse_name(text: str) -> ModelName | None:
     """Read a name with Ollama's defaults; None when it is not a legal name."""
+    if len(text) > LONGEST:
+        return None
     text = text.strip(" \t\r\n")
     scheme, mark, rest = text.partition("://")
     if mark and scheme and rest.count("/") == 2:  # a scheme belongs to a host

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from vllama.errors import BadRequest
+from vllama.quoting import excerpt
 from vllama.translate.gotypes import GoValueError, check_base64
 from vllama.translate.passages import joined
 
@@ -48,7 +49,8 @@ def picture(block: Mapping[str, Any]) -> str:
     if not isinstance(source, dict):
         raise BadRequest("invalid image source")
     if source.get("type") != "base64":
-        raise BadRequest(f"invalid image source type: {source.get('type')}. Only base64 images are supported.")
+        kind = excerpt(given if isinstance(given := source.get("type"), str) else "")
+        raise BadRequest(f"invalid image source type: {kind}. Only base64 images are supported.")
     data = source.get("data")
     try:
         return check_base64(data if isinstance(data, str) else "")

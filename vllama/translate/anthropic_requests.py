@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from vllama.errors import BadRequest
+from vllama.quoting import excerpt
 from vllama.translate.anthropic_blocks import system_text
 from vllama.translate.anthropic_turns import turns
 from vllama.translate.gojson import (
@@ -185,7 +186,7 @@ def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     try:
         unmarshal(schema, PARAMETERS)
     except GoValueError as error:
-        raise BadRequest(f'invalid input_schema for tool "{tool["name"]}": {error}') from None
+        raise BadRequest(f'invalid input_schema for tool "{excerpt(tool["name"])}": {error}') from None
     function: dict[str, Any] = {"name": tool["name"]}
     if tool["description"]:
         function["description"] = tool["description"]

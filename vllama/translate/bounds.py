@@ -20,6 +20,14 @@ MAX_TOOLS: Final = 512
 MAX_IMAGES: Final = 256
 MAX_STOPS: Final = 256
 """vLLM is started with the same bound (``VLLM_MAX_STOP_STRINGS``)."""
+MAX_STOP_TEXT: Final = 1_000
+"""Characters of one stop string, or of a word that the model is not to use."""
+MAX_NAME: Final = 256
+"""Characters of a tool's name; OpenAI allows 64."""
+MAX_BIASES: Final = 10_000
+"""Tokens that one request makes more or less likely."""
+MAX_ECHO: Final = 65_536
+"""Bytes of JSON that an answer repeats of its request, each time it tells what it is (Responses' ``metadata``)."""
 MAX_INPUTS: Final = 10_000
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 5_000
@@ -33,6 +41,10 @@ MAX_OPTIONAL: Final = 500
 MAX_LENGTHS: Final = 5_000
 """The sum of the different lengths that texts and lists may have, each up to a thousand (5,000: 2 s, 20,000: more
 than 12 s)."""
+MAX_PATTERN_TEXT: Final = 32_768
+"""Characters of all patterns of a schema, as they were sent."""
+MAX_REFERENCE: Final = 1_000
+"""Characters of one ``$ref``."""
 MAX_PATTERN: Final = 2_000
 """Characters and classes of a pattern, written out as often as its counts say (15,000: 11 s)."""
 
@@ -50,7 +62,12 @@ def check_call(call: ChatCall | TextCall, options: Options) -> None:
         _at_most(sum(len(message.images) for message in call.messages), MAX_IMAGES, "images")
         if call.tool_choice not in (None, "auto", "none"):
             _check_tools(call.tools)  # a call that must be made is written in a grammar of all their parameters
+        for tool in call.tools:
+            _check_length((tool.get("function") or {}).get("name"), MAX_NAME, "the name of a tool")
     _at_most(len(options.stop), MAX_STOPS, "stop strings")
+    for stop in options.stop:
+        _check_length(stop, MAX_STOP_TEXT, "a stop string")
+    _check_engine_fields(call.engine_fields)
     if isinstance(call.format, Mapping):
         check_schema(call.format)
 
@@ -70,16 +87,27 @@ def _at_most(found: int, limit: int, what: str) -> None:
         raise BadRequest(f"the request holds {found} {what}; at most {limit} are accepted")
 
 
+def _check_length(text: Any, limit: int, what: str) -> None:
+    if isinstance(text, str) and len(text) > limit:
+        raise BadRequest(f"{what} has {len(text)} characters; at most {limit} are accepted")
+
+
+def _check_engine_fields(fields: Mapping[str, Any]) -> None:
+    """Of vLLM's own, those that it spends time on before it looks at their number."""
+    words, biases = fields.get("bad_words"), fields.get("logit_bias")
+    if isinstance(words, list):
+        _at_most(len(words), MAX_STOPS, "bad words")
+        for word in words:
+            _check_length(word, MAX_STOP_TEXT, "a bad word")
+    if isinstance(biases, list | dict):
+        _at_most(len(biases), MAX_BIASES, "biases of tokens")
+
+
 def _check_tools(tools: Sequence[Mapping[str, Any]]) -> None:
     parameters = [(tool.get("function") or {}).get("parameters") for tool in tools]
     for schema in parameters:
         if isinstance(schema, Mapping):
             check_schema(schema)
-
-
-def _check_pattern(pattern: Any) -> None:
-    if isinstance(pattern, str):
-        _at_most(written_out(pattern), MAX_PATTERN, "characters in one pattern, written out as its counts say")
 
 
 def _check_optional(schema: Mapping[str, Any]) -> None:
@@ -90,10 +118,15 @@ def _check_optional(schema: Mapping[str, Any]) -> None:
 
 
 class _Schema:
-    """Counts subschemas as they expand: a reference costs what it refers to, except to itself."""
+    """Counts subschemas as they expand: a reference costs what it refers to, except to itself.
+
+    Whatever is sent, it is given up after MAX_NODES of them, and no text in it is read that is longer than its bound.
+    """
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
+        self._seen = 0
+        self._pattern_text = 0
         self._sizes: dict[str, int] = {}
         self._lengths: set[int] = set()
 
@@ -103,9 +136,11 @@ class _Schema:
             return 1
         if depth > MAX_DEPTH:
             raise BadRequest(f"the schema is nested more than {MAX_DEPTH} levels deep")
+        self._seen += 1
+        _at_most(self._seen, MAX_NODES, "subschemas")
         enum = schema.get("enum")
         _at_most(len(enum) if isinstance(enum, list) else 0, MAX_ENUM, "values in one enum")
-        _check_pattern(schema.get("pattern"))
+        self._check_pattern(schema.get("pattern"))
         _check_optional(schema)
         self._check_lengths(schema)
         total = 1 + self._reference(schema.get("$ref"), depth)
@@ -131,15 +166,25 @@ class _Schema:
             total = sum(min(length, 1_000) for length in self._lengths)
             _at_most(total, MAX_LENGTHS, "characters or items in the different lengths of its schema")
 
+    def _check_pattern(self, pattern: Any) -> None:
+        if not isinstance(pattern, str):
+            return
+        self._pattern_text += len(pattern)
+        _at_most(self._pattern_text, MAX_PATTERN_TEXT, "characters in the patterns of a schema")
+        _at_most(written_out(pattern), MAX_PATTERN, "characters in one pattern, written out as its counts say")
+
     def _reference(self, target: Any, depth: int) -> int:
         if not isinstance(target, str):
             return 0
+        _check_length(target, MAX_REFERENCE, "a $ref of the schema")
+        before = self._seen
         if target not in self._sizes:
             self._sizes[target] = 1  # while it is being counted, a reference to itself is one rule
             found: Any = self._root
-            for part in target.removeprefix("#").strip("/").split("/"):
-                if part:
-                    key = part.replace("~1", "/").replace("~0", "~")
-                    found = found.get(key) if isinstance(found, Mapping) else None
+            for part in filter(None, target.removeprefix("#").split("/")):
+                if not isinstance(found, Mapping):
+                    break  # there is nothing there, and no need to go on looking
+                found = found.get(part.replace("~1", "/").replace("~0", "~"))
             self._sizes[target] = self.size(found, depth + 1)
+        self._seen = max(self._seen, before + 1)
         return self._sizes[target]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vllama.errors import BadRequest
+from vllama.quoting import excerpt
 from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, STRING, Shape, decode, pointer, struct
 from vllama.translate.goshapes import Trace, kind_of
 from vllama.translate.openai_parts import VLLM_FIELDS, engine_fields, go_type
@@ -112,7 +113,7 @@ def read_embedding(body: bytes) -> EmbeddingRequest:
     encoding = fields["encoding_format"]
     if encoding.lower() not in {"", "float", "base64"}:
         allowed = "['float', 'base64']"
-        raise BadRequest(f"Invalid value for 'encoding_format' = {encoding}. Supported values: {allowed}.")
+        raise BadRequest(f"Invalid value for 'encoding_format' = {excerpt(encoding)}. Supported values: {allowed}.")
     if fields["input"] is None or fields["input"] == []:
         raise BadRequest("invalid input")
     return EmbeddingRequest(fields["model"], fields["input"], fields["dimensions"], encoding.lower() == "base64")

@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 
 from vllama.errors import BadRequest, Busy, EngineGone, EngineRefused, VllamaError
+from vllama.quoting import bounded
 
 TOO_LONG: Final = (
     "the prompt is longer than the context length currently available to the model; shorten the prompt, "
@@ -37,10 +38,11 @@ def refusal(error: EngineRefused) -> VllamaError:
 
 
 def _backend_error(message: str, kind: str, *, status: int = 400, **details: Any) -> BadRequest:
-    told = {"error": {"code": status, "message": message, "type": kind, **details}}
+    told = {"error": {"code": status, "message": bounded(message), "type": kind, **details}}
     return BadRequest(json.dumps(told, ensure_ascii=False), status=status)
 
 
 def mid_stream(error: VllamaError) -> str:
     """The text of the error line that ends a stream."""
-    return _MID_STREAM + error.message if isinstance(error, EngineGone) else error.message
+    message = bounded(error.message)
+    return _MID_STREAM + message if isinstance(error, EngineGone) else message

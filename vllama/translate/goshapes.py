@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, Final
 
 from vllama.errors import BadRequest
+from vllama.quoting import excerpt
 from vllama.translate.gotypes import GoValueError, check_base64
 
 MAX_ITEMS: Final = 10_000
@@ -86,7 +87,7 @@ class Trace:
         """Save "cannot unmarshal" and go on with the zero value."""
         kind = kind_of(value)
         out_of_range = isinstance(value, Number) and shape.go in {"int", "float64", "float32"}
-        return self.save(Mismatch(f"number {value.text}" if out_of_range else kind, shape.go), shape)
+        return self.save(Mismatch(f"number {excerpt(value.text)}" if out_of_range else kind, shape.go), shape)
 
     def save(self, error: GoValueError, shape: Shape) -> Any:
         """Keep the first error; the field gets its zero value."""

@@ -25,6 +25,11 @@ _PLAIN_PART = re.compile(_PLAIN + rb"*+")
 _DIGITS_PART = re.compile(rb"[0-9]{1,100000}+")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _DIGITS = frozenset(b"0123456789")
+_TO_ESCAPE = re.compile(r'["\\]|[^ -~]')
+_ESCAPES: Final = {
+    "\\": r"\\", '"': r"\"",
+    "\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v",
+}  # fmt: skip
 _LITERALS: Final = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
 
 _MAX_DEPTH = 10_000  # Go's limit
@@ -57,20 +62,19 @@ def go_quote_char(char: int) -> str:
 
 def go_quote(text: str) -> str:
     """``strconv.Quote``: double quotes, Go's escapes, what can't be printed as ``\\x``, ``\\u`` or ``\\U``."""
-    out = ['"']
-    for char in text:
-        code = ord(char)
-        if char in '"\\':
-            out.append("\\" + char)
-        elif char in "\a\b\f\n\r\t\v":
-            out.append({7: r"\a", 8: r"\b", 12: r"\f", 10: r"\n", 13: r"\r", 9: r"\t", 11: r"\v"}[code])
-        elif char == " " or (char.isprintable() and not char.isspace()):
-            out.append(char)
-        elif code < 0x20 or code == 0x7F:
-            out.append(f"\\x{code:02x}")
-        else:
-            out.append(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
-    return "".join([*out, '"'])
+    return f'"{_TO_ESCAPE.sub(_escaped, text)}"'
+
+
+def _escaped(found: re.Match[str]) -> str:
+    char = found[0]
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    if char.isprintable():
+        return char
+    code = ord(char)
+    if code < 0x20 or code == 0x7F:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 class _Scan:

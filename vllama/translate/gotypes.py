@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_WHOLE_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", re.ASCII)
-_ALPHABET = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+from vllama.quoting import excerpt
+
+_BREAKS = b"\r\n"
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+# no match takes long: other threads run only between two of them
+_QUANTA_PART = re.compile(rb"(?:(?:[\r\n]*+[A-Za-z0-9+/]){4}){1,100000}+")
+_BREAKS_PART = re.compile(rb"[\r\n]*+")
 _NUMBER = re.compile(r"([0-9]*)(\.[0-9]*)?", re.ASCII)
 _UNIT = re.compile(r"[^.0-9]+")
 _NS: Final = {"ns": 1, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9}
 _MAX_NS: Final = 2**63 - 1
+_LONGEST_DURATION: Final = 200
+"""Characters; what Go itself writes has a tenth of them."""
 
 
 class GoValueError(ValueError):
@@ -18,39 +25,41 @@ class GoValueError(ValueError):
 
 
 def parse_duration(text: str) -> float:
-    """``time.ParseDuration`` in seconds: ``1h30m``, ``-1.5h``, ``0``; raises GoValueError in Go's words."""
-    quoted = _quote(text)
-    invalid = GoValueError(f"time: invalid duration {quoted}")
-    rest = text
-    sign = 1
-    if rest[:1] in {"-", "+"}:
-        sign, rest = (-1 if rest[0] == "-" else 1), rest[1:]
-    if rest == "0":
+    """``time.ParseDuration`` in seconds: ``1h30m``, ``-1.5h``, ``0``; raises GoValueError in Go's words.
+
+    A text that is longer than any that somebody means is invalid, too.
+    """
+    bare = text[1:] if text[:1] in {"-", "+"} else text
+    if bare == "0":
         return 0.0
-    if not rest:
-        raise invalid
+    if not bare or len(bare) > _LONGEST_DURATION:
+        raise _invalid(text)
     total = 0.0
-    while rest:
-        number = _NUMBER.match(rest)
+    at = 0
+    while at < len(bare):
+        number = _NUMBER.match(bare, at)
         if number is None or not any(c.isdigit() for c in number[0]):
-            raise invalid
-        rest = rest[number.end() :]
-        unit = _UNIT.match(rest)
+            raise _invalid(text)
+        unit = _UNIT.match(bare, number.end())
         if unit is None:
-            raise GoValueError(f"time: missing unit in duration {quoted}")
+            raise GoValueError(f"time: missing unit in duration {_quote(text)}")
         if unit[0] not in _NS:
-            raise GoValueError(f"time: unknown unit {_quote(unit[0])} in duration {quoted}")
-        rest = rest[unit.end() :]
+            raise GoValueError(f"time: unknown unit {_quote(unit[0])} in duration {_quote(text)}")
+        at = unit.end()
         total += float(number[0]) * _NS[unit[0]]
         if total > _MAX_NS:
-            raise invalid
-    return sign * total / 1e9
+            raise _invalid(text)
+    return (-total if text[0] == "-" else total) / 1e9
+
+
+def _invalid(text: str) -> GoValueError:
+    return GoValueError(f"time: invalid duration {_quote(text)}")
 
 
 def _quote(text: str) -> str:
     """Package time's own quoting: bytes outside printable ASCII as ``\\x``."""
     out = []
-    for byte in text.encode("utf-8", "replace"):
+    for byte in excerpt(text).encode("utf-8", "replace"):
         if byte in b'"\\':
             out.append("\\" + chr(byte))
         else:
@@ -60,36 +69,40 @@ def _quote(text: str) -> str:
 
 def check_base64(text: str) -> str:
     """Standard base64 with padding; line breaks are taken out. Raises GoValueError with Go's byte offset."""
-    if _WHOLE_BASE64.fullmatch(text):
+    data = text.encode("utf-8", "replace")
+    if _is_whole(data):
         return text
-    at = _corrupt_byte(text.encode("utf-8", "replace"))
-    if at is not None:
-        raise GoValueError(f"illegal base64 data at input byte {at}")
-    return text.replace("\r", "").replace("\n", "")
+    if _is_whole(bare := data.translate(None, _BREAKS)):
+        return bare.decode()
+    raise GoValueError(f"illegal base64 data at input byte {_corrupt_byte(data)}")
 
 
-def _corrupt_byte(data: bytes) -> int | None:
-    """The offset that Go's decoder names, or None when only line breaks made the text unusual."""
-    end = len(data)
+def _is_whole(data: bytes) -> bool:
+    """Each look is one pass of C: images are megabytes."""
+    padding = data.translate(None, _ALPHABET)
+    return len(data) % 4 == 0 and padding in {b"", b"=", b"=="} and data.endswith(padding)
+
+
+def _corrupt_byte(data: bytes) -> int:
+    """The offset that Go's decoder names."""
     at = 0
+    while found := _QUANTA_PART.match(data, at):
+        at = found.end()
+    filled = 0
     while True:
-        filled = 0
-        while filled < 4:
-            if at == end:
-                return None if filled == 0 else at - filled
-            char = data[at]
-            at += 1
-            if char in _ALPHABET:
-                filled += 1
-            elif char in b"\r\n":
-                continue
-            elif char != ord("=") or filled < 2:
-                return at - 1
-            else:
-                return _after_padding(data, at, filled)
+        at = _skip_breaks(data, at)
+        if at == len(data):
+            return at - filled
+        if data[at] not in _ALPHABET:
+            break
+        filled += 1
+        at += 1
+    if data[at] != ord("=") or filled < 2:
+        return at
+    return _after_padding(data, at + 1, filled)
 
 
-def _after_padding(data: bytes, at: int, filled: int) -> int | None:
+def _after_padding(data: bytes, at: int, filled: int) -> int:
     """Judge what follows the first ``=`` of a quantum that holds ``filled`` characters."""
     at = _skip_breaks(data, at)
     if filled == 2:
@@ -98,10 +111,9 @@ def _after_padding(data: bytes, at: int, filled: int) -> int | None:
         if data[at] != ord("="):
             return at - 1
         at = _skip_breaks(data, at + 1)
-    return at if at < len(data) else None
+    return at
 
 
 def _skip_breaks(data: bytes, at: int) -> int:
-    while at < len(data) and data[at] in b"\r\n":
-        at += 1
-    return at
+    found = _BREAKS_PART.match(data, at)
+    return at if found is None else found.end()

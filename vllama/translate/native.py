@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from vllama.quoting import excerpt
 from vllama.translate.extent import MAX_VALUES
 from vllama.translate.gojson import (
     ANY,
@@ -63,7 +64,7 @@ def _think(value: Any) -> bool | str:
     if not isinstance(value, str):
         raise GoValueError(f"think must be a boolean or string ({choices})")
     if value not in _EFFORTS:
-        raise GoValueError(f'invalid think value: "{value}" (must be {choices})')
+        raise GoValueError(f'invalid think value: "{excerpt(value)}" (must be {choices})')
     return value
 
 

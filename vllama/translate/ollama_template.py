@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import chain, groupby
+from operator import attrgetter
 from typing import Any, Final
 
 from vllama.translate.gotemplate import Days, JsonList, Template, parse, render
@@ -160,18 +162,19 @@ def _answer_only(text: str) -> str:
 def merged(messages: Iterable[Message]) -> list[Message]:
     """Neighbours of one role become one message, an empty line between their texts; tool results stay apart."""
     out: list[Message] = []
-    for message in messages:
-        if out and out[-1].role == message.role and message.role != "tool":
-            before = out[-1]
-            out[-1] = replace(
-                before,
-                content=f"{before.content}\n\n{message.content}",
-                images=before.images + message.images,
-                tool_calls=before.tool_calls + message.tool_calls,
-            )
-        else:
-            out.append(message)
+    for role, neighbours in groupby(messages, key=attrgetter("role")):
+        turns = list(neighbours)
+        out += turns if role == "tool" or len(turns) == 1 else [_joined(turns)]
     return out
+
+
+def _joined(turns: Sequence[Message]) -> Message:
+    return replace(
+        turns[0],
+        content="\n\n".join(turn.content for turn in turns),
+        images=tuple(chain.from_iterable(turn.images for turn in turns)),
+        tool_calls=tuple(chain.from_iterable(turn.tool_calls for turn in turns)),
+    )
 
 
 def _render_turns(template: ModelTemplate, messages: list[Message], values: dict[str, Any], days: Days) -> str:

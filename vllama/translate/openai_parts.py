@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from vllama.errors import BadRequest
+from vllama.quoting import excerpt
 from vllama.translate.gojson import ANY, Shape
 from vllama.translate.gotypes import GoValueError, check_base64
 from vllama.translate.passages import joined
@@ -85,7 +86,7 @@ def think_of(effort: str) -> bool | str | None:
     """A reasoning effort as Ollama's ``think``: False is off, None the model's default. Raises BadRequest."""
     if effort not in _EFFORTS:
         allowed = '"minimal", "low", "medium", "high", "xhigh", "ultra", "max", or "none"'
-        raise BadRequest(f'invalid reasoning value: "{effort}" (must be {allowed})')
+        raise BadRequest(f'invalid reasoning value: "{excerpt(effort)}" (must be {allowed})')
     return _EFFORTS[effort]
 
 

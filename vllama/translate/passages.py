@@ -9,6 +9,7 @@ from typing import Final
 _BILLING: Final = "x-anthropic-billing-header:"
 # ``cc_version=2.1; cc_entrypoint=cli; cch=1a2b3;``
 _PAIRS: Final = re.compile(r"(?:[ \t]*[\w.-]+=[^;\s]*(?:;|(?=\s)|\Z))+")
+_BLANKS: Final = re.compile(r"[ \t\r\n]*+")
 
 
 def joined(texts: Iterable[str]) -> str:
@@ -28,8 +29,14 @@ def without_billing(text: str) -> str:
     in the prefix cache. vLLM drops the whole first line of a system text that begins so; what stands behind the header
     in its line is kept here.
     """
-    while text.startswith(_BILLING):
-        rest = text[len(_BILLING) :]
-        pairs = _PAIRS.match(rest)
-        text = (rest[pairs.end() :] if pairs else rest.partition("\n")[2]).lstrip(" \t\r\n")
-    return text
+    at = 0
+    while text.startswith(_BILLING, at):
+        at += len(_BILLING)
+        if pairs := _PAIRS.match(text, at):
+            at = pairs.end()
+        else:
+            line_end = text.find("\n", at)
+            at = len(text) if line_end < 0 else line_end + 1
+        if blanks := _BLANKS.match(text, at):
+            at = blanks.end()
+    return text[at:] if at else text

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from vllama.models.model import Model
+from vllama.translate.open_calls import OpenCalls
 from vllama.translate.options import Options, max_tokens, sampling
 from vllama.translate.passages import without_billing
 from vllama.translate.pieces import ChatCall, Message, Tags, TextCall, ToolCall
@@ -141,7 +142,7 @@ def _generation(call: ChatCall | TextCall, options: Options, model: Model, conte
 def _wire_messages(messages: Iterable[Message]) -> Iterable[dict[str, Any]]:
     """Messages as OpenAI writes them. Calls without an id get one, results answer the open calls in their order."""
     made = 0
-    open_calls: list[tuple[str, str]] = []  # id, name
+    open_calls = OpenCalls()
     for message in messages:
         wire: dict[str, Any] = {"role": message.role, "content": _content(message)}
         if message.thinking and message.role == "assistant":
@@ -152,11 +153,11 @@ def _wire_messages(messages: Iterable[Message]) -> Iterable[dict[str, Any]]:
                 # nine letters and digits: the form that Mistral's templates insist on
                 call_id = call.id or f"call{made:05d}"
                 made += 1
-                open_calls.append((call_id, call.name))
+                open_calls.add(call_id, call.name)
                 calls.append(_wire_call(call, call_id))
             wire["tool_calls"] = calls
         if message.role == "tool":
-            wire["tool_call_id"] = _answered(message, open_calls) or f"call{made:05d}"
+            wire["tool_call_id"] = open_calls.answered(message) or f"call{made:05d}"
             if message.tool_name:
                 wire["name"] = message.tool_name
         yield wire
@@ -184,18 +185,6 @@ def _wire_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
 def _wire_call(call: ToolCall, call_id: str) -> dict[str, Any]:
     arguments = orjson.dumps(call.arguments).decode()
     return {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
-
-
-def _answered(message: Message, open_calls: list[tuple[str, str]]) -> str:
-    """The id of the call that a result belongs to: as said, else the first open one of its name, else the first."""
-    if message.tool_call_id:
-        open_calls[:] = [call for call in open_calls if call[0] != message.tool_call_id]
-        return message.tool_call_id
-    if not open_calls:
-        return ""
-    named = next((call for call in open_calls if call[1] == message.tool_name), open_calls[0])
-    open_calls.remove(named)
-    return named[0]
 
 
 def _content(message: Message) -> str | list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def read_input(given: Any) -> Conversation:
         except GoValueError as error:
             raise BadRequest(f"input[{index}]: {error}") from None
         reading.add(f"input[{index}]: ", kind["type"] or ("message" if kind["role"] else ""), item or {})
-    return Conversation(tuple(reading.turns), tuple(reading.tools))
+    return Conversation(tuple(reading.end()), tuple(reading.tools))
 
 
 def _list(value: Any, what: str) -> list[Any]:
@@ -65,11 +65,24 @@ def _list(value: Any, what: str) -> list[Any]:
 
 
 @dataclass(slots=True)
+class _OpenTurn:
+    """An assistant's turn that more calls may belong to."""
+
+    message: Message
+    thoughts: list[str]
+    calls: list[ToolCall]
+
+    def whole(self) -> Message:
+        return replace(self.message, thinking=joined(self.thoughts), tool_calls=tuple(self.calls))
+
+
+@dataclass(slots=True)
 class _Reading:
     """Joins a list of items to turns: calls and reasoning belong to the assistant's turn beside them."""
 
-    turns: list[Message] = field(default_factory=list)
     tools: list[Mapping[str, Any]] = field(default_factory=list)
+    _turns: list[Message] = field(default_factory=list)
+    _open: _OpenTurn | None = None
     _names: dict[str, str] = field(default_factory=dict)
     _thoughts: list[str] = field(default_factory=list)
 
@@ -109,8 +122,8 @@ class _Reading:
         if message.role == "assistant":
             message = replace(message, thinking=self._take_thoughts())
         elif message.role == "user" and (thoughts := self._take_thoughts()):
-            self.turns.append(Message("assistant", thinking=thoughts))  # the answer to them never came
-        self.turns.append(message)
+            self._append(Message("assistant", thinking=thoughts))  # the answer to them never came
+        self._append(message)
 
     def _call(self, kind: str, item: Mapping[str, Any]) -> None:
         """A call, and its result where the item holds both."""
@@ -121,19 +134,33 @@ class _Reading:
         call_id = string(item, "call_id") or string(item, "id")
         name = string(item, "name") or kind.removesuffix("_call")
         self._names[call_id] = name
-        before = self.turns[-1] if self.turns and self.turns[-1].role == "assistant" else Message("assistant")
-        if self.turns and before is self.turns[-1]:
-            self.turns.pop()
-        thinking = joined([before.thinking, self._take_thoughts()])
-        call = ToolCall(call_id, len(before.tool_calls), name, _arguments(item))
-        self.turns.append(replace(before, thinking=thinking, tool_calls=(*before.tool_calls, call)))
+        turn = self._opened()
+        turn.thoughts.append(self._take_thoughts())
+        turn.calls.append(ToolCall(call_id, len(turn.calls), name, _arguments(item)))
         if result is not None:
             self._result(call_id, result)
 
     def _result(self, call_id: str, output: Any) -> None:
         text, images = result_of(output)
         name = self._names.get(call_id, "")
-        self.turns.append(Message("tool", text, images=images, tool_name=name, tool_call_id=call_id))
+        self._append(Message("tool", text, images=images, tool_name=name, tool_call_id=call_id))
+
+    def end(self) -> list[Message]:
+        """All turns."""
+        if self._open is not None:
+            self._turns.append(self._open.whole())
+            self._open = None
+        return self._turns
+
+    def _append(self, message: Message) -> None:
+        self.end().append(message)
+
+    def _opened(self) -> _OpenTurn:
+        """The assistant's turn at the end, or a new one."""
+        if self._open is None:
+            last = self._turns.pop() if self._turns and self._turns[-1].role == "assistant" else Message("assistant")
+            self._open = _OpenTurn(last, [last.thinking], list(last.tool_calls))
+        return self._open
 
     def _take_thoughts(self) -> str:
         taken, self._thoughts = joined(self._thoughts), []

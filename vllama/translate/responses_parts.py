@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from vllama.errors import BadRequest
+from vllama.quoting import excerpt
 from vllama.translate.openai_parts import file_text, image_data
 from vllama.translate.passages import joined
 
@@ -37,7 +38,7 @@ def content_of(content: Any, where: str, *, own: bool) -> Content:
         elif isinstance(part, Mapping) and any(isinstance(part.get(key), str) for key in _TEXTS):
             texts.append(words(part))
         elif not own:
-            raise BadRequest(f"{where}content[{index}]: unknown content type: {kind}")
+            raise BadRequest(f"{where}content[{index}]: unknown content type: {excerpt(kind)}")
     return ("".join(texts) if own else joined(texts)), tuple(images)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from vllama.errors import EngineError
+from vllama.quoting import excerpt
 from vllama.translate.pieces import ToolCall
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -64,9 +65,9 @@ class CallAssembler:
         except orjson.JSONDecodeError as error:
             if cut:
                 return ()
-            raise EngineError(f"error parsing tool call: raw='{text}', err={error}") from None
+            raise EngineError(f"error parsing tool call: raw='{excerpt(text)}', err={error}") from None
         if not isinstance(arguments, dict):
-            raise EngineError(f"error parsing tool call: raw='{text}', err=the arguments are not an object")
+            raise EngineError(f"error parsing tool call: raw='{excerpt(text)}', err=the arguments are not an object")
         call = ToolCall(id=short_id(call_id), index=self._made, name=name, arguments=arguments)
         self._made += 1
         return (call,)

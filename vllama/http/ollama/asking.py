@@ -15,6 +15,7 @@ from vllama.http.generation import context_headers
 from vllama.http.ndjson import json_response
 from vllama.http.today import today
 from vllama.models.model import Model
+from vllama.quoting import excerpt
 from vllama.translate.extent import is_heavy
 from vllama.translate.gojson import raw_member
 from vllama.translate.gosyntax import go_quote
@@ -48,13 +49,13 @@ def check_top_logprobs(fields: Mapping[str, Any]) -> None:
 def check_thinking(fields: Mapping[str, Any], model: Model) -> None:
     """Only false may be said to a model that can't think."""
     if fields["think"] and "thinking" not in model.facts.capabilities:
-        raise BadRequest(f'"{fields["model"]}" does not support thinking')
+        raise BadRequest(f'"{excerpt(fields["model"])}" does not support thinking')
 
 
 def check_images(images: int, fields: Mapping[str, Any], model: Model) -> None:
     """An honest refusal where Ollama leaves it to the backend."""
     if images and "vision" not in model.facts.capabilities:
-        raise BadRequest(f'"{fields["model"]}" does not support vision')
+        raise BadRequest(f'"{excerpt(fields["model"])}" does not support vision')
 
 
 async def read_format(request: web.Request, fields: Mapping[str, Any]) -> str | Mapping[str, Any] | None:

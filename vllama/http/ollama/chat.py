@@ -19,6 +19,7 @@ from vllama.http.ollama.asking import (
     render_only,
     unload,
 )
+from vllama.quoting import excerpt
 from vllama.translate import native
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
@@ -38,7 +39,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
         return await unload(request, model, writer)
     check_thinking(fields, model)
     if "completion" not in model.facts.capabilities:
-        raise BadRequest(f'"{fields["model"]}" does not support chat')
+        raise BadRequest(f'"{excerpt(fields["model"])}" does not support chat')
     if fields["tools"] and "tools" not in model.facts.capabilities:
         raise BadRequest(f"{model.name.full} does not support tools")
     if not messages:

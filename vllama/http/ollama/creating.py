@@ -18,6 +18,7 @@ from vllama.models.blobs import is_relative, read_digest
 from vllama.models.create import Creator, Recipe
 from vllama.models.names import ModelName
 from vllama.models.pull import as_name
+from vllama.quoting import excerpt
 from vllama.translate import native
 from vllama.translate.gojson import STRING, GoValueError, slice_of, unmarshal
 from vllama.translate.gotemplate import TemplateError
@@ -84,7 +85,8 @@ def _check_unserved(fields: Mapping[str, Any]) -> None:
     if wanted := (fields["quantize"] or fields["quantization"]).upper():
         if wanted not in _QUANTIZATIONS:
             known = ", ".join(_QUANTIZATIONS)
-            raise BadRequest(f"unsupported quantization type {wanted} - supported types are {known}", status=500)
+            text = f"unsupported quantization type {excerpt(wanted)} - supported types are {known}"
+            raise BadRequest(text, status=500)
         raise BadRequest(
             "models are not quantized here",
             hint="Use a repository with quantized weights, or set settings.quantization of the model to fp8: vLLM then "
@@ -117,7 +119,7 @@ def _digests(files: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for path, text in files.items():
         if not is_relative(path):
-            raise BadRequest(f"file path must be relative: {path}")
+            raise BadRequest(f"file path must be relative: {excerpt(path)}")
         digest = read_digest(text)
         if digest is None:
             raise BadRequest("invalid digest format")

@@ -14,6 +14,7 @@ from vllama.http.front import front_of, meter_of
 from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, read_name
 from vllama.http.ndjson import json_response
 from vllama.models.model import Model
+from vllama.quoting import excerpt
 from vllama.translate import native
 from vllama.translate.bounds import check_inputs
 from vllama.translate.embeddings import EMBED_PATH, embed_body, embed_fault, read_input, read_vectors, unit
@@ -56,7 +57,7 @@ async def embeddings(request: web.Request) -> web.Response:
         raise BadRequest("model is required")
     model = find_model(front_of(request), fields["model"], missing=PULL_FIRST)
     if read_name(fields["model"]) != model.name:  # the one endpoint of Ollama's that minds the case
-        raise NotFound(PULL_FIRST.format(fields["model"]))
+        raise NotFound(PULL_FIRST.format(excerpt(fields["model"])))
     read_options(fields["options"], model.parameters)
     texts = [fields["prompt"]] if fields["prompt"] else []
     try:

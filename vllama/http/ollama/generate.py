@@ -25,6 +25,7 @@ from vllama.http.ollama.asking import (
 )
 from vllama.http.today import today
 from vllama.models.model import Model
+from vllama.quoting import excerpt
 from vllama.translate import native
 from vllama.translate.ollama_template import read_template
 from vllama.translate.options import read_options
@@ -47,7 +48,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
         raise BadRequest("raw mode does not support template, system, or context")
     check_thinking(fields, model)
     if "completion" not in model.facts.capabilities:
-        raise BadRequest(f'"{fields["model"]}" does not support generate')
+        raise BadRequest(f'"{excerpt(fields["model"])}" does not support generate')
     if fields["suffix"] and "insert" not in model.facts.capabilities:
         raise BadRequest(f"{model.name.full} does not support insert")
     if not fields["prompt"]:

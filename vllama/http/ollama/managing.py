@@ -11,6 +11,7 @@ from vllama.http.bodies import read_body
 from vllama.http.front import front_of
 from vllama.http.lookup import QUOTED, find_model, read_name
 from vllama.models.names import parse_name
+from vllama.quoting import excerpt
 from vllama.translate import native
 
 
@@ -19,7 +20,7 @@ async def copy(request: web.Request) -> web.Response:
     fields = await read_body(request, native.COPY)
     for which in ("source", "destination"):
         if parse_name(fields[which]) is None:
-            raise BadRequest(f'{which} "{fields[which]}" is invalid')
+            raise BadRequest(f'{which} "{excerpt(fields[which])}" is invalid')
     models = front_of(request).models
     source, destination = read_name(fields["source"]), read_name(fields["destination"])
     find_model(front_of(request), fields["source"], missing='model "{}" not found')
@@ -34,7 +35,7 @@ async def delete(request: web.Request) -> web.Response:
     if not typed:
         raise BadRequest("model is required")
     if parse_name(typed) is None:
-        raise BadRequest(f'name "{typed}" is invalid')
+        raise BadRequest(f'name "{excerpt(typed)}" is invalid')
     if not await asyncio.to_thread(front_of(request).models.remove, read_name(typed)):
-        raise NotFound(QUOTED.format(typed))
+        raise NotFound(QUOTED.format(excerpt(typed)))
     return web.Response()

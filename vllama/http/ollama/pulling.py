@@ -14,6 +14,7 @@ from vllama.http.lookup import QUOTED, read_name
 from vllama.http.ollama.progress import answer_progress, progress_lines
 from vllama.models.names import parse_name
 from vllama.models.pull import as_name
+from vllama.quoting import excerpt
 from vllama.translate import native
 
 _NO_REGISTRY: Final = "this server pushes to no registry"
@@ -41,5 +42,5 @@ async def _pushing(typed: str, *, known: bool) -> AsyncGenerator[Mapping[str, An
     yield {"status": "retrieving manifest"}
     if not known:
         yield {"status": "couldn't retrieve manifest"}
-        raise PullFailed(QUOTED.format(typed))
+        raise PullFailed(QUOTED.format(excerpt(typed)))
     raise PullFailed(_NO_REGISTRY, hint="Publish the files with the hub's own tools: hf upload")
