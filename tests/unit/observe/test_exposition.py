@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import string
 
 from hypothesis import given
@@ -77,7 +78,7 @@ def test_labels_and_values_survive(value, labels):
         return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
     inner = ",".join(f'{k}="{escape(v)}"' for k, v in labels.items())
-    merged = merge("", {"m": f"x{{{inner}}} {value}\n".replace("inf", "Inf")})
+    merged = merge("", {"m": f"x{{{inner}}} {value}".removesuffix("inf") + ("Inf\n" if math.isinf(value) else "\n")})
     (family,) = text_string_to_metric_families(merged)
     assert family.samples[0].labels == {"model": "m", **labels}
     assert family.samples[0].value == value
