@@ -147,6 +147,8 @@ class Remote:
                 if connection.sock is not None:
                     connection.sock.settimeout(timeout)
                 headers = {"User-Agent": f"vllama/{__version__}", "Accept": "application/json, application/x-ndjson"}
+                if key := shell().api_key:
+                    headers["Authorization"] = f"Bearer {key}"
                 data: bytes | Iterator[bytes] | None = None
                 if isinstance(body, Mapping):
                     data = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")

@@ -36,6 +36,8 @@ class Shell:
     """``OLLAMA_NOHISTORY``: keep no history of what was typed."""
     journal_stream: str = ""
     """``JOURNAL_STREAM``: what systemd's journal reads of us, as ``observe.logs`` understands it."""
+    api_key: str = ""
+    """``VLLAMA_API_KEY``: the key that the command shows to the service."""
 
 
 def environment() -> Mapping[str, str]:
@@ -58,6 +60,7 @@ def shell() -> Shell:
         state_dir=Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state",
         no_history=_truth(env.get("OLLAMA_NOHISTORY", "")),
         journal_stream=env.get("JOURNAL_STREAM", ""),
+        api_key="".join(env.get("VLLAMA_API_KEY", "").split()),
     )
 
 

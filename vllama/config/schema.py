@@ -79,6 +79,12 @@ def _check_host(value: str) -> str:
     return value
 
 
+def _check_own_name(value: str) -> str:
+    if not is_host(value) or not value.strip():
+        raise ValueError("must be a host name such as llm.office.example, or an address")
+    return value.lower()
+
+
 def _check_network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value))
@@ -101,12 +107,14 @@ Switch = Annotated[bool, Field(strict=True)]
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
 
 Host = Annotated[str, AfterValidator(_check_host)]
+OwnName = Annotated[str, AfterValidator(_check_own_name)]
 NetworkText = Annotated[str, AfterValidator(_check_network)]
 Name = Annotated[str, AfterValidator(_check_name)]
 SourceText = Annotated[str, AfterValidator(_check_source)]
 Origin = Annotated[str, Field(min_length=1)]
 
 Access = Literal["loopback", "lan", "any"]
+Keys = Literal["optional", "required", "everyone"]
 SizeClass = Literal["small", "medium", "large", "xlarge"]
 GpuClass = Literal["cpu", "16", "24", "32", "80", "141"]
 
@@ -135,18 +143,20 @@ class Server(Section):
     """Ollama's port."""
     origins: tuple[Origin, ...] = ()
     """Additional CORS origins (one ``*`` each), before Ollama's defaults."""
+    names: tuple[OwnName, ...] = ()
+    """Further names of this machine: programs on it, and requests to manage models, may use them as ``Host``."""
     access: Access = "lan"
     """Who is served: ``loopback`` (this machine), ``lan`` (also private and link-local addresses), ``any``."""
     networks: tuple[NetworkText, ...] = ()
     """Further networks that count as ``lan``."""
     management: Access = "loopback"
     """Who may pull, push, create, copy and delete models without a key."""
-    keys: Literal["optional", "required"] = "optional"
-    """``required``: all but this machine need an API key (``vllama keys add``)."""
+    keys: Keys = "optional"
+    """``required``: other machines need an API key (``vllama keys add``); ``everyone``: this machine needs one, too."""
     keys_file: Path | None = None
     """Where the keys are kept, hashed; null: ``/etc/vllama.keys``, or ``keys`` in the state directory of a user."""
     trusted_proxies: tuple[NetworkText, ...] = ()
-    """Reverse proxies whose ``X-Forwarded-For`` tells the peer."""
+    """Reverse proxies that report who calls, in ``X-Forwarded-For``, ``Forwarded`` or ``X-Real-IP``."""
     max_body: Size = 64 << 20
     """Longest request body."""
     max_queue: Count = 512
@@ -289,6 +299,8 @@ class Config(Section):
     paths: Paths = Paths()
     keep_alive: Duration = 300.0
     """How long a model stays loaded after its last use; 0: not at all, ``forever``."""
+    keep_alive_max: Duration = 86400.0
+    """Longest ``keep_alive`` that a client which may not manage models can ask for; more is cut to this."""
     context_length: Count | None = None
     """Context in tokens for every model (Ollama's OLLAMA_CONTEXT_LENGTH); null: the profile's."""
     preload: tuple[str, ...] = ()

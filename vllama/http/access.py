@@ -1,4 +1,4 @@
-"""Which browsers' pages and which Host names may speak to us (contract 1.7, 1.8): decisions only."""
+"""Which browsers' pages and which Host names may speak to us: decisions only."""
 
 from __future__ import annotations
 
@@ -91,33 +91,34 @@ def same_origin(origin: str, host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HostCheck:
-    """A guard against DNS rebinding; only in force where we listen on a loopback address."""
+    """A guard against DNS rebinding: a page whose name was made to mean our address still sends that name as Host."""
 
-    in_force: bool
-    own_name: str
+    own_names: frozenset[str]
     own_addresses: frozenset[str]
+    on_loopback: bool = False
+    """We listen on a loopback address."""
 
     def allow(self, host: str) -> bool:
         """Is this ``Host`` one that means this machine?"""
-        if not self.in_force:
-            return True
         name = _without_port(host).lower()
+        if name in self.own_names:
+            return True
         if address := _address(name):
             own = address.is_loopback or address.is_unspecified or _is_private(address)
             return own or str(address) in self.own_addresses
-        return name in {"", "localhost", self.own_name} or name.endswith(_LOCAL_ENDINGS)
+        return name in {"", "localhost"} or name.endswith(_LOCAL_ENDINGS)
 
     def is_name(self, host: str) -> bool:
-        """Names, other than addresses, get an answer to a bare OPTIONS."""
-        return self.in_force and _address(_without_port(host).lower()) is None
+        """Names, other than addresses, get an answer to a bare OPTIONS; as Ollama, on a loopback address only."""
+        return self.on_loopback and _address(_without_port(host).lower()) is None
 
 
-def read_host_check(bound_host: str) -> HostCheck:
-    """The check for a listener on ``bound_host``; asks the machine for its name and addresses."""
+def read_host_check(bound_host: str, names: Sequence[str] = ()) -> HostCheck:
+    """The check for a listener on ``bound_host``; asks the machine for its name and addresses.
+
+    ``names``: what it is called besides, as configured.
+    """
     address = _address(bound_host.strip("[]"))
-    in_force = address.is_loopback if address else bound_host == "localhost"
-    if not in_force:
-        return HostCheck(in_force=False, own_name="", own_addresses=frozenset())
     addresses = frozenset(
         entry.address.partition("%")[0]
         for entries in psutil.net_if_addrs().values()
@@ -126,7 +127,12 @@ def read_host_check(bound_host: str) -> HostCheck:
     )
     # a link-local address is no answer to the question who may call us by it
     usable = frozenset(a for a in addresses if not ipaddress.ip_address(a).is_link_local)
-    return HostCheck(in_force=True, own_name=socket.gethostname().lower(), own_addresses=usable)
+    full = socket.gethostname().lower()
+    return HostCheck(
+        own_names=frozenset({full, full.partition(".")[0], *names}),
+        own_addresses=usable,
+        on_loopback=address.is_loopback if address else bound_host == "localhost",
+    )
 
 
 def _without_port(host: str) -> str:

@@ -39,12 +39,13 @@ def make_app(
     keys: KeyRing | None = None,
 ) -> web.Application:
     """The whole front end; raises ConfigError when ``server.origins`` can't be meant."""
+    hosts = read_host_check(config.server.host, config.server.names)
     app = web.Application(
         client_max_size=config.server.max_body,
         middlewares=make_middleware(
             read_origins(config.server.origins),
-            read_host_check(config.server.host),
-            make_permits(read_reach(config.server), keys or KeyRing(())),
+            hosts,
+            make_permits(read_reach(config.server), hosts, keys or KeyRing(())),
             log_access=config.log.access,
         ),
     )

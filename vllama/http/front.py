@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -56,6 +57,10 @@ class Front:
     """What ``/api/version`` says: clients compare it with the Ollama version that brought a feature."""
 
 
+async def _nobody() -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class Visit:
     """One request on its way through the house; made by ``middleware`` before any handler runs."""
@@ -64,6 +69,8 @@ class Visit:
     meter: Meter
     headers: dict[str, str] = field(default_factory=dict)
     """Headers that go onto the answer, whatever it will be."""
+    may_manage: Callable[[], Awaitable[bool]] = _nobody
+    """Whether the client may change what models there are, and how long they stay loaded; set by ``permits``."""
 
 
 FRONT: Final = web.AppKey("front", Front)

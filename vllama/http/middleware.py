@@ -19,6 +19,7 @@ from vllama.http.access import HostCheck, Origins, same_origin
 from vllama.http.faults import INTERNAL, error_response, refusal_response
 from vllama.http.front import VISIT, Visit, front_of
 from vllama.http.ollama.asking import FormatError
+from vllama.http.permits import host_of, names_a_host
 from vllama.observe.journal import REQUEST_ID
 
 _log = logging.getLogger(__name__)
@@ -67,8 +68,8 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
 
 
 async def _admitted(request: web.Request, handler: Handler, origins: Origins, hosts: HostCheck) -> web.StreamResponse:
-    """Origin first, Host second, as Ollama: a page that is allowed may read a refusal for the Host."""
-    host = request.url.authority if _names_a_host(request) else request.headers.get("Host", "")
+    """The Origin comes before all else, as with Ollama: a page that is allowed may read why it is refused."""
+    host = host_of(request)
     origin = request.headers.get("Origin")
     if origin is not None and not same_origin(origin, host):
         if not origins.allow(origin):
@@ -76,9 +77,7 @@ async def _admitted(request: web.Request, handler: Handler, origins: Origins, ho
         if request.method == "OPTIONS":
             return web.Response(status=204, headers=origins.headers(origin, preflight=True))
         VISIT.get().headers |= origins.headers(origin, preflight=False)
-    if not hosts.allow(host):
-        return web.Response(status=403)
-    if request.method == "OPTIONS" and hosts.is_name(host):
+    if request.method == "OPTIONS" and hosts.is_name(host) and hosts.allow(host):
         return web.Response(status=204)
     return await handler(request)
 
@@ -139,12 +138,7 @@ async def _trailing_slash(request: web.Request) -> str | None:
 
 def _path(request: web.Request) -> str:
     """As the client wrote it."""
-    return request.rel_url.raw_path if _names_a_host(request) else request.raw_path.partition("?")[0]
-
-
-def _names_a_host(request: web.Request) -> bool:
-    """The request line of a proxy's client holds a whole address, whose host counts."""
-    return request.raw_path.startswith(("http://", "https://"))
+    return request.rel_url.raw_path if names_a_host(request) else request.raw_path.partition("?")[0]
 
 
 def _with_query(request: web.Request, path: str) -> str:

@@ -9,6 +9,7 @@ from aiohttp import web
 from vllama.errors import VllamaError
 from vllama.http.faults import error_body, refusal_response
 from vllama.http.generation import Answer, open_answer
+from vllama.http.keeping import granted
 from vllama.http.relay import RelayedResponse, relay
 from vllama.models.model import Model
 from vllama.translate.faults import mid_stream
@@ -38,7 +39,8 @@ async def answer_call(
 ) -> web.StreamResponse:
     """Generate and answer. A failure before the first event is a status, one after it the stream's last line."""
     try:
-        async with open_answer(request, model, call, keep_alive=keep_alive) as answer:
+        kept = await granted(request, model, keep_alive)
+        async with open_answer(request, model, call, keep_alive=kept) as answer:
             if not stream:
                 return await _whole(answer, writer)
             response = RelayedResponse(headers=_NDJSON | answer.headers)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-from vllama.config.schema import Access, Server
+from vllama.config.schema import Access, Keys, Server
+from vllama.http.forwarding import Address, Trail, read_address
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Written out: ipaddress counts documentation, benchmarking and carriers' ranges as private, too.
@@ -33,16 +32,25 @@ class Peer:
     """Who sent a request."""
 
     address: Address | None
-    """None: a program on this machine, over a unix socket."""
+    """None: a program on this machine, over a unix socket; or nobody knows (``unknown``)."""
     hidden: bool = False
-    """Behind a proxy that we were not told to trust: the address is the proxy's."""
+    """Behind a proxy, and ``address`` is only the proxy's."""
+    unknown: bool = False
+    """A trusted proxy does not say who calls, or not in words that can be read."""
+
+    @property
+    def local(self) -> bool:
+        """The connection comes from this machine, whoever is behind it."""
+        return not self.unknown and (self.address is None or self.address.is_loopback)
 
     @property
     def here(self) -> bool:
-        """On this machine, as far as can be known."""
-        return not self.hidden and (self.address is None or self.address.is_loopback)
+        """A program on this machine, as far as can be known."""
+        return self.local and not self.hidden
 
     def __str__(self) -> str:
+        if self.unknown:
+            return "someone behind a proxy that does not say who calls"
         where = "a local socket" if self.address is None else str(self.address)
         return f"someone behind {where}" if self.hidden else where
 
@@ -55,37 +63,54 @@ class Reach:
     management: Access
     networks: tuple[Network, ...]
     proxies: tuple[Network, ...]
-    keys_required: bool
+    keys: Keys
 
-    def peer(self, remote: str | None, forwarded: Sequence[str]) -> Peer:
-        """``remote``: the connection's other end. ``forwarded``: addresses of X-Forwarded-For, the nearest last."""
-        address = _address(remote or "")
-        if not self._is_proxy(address):
-            return Peer(address, hidden=bool(forwarded) and (address is None or address.is_loopback))
-        for text in reversed(forwarded):
-            address = _address(text.strip())
-            if address is None:
-                return Peer(None, hidden=True)
-            if not self._is_proxy(address):
-                break
-        return Peer(address)
+    def peer(self, remote: str | None, trail: Trail) -> Peer:
+        """``remote``: the connection's other end. ``trail``: what the request's headers say.
+
+        Only a connection can be from this machine. A loopback address that a proxy reports is the proxy's machine.
+        """
+        address = read_address(remote or "")
+        if not trail.proxied or not self.is_proxy(address):
+            return Peer(address, hidden=trail.proxied)
+        reporter = address
+        for found in reversed(trail.addresses):
+            if found is None:
+                return Peer(None, unknown=True)
+            if not self.is_proxy(found):
+                return Peer(reporter, hidden=True) if found.is_loopback else Peer(found)
+            reporter = reporter if found.is_loopback else found
+        if not trail.addresses:
+            return Peer(None, unknown=True)
+        return Peer(reporter, hidden=reporter is not None and (reporter == address or reporter.is_loopback))
 
     def serves(self, peer: Peer) -> bool:
         """May it use models?"""
         return self._allows(self.access, peer)
 
-    def lets_manage(self, peer: Peer) -> bool:
-        """May it pull, push, create, copy and delete models without a key?"""
-        return not peer.hidden and self._allows(self.management, peer)
+    def lets_in(self, peer: Peer, scope: Literal["use", "manage"] | None) -> bool:
+        """Does it need no key, or show one? ``scope``: what its key allows."""
+        return scope is not None or self._exempt(peer)
+
+    def lets_manage(self, peer: Peer, scope: Literal["use", "manage"] | None) -> bool:
+        """May it pull, push, create, copy and delete models, and say how long they stay loaded?"""
+        if scope == "manage":
+            return True
+        known = not peer.hidden and not peer.unknown
+        return known and self._exempt(peer) and self._allows(self.management, peer)
+
+    def _exempt(self, peer: Peer) -> bool:
+        return self.keys == "optional" or (self.keys == "required" and peer.here)
 
     def _allows(self, access: Access, peer: Peer) -> bool:
-        if access == "any" or peer.address is None or peer.address.is_loopback:
+        if access == "any":
             return True
-        if access == "loopback":
-            return False
-        return any(peer.address in network for network in (*_LOCAL, *self.networks))
+        if access == "loopback" or peer.unknown:
+            return peer.here
+        return peer.local or any(peer.address in network for network in (*_LOCAL, *self.networks))
 
-    def _is_proxy(self, address: Address | None) -> bool:
+    def is_proxy(self, address: Address | None) -> bool:
+        """Is it one of ``server.trusted_proxies``?"""
         return address is not None and any(address in network for network in self.proxies)
 
 
@@ -96,19 +121,10 @@ def read_reach(server: Server) -> Reach:
         management=server.management,
         networks=tuple(map(ipaddress.ip_network, server.networks)),
         proxies=tuple(map(ipaddress.ip_network, server.trusted_proxies)),
-        keys_required=server.keys == "required",
+        keys=server.keys,
     )
 
 
 def is_management(method: str, route: str) -> bool:
     """Whether a request changes what models there are; ``route`` is the pattern, not the path."""
     return (method, route) in _MANAGING
-
-
-def _address(text: str) -> Address | None:
-    try:
-        found = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return mapped or found

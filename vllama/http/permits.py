@@ -1,7 +1,9 @@
-"""Lets a request in, or says why not: the peer's address and the key it shows, against the ``server`` section."""
+"""Lets a request in, or says why not: peer, Host and key are held against the ``server`` section."""
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -9,57 +11,101 @@ from aiohttp.typedefs import Handler, Middleware
 
 from vllama.config.keys import KeyRing, Scope
 from vllama.errors import Forbidden, Unauthorized
+from vllama.http.access import HostCheck
+from vllama.http.forwarding import read_trail
+from vllama.http.front import VISIT
 from vllama.http.peers import Peer, Reach, is_management
+from vllama.observe.seldom import Seldom
 
 _OPEN: Final = frozenset({"/", "/api/version"})
 """Health checks need no key."""
+_SHOWN: Final = 100
+"""Characters of a Host that are repeated in an answer."""
 
 
-def make_permits(reach: Reach, keys: KeyRing) -> Middleware:
+def make_permits(reach: Reach, hosts: HostCheck, keys: KeyRing) -> Middleware:
     """The innermost middleware: what it raises is told in the dialect of the path."""
+    seldom = Seldom(logging.getLogger(__name__))
 
     @web.middleware
     async def permits(request: web.Request, handler: Handler) -> web.StreamResponse:
-        peer = reach.peer(request.remote, _forwarded(request))
+        peer = peer_of(request, reach)
         if not reach.serves(peer):
             hint = "server.access and server.networks in the server's configuration say who is served."
             raise Forbidden(f"{peer} is not served", hint=hint)
-        if is_management(request.method, _route(request)):
-            _check_management(reach, peer, await _scope(request, keys))
-        elif (
-            reach.keys_required and not peer.here and request.path not in _OPEN and await _scope(request, keys) is None
-        ):
-            raise Unauthorized("an API key is needed", hint="Send it as 'Authorization: Bearer KEY'.")
+        secret, host = _secret(request), host_of(request)
+        managing = is_management(request.method, _route(request))
+        foreign = (managing or peer.local) and not hosts.allow(host)
+        if secret and (foreign or managing or not reach.lets_in(peer, None)):  # others' keys may be anything
+            await keys.look()
+        scope = keys.scope(secret) if secret else None
+        if foreign and scope is None:  # a page that its DNS server bound to our address has no key
+            seldom.warn("host", "refused Host %s, sent by %s", host[:_SHOWN], peer)
+            raise _foreign(host)
+        if visit := VISIT.get(None):
+            visit.may_manage = partial(_may_manage, reach, peer, keys, secret)
+        if managing and not reach.lets_manage(peer, scope):
+            raise _no_manager(reach, peer, secret, scope)
+        if not managing and request.path not in _OPEN and not reach.lets_in(peer, scope):
+            raise _no_key(secret)
         return await handler(request)
 
     return permits
 
 
-def _check_management(reach: Reach, peer: Peer, scope: Scope | None) -> None:
-    if scope == "manage" or (reach.lets_manage(peer) and (peer.here or not reach.keys_required)):
-        return
+async def _may_manage(reach: Reach, peer: Peer, keys: KeyRing, secret: str) -> bool:
+    if reach.lets_manage(peer, None) or not secret:
+        return reach.lets_manage(peer, None)
+    await keys.look()
+    return reach.lets_manage(peer, keys.scope(secret))
+
+
+def peer_of(request: web.Request, reach: Reach) -> Peer:
+    """Who sent this request."""
+    return reach.peer(request.remote, read_trail(lambda name: request.headers.getall(name, ())))
+
+
+def host_of(request: web.Request) -> str:
+    """The name by which the client calls us."""
+    return request.url.authority if names_a_host(request) else request.headers.get("Host", "")
+
+
+def names_a_host(request: web.Request) -> bool:
+    """The request line of a proxy's client holds a whole address, whose host counts."""
+    return request.raw_path.startswith(("http://", "https://"))
+
+
+def _foreign(host: str) -> Forbidden:
+    return Forbidden(
+        f"the Host {host[:_SHOWN]!r} is not a name of this server",
+        hint=(
+            "If it is one, add it to server.names in the server's configuration. "
+            "A reverse proxy may send 'Host: localhost' instead."
+        ),
+    )
+
+
+def _no_key(secret: str) -> Unauthorized:
+    if secret:
+        return Unauthorized("this API key is not known", hint="It may have been revoked: vllama keys list shows all.")
+    return Unauthorized("an API key is needed", hint="Send it as 'Authorization: Bearer KEY'.")
+
+
+def _no_manager(reach: Reach, peer: Peer, secret: str, scope: Scope | None) -> Forbidden | Unauthorized:
+    if reach.keys == "everyone" and scope is None:
+        return _no_key(secret)
     hint = (
         "A key made by 'vllama keys add --scope manage' allows it, or server.management in the server's configuration."
     )
     if peer.hidden:
         hint = f"{hint} The proxy's address belongs into server.trusted_proxies."
-    raise Forbidden(f"{peer} may not manage models: that is for the server's own machine", hint=hint)
+    return Forbidden(f"{peer} may not manage models: that is for the server's own machine", hint=hint)
 
 
-async def _scope(request: web.Request, keys: KeyRing) -> Scope | None:
-    """What the key allows that came with the request, in OpenAI's header or Anthropic's."""
+def _secret(request: web.Request) -> str:
+    """The key that came with the request, in OpenAI's header or Anthropic's."""
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
-    secret = secret.strip() if kind.lower() == "bearer" else request.headers.get("X-Api-Key", "")
-    if not secret:
-        return None
-    await keys.look()
-    return keys.scope(secret)
-
-
-def _forwarded(request: web.Request) -> list[str]:
-    lines = request.headers.getall("X-Forwarded-For", [])
-    addresses = [address for line in lines for address in line.split(",")]
-    return addresses or (["unknown"] if "Forwarded" in request.headers else [])
+    return secret.strip() if kind.lower() == "bearer" else request.headers.get("X-Api-Key", "")
 
 
 def _route(request: web.Request) -> str:

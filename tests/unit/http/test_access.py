@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from vllama.errors import ConfigError
@@ -60,7 +62,7 @@ def test_entries_that_cannot_be_meant_are_all_told():
     assert len(caught.value.problems) == 2
 
 
-CHECK = HostCheck(in_force=True, own_name="box", own_addresses=frozenset({"203.0.113.9"}))
+CHECK = HostCheck(frozenset({"box", "llm.office.example"}), frozenset({"203.0.113.9"}))
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,7 @@ CHECK = HostCheck(in_force=True, own_name="box", own_addresses=frozenset({"203.0
         "10.1.2.3:11434",
         "box",
         "box.local",
+        "LLM.office.example:8443",
         "host.docker.internal:11434",
         "a.localhost",
         "203.0.113.9",
@@ -103,12 +106,17 @@ def test_hosts_that_do_not(host):
     assert not CHECK.allow(host)
 
 
-def test_the_check_is_for_loopback_listeners_only():
-    assert read_host_check("127.0.0.1").in_force
-    assert read_host_check("localhost").in_force
-    assert read_host_check("::1").in_force
-    assert read_host_check("0.0.0.0").allow("evil.example")
-    assert read_host_check("192.168.1.5").allow("evil.example")
+@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0", "192.168.1.5", ""])
+def test_a_foreign_name_is_foreign_whatever_we_listen_on(bound):
+    check = read_host_check(bound, ["llm.office.example"])
+    assert not check.allow("evil.example")
+    assert check.allow("llm.office.example:11434")
+    assert check.allow(socket.gethostname())
+
+
+def test_a_bare_options_is_answered_on_loopback_listeners_only():
+    assert all(read_host_check(host).is_name("localhost") for host in ("127.0.0.1", "localhost", "::1"))
+    assert not read_host_check("0.0.0.0").is_name("localhost")
 
 
 def test_same_origin():

@@ -112,7 +112,8 @@ async def test_an_allowed_page_may_read_that_its_host_is_refused(server):
     """Ollama looks at the origin before it looks at the host."""
     page = {"Host": "evil.example", "Origin": "http://localhost:3000"}
     status, headers, body = await ask(server, "GET", "/api/version", headers=page)
-    assert (status, headers["Access-Control-Allow-Origin"], body) == (403, "http://localhost:3000", b"")
+    assert (status, headers["Access-Control-Allow-Origin"]) == (403, "http://localhost:3000")
+    assert b"server.names" in body
     assert (await ask(server, "OPTIONS", "/api/chat", headers=page))[0] == 204
 
 

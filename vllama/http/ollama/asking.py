@@ -12,6 +12,7 @@ from aiohttp import web
 from vllama.errors import BadRequest, VllamaError
 from vllama.http.front import front_of, meter_of
 from vllama.http.generation import context_headers
+from vllama.http.keeping import check_unload, granted
 from vllama.http.ndjson import json_response
 from vllama.http.today import today
 from vllama.models.model import Model
@@ -77,7 +78,8 @@ def asked_to_unload(fields: Mapping[str, Any], *, empty: bool) -> bool:
 
 
 async def unload(request: web.Request, model: Model, writer: Writer) -> web.Response:
-    """Answers at once; running requests finish first."""
+    """Answers at once; running requests finish first. Raises Forbidden for what the administrator keeps."""
+    await check_unload(request, model)
     await front_of(request).engines.unload(model)
     return json_response(writer.mark("unload", time.time_ns()))
 
@@ -86,7 +88,8 @@ async def load(request: web.Request, model: Model, fields: Mapping[str, Any], wr
     """Waits until the model is really loaded."""
     meter_of(request).model = model.name.short
     options = read_options(fields["options"], model.parameters)
-    async with front_of(request).engines.lease(model, keep_alive=fields["keep_alive"]) as lease:
+    keep_alive = await granted(request, model, fields["keep_alive"])
+    async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
         response = json_response(writer.mark("load", time.time_ns()))
         response.headers.update(context_headers(options, lease))
         return response

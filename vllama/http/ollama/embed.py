@@ -11,6 +11,7 @@ from aiohttp import web
 from vllama.errors import BadRequest, EngineGone, EngineRefused, NotFound, VllamaError
 from vllama.http.bodies import read_body
 from vllama.http.front import front_of, meter_of
+from vllama.http.keeping import granted
 from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, read_name
 from vllama.http.ndjson import json_response
 from vllama.models.model import Model
@@ -77,7 +78,8 @@ async def run_embedding(
     meter = meter_of(request)
     meter.model = model.name.short
     check_inputs(texts)
-    async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
+    kept = await granted(request, model, keep_alive)
+    async with front_of(request).engines.lease(model, keep_alive=kept) as lease:
         loaded = time.perf_counter()
         if not texts:
             return [], 0, loaded

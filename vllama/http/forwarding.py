@@ -1,0 +1,90 @@
+"""What a request's headers say about the proxies it came through. Pure.
+
+``X-Forwarded-For`` counts first, then ``Forwarded`` (RFC 7239), then ``X-Real-IP``. A client can send any of them
+through a proxy that writes only one of the others: where the first two disagree, nothing is believed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_LONGEST: Final = 100
+"""Characters of an address with everything around it. The longest real one has about 60."""
+_BRACKETS: Final = re.compile(r"\[([^\[\]]*)\](?::\w*)?")
+_WITH_PORT: Final = re.compile(r"(\d+\.\d+\.\d+\.\d+):\w*")
+_PAIR: Final = re.compile(r'\s*([^\s=;,"]+)=(?:"((?:[^"\\]|\\.)*+)"|([^\s;,"]*))\s*')
+_ONLY_PROXIES: Final = (
+    *("Via", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server"),
+    *("X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP", "CF-Ray"),
+)
+"""Headers that no client writes for itself. They do not say who calls, in a way that all proxies agree on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The way of a request."""
+
+    addresses: tuple[Address | None, ...] = ()
+    """Who called the first proxy, then who called the second, and so on. None: that one can't be read."""
+    proxied: bool = False
+    """A header is there that only proxies write."""
+
+
+DIRECT: Final = Trail()
+
+
+def read_trail(values: Callable[[str], Sequence[str]]) -> Trail:
+    """The trail in a request's headers; ``values`` gives all the values of a header's name."""
+    listed = [read_address(text) for line in values("X-Forwarded-For") for text in line.split(",")]
+    told = _forwarded(",".join(values("Forwarded")))
+    if listed and told and listed != told:
+        return Trail((None,), proxied=True)
+    if found := listed or told:
+        return Trail(tuple(found), proxied=True)
+    if real := values("X-Real-IP"):
+        return Trail((read_address(real[0]) if len(real) == 1 else None,), proxied=True)
+    return Trail(proxied=any(map(values, _ONLY_PROXIES)))
+
+
+def read_address(text: str) -> Address | None:
+    """An address as proxies write it: alone, with a port, in brackets; None for everything else."""
+    if len(text) > _LONGEST:
+        return None
+    text = text.strip()
+    if match := _BRACKETS.fullmatch(text) or _WITH_PORT.fullmatch(text):
+        text = match[1]
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    found = mapped or found
+    return None if found.is_unspecified else found
+
+
+def _forwarded(text: str) -> list[Address | None]:
+    """The ``for`` of each element; None for an element without one, and for all that is behind a mistake."""
+    found: list[Address | None] = []
+    at, element = 0, dict[str, str]()
+    while text and at <= len(text):
+        pair = _PAIR.match(text, at)
+        if pair is None:
+            return [*found, None]
+        quoted = re.sub(r"\\(.)", r"\1", pair[2]) if pair[2] is not None else pair[3]
+        element.setdefault(pair[1].lower(), quoted)
+        at = pair.end()
+        if at == len(text) or text[at] == ",":
+            found.append(read_address(element.get("for", "")))
+            element = {}
+        elif text[at] != ";":
+            return [*found, None]
+        at += 1
+        if at == len(text):  # a comma or a semicolon with nothing behind it
+            return [*found, None]
+    return found

@@ -1,0 +1,56 @@
+"""How long a client may have a model kept loaded, and whether it may have it unloaded.
+
+Ollama does what any client says. Here a client that may not manage models can neither keep one for ever nor end what
+the administrator keeps: its wish is cut, not refused, and the header ``X-Vllama-Keep-Alive`` says what it got.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from aiohttp import web
+
+from vllama.errors import Forbidden
+from vllama.http.front import VISIT, Front, front_of
+from vllama.models.model import Model
+from vllama.models.names import parse_name
+
+HEADER: Final = "X-Vllama-Keep-Alive"
+
+
+async def granted(request: web.Request, model: Model, asked: float | None) -> float | None:
+    """The ``keep_alive`` for a lease, in seconds; None leaves it as it is."""
+    visit = VISIT.get()
+    if asked is None or await visit.may_manage():
+        return asked
+    front = front_of(request)
+    if is_kept(front, model):
+        visit.headers[HEADER] = "unchanged"
+        return None
+    given = min(asked, front.config.keep_alive_max)
+    if given != asked:
+        visit.headers[HEADER] = f"{math.ceil(given)}s"
+    return given
+
+
+async def check_unload(request: web.Request, model: Model) -> None:
+    """Raises Forbidden where the administrator keeps the model and the client may not manage any."""
+    if is_kept(front_of(request), model) and not await VISIT.get().may_manage():
+        raise Forbidden(
+            f"{model.name.short} stays loaded: the server's administrator keeps it",
+            hint="A client that may manage models can unload it; server.management and API keys say who that is.",
+        )
+
+
+def is_kept(front: Front, model: Model) -> bool:
+    """Does the administrator keep the model's engine: pinned, preloaded, for ever, or named on the command line?
+
+    Several names may share one engine.
+    """
+    key = model.engine_key
+    if any(view.model.pinned for view in front.engines.snapshot() if view.model.engine_key == key):
+        return True
+    preloaded = {name.key for text in front.config.preload if (name := parse_name(text)) is not None}
+    sharing = [model, *(other for other in front.models.all() if other.engine_key == key)]
+    return any(one.pinned or one.keep_alive == math.inf or one.name.key in preloaded for one in sharing)
