@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes this machine ready for tests/system, where that can be done without asking: as root, with apt.
+# Makes this machine ready for tests/system and tests/hostile, where that can be done without asking: as root, with apt.
 # Elsewhere it changes nothing; the tests then say what is missing.
 set -eu
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
@@ -11,9 +11,17 @@ lack mmdebstrap mmdebstrap
 lack ip iproute2
 lack nsenter util-linux
 lack rpmlint rpmlint
+lack nginx nginx-light
+lack caddy caddy
+lack openssl openssl
 if [ -n "$lacking" ]; then
-  echo "==> Installing for tests/system:$lacking"
+  echo "==> Installing for the tests:$lacking"
   export DEBIAN_FRONTEND=noninteractive
+  if [ ! -e /usr/sbin/policy-rc.d ]; then # the tests start what they need themselves
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+  fi
   apt-get update -qq || :
   # shellcheck disable=SC2086 # a list of names
   if ! apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends $lacking >/dev/null; then

@@ -1,0 +1,65 @@
+"""What docs/proxy.md sets up: TLS, a key from everybody, and every token at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import yaml
+
+from tests.fakes import interpreter
+from tests.fakes.model_dir import scripted
+from tests.hostile.proxies import NAME, Proxy, block, caddy, nginx
+from tests.live import LiveService
+from vllama.config.keys import make_key, write_keys
+
+SECRETS: dict[str, str] = {}
+
+
+@pytest.fixture(params=[nginx, caddy])
+async def proxy(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Proxy]:
+    """The service as the page configures it, behind a proxy as the page configures it."""
+    server = yaml.safe_load(block("yaml"))["server"]
+    keys = {scope: make_key(scope, scope, "2026-11-21") for scope in ("use", "manage")}
+    write_keys(folder / "keys", [key for key, _ in keys.values()])
+    SECRETS.update({scope: secret for scope, (_, secret) in keys.items()})
+    server |= {"port": 0, "keys_file": str(folder / "keys")}
+    models = {"tinychat": {"source": str(scripted(folder, "tinychat"))}}
+    config = {"server": server, "models": models, "engine": {"python": str(interpreter.write(folder))}}
+    async with LiveService(folder, config) as service, request.param(folder, int(service.url.rpartition(":")[2])) as up:
+        yield up
+
+
+async def ask(proxy: Proxy, method: str, path: str, key: str = "", body: object = None, **headers: str):
+    """Status and text of an answer that came over TLS, asked for by the public name."""
+    headers = {"Host": NAME, **({"Authorization": f"Bearer {SECRETS[key]}"} if key else {}), **headers}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, proxy.url + path, json=body, headers=headers, ssl=proxy.trust) as answer,
+    ):
+        return answer.status, await answer.text()
+
+
+async def test_nobody_gets_through_without_a_key(proxy: Proxy):
+    forged = {"X-Forwarded-For": "127.0.0.1", "Forwarded": "for=127.0.0.1", "X-Real-IP": "127.0.0.1"}
+    for headers in ({}, forged):
+        assert (await ask(proxy, "GET", "/api/tags", **headers))[0] == 401
+        assert (await ask(proxy, "POST", "/api/pull", body={"model": "x"}, **headers))[0] == 401
+        assert (await ask(proxy, "DELETE", "/api/delete", body={"model": "x"}, **headers))[0] == 401
+    assert (await ask(proxy, "GET", "/api/version"))[0] == 200
+
+
+async def test_a_key_opens_what_it_is_for(proxy: Proxy):
+    assert (await ask(proxy, "GET", "/api/tags", "use"))[0] == 200
+    assert (await ask(proxy, "DELETE", "/api/delete", "use", {"model": "nobody"}))[0] == 403
+    status, text = await ask(proxy, "DELETE", "/api/delete", "manage", {"model": "nobody"})
+    assert (status, "not found" in text) == (404, True)
+
+
+async def test_an_answer_streams_through(proxy: Proxy):
+    body = {"model": "tinychat", "messages": [{"role": "user", "content": "hi"}]}
+    status, text = await ask(proxy, "POST", "/api/chat", "use", body)
+    assert status == 200
+    assert '"done":true' in text.splitlines()[-1]
