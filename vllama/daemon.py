@@ -168,9 +168,9 @@ class _EngineWatch:
         self._problem = ""
         if loaded.config.engine.python is None:  # a configured one: asking it takes a while, the first load does
             try:
-                await asyncio.to_thread(locate, None, loaded.engine_prefix)
+                await asyncio.to_thread(locate, None, loaded.engine_prefix, probes=loaded.cache)
             except EngineNotInstalled as error:
-                self._problem = f"{error.message}. {error.hint}"
+                self._problem = f"{error.detail}. {error.advice}"
         if self._problem != before:
             self._notifier.notice("engine", self._problem)
             if self._problem:
@@ -198,7 +198,7 @@ async def _reload(service: Service, read_again: Reader, notifier: Notifier) -> N
         said = await service.reload(*await asyncio.to_thread(read_again))
     except VllamaError as error:
         problems = error.problems if isinstance(error, ConfigError) else ()
-        told = filter(None, (error.message, *problems, error.hint))
+        told = filter(None, (error.detail, *problems, error.advice))
         _LOG.error("not reloaded, all is as before: %s", "\n".join(told))
         notifier.notice("config", "the changed configuration is wrong and not in force (see the journal)")
     else:
@@ -234,7 +234,7 @@ async def _preload(
             async with supervisor.lease(model, keep_alive=keep_alive):
                 pass
         except VllamaError as error:
-            _LOG.error("%s: %s %s", model.name.short, error.message, error.hint)
+            _LOG.error("%s: %s %s", model.name.short, error.detail, error.advice)
             watcher.preloaded(model, error)
         else:
             watcher.preloaded(model, None)

@@ -3,13 +3,37 @@
 Each leaf has a stable ``code`` (for programs and metrics), an HTTP ``status``, a ``message`` in the words a
 user reads (Ollama's words where Ollama has words) and a ``hint``: what to do about it.
 
+Every error has two readers. A client reads ``message`` and ``hint``, and neither ever holds a path of the server's
+disk: the constructor takes it out. The log, and the command on the server itself, show ``detail`` and ``advice``, where
+the path is.
+
 Foreign exceptions become one of these at exactly one border each: ``engine.client`` (aiohttp),
-``models.pull`` (huggingface_hub), ``config.load`` (yaml, pydantic).
+``models.fetch`` (huggingface_hub), ``config.load`` (yaml, pydantic).
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from pathlib import PurePath, PurePosixPath
+from typing import ClassVar, Final
+
+_PART: Final = r"""[^\s/'"`,;()\[\]{}<>|:]"""
+_PATH: Final = re.compile(
+    # Not a URL, not "and/or", not "</think>", and not one of our own routes.
+    rf"""(?<![\w./<])(?:file://)?/(?!/)(?!(?:api|v1)/)(?:
+        (?:{_PART}+/)+{_PART}*
+        | (?:bin|boot|data|dev|etc|home|lib64|lib|media|mnt|models|opt|proc|root|run|sbin|srv|storage|sys|tmp|usr|var)\b
+    )""",
+    re.VERBOSE,
+)
+
+
+def without_paths(text: str) -> str:
+    """``text`` with the last part of each absolute path in the path's place: ``/var/lib/x/config.json``, config.json.
+
+    A path with blanks in it loses what stands before its first blank.
+    """
+    return _PATH.sub(lambda found: PurePosixPath(found[0]).name, text)
 
 
 class VllamaError(Exception):
@@ -20,15 +44,38 @@ class VllamaError(Exception):
     retry_after: ClassVar[int | None] = None
     """Seconds after which the same request may succeed; None: waiting alone does not help."""
 
-    def __init__(self, message: str, *, hint: str = "", status: int | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        advice: str = "",
+        where: PurePath | str = "",
+        quoted: str = "",
+        status: int | None = None,
+        code: str | None = None,
+    ) -> None:
+        """``advice``: what to do for a person on this machine, where that is another thing than the ``hint``.
+
+        ``where``: the place on this machine that the message is about, which only ``detail`` names.
+
+        ``quoted``: the client's or the model's own words at the end of the message. They are kept as they are, paths
+        included.
+        """
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = without_paths(message) + quoted
+        """For clients."""
+        self.hint = without_paths(hint)
+        """For clients."""
+        self.detail = (f"{where}: {message}" if str(where) else message) + quoted
+        """The message for the log and for the command on this machine."""
+        self.advice = advice or hint
+        """The hint for the log and for the command on this machine."""
         self.http_status = self.status if status is None else status
         self.error_code = self.code if code is None else code
 
     def __str__(self) -> str:
-        return self.message
+        return self.detail
 
 
 class ConfigError(VllamaError):
@@ -36,9 +83,12 @@ class ConfigError(VllamaError):
 
     code = "config"
 
-    def __init__(self, message: str, *, problems: tuple[str, ...] = (), hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self, message: str, *, problems: tuple[str, ...] = (), hint: str = "", where: PurePath | str = ""
+    ) -> None:
+        super().__init__(message, hint=hint, where=where)
         self.problems = problems
+        """For the log and for the command on this machine: they name files and lines."""
 
 
 class BadRequest(VllamaError):

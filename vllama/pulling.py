@@ -11,7 +11,7 @@ from typing import Final
 
 from vllama.config.load import Loaded
 from vllama.config.schema import Config
-from vllama.engine.install import locate
+from vllama.engine.install import known_registry, locate
 from vllama.errors import EngineNotInstalled, ModelUnusable, PullFailed
 from vllama.fit.gpu import detect
 from vllama.fit.hardware import Hardware
@@ -59,32 +59,38 @@ def make_puller(
     async def chosen(listing: Listing) -> Offer | None:
         sizes = tuple(engines())
         machine = (await asyncio.to_thread(_machine, loaded)).holding(sizes, loaded.config.engine.max_ram)
-        found = await choose_by_plan(listing, loaded.config, machine, environ)
+        found = await choose_by_plan(listing, loaded.config, machine, environ, asking(loaded, environ))
         return found.offer if found is not None else None
 
     return Puller(store, read_catalog(loaded.config.paths.catalog), downloads, chosen)
 
 
+def asking(loaded: Loaded, environ: Mapping[str, str]) -> Ahead:
+    """Asks the hub as this service does. ``environ`` holds the hub's own settings."""
+
+    async def ask(source: Source) -> Facts:
+        registry = known_registry(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
+        return await facts_ahead(source, environ, registry)
+
+    return ask
+
+
 async def choose_by_plan(
-    listing: Listing, config: Config, machine: Hardware, environ: Mapping[str, str], ahead: Ahead | None = None
+    listing: Listing, config: Config, machine: Hardware, environ: Mapping[str, str], ahead: Ahead
 ) -> Choice | None:
     """The most precise repository that the plan gives a usual context; else the one with the longest context.
 
     Where there is no choice, or the hub can't be asked, the catalogue's sizes have to do. None when there is nothing
     that this machine computes with. ``environ`` holds the hub's own settings.
     """
-
-    async def ask(source: Source) -> Facts:
-        return await facts_ahead(source, environ)
-
     room = room_for_weights(machine, token=bool(environ.get("HF_TOKEN")))
     offers = usable(listing, room)
     best, longest = None, 0
     for offer in offers if len(offers) > 1 else ():
         try:
-            facts = await (ahead or ask)(Source("hub", offer.repository))
+            facts = await ahead(Source("hub", offer.repository))
         except (PullFailed, ModelUnusable) as error:
-            _LOG.info("%s is not considered: %s", offer.repository, error.message)
+            _LOG.info("%s is not considered: %s", offer.repository, error.detail)
             if isinstance(error, ModelUnusable) or error.error_code in _ANOTHER_MAY_DO:
                 continue
             break

@@ -69,7 +69,7 @@ class Tuning:
         try:
             trial = await self._measured(candidate, runtime, number, total)
         except VllamaError as error:
-            trial = Trial(candidate, problem=error.message)
+            trial = Trial(candidate, problem=error.detail)
         finally:
             shutil.rmtree(runtime, ignore_errors=True)
         self.done(trial)

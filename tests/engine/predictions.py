@@ -111,7 +111,7 @@ async def _until_cache(process: EngineProcess) -> None:
 def _model(place: Path) -> Model:
     name = parse_name(place.name)
     assert name is not None
-    facts = read_facts(read_files(place))
+    facts = read_facts(read_files(place), installed_engine().registry)
     return Model(name, place, facts, sha256(place.name.encode()).hexdigest(), 1, 0.0)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.installed_engine import engine_prefix, installed_engine
 from vllama.engine.backends import PINNED
+from vllama.engine.capabilities import shipped_registry
 from vllama.engine.install import status
 
 pytestmark = pytest.mark.engine
@@ -43,3 +44,7 @@ def test_status_finds_it_usable() -> None:
     assert found.usable, found.problem
     assert found.size is not None
     assert found.size > 10**9
+
+
+def test_what_it_knows_about_models_is_what_we_ship_for_the_time_before_it_is_installed() -> None:
+    assert installed_engine().registry == shipped_registry()

@@ -20,6 +20,9 @@ GOOD_ANSWER: dict[str, Any] = {
     "flags": ["--uds", "--model"],
     "tool_parsers": ["hermes"],
     "reasoning_parsers": ["qwen3"],
+    "models": {"Qwen3ForCausalLM": "generate"},
+    "gone_models": {},
+    "quantizations": ["awq"],
 }
 
 

@@ -46,6 +46,7 @@ def main(argv: list[str], backend: str) -> int:
 
 
 def _answer(backend: str) -> dict[str, Any]:
+    known = json.loads((_ROOT / "vllama/engine/registry.json").read_text())
     return {
         "key": _KEY,
         "version": "0.32.0",
@@ -54,4 +55,5 @@ def _answer(backend: str) -> dict[str, Any]:
         "flags": flags.known(),
         "tool_parsers": _TOOL_PARSERS,
         "reasoning_parsers": _REASONING_PARSERS,
+        **{key: known[key] for key in ("models", "gone_models", "quantizations")},
     }

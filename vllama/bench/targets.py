@@ -14,6 +14,7 @@ from vllama.bench.identity import Identity, of_ollama, of_openai
 from vllama.bench.prompts import words
 from vllama.bench.samples import Target
 from vllama.bench.workload import Dialect, Workload
+from vllama.engine.capabilities import shipped_registry
 from vllama.errors import BadRequest, ModelUnusable, NotFound
 from vllama.models.facts import read_facts
 from vllama.models.files import read_files
@@ -103,7 +104,7 @@ def _with_files(identity: Identity, root: Path) -> Identity:
     if not root.is_absolute() or not root.is_dir():
         return identity
     try:
-        facts = read_facts(read_files(root))
+        facts = read_facts(read_files(root), shipped_registry())
     except ModelUnusable:
         return identity
     return replace(identity, parameters=parameter_size(facts.parameter_count), bits=facts.quantization)

@@ -43,7 +43,7 @@ def check(file: Path | None, *, as_json: bool) -> None:
     except ConfigError as error:
         if not as_json:
             raise
-        output.data({"valid": False, "message": error.message, "problems": list(error.problems)})
+        output.data({"valid": False, "message": error.detail, "problems": list(error.problems)})
         raise click.exceptions.Exit(78) from error
     if as_json:
         output.data({"valid": True, "file": loaded.path, "problems": []})

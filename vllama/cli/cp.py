@@ -19,6 +19,6 @@ def command(*, source: str, destination: str, host: str) -> None:
         Remote(host).send("/api/copy", {"source": source, "destination": destination})
     except Refused as error:
         if error.http_status == 404:
-            raise NotFound(error.message, hint="See: vllama list") from error
+            raise NotFound(error.detail, hint="See: vllama list") from error
         raise
     output.line(f"copied '{source}' to '{destination}'")

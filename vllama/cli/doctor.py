@@ -112,7 +112,7 @@ def _engine(loaded: Loaded) -> EngineFact:
     try:
         found = locate(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
     except EngineNotInstalled as error:
-        return EngineFact(problem=error.message, hint=error.hint)
+        return EngineFact(problem=error.detail, hint=error.advice)
     return EngineFact(found.version, found.backend, str(found.python))
 
 
@@ -169,7 +169,7 @@ def _port(host: str, port: int) -> PortFact:
         if occupant == "ollama" and not who_listens(port):
             hint = "stop it: sudo systemctl disable --now ollama"
             return PortFact(where, occupant, f"{where} is taken by Ollama", hint)
-        return PortFact(where, occupant, error.message, error.hint)
+        return PortFact(where, occupant, error.detail, error.advice)
     return PortFact(where, "nobody")
 
 
@@ -195,7 +195,7 @@ def _models(loaded: Loaded) -> tuple[ModelFact, ...]:
         if model is not None:
             facts.append(ModelFact(text, model.size))
         elif problem is not None:
-            facts.append(ModelFact(text, problem=problem.message, hint=problem.hint))
+            facts.append(ModelFact(text, problem=problem.detail, hint=problem.advice))
     return tuple(facts)
 
 

@@ -54,12 +54,12 @@ def warning(text: str) -> None:
 
 def error(problem: VllamaError | str, hint: str = "") -> None:
     """Why the command failed and what to do (stderr); all findings of a ConfigError, one a line."""
-    message = problem if isinstance(problem, str) else problem.message
+    message = problem if isinstance(problem, str) else problem.detail
     _tell(logging.ERROR, f"{_paint('Error:', _RED, sys.stderr)} {message}")
     if isinstance(problem, ConfigError):
         for finding in problem.problems:
             _tell(logging.ERROR, f"  {finding}")
-    if advice := hint or (problem.hint if isinstance(problem, VllamaError) else ""):
+    if advice := hint or (problem.advice if isinstance(problem, VllamaError) else ""):
         _tell(logging.ERROR, advice)
 
 

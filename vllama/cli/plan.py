@@ -17,7 +17,7 @@ from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.engine.capabilities import Capabilities
 from vllama.engine.command import build_spec
-from vllama.engine.install import locate
+from vllama.engine.install import known_registry, locate
 from vllama.errors import BadRequest, EngineNotInstalled, LoadFailed, NotFound
 from vllama.fit.alternatives import Alternative, alternatives
 from vllama.fit.gpu import detect
@@ -33,7 +33,7 @@ from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
 from vllama.models.sources import Source, parse_argument, parse_source
 from vllama.models.store import ModelStore
-from vllama.pulling import as_planned, choose_by_plan
+from vllama.pulling import as_planned, asking, choose_by_plan
 
 _SHOWN: Final = (
     "max_model_len",
@@ -98,21 +98,24 @@ def _find(text: str, loaded: Loaded, hardware: Hardware) -> Model:
     source = parse_source(read[1]) if read is not None and read[1] is not None else store.source(name)
     listing = read_catalog(loaded.config.paths.catalog).find(name)
     if source is None and listing is not None:
-        choice = asyncio.run(choose_by_plan(listing, loaded.config, hardware, environment()))
+        choice = asyncio.run(
+            choose_by_plan(listing, loaded.config, hardware, environment(), asking(loaded, environment()))
+        )
         if choice is not None and choice.facts is not None:
             return as_planned(name, choice.facts)
         source = Source("hub", choice.offer.repository) if choice is not None else None
     if source is not None and source.kind == "hub":
-        return _ahead(name, source)
+        return _ahead(name, source, loaded)
     raise store.problem(name) or NotFound(f"model {text!r} not found", hint="The catalogue: vllama catalog list")
 
 
-def _ahead(name: ModelName, source: Source) -> Model:
+def _ahead(name: ModelName, source: Source, loaded: Loaded) -> Model:
     """A model that is not here yet, as its repository tells it."""
     # slow to import, and only needed here
     from vllama.models.preview import preview  # noqa: PLC0415
 
-    return as_planned(name, preview(source))
+    registry = known_registry(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
+    return as_planned(name, preview(source, registry))
 
 
 def _engine(loaded: Loaded) -> Capabilities | None:

@@ -20,6 +20,6 @@ def command(*, models: tuple[str, ...], host: str) -> None:
             remote.send("/api/delete", {"model": model}, method="DELETE")
         except Refused as error:
             if error.http_status == 404:
-                raise NotFound(error.message, hint="See: vllama list") from error
+                raise NotFound(error.detail, hint="See: vllama list") from error
             raise
         output.line(f"deleted '{model}'")

@@ -173,9 +173,9 @@ class _Terminal:
     def preloaded(self, model: Model, error: VllamaError | None) -> None:
         name = model.name.short.removesuffix(":latest")
         if error is not None:
-            self._say(f"{name} could not be loaded: {error.message}")
-            if error.hint:
-                self._say(f"  {error.hint}")
+            self._say(f"{name} could not be loaded: {error.detail}")
+            if error.advice:
+                self._say(f"  {error.advice}")
             return
         self._say(f"{name} is ready in {time.monotonic() - self._began:.0f} s. Try this in another terminal:")
         if model.facts.task == "embed":

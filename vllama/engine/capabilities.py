@@ -11,14 +11,18 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from vllama import child, files
 from vllama.engine.backends import Backend
+from vllama.engine.registry import Registry, read_registry
 from vllama.errors import EngineNotInstalled
 
 ASK: Final = Path(__file__).with_name("ask.py")
+_SHIPPED: Final = Path(__file__).with_name("registry.json")
+"""The registry of the vLLM that ``vllama engine install`` brings; tests/engine compares it with that one's answer."""
 _ASK_SECONDS: Final = 300
 """Importing torch and vLLM takes 8-18 s; a cold spinning disk a few times that."""
 
@@ -35,6 +39,7 @@ class Capabilities:
     """Every option string of ``vllm serve``, aliases and ``--no-`` forms included."""
     tool_parsers: frozenset[str]
     reasoning_parsers: frozenset[str]
+    registry: Registry
     torch: str = ""
     """torch's full version: ``2.13.0+cpu``."""
     interpreter: str = ""
@@ -52,6 +57,12 @@ def read_capabilities(file: Path, python: Path) -> Capabilities | None:
     except (OSError, ValueError):
         return None
     return _from_answer(answer, python)
+
+
+@cache
+def shipped_registry() -> Registry:
+    """What the engine that we install knows about models, for as long as none is installed."""
+    return read_registry(json.loads(_SHIPPED.read_text()))
 
 
 def write_capabilities(file: Path, answer: Mapping[str, Any]) -> None:
@@ -140,6 +151,7 @@ def _from_answer(answer: Any, python: Path) -> Capabilities | None:
             flags=frozenset(answer["flags"]),
             tool_parsers=frozenset(answer["tool_parsers"]),
             reasoning_parsers=frozenset(answer["reasoning_parsers"]),
+            registry=read_registry(answer),
             torch=str(answer.get("torch", "")),
             interpreter=str(answer["key"]["interpreter"]),
         )

@@ -11,14 +11,16 @@ from typing import Final
 
 from vllama import child
 from vllama.engine.backends import PINNED, TESTED, Backend, Choice, Devices, choose_backend, is_tested
-from vllama.engine.capabilities import Capabilities, ask, probe, read_capabilities
+from vllama.engine.capabilities import Capabilities, ask, probe, read_capabilities, shipped_registry
 from vllama.engine.ingredients import Audience, Wish
 from vllama.engine.installation import Installation
 from vllama.engine.prefix import Home, Prefix, install_command
+from vllama.engine.registry import Registry
 from vllama.engine.runner import Subprocesses
 from vllama.errors import EngineNotInstalled, InstallFailed
 
 _NVIDIA, _AMD = "0x10de", "0x1002"
+_INSTALL: Final = "Install it on the server: vllama engine install"
 _DISPLAY: Final = "0x03"
 """PCI class of display and 3D controllers."""
 
@@ -35,25 +37,41 @@ def locate(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
     """
     if python is not None:
         python = python.absolute() if python.is_file() else python  # it is asked, and run, from another directory
-        kept = hashlib.sha256(str(python).encode()).hexdigest()[:16]
-        return probe(python, (probes or prefix / "probes") / f"{kept}.json")
+        return probe(python, _kept(python, prefix, probes))
     command = install_command(prefix)
     home = Prefix(prefix).current
     if home is None or not home.complete:
-        raise EngineNotInstalled("no vLLM engine is installed", hint=f"Install it with: {command}")
+        raise EngineNotInstalled("no vLLM engine is installed", hint=_INSTALL, advice=f"Install it with: {command}")
     if home.interpreter_gone:
         raise EngineNotInstalled(
             f"the Python that the vLLM engine was made with is gone ({home.python.resolve()}), "
             "as happens after a distribution upgrade",
-            hint=f"Install the engine anew with: {command}",
+            hint=_INSTALL,
+            advice=f"Install the engine again with: {command}",
         )
-    capabilities = read_capabilities(home.capabilities_file, home.python)
-    if capabilities is None:
-        raise EngineNotInstalled(
-            f"{home.capabilities_file} can't be read or is damaged",
-            hint=f"Install the engine anew with: {command} --force",
-        )
-    return capabilities
+    known = read_capabilities(home.capabilities_file, home.python)
+    # An earlier version of ours kept a shorter answer when it installed the engine. That file may be root's: the new
+    # answer is kept where the service may write.
+    return known or probe(home.python, _kept(home.python, prefix, probes))
+
+
+def known_registry(python: Path | None, prefix: Path, *, probes: Path | None = None) -> Registry:
+    """What the engine that ``locate`` finds knows about models. Nothing is asked: only files are read.
+
+    Without an engine, or before it was asked: what the engine that we install knows.
+    """
+    home = None if python is not None else Prefix(prefix).current
+    where = python or (home.python if home is not None else None)
+    if where is None:
+        return shipped_registry()
+    known = read_capabilities(home.capabilities_file, where) if home is not None else None
+    known = known or read_capabilities(_kept(where, prefix, probes), where)
+    return known.registry if known is not None else shipped_registry()
+
+
+def _kept(python: Path, prefix: Path, probes: Path | None) -> Path:
+    """The file that holds an interpreter's answer."""
+    return (probes or prefix / "probes") / f"{hashlib.sha256(str(python).encode()).hexdigest()[:16]}.json"
 
 
 def interpreter(python: Path | None, prefix: Path) -> Path | None:
@@ -94,7 +112,7 @@ def rollback(prefix: Path) -> Capabilities:
     """
     folder = Prefix(prefix)
     previous = folder.previous
-    known = None if previous is None else read_capabilities(previous.capabilities_file, previous.python)
+    known = None if previous is None else _answer_of(previous)
     if previous is None or known is None:
         raise InstallFailed("there is no previous engine to return to")
     if previous.interpreter_gone:
@@ -104,6 +122,14 @@ def rollback(prefix: Path) -> Capabilities:
     except OSError as error:
         raise InstallFailed(f"can't write {prefix}: {error.strerror}", hint="Run it as root.") from error
     return known
+
+
+def _answer_of(home: Home) -> Capabilities | None:
+    """Kept with the engine, else asked again; None where it can't be used."""
+    try:
+        return read_capabilities(home.capabilities_file, home.python) or probe(home.python, home.capabilities_file)
+    except EngineNotInstalled:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +160,8 @@ def status(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
     except EngineNotInstalled as error:
         halves = [half.path for half in folder.homes() if not half.complete] if python is None else []
         half = f"; a half-made one is in {halves[0]}" if halves and home is None else ""
-        hint = error.hint or f"Install the engine anew with: {install_command(prefix)} --force"
-        return EngineStatus(False, error.message + half, hint, path=home.path if home else None, previous=previous)  # noqa: FBT003 - the field's name is beside it
+        hint = error.advice or f"Install the engine anew with: {install_command(prefix)} --force"
+        return EngineStatus(False, error.detail + half, hint, path=home.path if home else None, previous=previous)  # noqa: FBT003 - the field's name is beside it
     problem, hint = _judge(found, key)
     size = None if home is None else _size(home)
     return EngineStatus(not problem, problem, hint, found, home.path if home else None, size, previous)
@@ -182,6 +208,7 @@ __all__ = [
     "devices",
     "install",
     "interpreter",
+    "known_registry",
     "locate",
     "rollback",
     "status",

@@ -110,7 +110,7 @@ class Installation:
         current = prefix.current
         wished = pythons.named(self.wish.python, self.runner.ask, self.runner.which).short if self.wish.python else ""
         for home in [*([current] if current else []), *prefix.homes()]:
-            known = read_capabilities(home.capabilities_file, home.python)
+            known = read_capabilities(home.capabilities_file, home.python) or self._asked_again(home)
             if known is None or home.interpreter_gone or (known.version, known.backend) != (PINNED, self.wish.backend):
                 continue
             if wished and not known.interpreter.startswith(f"{wished}."):
@@ -118,6 +118,18 @@ class Installation:
             prefix.publish(home)
             return known
         return None
+
+    def _asked_again(self, home: Home) -> Capabilities | None:
+        """A whole engine of which an earlier version of ours kept a shorter answer."""
+        if not home.complete or home.interpreter_gone:
+            return None
+        said: list[str] = []
+        self._run(question(home.python), said.append, self._waiting(1, "asking vLLM what it can do"), may_fail=True)
+        answer = read_answer(said)
+        if answer is None:
+            return None
+        write_capabilities(home.capabilities_file, answer)
+        return read_capabilities(home.capabilities_file, home.python)
 
     def _install(self, prefix: Prefix) -> Capabilities:
         made_from = gather(self.wish, self.runner, self.audience, self.uv)

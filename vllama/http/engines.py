@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from vllama.errors import without_paths
 from vllama.http.front import front_of
 from vllama.http.ndjson import json_response
 from vllama.supervisor.port import EngineView
@@ -32,7 +33,7 @@ def _told(view: EngineView) -> dict[str, Any]:
         "context_length": view.context_length,
         "kv_tokens": view.kv_tokens,
         "pid": view.pid,
-        "cause": view.cause,
+        "cause": without_paths(view.cause),
     }
     return {
         "name": view.model.name.short,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from vllama.errors import ModelUnusable
 from vllama.models.model import Adapter
+from vllama.models.modeljson import is_pointer, read_object
 from vllama.models.safetensors import PREFIX_BYTES, HeaderError, header_length, read_tensors
 
 _CONFIG: Final = "adapter_config.json"
@@ -37,20 +36,17 @@ def read_adapter(path: Path) -> Adapter:
 
 
 def _config(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise ModelUnusable(f"the adapter has no {_CONFIG}", hint=_HINT)
     try:
-        value = orjson.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise ModelUnusable(f"the adapter has no {_CONFIG}", hint=_HINT) from error
-    except OSError as error:
-        raise ModelUnusable(f"the adapter's {_CONFIG} can't be read: {error.strerror}") from error
-    except orjson.JSONDecodeError as error:
-        raise ModelUnusable(f"the adapter's {_CONFIG} is not valid JSON: {error.msg}") from error
-    if not isinstance(value, dict):
-        raise ModelUnusable(f"the adapter's {_CONFIG} does not hold a JSON object")
-    return value
+        return read_object(path)
+    except ModelUnusable as error:
+        raise ModelUnusable(f"the adapter's {error.message}", hint=_HINT) from error
 
 
 def _check_weights(path: Path) -> None:
+    if is_pointer(path):
+        raise ModelUnusable(f"the adapter's {_WEIGHTS} is a git-LFS pointer", hint="Run 'git lfs pull' where it is.")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

@@ -1,6 +1,6 @@
 """What a repository of the hub is, asked before it is pulled by a child process, as ``models.downloads`` fetches.
 
-``python -m vllama.models.ahead`` reads ``{"source": ..., "secrets": {"HF_TOKEN": ...}}`` and
+``python -m vllama.models.ahead`` reads ``{"source": ..., "registry": ..., "secrets": {"HF_TOKEN": ...}}`` and
 writes ``{"facts": ...}`` or ``{"failed": ...}``.
 """
 
@@ -17,6 +17,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from vllama import child, privacy
+from vllama.engine.registry import Registry
 from vllama.errors import ModelUnusable, PullFailed, VllamaError
 from vllama.models.downloads import hub_environment
 from vllama.models.model import Facts
@@ -24,12 +25,16 @@ from vllama.models.sources import Source, parse_source
 
 _LOG: Final = logging.getLogger("vllama.models")
 _FACTS: Final = TypeAdapter(Facts)
+_REGISTRY: Final = TypeAdapter(Registry)
 _OUTPUT: Final = 1
 """Where the parent reads."""
 
 
-async def facts_ahead(source: Source, environ: Mapping[str, str]) -> Facts:
-    """The facts of a hub repository. Raises PullFailed, and ModelUnusable for what could not be served."""
+async def facts_ahead(source: Source, environ: Mapping[str, str], registry: Registry) -> Facts:
+    """The facts of a hub repository. Raises PullFailed, and ModelUnusable for what could not be served.
+
+    ``registry``: what the engine knows about models.
+    """
     process = await asyncio.create_subprocess_exec(
         *child.module("vllama.models.ahead"),
         stdin=asyncio.subprocess.PIPE,
@@ -39,8 +44,9 @@ async def facts_ahead(source: Source, environ: Mapping[str, str]) -> Facts:
         start_new_session=True,
     )
     try:
+        known = _REGISTRY.dump_python(registry, mode="json")
         told, said = await process.communicate(
-            orjson.dumps({"source": str(source), "secrets": child.secrets_in(environ)})
+            orjson.dumps({"source": str(source), "registry": known, "secrets": child.secrets_in(environ)})
         )
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -68,9 +74,9 @@ def main() -> None:
     if source is None:
         raise ValueError("no source")
     try:
-        told = {"facts": _FACTS.dump_python(preview(source), mode="json")}
+        told = {"facts": _FACTS.dump_python(preview(source, _REGISTRY.validate_python(wanted["registry"])), mode="json")}
     except VllamaError as error:
-        told = {"failed": {"message": error.message, "hint": error.hint, "code": error.error_code}}
+        told = {"failed": {"message": error.detail, "hint": error.advice, "code": error.error_code}}
     with open(_OUTPUT, "wb", closefd=False) as output:
         output.write(orjson.dumps(told))
 

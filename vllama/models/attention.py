@@ -9,17 +9,18 @@ from vllama.models.model import Attention
 
 Json = Mapping[str, Any]
 
+_LANGUAGE: Final = ("text_config", "llm_config", "language_config", "language_model_config")
 _WINDOWED: Final = {"sliding_attention", "chunked_attention", "local_attention", "sliding"}
 _LINEAR: Final = {"linear_attention", "mamba", "mamba2", "conv", "recurrent", "short_conv", "gated_delta_net", "kda"}
 
 
 def text_config(config: Json) -> Json:
     """The language model's part of a multimodal config; the config itself otherwise."""
-    thinker = config.get("thinker_config")
-    inner = thinker if isinstance(thinker, Mapping) else config
-    for key in ("text_config", "llm_config", "language_config"):
-        if isinstance(found := inner.get(key), Mapping):
-            return found
+    for place in (config, config.get("thinker_config")):
+        if isinstance(place, Mapping):
+            for key in _LANGUAGE:
+                if isinstance(found := place.get(key), Mapping) and found:
+                    return found
     return config
 
 

@@ -166,7 +166,7 @@ def storing() -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StoreFailed("the disk is full: no space left on device", hint="Free some and try again.") from error
-        raise StoreFailed(f"the model store can't be written: {error.filename}: {error.strerror}") from error
+        raise StoreFailed(f"the model store can't be written: {error.strerror}", where=str(error.filename)) from error
 
 
 def _missing(digest: str) -> NotFound:

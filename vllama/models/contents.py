@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vllama.errors import ModelUnusable
+from vllama.engine.capabilities import shipped_registry
+from vllama.engine.registry import Registry
 from vllama.models.facts import read_facts
 from vllama.models.files import read_files
 from vllama.models.hub import blob_name
 from vllama.models.model import Facts
+from vllama.models.modeljson import unreadable
 
 _SMALL: Final = 32 << 20
 _SAMPLE: Final = 1 << 16
@@ -49,18 +52,21 @@ class Contents:
 class Reader:
     """Reads directories and remembers them."""
 
-    def __init__(self) -> None:
-        self._known: dict[Path, Contents] = {}
+    def __init__(self, registry: Callable[[], Registry] = shipped_registry) -> None:
+        self.registry = registry
+        """What the engine knows about models, at the moment."""
+        self._known: dict[Path, tuple[Registry, Contents]] = {}
 
     def read(self, path: Path) -> Contents:
         """Raises ModelUnusable."""
+        registry = self.registry()
         stamps = _stamps(path)
         known = self._known.get(path)
-        if known is not None and known.stamps == stamps:
-            return known
-        facts = read_facts(read_files(path))
+        if known is not None and known[0] == registry and known[1].stamps == stamps:
+            return known[1]
+        facts = read_facts(read_files(path), registry)
         contents = Contents(stamps, facts, _digest(path, stamps), _license(path, stamps))
-        self._known[path] = contents
+        self._known[path] = registry, contents
         return contents
 
 
@@ -76,9 +82,7 @@ def _stamps(path: Path) -> tuple[Stamp, ...]:
                 found = file.stat()
                 stamps.append(Stamp(name, found.st_size, found.st_mtime_ns))
     except OSError as error:
-        raise ModelUnusable(
-            f"{path} can't be read: {error.strerror}", hint="Let the service's user read it."
-        ) from error
+        raise unreadable(path, error) from error
     return tuple(stamps)
 
 
@@ -99,7 +103,7 @@ def _digest(path: Path, stamps: tuple[Stamp, ...]) -> str:
                         opened.seek(-_SAMPLE, 2)
                         data += opened.read()
             except OSError as error:
-                raise ModelUnusable(f"{file} can't be read: {error.strerror}") from error
+                raise unreadable(file, error) from error
             content = hashlib.sha256(data).hexdigest()
         total.update(f"{stamp.name}\0{stamp.size}\0{content}\n".encode())
     return total.hexdigest()

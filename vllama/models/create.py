@@ -109,9 +109,7 @@ class Creator:
             self._store.check(manifest.source)
         except ModelUnusable as error:
             self._store.discard(manifest.source)
-            place = str(self.blobs.directory(identity))  # says nothing to whoever uploaded them
-            text = error.message.removeprefix(f"{place}: ").replace(f"{place}/", "")
-            raise BadRequest(text, hint=error.hint) from error
+            raise BadRequest(error.message, hint=error.hint) from error
         return manifest
 
     def _kind(self, name: str, digest: str) -> str:

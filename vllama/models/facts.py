@@ -1,20 +1,25 @@
 """From what a model's files say to ``Facts``. Pure: ``models.files`` has read them.
 
-Nothing is taken from the model's name: the same rules hold for a directory that is called ``foo``.
+Nothing is taken from the model's name: the same rules hold for a directory that is called ``foo``. What a model of an
+architecture does is the engine's to say (``engine.registry``).
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from vllama.engine.parsers import Parsers, choose_parsers
+from vllama.engine.registry import Registry
 from vllama.errors import ModelUnusable
 from vllama.models.attention import read_attention, text_config, whole_number
 from vllama.models.model import Attention, Facts, Task
+from vllama.models.quantization import MLX, Quantization, read_quantization
 from vllama.models.safetensors import Tensor
+from vllama.models.tasks import read_task
 from vllama.translate.fim import can_fill_in
 
 Json = Mapping[str, Any]
@@ -38,14 +43,14 @@ class ModelFiles:
     """modules.json of sentence-transformers."""
     sentence_bert: Json = field(default_factory=dict)
     pooling: Json = field(default_factory=dict)
+    quantization: Json = field(default_factory=dict)
+    """hf_quant_config.json of ModelOpt."""
 
 
 _DTYPES: Final = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 _LEVELS: Final = {"F8_E4M3": "FP8", "F8_E5M2": "FP8", "I8": "INT8", "U8": "INT8"}
 _FILE_TYPES: Final = {"F32": 0, "F16": 1, "BF16": 32}
 _POOLINGS: Final = (("mean_tokens", 1), ("cls_token", 2), ("lasttoken", 3))
-_ENCODERS: Final = re.compile(r".*(?:Model|ForMaskedLM|EmbeddingModel)\Z")
-_RERANKERS: Final = re.compile(r".*(?:ForSequenceClassification|ForTokenClassification|ForReward\w*|RewardModel)\Z")
 # A turn begins or ends at these: a model that writes one has said all it had to say. (Not "<|end|>": Harmony writes
 # it between its channels; where it ends a turn it is among the eos tokens.)
 _TURNS: Final = (
@@ -70,15 +75,15 @@ _SCALES: Final = re.compile(
 )
 
 
-def read_facts(files: ModelFiles) -> Facts:
-    """What the model is; raises ModelUnusable when it is nothing that vLLM can serve."""
-    architecture = _architecture(files)
+def read_facts(files: ModelFiles, registry: Registry) -> Facts:
+    """What the model is; raises ModelUnusable when it is nothing that the engine of ``registry`` can serve."""
+    architecture, task = read_task(files.config, files.modules, registry, files.label)
     text = text_config(files.config)
-    task = _task(files, architecture)
     _check_layers(files, text)
-    method = _quantization(files, files.config)
+    quantized = read_quantization(files.config, files.quantization)
+    _check_quantization(files, quantized, registry)
     tensors = _used(files.tensors, task)
-    level = method or _level(tensors)
+    level = quantized.level or _level(tensors)
     family = str(files.config.get("model_type") or architecture)
     trained, limit = _context(files, text)
     added = _added_tokens(files)
@@ -94,7 +99,7 @@ def read_facts(files: ModelFiles) -> Facts:
         architecture=architecture,
         family=family,
         task=task,
-        parameter_count=sum(_parameters(tensor, _bits(files.config)) for tensor in tensors),
+        parameter_count=sum(_parameters(tensor, quantized.bits) for tensor in tensors),
         weight_bytes=sum(tensor.size for tensor in files.tensors),
         quantization=level,
         context_length=limit,
@@ -106,30 +111,10 @@ def read_facts(files: ModelFiles) -> Facts:
         reasoning_parser=parsers.reasoning,
         special_tokens=added,
         stop_tokens=_stop_tokens(files, added) if task == "generate" else (),
-        dtype="" if method else _DTYPES.get(level, ""),
+        dtype="" if quantized.method else _DTYPES.get(level, ""),
         # encoders keep no KV cache; embedders made of a decoder do, and say so by their key-value heads
         attention=read_attention(text) if task == "generate" or "num_key_value_heads" in text else Attention(),
     )
-
-
-def _architecture(files: ModelFiles) -> str:
-    found = files.config.get("architectures")
-    if isinstance(found, list) and found and isinstance(found[0], str):
-        return found[0]
-    raise ModelUnusable(
-        f"{files.label}: config.json names no architecture",
-        hint="It is no transformers model; use a repository whose config.json has 'architectures'.",
-    )
-
-
-def _task(files: ModelFiles, architecture: str) -> Task:
-    if _RERANKERS.match(architecture):
-        raise ModelUnusable(
-            f"{files.label}: {architecture} is a classifier or reranker",
-            hint="Only models that generate text or embeddings can be served.",
-        )
-    pools = any(str(module.get("type", "")).endswith("Pooling") for module in files.modules)
-    return "embed" if pools or _ENCODERS.match(architecture) else "generate"
 
 
 def _check_layers(files: ModelFiles, text: Json) -> None:
@@ -138,47 +123,25 @@ def _check_layers(files: ModelFiles, text: Json) -> None:
     held = max((int(found[1]) + 1 for one in files.tensors if (found := _LAYER.search(one.name))), default=told)
     if told > held:
         raise ModelUnusable(
-            f"{files.label}: config.json tells of {told} layers, the weights have {held}",
+            f"config.json tells of {told} layers, the weights have {held}",
             hint="The files belong to different models, or some are missing; fetch it again.",
+            where=files.label,
         )
 
 
-def _quantization(files: ModelFiles, config: Json) -> str:
-    """Ollama's level of a quantised checkpoint; empty for a plain one (reference 10.5)."""
-    block = config.get("quantization_config") or config.get("compression_config")
-    if not isinstance(block, Mapping):
-        return ""
-    method = str(block.get("quant_method", "")).lower()
-    if method in {"bitsandbytes", "gguf"}:
+def _check_quantization(files: ModelFiles, quantized: Quantization, registry: Registry) -> None:
+    if quantized.method == MLX:
         raise ModelUnusable(
-            f"{files.label}: {method} checkpoints are not supported by vLLM itself",
-            hint="Use an AWQ, GPTQ or FP8 repository of this model, or the unquantised one.",
+            "its weights are quantised by MLX, for Apple's computers only",
+            hint="Use the repository that it was converted from, or an AWQ, GPTQ or FP8 one.",
+            where=files.label,
         )
-    if method == "compressed-tensors":
-        name = str(block.get("format", "")).lower()
-        bits = _bits(config)
-        if "nvfp4" in name:
-            return "NVFP4"
-        if "float" in name:
-            return "FP8"
-        return "W4A16" if bits == 4 else "W8A8" if "int-quantized" in name else f"W{bits}A16"
-    if method == "modelopt":
-        return str(block.get("quant_algo") or "FP8").upper()
-    return method.upper()
-
-
-def _bits(config: Json) -> int:
-    """Bits of one packed weight; 4 unless the checkpoint says 8."""
-    block = config.get("quantization_config") or config.get("compression_config") or {}
-    text = block if isinstance(block, Mapping) else {}
-    if found := whole_number(text, "bits", "w_bit"):
-        return found
-    groups = text.get("config_groups")
-    for group in groups.values() if isinstance(groups, Mapping) else ():
-        weights = group.get("weights") if isinstance(group, Mapping) else None
-        if isinstance(weights, Mapping) and (found := whole_number(weights, "num_bits")):
-            return found
-    return 4
+    if quantized.method and not registry.quantizes(quantized.method):
+        raise ModelUnusable(
+            f"{quantized.method} checkpoints are not supported by vLLM {registry.version}",
+            hint="Use an AWQ, GPTQ or FP8 repository of this model, or the unquantised one.",
+            where=files.label,
+        )
 
 
 def _used(tensors: tuple[Tensor, ...], task: Task) -> list[Tensor]:
@@ -264,7 +227,11 @@ def _capabilities(files: ModelFiles, parsers: Parsers, added: Mapping[str, int])
         found.append("tools")
     if can_fill_in(added):
         found.append("insert")
-    if isinstance(files.config.get("vision_config"), Mapping):
+    thinker = files.config.get("thinker_config")
+    if any(
+        isinstance(place, Mapping) and isinstance(place.get("vision_config"), Mapping)
+        for place in (files.config, thinker)
+    ):
         found.append("vision")
     if parsers.reasoning is not None:
         found.append("thinking")
@@ -315,6 +282,7 @@ def _details(files: ModelFiles, text: Json, task: Task, level: str, trained: int
         if value is not None
         and (value or key.startswith(zero_means_something))
         and isinstance(value, (int, float, str))
+        and not (isinstance(value, float) and not math.isfinite(value))
     }
 
 
@@ -322,7 +290,7 @@ def _rope_base(text: Json) -> int | float | None:
     rope = text.get("rope_parameters")
     base = rope.get("rope_theta") if isinstance(rope, Mapping) else None
     base = base if base is not None else text.get("rope_theta")
-    if not isinstance(base, (int, float)):
+    if not isinstance(base, (int, float)) or not math.isfinite(base):
         return None
     return int(base) if float(base).is_integer() else base
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import logging
 import re
 import shutil
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,8 +38,9 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from vllama import files
 from vllama.errors import PullFailed
-from vllama.models.choosing import needed_files
-from vllama.models.hub import repository_home
+from vllama.models.choosing import INDEX, is_plain, needed_files, weight_files
+from vllama.models.foreign import Reason, reason
+from vllama.models.hub import hub_cache, repository_home
 from vllama.models.sources import Source
 
 _CHUNK: Final = 128 << 10
@@ -47,6 +49,7 @@ _AT_ONCE: Final = 4
 _POLL_SECONDS: Final = 0.1
 _RESERVE: Final = 64 << 20
 _BLOB: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_OTHER: Final = "Name a repository or a revision (org/name@revision) with config.json and safetensors weights."
 _KEPT: Final = "; what was fetched is kept"
 _LARGEST_BY_HTTP: Final[int] = getattr(constants, "MAX_HTTP_DOWNLOAD_SIZE", 50_000_000_000)
 # The library's transport (requests, httpx) changes with its versions; the root of its errors is a base of its own one.
@@ -97,9 +100,7 @@ def fetch(
             source.location, revision=source.revision or "main", files_metadata=True
         )
         sizes = {file.rfilename: file for file in info.siblings or ()}
-        chosen = needed_files(sizes)
-        if not any(name.endswith(".safetensors") for name in chosen):
-            raise _without_weights(source, sizes)
+        chosen = choose_files(source, str(info.sha), sizes, cache=hub_cache(state), endpoint=endpoint)
         wanted = tuple(
             RemoteFile(name, sizes[name].size or 0, lfs.sha256 if (lfs := sizes[name].lfs) else "") for name in chosen
         )
@@ -141,8 +142,9 @@ class _Fetch:
         free, missing = shutil.disk_usage(self._home).free, total - _bytes_below(self._home / "blobs")
         if missing + _RESERVE > free:
             raise PullFailed(
-                f"{self._source} needs {missing / 1e9:.1f} GB more, {self._home.parent} has {free / 1e9:.1f} GB free",
+                f"{self._source} needs {missing / 1e9:.1f} GB more, the disk has {free / 1e9:.1f} GB free",
                 hint="Free some space, or set paths.state to a larger disk.",
+                where=self._home.parent,
             )
 
     def _watch(self, progress: Progress) -> None:
@@ -235,15 +237,32 @@ def _is_whole(part: Path, file: RemoteFile, name: str) -> bool:
     return True
 
 
-def _without_weights(source: Source, names: Iterable[str]) -> PullFailed:
-    if any(name.endswith(".gguf") for name in names):
-        return PullFailed(
-            f"{source} holds GGUF files, which need a plugin that vLLM does not contain",
-            hint="Name the repository with the safetensors weights that they were made from.",
-        )
-    return PullFailed(
-        f"{source} has no safetensors weights", hint="Name a repository or a revision (org/name@revision) that has."
-    )
+def choose_files(
+    source: Source, commit: str, names: Collection[str], *, cache: Path, endpoint: str | None
+) -> tuple[str, ...]:
+    """Which of a repository's files are fetched. Its index of shards is, when there is one, because it decides.
+
+    Call it within ``hub_border``. ``cache``: where the hub's library keeps the index. Raises PullFailed for a
+    repository without a model in it, with what it holds instead.
+    """
+    index: Any = None
+    if INDEX in names:
+        path = hf_hub_download(source.location, INDEX, revision=commit, cache_dir=cache, endpoint=endpoint)
+        try:
+            index = json.loads(Path(path).read_bytes())
+        except ValueError as error:
+            raise PullFailed(f"{source}: {INDEX} is not valid JSON", hint=_OTHER) from error
+    try:
+        chosen = needed_files(names, index if isinstance(index, dict) else None)
+        weights = weight_files((name for name in names if is_plain(name)), index if isinstance(index, dict) else None)
+    except ValueError as error:
+        raise PullFailed(f"{source}: {INDEX} {error}", hint=_OTHER) from error
+    if missing := [name for name in weights if name not in names]:
+        raise PullFailed(f"{source} lacks {missing[0]}, which its {INDEX} names", hint=_OTHER)
+    if not weights or "config.json" not in names:
+        found = reason(names) or Reason("has no safetensors weights" if not weights else "has no config.json", _OTHER)
+        raise PullFailed(f"{source} {found.text}", hint=found.hint)
+    return chosen
 
 
 @contextmanager
@@ -288,7 +307,7 @@ def _disk_trouble(error: Any) -> PullFailed | None:
     if number in {errno.ENOSPC, errno.EDQUOT}:
         return PullFailed("the disk is full: no space left on device", hint=f"Free some{_KEPT}.")
     if number in {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR}:
-        return PullFailed(f"can't write to {error.filename}: {error.strerror}")
+        return PullFailed(f"the model store can't be written: {error.strerror}", where=str(error.filename))
     return None
 
 

@@ -37,7 +37,7 @@ def main() -> None:
     try:
         _say({"done": fetch(source, Path(wanted["state"]), _planned, _here)})
     except PullFailed as error:
-        _say({"failed": {"message": error.message, "hint": error.hint, "code": error.error_code}})
+        _say({"failed": {"message": error.detail, "hint": error.advice, "code": error.error_code}})
 
 
 def _planned(plan: Plan) -> None:

@@ -5,67 +5,62 @@ Every fault becomes a ``ModelUnusable`` with a sentence and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from vllama.errors import ModelUnusable
+from vllama.models.choosing import INDEX, TEMPLATES, is_plain, weight_files
 from vllama.models.facts import ModelFiles
+from vllama.models.foreign import reason
+from vllama.models.modeljson import AGAIN, is_pointer, read_bytes, read_json, read_object, unreadable
 from vllama.models.safetensors import PREFIX_BYTES, HeaderError, Tensor, header_length, read_tensors
 
-_LARGEST_JSON: Final = 256 << 20
 _TOKENIZERS: Final = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.json", "vocab.txt", "spiece.model",
-                      "sentencepiece.bpe.model")  # fmt: skip
-_INDEX: Final = "model.safetensors.index.json"
-_AGAIN: Final = "Fetch it again, or remove the directory."
-
-
-def weight_files(names: Iterable[str], index: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Which safetensors files hold the weights, without the duplicates that repositories carry.
-
-    ``names``: files of the directory itself. ``index``: model.safetensors.index.json, when there is one.
-    """
-    shards = index.get("weight_map") if index else None
-    if isinstance(shards, Mapping):
-        return tuple(sorted({str(name) for name in shards.values()}))
-    found = [name for name in names if name.endswith(".safetensors")]
-    return tuple(sorted(name for name in found if not name.startswith(("consolidated", "adapter_"))))
+                      "sentencepiece.bpe.model", "sentencepiece.model", "spm.model")  # fmt: skip
+_CONSISTS: Final = "A model's directory holds config.json, weights and a tokenizer."
 
 
 def read_files(directory: Path) -> ModelFiles:
     """Read ``directory``; raises ModelUnusable."""
     names = _list(directory)
-    label = str(directory)
     if "config.json" not in names:
-        raise _without_config(label, names)
-    config = _object(directory / "config.json")
-    index = _object(directory / _INDEX) if _INDEX in names else None
-    weights = weight_files(names, index)
+        # a wrong path may be any directory: only its own names count
+        raise _foreign(directory, names, "there is no config.json", _CONSISTS)
+    _check_pointers(directory, names)
+    weights = _weights(directory, names)
+    config = read_object(directory / "config.json")
     if not weights:
-        raise _without_weights(label, names)
+        below = {f"{path.parent.name}/{path.name}" for path in directory.glob("*/*")}
+        raise _foreign(directory, names | below, "there are no weights (*.safetensors)", AGAIN)
     tensors = tuple(tensor for name in weights for tensor in _tensors(directory, name))
     if not (names & set(_TOKENIZERS) or any(name.endswith(".tiktoken") for name in names)):
         raise ModelUnusable(
-            f"{label}: there is no tokenizer",
+            "there is no tokenizer",
             hint="tokenizer.json (or tokenizer.model) belongs beside config.json; copy it from its repository.",
+            where=directory,
         )
-    tokenizer_config = _object(directory / "tokenizer_config.json") if "tokenizer_config.json" in names else {}
-    modules = _json(directory / "modules.json") if "modules.json" in names else []
+
+    def optional(name: str) -> dict[str, Any]:
+        return read_object(directory / name) if name in names else {}
+
+    tokenizer_config = optional("tokenizer_config.json")
+    modules = read_json(directory / "modules.json") if "modules.json" in names else []
     modules = tuple(module for module in modules if isinstance(module, dict)) if isinstance(modules, list) else ()
     return ModelFiles(
-        label=label,
+        label=str(directory),
         config=config,
         tensors=tensors,
-        generation_config=_object(directory / "generation_config.json") if "generation_config.json" in names else {},
+        generation_config=optional("generation_config.json"),
         tokenizer_config=tokenizer_config,
-        tokenizer=_tokenizer(directory / "tokenizer.json") if "tokenizer.json" in names else {},
+        tokenizer=_tokenizer(optional("tokenizer.json")),
         chat_template=_chat_template(directory, names, tokenizer_config),
         mistral_tokenizer="tekken.json" in names,
         modules=modules,
-        sentence_bert=_object(directory / "sentence_bert_config.json") if "sentence_bert_config.json" in names else {},
+        sentence_bert=optional("sentence_bert_config.json"),
         pooling=_pooling(directory, modules),
+        quantization=optional("hf_quant_config.json"),
     )
 
 
@@ -74,91 +69,59 @@ def _list(directory: Path) -> set[str]:
         return {entry.name for entry in directory.iterdir()}
     except FileNotFoundError as error:
         raise ModelUnusable(
-            f"there is no directory {directory}", hint="Correct its source in the configuration."
+            "there is no such directory", hint="Correct its source in the configuration.", where=directory
         ) from error
     except NotADirectoryError as error:
         hint = "GGUF needs a plugin of vLLM; use the safetensors repository." if directory.suffix == ".gguf" else ""
-        raise ModelUnusable(f"{directory} is a file, not a model's directory", hint=hint) from error
+        raise ModelUnusable("this is a file, not a model's directory", hint=hint, where=directory) from error
     except OSError as error:
-        raise ModelUnusable(
-            f"{directory} can't be read: {error.strerror}", hint="Let the service's user read it (chmod, chown)."
-        ) from error
+        raise unreadable(directory, error) from error
 
 
-def _without_config(label: str, names: set[str]) -> ModelUnusable:
-    if any(name.endswith(".gguf") for name in names):
-        return ModelUnusable(
-            f"{label}: GGUF needs a plugin that vLLM does not contain",
-            hint="Use the repository with safetensors weights that the GGUF files were made from.",
-        )
-    if "adapter_config.json" in names:
-        return ModelUnusable(f"{label}: it is a LoRA adapter, not a model", hint="Serve the model it was trained on.")
-    if "params.json" in names:
-        return ModelUnusable(
-            f"{label}: it is in Mistral's own format (params.json without config.json)",
-            hint="Use a revision of the repository that has config.json.",
-        )
-    return ModelUnusable(
-        f"{label}: there is no config.json", hint="A model's directory holds config.json, weights and a tokenizer."
-    )
+def _foreign(directory: Path, names: set[str], text: str, hint: str) -> ModelUnusable:
+    """Why there is no model: what the directory holds instead, else ``text``."""
+    found = reason(names)
+    return ModelUnusable(f"it {found.text}" if found else text, hint=found.hint if found else hint, where=directory)
 
 
-def _without_weights(label: str, names: set[str]) -> ModelUnusable:
-    if any(name.endswith(".gguf") for name in names):
-        return ModelUnusable(
-            f"{label}: GGUF needs a plugin that vLLM does not contain",
-            hint="Use the repository with safetensors weights that the GGUF files were made from.",
-        )
-    if any(name.endswith((".bin", ".pt", ".pth")) for name in names):
-        return ModelUnusable(
-            f"{label}: its weights are pickles (.bin), which can run code when they are loaded",
-            hint="Use a repository or revision with safetensors weights.",
-        )
-    return ModelUnusable(f"{label}: there are no weights (*.safetensors)", hint=_AGAIN)
+def _check_pointers(directory: Path, names: set[str]) -> None:
+    for name in sorted(names):
+        if is_pointer(directory / name):
+            raise ModelUnusable(
+                f"{name} is a git-LFS pointer: git cloned the name of the file without its contents",
+                hint="Run 'git lfs pull' there, or let vLLama fetch the repository: vllama pull org/name",
+                where=directory,
+            )
+
+
+def _weights(directory: Path, names: set[str]) -> tuple[str, ...]:
+    try:
+        return weight_files(names, read_object(directory / INDEX) if INDEX in names else None)
+    except ValueError as error:
+        raise ModelUnusable(f"{INDEX} {error}", hint=AGAIN, where=directory) from error
 
 
 def _tensors(directory: Path, name: str) -> tuple[Tensor, ...]:
     path = directory / name
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ModelUnusable(f"the weights file {name} is not an ordinary file", hint=AGAIN, where=directory)
         with path.open("rb") as file:
-            size = path.stat().st_size
-            header = file.read(header_length(file.read(PREFIX_BYTES), size))
-        return read_tensors(header, size)
+            header = file.read(header_length(file.read(PREFIX_BYTES), found.st_size))
+        return read_tensors(header, found.st_size)
     except FileNotFoundError as error:
-        raise ModelUnusable(f"{directory}: the weights file {name} is missing", hint=_AGAIN) from error
+        raise ModelUnusable(f"the weights file {name} is missing", hint=AGAIN, where=directory) from error
     except OSError as error:
-        raise ModelUnusable(
-            f"{path} can't be read: {error.strerror}", hint="Let the service's user read it."
-        ) from error
+        raise unreadable(path, error) from error
     except HeaderError as error:
-        raise ModelUnusable(f"{directory}: the weights file {name} {error}", hint=_AGAIN) from error
+        raise ModelUnusable(f"the weights file {name} {error}", hint=AGAIN, where=directory) from error
 
 
-def _json(path: Path) -> Any:
-    try:
-        if path.stat().st_size > _LARGEST_JSON:
-            raise ModelUnusable(f"{path} is larger than {_LARGEST_JSON >> 20} MiB", hint=_AGAIN)
-        return orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
-        raise ModelUnusable(f"{path} is not valid JSON: {error.msg} (line {error.lineno})", hint=_AGAIN) from error
-    except FileNotFoundError as error:
-        raise ModelUnusable(f"{path} is missing", hint=_AGAIN) from error
-    except OSError as error:
-        raise ModelUnusable(
-            f"{path} can't be read: {error.strerror}", hint="Let the service's user read it."
-        ) from error
-
-
-def _object(path: Path) -> dict[str, Any]:
-    found = _json(path)
-    if isinstance(found, dict):
-        return found
-    raise ModelUnusable(f"{path} does not hold a JSON object", hint=_AGAIN)
-
-
-def _tokenizer(path: Path) -> dict[str, Any]:
+def _tokenizer(found: Mapping[str, Any]) -> dict[str, Any]:
     """The few facts of a tokenizer.json that are needed, not its vocabulary."""
-    found = _object(path)
+    if not found:
+        return {}
     model = found.get("model")
     model = model if isinstance(model, dict) else {}
     added = found.get("added_tokens")
@@ -174,25 +137,38 @@ def _tokenizer(path: Path) -> dict[str, Any]:
 
 
 def _chat_template(directory: Path, names: set[str], tokenizer_config: Mapping[str, Any]) -> str | None:
-    """chat_template.jinja, else that of chat_template.json or tokenizer_config.json; of several the one for tools."""
+    """The template that vLLM takes when there are tools: of several the one of that name, else the default one.
+
+    They stand in chat_template.jinja and its folder of named ones, else in tokenizer_config.json or chat_template.json.
+    """
+    named: dict[str, Any] = {}
+    if TEMPLATES in names:
+        named = {path.stem: _text(path) for path in sorted((directory / TEMPLATES).glob("*.jinja"))}
     if "chat_template.jinja" in names:
-        try:
-            return (directory / "chat_template.jinja").read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ModelUnusable(f"{directory}: chat_template.jinja can't be read: {error}", hint=_AGAIN) from error
-    found = tokenizer_config.get("chat_template")
-    if found is None and "chat_template.json" in names:
-        found = _object(directory / "chat_template.json").get("chat_template")
-    if isinstance(found, list):
-        named = {str(entry.get("name")): entry.get("template") for entry in found if isinstance(entry, dict)}
-        found = named.get("tool_use") or named.get("default")
-    return found if isinstance(found, str) else None
+        named["default"] = _text(directory / "chat_template.jinja")
+    if not named:
+        found = tokenizer_config.get("chat_template")
+        if found is None and "chat_template.json" in names:
+            found = read_object(directory / "chat_template.json").get("chat_template")
+        if isinstance(found, list):
+            named = {str(entry.get("name")): entry.get("template") for entry in found if isinstance(entry, dict)}
+        else:
+            named = dict(found) if isinstance(found, dict) else {"default": found}
+    template = named.get("tool_use") or named.get("default")
+    return template if isinstance(template, str) else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelUnusable(f"{path.name} is not UTF-8", hint=AGAIN, where=path.parent) from error
 
 
 def _pooling(directory: Path, modules: tuple[Mapping[str, Any], ...]) -> dict[str, Any]:
     for module in modules:
         place = str(module.get("path", ""))
-        if str(module.get("type", "")).endswith("Pooling") and place and "/" not in place and place != "..":
+        if str(module.get("type", "")).endswith("Pooling") and is_plain(place):
             path = directory / place / "config.json"
-            return _object(path) if path.is_file() else {}
+            return read_object(path) if path.is_file() else {}
     return {}

@@ -11,19 +11,19 @@ from pathlib import Path
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
-from vllama.errors import PullFailed
-from vllama.models.choosing import needed_files
+from vllama.engine.registry import Registry
 from vllama.models.facts import read_facts
-from vllama.models.fetch import hub_border
+from vllama.models.fetch import choose_files, hub_border
 from vllama.models.files import read_files
 from vllama.models.model import Facts
 from vllama.models.sources import Source
 
 
-def preview(source: Source, *, endpoint: str | None = None) -> Facts:
+def preview(source: Source, registry: Registry, *, endpoint: str | None = None) -> Facts:
     """The facts of a hub repository, by a few small requests; nothing is kept.
 
-    Raises PullFailed, and ModelUnusable for what could not be served. ``endpoint``: another hub than huggingface_hub's
+    ``registry``: what the engine knows about models. Raises PullFailed, and ModelUnusable for what could not be served.
+    ``endpoint``: another hub than huggingface_hub's
     own (``HF_ENDPOINT``).
     """
     disable_progress_bars()
@@ -32,15 +32,14 @@ def preview(source: Source, *, endpoint: str | None = None) -> Facts:
     with tempfile.TemporaryDirectory(prefix="vllama-preview-") as folder, hub_border(source):
         api = HfApi(endpoint=endpoint)
         info = api.model_info(repository, revision=revision)
-        chosen = needed_files(file.rfilename for file in info.siblings or ())
-        if not any(name.endswith(".safetensors") for name in chosen):
-            raise PullFailed(f"{source} has no weights that vLLM loads safely (*.safetensors)")
+        names = [file.rfilename for file in info.siblings or ()]
+        chosen = choose_files(source, str(info.sha), names, cache=Path(folder) / ".cache", endpoint=endpoint)
         for name in chosen:
             if name.endswith(".safetensors"):
                 _hollow(api, Source("hub", repository, str(info.sha)), name, Path(folder))
             else:
                 hf_hub_download(repository, name, revision=str(info.sha), local_dir=folder, endpoint=endpoint)
-        return read_facts(read_files(Path(folder)))
+        return read_facts(read_files(Path(folder)), registry)
 
 
 def _hollow(api: HfApi, source: Source, name: str, folder: Path) -> None:

@@ -6,14 +6,17 @@ A model whose files are broken is not listed; ``problem`` tells why. A configure
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from vllama.config.load import Loaded
 from vllama.config.schema import ModelEntry
+from vllama.engine.install import known_registry
+from vllama.engine.registry import Registry
 from vllama.errors import BadRequest, ModelUnusable, NotFound
+from vllama.models.contents import Reader
 from vllama.models.hub import find_snapshot
 from vllama.models.library import NOBODY, Library
 from vllama.models.manifest import Manifest, file_name, model_digest
@@ -57,7 +60,8 @@ class ModelStore:
         ``library``: one that was read already, or the shelf of the store before, when the configuration was read again.
         """
         known = Library(loaded.state) if library is None else library
-        self._shelf = known if isinstance(known, Shelf) else Shelf(known, loaded.state)
+        self._shelf = known if isinstance(known, Shelf) else Shelf(known, loaded.state, Reader(_registry(loaded)))
+        self._shelf.reader.registry = _registry(loaded)
         self._loaded = loaded
         self._extra = extra or {}
         self._wanted = _wanted(loaded, self._extra)
@@ -226,6 +230,11 @@ class ModelStore:
             keep_alive=entry.keep_alive,
             pinned=entry.pin,
         )
+
+
+def _registry(loaded: Loaded) -> Callable[[], Registry]:
+    """Asks what the engine that is there now knows about models."""
+    return partial(known_registry, loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
 
 
 def _with_room(models: Mapping[str, Model]) -> Mapping[str, Model]:

@@ -140,12 +140,12 @@ class Children:
         try:
             spec = await self.planner.spec(action.model, self._neighbours(action.key), action.attempt)
         except NoRoomYet as error:
-            cause = Cause(error.error_code, error.message, error.hint)
+            cause = Cause(error.error_code, error.detail, error.advice)
             self._post(ev.NoRoom(self._now(), action.key, action.run, error.missing, cause))
         except VllamaError as error:
             problems = error.problems if isinstance(error, ConfigError) else ()
-            text = "; ".join((error.message, *problems))
-            cause = Cause(error.error_code, text, error.hint, permanent=True, status=error.http_status)
+            text = "; ".join((error.detail, *problems))
+            cause = Cause(error.error_code, text, error.advice, permanent=True, status=error.http_status)
             self._post(ev.PlanRefused(self._now(), action.key, action.run, cause))
         else:
             self._post(ev.Planned(self._now(), action.key, action.run, spec))
@@ -173,7 +173,7 @@ class Children:
         try:
             process.spawn()
         except LoadFailed as error:
-            cause = Cause(error.error_code, error.message, error.hint, permanent=True)
+            cause = Cause(error.error_code, error.detail, error.advice, permanent=True)
             self._post(ev.Exited(self._now(), key, run, cause))
             return
         child = Child(run, process, EngineClient(spec.socket))
@@ -213,7 +213,7 @@ class Children:
             spec = process.spec
             capacity = await first_answer(child.client, spec.task, spec.served_name, process.progress.kv_tokens)
         except EngineError as error:
-            cause = Cause("smoke_test", f"the engine started but can't answer: {error.message}", "see its log")
+            cause = Cause("smoke_test", f"the engine started but can't answer: {error.detail}", "see its log")
             self._post(ev.Unhealthy(self._now(), action.key, action.run, cause))
             return
         self._post(ev.Warmed(self._now(), action.key, action.run, capacity))
@@ -229,7 +229,7 @@ class Children:
         try:
             await child.client.call("/sleep?level=1", {}, timeout=_SLEEP_SECONDS)
         except EngineError as error:
-            cause = Cause("sleep_failed", f"the engine can't sleep: {error.message}", "set engine.sleep: false")
+            cause = Cause("sleep_failed", f"the engine can't sleep: {error.detail}", "set engine.sleep: false")
             self._post(ev.Unhealthy(self._now(), action.key, action.run, cause))
             return
         self._post(ev.Slept(self._now(), action.key, action.run))
@@ -242,10 +242,10 @@ class Children:
             await self.planner.room_to_wake(child.process.spec, self._neighbours(action.key))
             await child.client.call("/wake_up", {}, timeout=_SLEEP_SECONDS)
         except NoRoomYet as error:
-            cause = Cause(error.error_code, error.message, error.hint)
+            cause = Cause(error.error_code, error.detail, error.advice)
             self._post(ev.NoRoom(self._now(), action.key, action.run, error.missing, cause))
         except EngineError as error:
-            cause = Cause("wake_failed", f"the engine does not wake up: {error.message}", "set engine.sleep: false")
+            cause = Cause("wake_failed", f"the engine does not wake up: {error.detail}", "set engine.sleep: false")
             self._post(ev.Unhealthy(self._now(), action.key, action.run, cause))
         else:
             await self._warm(ev.Warm(action.key, action.run))

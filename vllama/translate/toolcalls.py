@@ -65,7 +65,7 @@ class CallAssembler:
         except orjson.JSONDecodeError as error:
             if cut:
                 return ()
-            raise EngineError(f"error parsing tool call: raw='{excerpt(text)}', err={error}") from None
+            raise EngineError("error parsing tool call: ", quoted=f"raw='{excerpt(text)}', err={error}") from None
         if not isinstance(arguments, dict):
             raise EngineError(f"error parsing tool call: raw='{excerpt(text)}', err=the arguments are not an object")
         call = ToolCall(id=short_id(call_id), index=self._made, name=name, arguments=arguments)

@@ -32,6 +32,7 @@ def install(prefix: Path, *, flags: tuple[str, ...]) -> None:
     home = Home(prefix / "0.32.0-cpu")
     home.path.mkdir(parents=True)
     answer = {"version": "0.32.0", "backend": "cpu", "flags": [*flags], "tool_parsers": [], "reasoning_parsers": []}
+    answer |= {"models": {}, "gone_models": {}, "quantizations": []}
     write_capabilities(home.capabilities_file, {**answer, "key": {"interpreter": "3.12.1"}})
     Prefix(prefix).publish(home)
 
@@ -89,7 +90,7 @@ def test_check_tells_what_the_file_names_and_the_machine_does_not_have(tmp_path:
     assert found.exit_code == 78
     assert [problem.removeprefix(f"{path}:") for problem in json.loads(found.output)["problems"]] == [
         f"1: preload.0: there is no model 'tinny': it is not configured, and was not pulled into {state} {near}",
-        "6: models.lost.source: there is no directory /nowhere",
+        "6: models.lost.source: /nowhere: there is no such directory",
         "8: engine.python: there is no interpreter '/nowhere/python'",
     ]
 

@@ -82,6 +82,17 @@ def test_finished_but_killed_before_it_was_published_is_published_by_the_next_ru
     assert locate(None, prefix).version == "0.32.0"
 
 
+def test_an_engine_with_the_record_of_an_earlier_version_is_asked_and_not_installed_again(prefix: Path) -> None:
+    make_venv(prefix / "0.32.0-cpu")
+    old = {key: value for key, value in GOOD_ANSWER.items() if key != "models"}
+    write_capabilities(prefix / "0.32.0-cpu" / "capabilities.json", old)
+    machine = Machine()
+    found, new = run(prefix, machine)
+    assert not new
+    assert [line for line in machine.ran if "--require-hashes" in line] == []
+    assert found.registry.models == GOOD_ANSWER["models"]
+
+
 def test_the_engine_in_force_survives_a_failed_install_anew(prefix: Path) -> None:
     before, _ = run(prefix, Machine())
     with pytest.raises(InstallFailed, match="disk is full"):
@@ -92,7 +103,7 @@ def test_the_engine_in_force_survives_a_failed_install_anew(prefix: Path) -> Non
 def test_an_engine_that_does_not_import_is_never_published(prefix: Path) -> None:
     with pytest.raises(InstallFailed, match="libcudart") as caught:
         run(prefix, Machine(answer=None))
-    assert str(prefix / "install.log") in caught.value.hint
+    assert str(prefix / "install.log") in caught.value.advice
     assert Prefix(prefix).current is None
 
 

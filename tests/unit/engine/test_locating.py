@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.installer import GOOD_ANSWER, make_venv
-from vllama.engine.capabilities import probe, read_answer, read_capabilities, write_capabilities
-from vllama.engine.install import locate, rollback, status
+from vllama.engine.capabilities import (
+    probe,
+    read_answer,
+    read_capabilities,
+    shipped_registry,
+    write_capabilities,
+)
+from vllama.engine.install import known_registry, locate, rollback, status
 from vllama.engine.prefix import SYSTEM, Home, Prefix, install_command
 from vllama.errors import EngineNotInstalled, InstallFailed
 
@@ -41,14 +48,16 @@ def engine_script(folder: Path, *, key: str, answer: str = "", status: int = 0) 
 KEY = '{"interpreter": "3.11.7", "vllm": "0.32.0", "torch": "2.13.0+cpu"}'
 ANSWER = (
     f'{{"key": {KEY}, "version": "0.32.0", "backend": "cpu", "torch": "2.13.0+cpu", "flags": ["--uds"],'
-    ' "tool_parsers": ["hermes"], "reasoning_parsers": ["qwen3"]}'
+    ' "tool_parsers": ["hermes"], "reasoning_parsers": ["qwen3"],'
+    ' "models": {"OtherForCausalLM": "generate"}, "gone_models": {}, "quantizations": []}'
 )
 
 
 def test_no_engine_is_told_with_the_command_that_installs_it(prefix: Path) -> None:
     with pytest.raises(EngineNotInstalled, match="no vLLM engine is installed") as caught:
         locate(None, prefix)
-    assert f"vllama engine install --prefix {prefix}" in caught.value.hint
+    assert f"vllama engine install --prefix {prefix}" in caught.value.advice
+    assert caught.value.hint == "Install it on the server: vllama engine install"
 
 
 def test_the_system_engine_needs_no_prefix_in_the_command() -> None:
@@ -66,13 +75,50 @@ def test_an_interpreter_that_went_away_is_told_as_what_it_is(prefix: Path) -> No
     home.python.symlink_to("/usr/bin/python3.10-gone")
     with pytest.raises(EngineNotInstalled, match=r"python3\.10-gone.*distribution upgrade") as caught:
         locate(None, prefix)
-    assert "install the engine anew" in caught.value.hint.lower()
+    assert "install the engine again" in caught.value.advice.lower()
 
 
-def test_a_damaged_record_is_told(prefix: Path) -> None:
-    put(prefix, "0.32.0-cpu").capabilities_file.write_text('{"version": "0.32.0"')
-    with pytest.raises(EngineNotInstalled, match="damaged"):
-        locate(None, prefix)
+OLD_ANSWER = {key: value for key, value in GOOD_ANSWER.items() if key not in {"models", "gone_models", "quantizations"}}
+"""What earlier versions of ours kept."""
+
+
+def put_with_an_old_record(prefix: Path, folder: Path, record: str) -> Home:
+    home = put(prefix, "0.32.0-cpu")
+    home.capabilities_file.write_text(record)
+    home.python.unlink()
+    home.python.symlink_to(engine_script(folder, key=KEY, answer=ANSWER))
+    return home
+
+
+@pytest.mark.parametrize("record", [json.dumps(OLD_ANSWER), '{"version": "0.32.0"', "[]"])
+def test_an_engine_with_an_old_or_damaged_record_is_asked_again_and_once(
+    prefix: Path, tmp_path: Path, record: str
+) -> None:
+    home = put_with_an_old_record(prefix, tmp_path, record)
+    probes = tmp_path / "cache"
+    assert locate(None, prefix, probes=probes).tool_parsers == {"hermes"}
+    assert locate(None, prefix, probes=probes).python == home.python
+    assert (tmp_path / "asked").read_text() == "x\n"
+    assert home.capabilities_file.read_text() == record  # it may be root's
+
+
+def test_facts_never_wait_for_an_engine_to_be_asked(prefix: Path, tmp_path: Path) -> None:
+    probes = tmp_path / "cache"
+    assert known_registry(None, prefix, probes=probes) is shipped_registry()  # there is no engine
+    home = put_with_an_old_record(prefix, tmp_path, json.dumps(OLD_ANSWER))
+    assert known_registry(None, prefix, probes=probes) is shipped_registry()  # it was not asked yet
+    assert known_registry(home.python, prefix, probes=probes) is shipped_registry()
+    assert not (tmp_path / "asked").exists()
+    locate(None, prefix, probes=probes)
+    assert known_registry(None, prefix, probes=probes).models == {"OtherForCausalLM": "generate"}
+    write_capabilities(home.capabilities_file, GOOD_ANSWER)
+    assert known_registry(None, prefix, probes=probes).models == GOOD_ANSWER["models"]
+
+
+def test_a_rollback_to_an_engine_with_an_old_record_asks_it_again(prefix: Path, tmp_path: Path) -> None:
+    put_with_an_old_record(prefix, tmp_path, json.dumps(OLD_ANSWER))
+    put(prefix, "0.32.1-cpu")
+    assert rollback(prefix).tool_parsers == {"hermes"}
 
 
 def test_a_link_into_nothing_is_no_engine(prefix: Path) -> None:
@@ -137,7 +183,9 @@ def test_the_answer_is_found_among_what_libraries_say() -> None:
     assert read_answer(["warning", '{"a": 1}', "nanobind: leaked", "{not json"]) == {"a": 1}
 
 
-@pytest.mark.parametrize("change", [{"backend": "tpu"}, {"flags": None}, {"key": 3}, {"tool_parsers": 1}])
+@pytest.mark.parametrize(
+    "change", [{"backend": "tpu"}, {"flags": None}, {"key": 3}, {"tool_parsers": 1}, {"models": []}]
+)
 def test_an_answer_that_makes_no_sense_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     write_capabilities(tmp_path / "answer.json", GOOD_ANSWER | change)
     assert read_capabilities(tmp_path / "answer.json", tmp_path) is None

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vllama.engine.capabilities import shipped_registry
+from vllama.models import facts
 from vllama.models.facts import ModelFiles
+from vllama.models.model import Facts
 from vllama.models.safetensors import Tensor
 
 CONFIG: dict[str, Any] = {
@@ -36,6 +39,11 @@ def tensor(name: str, dtype: str, *shape: int) -> Tensor:
 def files(config: Mapping[str, Any] | None = None, *tensors: Tensor, **more: Any) -> ModelFiles:
     """What was read from a directory; ``config`` changes the usual one."""
     return ModelFiles("m", {**CONFIG, **(config or {})}, tensors or (tensor("w", "BF16", 10, 10),), **more)
+
+
+def read_facts(found: ModelFiles) -> Facts:
+    """As with the engine that we install."""
+    return facts.read_facts(found, shipped_registry())
 
 
 def safetensors(tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> bytes:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.models.model_files import CONFIG, files, tensor
+from tests.unit.models.model_files import CONFIG, files, read_facts, tensor
 from vllama.errors import ModelUnusable
-from vllama.models.facts import ModelFiles, read_facts
+from vllama.models.facts import ModelFiles
 from vllama.models.files import read_files
 
 TINYCHAT = Path(__file__).parents[3] / "vllama/models/builtin/tinychat"
@@ -72,7 +72,7 @@ def test_an_embedder_made_of_a_decoder_keeps_a_cache():
 
 
 @pytest.mark.parametrize(
-    "architecture", ["BertForSequenceClassification", "Qwen2ForRewardModel", "XForTokenClassification"]
+    "architecture", ["BertForSequenceClassification", "Qwen2ForRewardModel", "RobertaForTokenClassification"]
 )
 def test_classifiers_are_refused(architecture: str):
     with pytest.raises(ModelUnusable, match="classifier or reranker"):

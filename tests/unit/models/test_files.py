@@ -8,7 +8,8 @@ import pytest
 
 from tests.unit.models.model_files import make_model, safetensors
 from vllama.errors import ModelUnusable
-from vllama.models.files import read_files, weight_files
+from vllama.models.choosing import weight_files
+from vllama.models.files import read_files
 
 WEIGHTS = safetensors({"w": ("BF16", (10, 10))})
 
@@ -22,10 +23,10 @@ WEIGHTS = safetensors({"w": ("BF16", (10, 10))})
         ({"model__safetensors": None}, r"there are no weights \(\*\.safetensors\)", "Fetch it again"),
         ({"model__safetensors": WEIGHTS[:-9]}, "model.safetensors is truncated", "Fetch it again"),
         ({"model__safetensors": b""}, "is empty or truncated", "Fetch it again"),
-        ({"model__safetensors": b"version https://git-lfs"}, "is not a safetensors file", "Fetch it again"),
+        ({"model__safetensors": b"version https://git-lfs"}, "model.safetensors is a git-LFS pointer", "git lfs pull"),
         ({"model__safetensors": None, "pytorch_model__bin": b"x"}, "pickles", "safetensors"),
-        ({"config__json": None, "q4__gguf": b"GGUF"}, "GGUF needs", "safetensors"),
-        ({"model__safetensors": None, "q4__gguf": b"GGUF"}, "GGUF needs", "safetensors"),
+        ({"config__json": None, "q4__gguf": b"GGUF"}, "it holds GGUF files", "safetensors"),
+        ({"model__safetensors": None, "q4__gguf": b"GGUF"}, "it holds GGUF files", "safetensors"),
         ({"config__json": None, "adapter_config__json": {}}, "LoRA adapter", "trained on"),
         ({"config__json": None, "params__json": {}}, "Mistral's own format", "revision"),
         ({"tokenizer__json": None}, "there is no tokenizer", "tokenizer.json"),
@@ -35,7 +36,7 @@ WEIGHTS = safetensors({"w": ("BF16", (10, 10))})
             "the weights file a.safetensors is missing",
             "Fetch it again",
         ),
-        ({"chat_template.jinja": b"\xff"}, "chat_template.jinja can't be read", "Fetch it again"),
+        ({"chat_template.jinja": b"\xff"}, "chat_template.jinja is not UTF-8", "Fetch it again"),
     ],
 )
 def test_each_fault_is_a_sentence_and_what_to_do(tmp_path: Path, contents: dict[str, Any], words: str, hint: str):
@@ -48,9 +49,9 @@ def test_each_fault_is_a_sentence_and_what_to_do(tmp_path: Path, contents: dict[
 
 def test_a_place_that_is_no_directory(tmp_path: Path):
     (tmp_path / "model.gguf").touch()
-    with pytest.raises(ModelUnusable, match="there is no directory"):
+    with pytest.raises(ModelUnusable, match="there is no such directory"):
         read_files(tmp_path / "nothing")
-    with pytest.raises(ModelUnusable, match="is a file") as caught:
+    with pytest.raises(ModelUnusable, match="this is a file") as caught:
         read_files(tmp_path / "model.gguf")
     assert "GGUF" in caught.value.hint
 

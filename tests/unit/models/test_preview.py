@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.hub import Hub, running
-from tests.unit.models.model_files import make_model, safetensors
+from tests.unit.models.model_files import make_model, read_facts, safetensors
+from vllama.engine.capabilities import shipped_registry
 from vllama.errors import ModelUnusable, PullFailed
-from vllama.models.facts import read_facts
 from vllama.models.files import read_files
 from vllama.models.preview import preview
 from vllama.models.sources import Source
@@ -33,7 +33,7 @@ def hub(place: Path) -> Iterator[Hub]:
 
 
 def test_the_facts_are_those_of_the_fetched_model(hub: Hub, place: Path):
-    found = preview(MINI, endpoint=hub.url)
+    found = preview(MINI, shipped_registry(), endpoint=hub.url)
     assert found == read_facts(read_files(place))
     assert found.weight_bytes == _BYTES
     assert "pytorch_model.bin" not in hub.served
@@ -41,12 +41,15 @@ def test_the_facts_are_those_of_the_fetched_model(hub: Hub, place: Path):
 
 def test_a_repository_that_is_not_there(hub: Hub):
     with pytest.raises(PullFailed, match="no repository acme/other"):
-        preview(Source("hub", "acme/other"), endpoint=hub.url)
+        preview(Source("hub", "acme/other"), shipped_registry(), endpoint=hub.url)
 
 
 def test_a_repository_without_weights_and_one_that_is_no_model(place: Path):
-    with running(Hub("acme/mini", {"config.json": b"{}"})) as empty, pytest.raises(PullFailed, match="no weights"):
-        preview(MINI, endpoint=empty.url)
+    with (
+        running(Hub("acme/mini", {"config.json": b"{}"})) as empty,
+        pytest.raises(PullFailed, match="no safetensors weights"),
+    ):
+        preview(MINI, shipped_registry(), endpoint=empty.url)
     contents = {file.name: file.read_bytes() for file in place.iterdir()} | {"config.json": b"{}"}
     with running(Hub("acme/mini", contents)) as strange, pytest.raises(ModelUnusable, match="names no architecture"):
-        preview(MINI, endpoint=strange.url)
+        preview(MINI, shipped_registry(), endpoint=strange.url)

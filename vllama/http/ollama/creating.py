@@ -119,7 +119,7 @@ def _digests(files: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for path, text in files.items():
         if not is_relative(path):
-            raise BadRequest(f"file path must be relative: {excerpt(path)}")
+            raise BadRequest("file path must be relative: ", quoted=excerpt(path))
         digest = read_digest(text)
         if digest is None:
             raise BadRequest("invalid digest format")
