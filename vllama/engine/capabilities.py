@@ -11,7 +11,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
@@ -53,10 +53,16 @@ class Capabilities:
 def read_capabilities(file: Path, python: Path) -> Capabilities | None:
     """The cached answer in ``file`` for the interpreter ``python``; None where it is missing or not ours."""
     try:
-        answer = json.loads(files.read(file))
+        found = file.stat()
+        return _parsed(file, python, found.st_mtime_ns, found.st_size)
     except (OSError, ValueError):
         return None
-    return _from_answer(answer, python)
+
+
+@lru_cache(maxsize=4)
+def _parsed(file: Path, python: Path, *_stamp: int) -> Capabilities | None:
+    """The answer for as long as its file does not change: every model that is read asks for it."""
+    return _from_answer(json.loads(files.read(file)), python)
 
 
 @cache

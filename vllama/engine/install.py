@@ -36,7 +36,7 @@ def locate(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
         EngineNotInstalled: there is none; the hint is the command that installs it.
     """
     if python is not None:
-        python = python.absolute() if python.is_file() else python  # it is asked, and run, from another directory
+        python = _absolute(python)
         return probe(python, _kept(python, prefix, probes))
     command = install_command(prefix)
     home = Prefix(prefix).current
@@ -61,12 +61,17 @@ def known_registry(python: Path | None, prefix: Path, *, probes: Path | None = N
     Without an engine, or before it was asked: what the engine that we install knows.
     """
     home = None if python is not None else Prefix(prefix).current
-    where = python or (home.python if home is not None else None)
+    where = _absolute(python) if python is not None else home.python if home is not None else None
     if where is None:
         return shipped_registry()
     known = read_capabilities(home.capabilities_file, where) if home is not None else None
     known = known or read_capabilities(_kept(where, prefix, probes), where)
     return known.registry if known is not None else shipped_registry()
+
+
+def _absolute(python: Path) -> Path:
+    """An interpreter is asked, and run, from another directory."""
+    return python.absolute() if python.is_file() else python
 
 
 def _kept(python: Path, prefix: Path, probes: Path | None) -> Path:

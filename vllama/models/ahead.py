@@ -74,7 +74,9 @@ def main() -> None:
     if source is None:
         raise ValueError("no source")
     try:
-        told = {"facts": _FACTS.dump_python(preview(source, _REGISTRY.validate_python(wanted["registry"])), mode="json")}
+        told = {
+            "facts": _FACTS.dump_python(preview(source, _REGISTRY.validate_python(wanted["registry"])), mode="json")
+        }
     except VllamaError as error:
         told = {"failed": {"message": error.detail, "hint": error.advice, "code": error.error_code}}
     with open(_OUTPUT, "wb", closefd=False) as output:

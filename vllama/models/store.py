@@ -7,6 +7,7 @@ A model whose files are broken is not listed; ``problem`` tells why. A configure
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -94,7 +95,7 @@ class ModelStore:
         """Why a model that should be there can't be used."""
         found = self._now().problems.get(name.key) or self.library.unread.get(file_name(name))
         # another one for each who raises it: an error that is raised again and again keeps all their frames
-        return found and ModelUnusable(found.message, hint=found.hint, status=found.http_status, code=found.error_code)
+        return copy(found)
 
     def missing(self) -> tuple[tuple[ModelName, Source], ...]:
         """Configured models from the hub that are not here, or not whole."""

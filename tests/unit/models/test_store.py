@@ -273,3 +273,15 @@ def test_the_catalogues_parsers_count_only_where_the_template_does_not_tell(conf
     assert find(store, "silent").facts.tool_parser is None
     assert find(store, "spoken").facts.tool_parser == "granite"
     assert "tools" in find(store, "spoken").facts.capabilities
+
+
+def test_a_problem_says_where_to_the_log_and_not_to_clients(configure, tmp_path: Path):
+    store = ModelStore(configure(), {"lost": str(tmp_path / "nothing")})
+    name = parse_name("lost")
+    assert name is not None
+    problem = store.problem(name)
+    assert problem is not None
+    assert (problem.message, str(problem)) == (
+        "there is no such directory",
+        f"{tmp_path / 'nothing'}: there is no such directory",
+    )
