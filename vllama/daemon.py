@@ -17,7 +17,7 @@ from vllama.config.load import Loaded
 from vllama.config.ownership import sole_owner
 from vllama.config.schema import Config
 from vllama.engine.install import locate
-from vllama.engine.process import sweep
+from vllama.engine.leftovers import sweep
 from vllama.errors import ConfigError, EngineNotInstalled, VllamaError
 from vllama.fit.gpu import usable_cores
 from vllama.http.listener import bind
@@ -288,5 +288,10 @@ class _Signals:
 
 def _sweep_leftovers(runtime: Path) -> None:
     for pid_file in runtime.glob("*.pid"):
-        if ended := sweep(pid_file):
-            _LOG.warning("ended %d processes that an earlier run left behind (%s)", ended, pid_file.stem)
+        try:
+            ended = sweep(pid_file)
+        except OSError as error:
+            _LOG.warning("can't look for what an earlier run left behind (%s): %s", pid_file.stem, error)
+            continue
+        if ended:
+            _LOG.warning("stopped %d processes that an earlier run left behind (%s)", ended, pid_file.stem)

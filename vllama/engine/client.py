@@ -6,17 +6,18 @@ engine wrote them: this room knows no Ollama.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import orjson
 
 from vllama.engine.sse import DONE, SseCutter
 from vllama.engine.wire import Connection, Pool
-from vllama.errors import EngineGone, EngineRefused
+from vllama.errors import Busy, EngineGone, EngineRefused
 
 # vLLM closes idle connections after VLLM_HTTP_TIMEOUT_KEEP_ALIVE (we set 75 s); ours must be shorter or a
 # request meets a closing connection.
@@ -85,8 +86,37 @@ class Events:
         return found
 
 
+class Client(Protocol):
+    """What the house asks of an engine; ``EngineClient`` in the service.
+
+    All of it raises the EngineError family, and Busy where we have no descriptor for another connection: that says
+    nothing of the engine.
+    """
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of all answers so far."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+    async def get(self, path: str, *, timeout: float = 5.0) -> bytes:
+        """GET ``path``."""
+        ...
+
+    async def call(self, path: str, body: Mapping[str, Any] | bytes, *, timeout: float | None = None) -> bytes:
+        """POST ``body`` and return the whole answer."""
+        ...
+
+    def stream(self, path: str, body: Mapping[str, Any] | bytes) -> AbstractAsyncContextManager[Events]:
+        """POST ``body`` and take the events of the answer."""
+        ...
+
+
 class EngineClient:
-    """HTTP over one engine's unix socket. Make it inside a running event loop; ``close`` it in the end."""
+    """Implements ``Client`` over one engine's unix socket. Make it inside a running loop; ``close`` it at the end."""
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
@@ -199,6 +229,8 @@ def _border() -> Iterator[None]:
     except TimeoutError as error:
         raise EngineGone("the engine did not answer in time") from error
     except (aiohttp.ClientError, OSError) as error:
+        if getattr(error, "errno", None) in {errno.EMFILE, errno.ENFILE}:  # that says nothing of the engine
+            raise Busy("the server has no free file descriptors", hint="Raise its limit: LimitNOFILE.") from error
         raise EngineGone(_GONE) from error
 
 

@@ -292,6 +292,7 @@ def _environment(
         "VLLM_DISABLE_LOG_LOGO": "1",
         "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",
+        "SPT_NOENV": "1",  # setproctitle would write over the environment, by which `leftovers` knows our processes
     }
     if hardware.kind == "cpu":
         env["VLLM_TARGET_DEVICE"] = "cpu"

@@ -28,6 +28,8 @@ class Cause:
     """HTTP status for the client that waited."""
     memory: bool = False
     """A plan that asks for less memory may succeed."""
+    outside: bool = False
+    """Not the engine's doing: what it needs to be started or watched (disk, descriptors) was not to be had."""
 
     @property
     def sentence(self) -> str:

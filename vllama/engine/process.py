@@ -7,22 +7,24 @@ parent dies. So "gone" means: no living process of that session is left.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from typing import IO
 
 from vllama import child
 from vllama.engine.cgroup import EngineGroup, make_group, own_group
 from vllama.engine.diagnose import Cause, diagnose
 from vllama.engine.progress import Line, Progress, read_line
-from vllama.engine.session import CpuMeter, kill_session, living, members, start_time, tidy
+from vllama.engine.session import CpuMeter, kill_session, living, tidy
 from vllama.engine.spec import EngineSpec
 from vllama.engine.tracebacks import Tracebacks, is_traceback
 from vllama.errors import LoadFailed
@@ -38,6 +40,10 @@ _POLL_SECONDS = 0.05
 _GONE_SECONDS = 30.0
 _TRACKERS_SECONDS = 2.0  # resource trackers end within milliseconds of those they look after
 _PIPES_SECONDS = 2.0
+_NOT_ITS_FAULT = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+)
+"""Why nothing at all could be started now."""
 
 
 class EngineProcess:
@@ -59,8 +65,11 @@ class EngineProcess:
         self._pids: set[int] = set()
         """Its processes, as far as they were seen: files of theirs outlive them."""
         self._cpu = CpuMeter()
+        self._seen_cpu = 0.0
         self._exited = asyncio.Event()
         self._readers: list[asyncio.Task[None]] = []
+        self._unread: str | None = None
+        """Why its output could not be read to the end."""
 
     @property
     def pid(self) -> int:
@@ -70,13 +79,13 @@ class EngineProcess:
         return self._process.pid
 
     def spawn(self) -> None:
-        """Start the child; raises LoadFailed when the interpreter can't be executed."""
+        """Start the child; raises LoadFailed when the interpreter can't be executed, OSError when nothing can be."""
         spec = self.spec
         spec.socket.unlink(missing_ok=True)  # vLLM never removes its socket and can't start over a stale one
         spec.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         spec.scratch.mkdir(mode=0o700, exist_ok=True)
         try:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 spec.argv,
                 **child.start(spec.env, cwd=spec.scratch),
                 stdin=subprocess.DEVNULL,
@@ -85,17 +94,27 @@ class EngineProcess:
                 start_new_session=True,
             )
         except OSError as error:
+            if error.errno in _NOT_ITS_FAULT:
+                raise
             reason = f"can't start the engine's interpreter {spec.argv[0]}: {error.strerror}"
             raise LoadFailed(reason, hint="run: vllama engine status") from error
+        try:
+            self._notice_exit(process)
+        except OSError:  # a child whose end we would not see must not live
+            process.kill()
+            process.communicate()
+            raise
+        self._process = process
         self._group = make_group(spec.socket.stem)
         if self._group is not None:
-            self._group.adopt(self._process.pid)  # its interpreter needs longer than this before it forks
+            self._group.adopt(process.pid)  # its interpreter needs longer than this before it forks
         self._counted = self._group or own_group()
         self._oom_kills = self._counted.oom_kills if self._counted is not None else 0
-        self._notice_exit(self._process)
-        for stream in (self._process.stdout, self._process.stderr):
+        for stream in (process.stdout, process.stderr):
             if stream is not None:
-                self._readers.append(asyncio.create_task(self._drain(stream)))
+                reader = asyncio.create_task(self._drain(stream))
+                reader.add_done_callback(self._drained)
+                self._readers.append(reader)
 
     async def exited(self) -> None:
         """Until the child itself has ended; what it started may still live."""
@@ -114,10 +133,24 @@ class EngineProcess:
         starved = self._counted is not None and self._counted.oom_kills > self._oom_kills
         if self._group is not None:
             self._group.remove()
-        self.spec.socket.unlink(missing_ok=True)
+        with suppress(OSError):  # a directory that has vanished, a disk that has failed: nothing is left to remove
+            self.spec.socket.unlink(missing_ok=True)
         shutil.rmtree(self.spec.scratch, ignore_errors=True)
         tidy(self._pids)
+        if self._unread is not None:
+            return Cause(
+                "crashed", f"the engine's output could not be read: {self._unread}", "the service's log says more"
+            )
         return diagnose(process.returncode, list(self._lines), oom_killed=starved)
+
+    async def end(self) -> None:
+        """SIGKILL the child and all it started, and see it gone; nothing to do when it is."""
+        if self._process is not None:
+            self._ending = True
+            await self._bury(self._process.pid)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TRACKERS_SECONDS):
+                    await self._exited.wait()
 
     async def stop(self, *, gentle: bool) -> None:
         """Ask the child to end (when ``gentle``), then make it. ``wait`` returns soon after."""
@@ -125,7 +158,8 @@ class EngineProcess:
         if process is None:
             return
         self._ending = True
-        self._pids |= living(process.pid)
+        with suppress(OSError):
+            self._pids |= living(process.pid)
         if gentle:
             process.terminate()
             try:
@@ -139,13 +173,22 @@ class EngineProcess:
 
     def cpu_seconds(self) -> float:
         """CPU time that the engine has used, with all it started; never falls. A hung start does not use any."""
-        return self._cpu.read(self.pid) if self._process is not None else 0.0
+        if self._process is not None:
+            with suppress(OSError):  # /proc can't be read without a free descriptor
+                self._seen_cpu = self._cpu.read(self.pid)
+        return self._seen_cpu
 
     def _kill_all(self, session: int, *, spare_trackers: bool) -> bool:
         """SIGKILL all that belongs to the engine; whether there was anything left."""
         group = self._group
         populated = group is not None and group.populated
-        killed = kill_session(session, spare_trackers=spare_trackers)
+        try:
+            killed = kill_session(session, spare_trackers=spare_trackers)
+        except OSError as error:  # /proc can't be read without a free descriptor
+            self._log.warning("can't look for its processes: %s", error.strerror)
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(session, signal.SIGKILL)
+            return True
         if group is not None and populated and not (killed and spare_trackers):
             group.kill()
         self._pids |= killed
@@ -166,13 +209,20 @@ class EngineProcess:
         loop = asyncio.get_running_loop()
         watched = os.pidfd_open(process.pid)
 
+        def watch() -> None:
+            try:
+                loop.add_reader(watched, ended)
+            except OSError:
+                os.close(watched)
+                raise
+
         def ended() -> None:
             loop.remove_reader(watched)
             os.close(watched)
             process.poll()
             self._exited.set()
 
-        loop.add_reader(watched, ended)
+        watch()
 
     async def _drain(self, pipe: IO[bytes]) -> None:
         """Read to the end, always: a full pipe would block the engine. Bars use ``\\r`` for a new line."""
@@ -184,6 +234,15 @@ class EngineProcess:
             await self._read(stream)
         finally:
             transport.close()
+
+    def _drained(self, reader: asyncio.Task[None]) -> None:
+        """A pipe that nobody reads any more would block the engine some day: it is ended now, and says why."""
+        if reader.cancelled() or (error := reader.exception()) is None:
+            return
+        self._log.error("its output can't be read any more", exc_info=error)
+        self._unread = getattr(error, "strerror", None) or type(error).__name__
+        if not self._exited.is_set():
+            self._kill_all(self.pid, spare_trackers=True)
 
     async def _read(self, stream: asyncio.StreamReader) -> None:
         rest = b""
@@ -205,33 +264,8 @@ class EngineProcess:
             return
         self._lines.extend(record.text.splitlines())
         if self.progress.feed(record.text):
-            self._pids |= living(self.pid)
+            with suppress(OSError):
+                self._pids |= living(self.pid)
             self._on_stage(self.progress.stage)
         # vLLM complains at length about its own orderly end
         self._log.log(logging.DEBUG if self._ending else record.level, "%s", record.text)
-
-
-def sweep(pid_file: Path) -> int:
-    """End the engine that an earlier daemon left behind (it was killed); how many processes were ended.
-
-    ``pid_file`` is what ``remember`` wrote. A recycled session id is told apart by the leader's start time.
-    """
-    try:
-        session, started = (int(word) for word in pid_file.read_text("ascii").split())
-    except (OSError, ValueError):
-        return 0
-    born = [member.started for member in members(session)]
-    mine = born and min(born) >= started
-    ended: set[int] = set()
-    began = time.monotonic()
-    while mine and (killed := kill_session(session, spare_trackers=time.monotonic() < began + _TRACKERS_SECONDS)):
-        ended |= killed
-        time.sleep(_POLL_SECONDS)
-    tidy(ended)
-    pid_file.unlink(missing_ok=True)
-    return len(ended)
-
-
-def remember(pid_file: Path, pid: int) -> None:
-    """Write down a child for ``sweep``: session id and start time in clock ticks since boot."""
-    pid_file.write_text(f"{pid} {start_time(pid)}\n", "ascii")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,13 +45,13 @@ def living(session: int) -> set[int]:
     return {member.pid for member in members(session) if not member.zombie}
 
 
-def kill_session(session: int, *, spare_trackers: bool = False) -> set[int]:
-    """SIGKILL every living process of the session; which there were.
+def kill_session(session: int, *, spare_trackers: bool = False, only: Callable[[int], bool] | None = None) -> set[int]:
+    """SIGKILL every living process of the session, or ``only`` those of them; which there were.
 
     ``spare_trackers``: not Python's resource trackers. When all others are gone they remove what those left in shared
     memory (vLLM's message queues: hundreds of megabytes), and end.
     """
-    found = living(session)
+    found = {pid for pid in living(session) if only is None or only(pid)}
     for pid in found:
         if spare_trackers and _is_tracker(pid):
             continue

@@ -185,7 +185,7 @@ def _manifest(path: Path) -> Manifest:
     except OSError as error:
         raise ModelUnusable(f"its manifest can't be read: {error.strerror}") from error
     except ModelUnusable as error:
-        raise ModelUnusable(f"its manifest is broken: {error.message}", hint=_MADE_AGAIN) from error
+        raise ModelUnusable(f"its manifest is broken: {error.detail}", hint=_MADE_AGAIN) from error
     except Exception as error:
         raise ModelUnusable(f"its manifest is broken ({type(error).__name__})", hint=_MADE_AGAIN) from error
 

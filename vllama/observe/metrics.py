@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from vllama.engine.client import EngineClient
+from vllama.engine.client import Client
 from vllama.errors import EngineError
 from vllama.models.model import Model
 from vllama.observe.exposition import merge
@@ -81,7 +81,7 @@ class Engines(Protocol):
         """All engines that are not absent."""
         ...
 
-    def clients(self) -> Mapping[str, EngineClient]:
+    def clients(self) -> Mapping[str, Client]:
         """Clients of the engines that are ready, by model name."""
         ...
 
@@ -238,7 +238,7 @@ class Meter:
         self._metrics.ended(self, status, time.perf_counter())
 
 
-async def _scraped(client: EngineClient) -> str:
+async def _scraped(client: Client) -> str:
     try:
         return (await client.get("/metrics", timeout=_SCRAPE_SECONDS)).decode("utf-8", "replace")
     except EngineError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 
-from vllama.engine.client import EngineClient
+from vllama.engine.client import Client
 from vllama.errors import EngineRefused, LoadFailed
 from vllama.models.model import Adapter
 
@@ -19,7 +19,7 @@ class Adapters:
         self._loaded: set[str] = set()
         self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def load(self, client: EngineClient, adapter: Adapter) -> str:
+    async def load(self, client: Client, adapter: Adapter) -> str:
         """Make sure that the engine has ``adapter``; returns the name to send as ``model``.
 
         Raises LoadFailed when the engine refuses it, EngineGone.

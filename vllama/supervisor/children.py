@@ -1,7 +1,8 @@
-"""The living side of the engines: carries out what the state machine decided, and tells how it went as events.
+"""The living side of the engines: carries out what the state machine decided, and reports how it went as events.
 
 One task per run of an engine, from spawn to burial; whatever is slow (planning, health, the first answer) runs beside
-the loop and comes back as one more event.
+the loop and comes back as one more event. A task that fails is an event, too: whatever it raises, the engine's process
+is ended and the next load may begin.
 """
 
 from __future__ import annotations
@@ -10,23 +11,28 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from vllama.engine.client import EngineClient
+from vllama.engine.client import Client
 from vllama.engine.diagnose import Cause
-from vllama.engine.process import EngineProcess, remember
 from vllama.engine.progress import Progress
 from vllama.engine.spec import EngineSpec
-from vllama.errors import ConfigError, EngineError, LoadFailed, NoRoomYet, VllamaError
+from vllama.errors import Busy, ConfigError, EngineError, NoRoomYet, VllamaError
 from vllama.models.model import Model
 from vllama.supervisor import events as ev
 from vllama.supervisor.adapters import Adapters
+from vllama.supervisor.mishaps import mishap
 from vllama.supervisor.neighbours import Neighbour
 from vllama.supervisor.probes import DIED, Patience, first_answer, until_listening, until_unhealthy
+from vllama.supervisor.spawner import Process, Spawner
 from vllama.supervisor.states import LOADING, EngineState
+from vllama.supervisor.tasks import Tasks, outcome
 
 _LOG = logging.getLogger("vllama.supervisor")
 _SLEEP_SECONDS = 120.0  # weights move over the bus: seconds even for the largest (reference 4.3)
+_LAST_SECONDS = 5.0  # for the burial of engines that were killed
+_STARTING: Final = "the engine can't be started"
+_TRIES = 3  # to end a process whose end failed
 
 
 class Planner(Protocol):
@@ -53,8 +59,8 @@ class Child:
     """One run of an engine."""
 
     run: int
-    process: EngineProcess
-    client: EngineClient
+    process: Process
+    client: Client
     adapters: Adapters = field(default_factory=Adapters)
     watch: asyncio.Task[None] | None = None
 
@@ -68,14 +74,16 @@ class Children:
         patience: Patience,
         post: Callable[[ev.Event], None],
         state: Callable[[str], EngineState | None],
+        spawner: Spawner,
     ) -> None:
         """``post`` brings an event to the loop; ``state`` looks up what the loop knows of an engine."""
         self.planner = planner
         self.patience = patience
         self._post = post
         self._state = state
+        self._spawner = spawner
         self._living: dict[str, Child] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
 
     def find(self, key: str, run: int | None = None) -> Child | None:
@@ -85,56 +93,57 @@ class Children:
 
     def plan(self, action: ev.Plan) -> None:
         """Ends in Planned, NoRoom or PlanRefused."""
-        self._start(self._plan(action))
+
+        def failed(error: Exception) -> None:
+            self._post(ev.PlanRefused(self._now(), action.key, action.run, mishap(error, "it can't be planned")))
+
+        self._tasks.start(self._plan(action), failed)
 
     def spawn(self, action: ev.Spawn) -> None:
         """Ends in Exited, after Spawned, Progressed, Listening, Unhealthy and Died as they come."""
-        self._start(self._live(action))
+
+        def failed(error: Exception) -> None:
+            self._post(ev.Exited(self._now(), action.key, action.run, mishap(error, _STARTING, outside=True)))
+
+        self._tasks.start(self._live(action), failed)
 
     def warm(self, action: ev.Warm) -> None:
         """Ends in Warmed or Unhealthy."""
-        self._start(self._warm(action))
+        self._tasks.start(self._warm(action), self._unhealthy(action, _STARTING))
 
     def sleep(self, action: ev.Sleep) -> None:
         """Ends in Slept or Unhealthy."""
-        self._start(self._sleep(action))
+        self._tasks.start(self._sleep(action), self._unhealthy(action, "the engine can't sleep"))
 
     def wake(self, action: ev.Wake) -> None:
         """Ends in Warmed, NoRoom or Unhealthy."""
-        self._start(self._wake(action))
+        self._tasks.start(self._wake(action), self._unhealthy(action, "the engine does not wake up"))
 
     def stop(self, action: ev.Stop) -> None:
         """Makes the run's Exited come soon."""
-        self._start(self._stop(action))
+        self._tasks.start(self._stop(action), _logged)
 
     async def suspect(self, key: str, child: Child) -> None:
         """A request found the engine gone: look now. A dying API server answers 503 for four seconds."""
         try:
             await child.client.get("/health")
+        except Busy:
+            return  # it is we who can't ask
         except EngineError:
             self._post(ev.Unhealthy(self._now(), key, child.run, DIED))
 
     async def close(self) -> None:
         """End what still lives, at once."""
-        for child in tuple(self._living.values()):
-            await child.process.stop(gentle=False)
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(self._end(child.process) for child in self._living.values()))
+        await self._tasks.close(_LAST_SECONDS)
 
     def _now(self) -> float:
         return self._loop.time()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """The wide catch of the supervisor: a task of ours that breaks is a bug, and is told as one."""
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _LOG.error("supervision task failed", exc_info=error)
+    def _unhealthy(self, action: ev.Warm | ev.Sleep | ev.Wake, doing: str) -> Callable[[Exception], None]:
+        """What becomes of a run when a task that looks after it fails."""
+        key, run = action.key, action.run
+        return lambda error: self._post(ev.Unhealthy(self._now(), key, run, mishap(error, doing)))
 
     async def _plan(self, action: ev.Plan) -> None:
         try:
@@ -165,36 +174,54 @@ class Children:
         )
 
     async def _live(self, action: ev.Spawn) -> None:
-        """One run of an engine, from spawn to burial."""
+        """One run of an engine, from spawn to burial, whatever fails on the way."""
         key, run, spec = action.key, action.run, action.spec
-        process = EngineProcess(spec, lambda stage: self._post(ev.Progressed(self._now(), key, run, stage)))
         for note in spec.notes:
             _LOG.info("%s: %s", spec.name, note, extra={"model": spec.name})
-        try:
-            process.spawn()
-        except LoadFailed as error:
-            cause = Cause(error.error_code, error.detail, error.advice, permanent=True)
-            self._post(ev.Exited(self._now(), key, run, cause))
-            return
-        child = Child(run, process, EngineClient(spec.socket))
-        self._living[key] = child
-        pid_file = spec.socket.with_suffix(".pid")
-        remember(pid_file, process.pid)
+        process = self._spawner.process(spec, lambda stage: self._post(ev.Progressed(self._now(), key, run, stage)))
+        cause = await outcome(self._run(key, run, process))
+        found = cause if isinstance(cause, Cause) else mishap(cause, _STARTING, outside=True)
+        await self._buried(key, run, process)
+        self._post(ev.Exited(self._now(), key, run, found))
+
+    async def _run(self, key: str, run: int, process: Process) -> Cause:
+        """The life of the process; why it ended."""
+        spec = process.spec
+        process.spawn()
+        child = self._living[key] = Child(run, process, self._spawner.client(spec.socket))
+        self._spawner.remember(spec, process.pid)
         self._post(ev.Spawned(self._now(), key, run, process.pid))
-        child.watch = self._loop.create_task(self._watch(key, child))
-        try:
-            await process.exited()
-            self._post(ev.Died(self._now(), key, run))
-            cause = await process.wait()
-            if cause.memory:  # what it told before it failed makes the next plan better
-                await self.planner.learn(spec, process.progress)
-        finally:
+        child.watch = self._watched(self._watch(key, child), key, child)
+        await process.exited()
+        self._post(ev.Died(self._now(), key, run))
+        cause = await process.wait()
+        if cause.memory:  # what it reported before it failed makes the next plan better
+            await outcome(self.planner.learn(spec, process.progress))
+        return cause
+
+    async def _buried(self, key: str, run: int, process: Process) -> None:
+        """Nothing of it is left: no process, no connection, no note of it."""
+        await self._end(process)
+        child = self.find(key, run)
+        if child is None:
+            return
+        del self._living[key]
+        if child.watch is not None:
             child.watch.cancel()
-            if self._living.get(key) is child:
-                del self._living[key]
-            await child.client.close()
-            pid_file.unlink(missing_ok=True)
-        self._post(ev.Exited(self._now(), key, run, cause))
+        await outcome(child.client.close())
+        await outcome(self._forget(process.spec))
+
+    async def _end(self, process: Process) -> None:
+        for _ in range(_TRIES):
+            if await outcome(process.end()) is None:
+                return
+
+    async def _forget(self, spec: EngineSpec) -> None:
+        self._spawner.forget(spec)
+
+    def _watched(self, work: Coroutine[Any, Any, None], key: str, child: Child) -> asyncio.Task[None]:
+        """A watch that fails ends what it watched: nobody else would find out that it hangs."""
+        return self._tasks.start(work, self._unhealthy(ev.Warm(key, child.run), "the engine can't be watched"))
 
     async def _watch(self, key: str, child: Child) -> None:
         """Until it listens; ``_warm`` goes on from there."""
@@ -217,8 +244,8 @@ class Children:
             self._post(ev.Unhealthy(self._now(), action.key, action.run, cause))
             return
         self._post(ev.Warmed(self._now(), action.key, action.run, capacity))
-        self._start(self.planner.learn(process.spec, process.progress))
-        child.watch = self._loop.create_task(self._guard(action.key, child))
+        self._tasks.start(self.planner.learn(process.spec, process.progress), _logged)
+        child.watch = self._watched(self._guard(action.key, child), action.key, child)
 
     async def _sleep(self, action: ev.Sleep) -> None:
         child = self.find(action.key, action.run)
@@ -267,5 +294,10 @@ class Children:
         if child.watch is not None:
             child.watch.cancel()
         # vLLM does not exit while a client holds an unfinished answer open
-        await child.client.close()
-        await child.process.stop(gentle=action.gentle)
+        await outcome(child.client.close())
+        if await outcome(child.process.stop(gentle=action.gentle)) is not None:
+            await self._end(child.process)
+
+
+def _logged(_: Exception) -> None:
+    """Nobody waits for it, and the log has it."""

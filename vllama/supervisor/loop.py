@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-from vllama.engine.client import EngineClient
+from vllama.engine.client import Client
 from vllama.engine.diagnose import Cause
 from vllama.errors import (
     Busy,
@@ -30,8 +30,10 @@ from vllama.supervisor.children import Children, Planner
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import EngineView, Lease
 from vllama.supervisor.probes import Patience
+from vllama.supervisor.spawner import LocalSpawner, Spawner
 from vllama.supervisor.states import LOADING, EngineState, Phase, State, next_deadline
 from vllama.supervisor.step import step
+from vllama.supervisor.tasks import told
 
 _LOG = logging.getLogger("vllama.supervisor")
 _CLOSE_MARGIN = 45.0  # SIGTERM's deadline, SIGKILL and the burial after the drain time
@@ -46,14 +48,16 @@ class Supervisor:
         policy: Policy,
         patience: Patience,
         on_change: Callable[[EngineView], None] = lambda _: None,
+        spawner: Spawner | None = None,
     ) -> None:
+        """``spawner``: where engines' processes come from, this machine if not given."""
         self._on_change = on_change
         self._state = State(policy)
         self._inbox: deque[ev.Event] = deque()
         self._turning = False
         self._tickets = itertools.count(1)
         self._asking: dict[int, asyncio.Future[tuple[str, int]]] = {}
-        self._children = Children(planner, patience, self.post, self._engine)
+        self._children = Children(planner, patience, self.post, self._engine, spawner or LocalSpawner())
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
         self._began: dict[str, float] = {}
@@ -74,7 +78,7 @@ class Supervisor:
             key, run = await answer
             child = self._children.find(key, run)
             if child is None:  # it died between the grant and our turn
-                raise LoadFailed("the engine stopped before it could answer; try again")
+                raise EngineGone("the engine stopped before it could answer; try again")
             limit = self._state.engines[key].capacity.max_model_len
             suspect = partial(self._children.suspect, key, child)
             try:
@@ -102,7 +106,7 @@ class Supervisor:
 
     # ----------------------------------------------------------------------------------------- for the daemon
 
-    def clients(self) -> dict[str, EngineClient]:
+    def clients(self) -> dict[str, Client]:
         """Clients of the engines that are ready, by model name (for the metrics scrape)."""
         ready = ((e, self._children.find(e.key)) for e in self._state.engines.values() if e.phase == "ready")
         return {engine.model.name.short: child.client for engine, child in ready if child is not None}
@@ -167,7 +171,7 @@ class Supervisor:
     def _changed(self, old: Phase, engine: EngineState) -> None:
         if old != engine.phase:
             self._tell(old, engine)
-        self._on_change(_view(engine, time.time() - self.now()))
+        told(lambda: self._on_change(_view(engine, time.time() - self.now())))
         self._note_empty()
 
     def _tell(self, old: Phase, engine: EngineState) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from vllama.config.load import Loaded
 from vllama.engine.command import build_spec
@@ -28,6 +28,7 @@ from vllama.fit.words import hint_of, parts_of, too_big
 from vllama.models.model import Model
 from vllama.supervisor.neighbours import Neighbour, beside, disturbs, lacking
 
+GpuProbe: TypeAlias = Callable[[], Hardware]
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 _VISIBLE: Final = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _EXACT: Final = 1 << 30
@@ -47,8 +48,10 @@ class _Made:
 class Planner:
     """Implements ``loop.Planner``; every call looks at the machine afresh."""
 
-    def __init__(self, loaded: Loaded, environ: Mapping[str, str]) -> None:
+    def __init__(self, loaded: Loaded, environ: Mapping[str, str], probe: GpuProbe = detect) -> None:
+        """``probe`` looks at the machine, its GPUs above all."""
         self._loaded = loaded
+        self._probe = probe
         self._environ = environ
         self._measurements = Measurements(loaded.state)
         self._made: dict[Path, _Made] = {}
@@ -59,7 +62,7 @@ class Planner:
 
     async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
         """See ``loop.Planner.room_to_wake``."""
-        hardware = beside(await asyncio.to_thread(detect), neighbours)
+        hardware = beside(await asyncio.to_thread(self._probe), neighbours)
         if missing := lacking(hardware, spec):
             raise NoRoomYet("there is not enough GPU memory beside the models that are loaded", missing=missing)
 
@@ -72,7 +75,7 @@ class Planner:
     def _spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
         loaded = self._loaded
         capabilities = locate(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
-        hardware = detect().for_backend(capabilities.backend)
+        hardware = self._probe().for_backend(capabilities.backend)
         for name in _VISIBLE:
             if name in self._environ:
                 hardware = hardware.visible(self._environ[name])

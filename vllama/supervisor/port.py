@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from vllama.engine.client import EngineClient
+from vllama.engine.client import Client
 from vllama.models.model import Model
 from vllama.supervisor.states import FOREVER, Phase
 
@@ -51,7 +51,7 @@ class EngineView:
 class Lease:
     """The right to use one ready engine; held inside ``async with`` and returned in any case."""
 
-    client: EngineClient
+    client: Client
     served_name: str
     """What to send as ``model``."""
     max_model_len: int

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import orjson
 
-from vllama.engine.client import EngineClient
+from vllama.engine.client import Client
 from vllama.engine.diagnose import Cause
-from vllama.engine.process import EngineProcess
-from vllama.errors import EngineError
+from vllama.errors import Busy, EngineError
 from vllama.models.model import Task
+from vllama.supervisor.spawner import Process
 from vllama.supervisor.states import Capacity
 
 _HEALTH_EVERY = 0.1
@@ -49,13 +49,13 @@ class Patience:
     idle_interval: float = 60.0
 
 
-async def until_listening(client: EngineClient, process: EngineProcess, patience: Patience) -> Cause | None:
+async def until_listening(client: Client, process: Process, patience: Patience) -> Cause | None:
     """Poll ``/health`` until it answers 200 (None), or say why we no longer wait. Connections are refused before."""
     quiet_cpu, quiet_since = 0.0, time.monotonic()
     while True:
         try:
             await client.get("/health", timeout=_HEALTH_TIMEOUT)
-        except EngineError:
+        except (EngineError, Busy):
             pass
         else:
             return None
@@ -69,7 +69,7 @@ async def until_listening(client: EngineClient, process: EngineProcess, patience
             quiet_cpu, quiet_since = cpu, now
 
 
-async def first_answer(client: EngineClient, task: Task, served_name: str, kv_tokens: int) -> Capacity:
+async def first_answer(client: Client, task: Task, served_name: str, kv_tokens: int) -> Capacity:
     """One token (or one embedding) through the whole engine, then its limits. Raises EngineError."""
     await _one_token(client, task, served_name, _FIRST_TOKEN_SECONDS)
     models = orjson.loads(await client.get("/v1/models"))
@@ -77,8 +77,8 @@ async def first_answer(client: EngineClient, task: Task, served_name: str, kv_to
 
 
 async def until_unhealthy(
-    client: EngineClient,
-    process: EngineProcess,
+    client: Client,
+    process: Process,
     patience: Patience,
     busy: Callable[[], bool],
 ) -> Cause:
@@ -98,6 +98,8 @@ async def until_unhealthy(
             limit = max(_IDLE_TOKEN_SECONDS, patience.hang)
             try:
                 await _one_token(client, process.spec.task, process.spec.served_name, limit)
+            except Busy:
+                pass
             except EngineError:
                 if not busy():
                     return HUNG
@@ -119,13 +121,13 @@ class _Silence:
     looked: float = 0.0
 
 
-async def _worse(silence: _Silence, client: EngineClient, process: EngineProcess, patience: Patience) -> bool:
+async def _worse(silence: _Silence, client: Client, process: Process, patience: Patience) -> bool:
     """A long prefill makes no bytes but takes KV blocks and CPU time; True when nothing of it is seen any more, and
     not one token comes when asked for."""
     now = time.monotonic()
     try:
         marks = b"".join(_MARKS.findall(await client.get("/metrics", timeout=_HEALTH_TIMEOUT)))
-    except EngineError:
+    except (EngineError, Busy):
         marks = silence.marks or b""
     if marks != silence.marks:
         if silence.marks is not None:
@@ -143,18 +145,20 @@ async def _worse(silence: _Silence, client: EngineClient, process: EngineProcess
     try:
         spec = process.spec
         await _one_token(client, spec.task, spec.served_name, min(max(patience.hang, least), most))
+    except Busy:
+        return False
     except EngineError:
         moved = client.bytes_read != silence.bytes_read
         return not moved and (quiet > patience.hang * _BUSY_WITHOUT_PROGRESS or not _working(silence, process))
     return False
 
 
-def _working(silence: _Silence, process: EngineProcess) -> bool:
+def _working(silence: _Silence, process: Process) -> bool:
     """Whether the engine used CPU time since it was last looked at."""
     return process.cpu_seconds() - silence.cpu > _WORKING_SHARE * (time.monotonic() - silence.looked)
 
 
-async def _one_token(client: EngineClient, task: Task, served_name: str, seconds: float) -> None:
+async def _one_token(client: Client, task: Task, served_name: str, seconds: float) -> None:
     if task == "embed":
         await client.call("/v1/embeddings", {"model": served_name, "input": "a"}, timeout=seconds)
     else:

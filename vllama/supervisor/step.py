@@ -45,7 +45,7 @@ from vllama.supervisor.events import (
     Warmed,
 )
 from vllama.supervisor.moves import enqueue, enter, give_up, put, rest, resting, stop
-from vllama.supervisor.policy import backoff_delay, breaker_open, recent
+from vllama.supervisor.policy import Policy, backoff_delay, breaker_open, recent
 from vllama.supervisor.room import room_changed, start_next
 from vllama.supervisor.states import RESTING, Capacity, EngineState, State, Waiter, expiry, lacks_room_for, waiting
 
@@ -313,6 +313,8 @@ def _exited(state: State, engine: EngineState, event: Exited, actions: list[Acti
         engine = replace(enter(engine, "absent", now), unload=False)
         return enqueue(state, engine, now) if engine.waiters else put(state, engine)
     cause = failing_cause or event.cause
+    if cause.outside:
+        return put(state, _not_started(engine, cause, now, policy, actions))
     if cause.memory and engine.gentler < policy.gentler_plans:
         # No crash but a plan that was too bold: the next one is tried at once.
         engine = replace(engine, gentler=engine.gentler + 1, cause=cause, restarts=engine.restarts + 1)
@@ -338,3 +340,14 @@ def _exited(state: State, engine: EngineState, event: Exited, actions: list[Acti
         return put(state, replace(enter(engine, "absent", now), failed_starts=0))
     engine = replace(engine, retry_at=now + backoff_delay(len(crashes), policy))
     return put(state, enter(engine, "backoff", now, "waiting to restart"))
+
+
+def _not_started(engine: EngineState, cause: Cause, now: float, policy: Policy, actions: list[Action]) -> EngineState:
+    """No crash of the engine's: the next load may begin at once, and an engine that was up before is tried again."""
+    if not engine.wanted:
+        return give_up(engine, cause, now, actions, phase="absent")
+    actions += [Refuse(w.ticket, cause) for w in engine.waiters]
+    failed = engine.failed_starts + 1
+    retry_at = now + backoff_delay(failed, policy)
+    engine = replace(engine, waiters=(), cause=cause, failed_starts=failed, retry_at=retry_at)
+    return enter(engine, "backoff", now, "waiting to restart")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import resource
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +14,7 @@ import psutil
 import pytest
 
 from tests.processes import alive
-from vllama.engine.process import EngineProcess, remember, sweep
+from vllama.engine.process import EngineProcess
 from vllama.engine.spec import EngineSpec
 from vllama.errors import LoadFailed
 
@@ -107,29 +109,36 @@ async def test_a_stale_socket_is_removed_before_the_start(tmp_path):
     assert not socket.exists()
 
 
-async def test_a_sweep_ends_what_an_earlier_daemon_left(tmp_path):
-    process, stages = await started(tmp_path, sys.executable, "-c", PARENT)
-    await stages.get()
-    pid_file = tmp_path / "mini.pid"
-    remember(pid_file, process.pid)
-    assert await asyncio.to_thread(sweep, pid_file) == 2
+async def test_a_directory_that_can_not_be_made_starts_nothing(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(OSError, match="run"):
+        await started(tmp_path, sys.executable, "-c", PARENT)
+
+
+async def test_without_a_free_descriptor_nothing_is_left_half_started(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = {process.pid for process in psutil.Process().children()}
+    process, refused = None, set()
+    for limit in range(3, soft):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        try:
+            process, _ = await started(tmp_path, sys.executable, "-c", "import time; time.sleep(600)")
+            break
+        except OSError as error:
+            refused.add(error.errno)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert {process.pid for process in psutil.Process().children()} == before
+    assert process is not None
+    assert refused == {errno.EMFILE}
+    await process.end()
+    assert session(process.pid) == []
+    assert (await process.wait()).code == "killed"
+
+
+async def test_ending_what_was_never_started_or_is_gone_is_no_fault(tmp_path):
+    process = EngineProcess(spec(tmp_path, "true"), lambda _: None)
+    await process.end()
+    process, _ = await started(tmp_path, "true")
     await process.wait()
-    assert not pid_file.exists()
-
-
-async def test_a_sweep_leaves_a_stranger_with_the_same_number_alone(tmp_path):
-    process, stages = await started(tmp_path, sys.executable, "-c", PARENT)
-    await stages.get()
-    pid_file = tmp_path / "mini.pid"
-    pid_file.write_text(f"{process.pid} {10**12}\n")
-    assert await asyncio.to_thread(sweep, pid_file) == 0
-    assert len(session(process.pid)) == 2
-    await process.stop(gentle=False)
-    await process.wait()
-
-
-@pytest.mark.parametrize("text", ["", "x y", "12", "\x00"])
-def test_a_broken_pid_file_is_ignored(tmp_path, text):
-    pid_file = tmp_path / "mini.pid"
-    pid_file.write_text(text)
-    assert sweep(pid_file) == 0
+    await process.end()

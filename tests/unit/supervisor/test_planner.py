@@ -35,8 +35,7 @@ def loaded(folder: Path) -> Loaded:
 
 def make(monkeypatch: pytest.MonkeyPatch, folder: Path, machine: Hardware, **environ: str) -> Planner:
     monkeypatch.setattr(room, "locate", lambda *_, **__: OnPaper())
-    monkeypatch.setattr(room, "detect", lambda: machine)
-    return Planner(loaded(folder), environ)
+    return Planner(loaded(folder), environ, lambda: machine)
 
 
 def value_of(spec: EngineSpec, flag: str) -> str:

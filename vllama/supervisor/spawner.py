@@ -1,0 +1,106 @@
+"""What the supervisor needs of an engine's process, and where it gets one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from vllama.engine.client import Client, EngineClient
+from vllama.engine.diagnose import Cause
+from vllama.engine.leftovers import remember
+from vllama.engine.process import EngineProcess
+from vllama.engine.progress import Progress
+from vllama.engine.spec import EngineSpec
+
+
+class Process(Protocol):
+    """One run of an engine; ``engine.process.EngineProcess`` in the service."""
+
+    @property
+    def spec(self) -> EngineSpec:
+        """What it was started from."""
+        ...
+
+    @property
+    def progress(self) -> Progress:
+        """What it said of itself."""
+        ...
+
+    @property
+    def last_output(self) -> float:
+        """When it last said anything, in monotonic seconds."""
+        ...
+
+    @property
+    def pid(self) -> int:
+        """Process id; raises LoadFailed before ``spawn``."""
+        ...
+
+    def spawn(self) -> None:
+        """Start it; raises LoadFailed or OSError, and then nothing of it is left."""
+        ...
+
+    async def exited(self) -> None:
+        """Until its main process has ended."""
+        ...
+
+    async def wait(self) -> Cause:
+        """Until all of it is gone, and why it ended."""
+        ...
+
+    async def stop(self, *, gentle: bool) -> None:
+        """Ask it to end (when ``gentle``), then make it."""
+        ...
+
+    async def end(self) -> None:
+        """Kill all of it and see it gone; nothing to do when it was not spawned or is gone."""
+        ...
+
+    def cpu_seconds(self) -> float:
+        """CPU time that it has used."""
+        ...
+
+
+class Spawner(Protocol):
+    """Where processes of engines, and clients for them, come from."""
+
+    def process(self, spec: EngineSpec, on_stage: Callable[[str], None]) -> Process:
+        """A process that is not started yet; ``on_stage`` is called for every stage of its start."""
+        ...
+
+    def client(self, socket: Path) -> Client:
+        """A client for the engine that listens there."""
+        ...
+
+    def remember(self, spec: EngineSpec, pid: int) -> None:
+        """Write it down, for whoever cleans up when this service is killed; raises OSError."""
+        ...
+
+    def forget(self, spec: EngineSpec) -> None:
+        """The opposite; raises OSError."""
+        ...
+
+
+class LocalSpawner:
+    """Implements ``Spawner`` on this machine."""
+
+    def process(self, spec: EngineSpec, on_stage: Callable[[str], None]) -> Process:
+        """See ``Spawner``."""
+        return EngineProcess(spec, on_stage)
+
+    def client(self, socket: Path) -> Client:
+        """See ``Spawner``."""
+        return EngineClient(socket)
+
+    def remember(self, spec: EngineSpec, pid: int) -> None:
+        """See ``Spawner``."""
+        remember(_pid_file(spec), pid)
+
+    def forget(self, spec: EngineSpec) -> None:
+        """See ``Spawner``."""
+        _pid_file(spec).unlink(missing_ok=True)
+
+
+def _pid_file(spec: EngineSpec) -> Path:
+    return spec.socket.with_suffix(".pid")
