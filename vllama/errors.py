@@ -153,9 +153,17 @@ class EngineError(VllamaError):
 
 
 class EngineRefused(EngineError):
-    """vLLM answered a request with an error object; ``http_status`` is vLLM's own."""
+    """vLLM answered a request with an error object; ``http_status`` and ``message`` are vLLM's own.
+
+    No client sees that message: ``translate.faults.refusal`` says it in our words.
+    """
 
     code = "engine_refused"
+
+    def __init__(self, message: str, *, status: int | None = None, field: str = "") -> None:
+        super().__init__(message, status=status)
+        self.field = field
+        """What of the request was refused, where vLLM says it: ``tools.0.type``."""
 
 
 class EngineGone(EngineError):

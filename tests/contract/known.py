@@ -8,6 +8,11 @@ REASONS: Final = {
     "format/with-tools": "Ollama gives up when a token repeats thirty times and leaves the answer without an end",
     "format/schema-thinking-default": "in nonsense, two tokens are 0.03 apart in log probability and the other one wins; on one kind of processor so far",
     "format/schema-thinking-stream": "the same answer, streamed",
+    "options/odd-temperature-high": "vLLM below that Ollama refused it; here it gets the nearest value that vLLM takes",
+    "options/odd-temperature-negative": "likewise",
+    "options/odd-top-p-over": "likewise",
+    "options/odd-min-p-over": "likewise",
+    "options/odd-stop-empty-string": "likewise: a stop of nothing is none",
     "oai-chat/tool-arguments-bad": "a call in the history whose arguments are no JSON has none; Ollama refuses it",
     "queue/ps-while-busy": "asked 20 ms after a request: a model that is still loading then is not in our list yet",
 }

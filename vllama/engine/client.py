@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import aiohttp
 import orjson
 
+from vllama.engine.refusals import field_of
 from vllama.engine.sse import DONE, SseCutter
 from vllama.engine.wire import Connection, Pool
 from vllama.errors import Busy, EngineGone, EngineRefused
@@ -211,14 +212,13 @@ def engine_error(payload: Mapping[str, Any]) -> EngineRefused | EngineGone | Non
     error = payload.get("error")
     if error is None:
         return None
-    if isinstance(error, Mapping):
-        message, status = str(error.get("message") or ""), error.get("code")
-    else:
-        message, status = str(error), None
+    if not isinstance(error, Mapping):
+        error = {"message": str(error)}
+    message, status = str(error.get("message") or ""), error.get("code")
     code = status if isinstance(status, int) and 400 <= status <= 599 else 500
     if "EngineCore encountered an issue" in message or "EngineDeadError" in message:
         return EngineGone(_GONE)
-    return EngineRefused(message, status=code)
+    return EngineRefused(message, status=code, field=field_of(error))
 
 
 @contextmanager
@@ -242,7 +242,9 @@ def _refusal(status: int, body: bytes) -> EngineRefused | EngineGone:
         decoded = None
     if isinstance(decoded, dict):
         if (found := engine_error(decoded)) is not None:
-            return found if isinstance(found, EngineGone) else EngineRefused(found.message, status=status)
+            if isinstance(found, EngineGone):
+                return found
+            return EngineRefused(found.message, status=status, field=found.field)
         if "detail" in decoded:
             return EngineRefused(str(decoded["detail"]), status=status)
     return EngineRefused(body.decode("utf-8", "replace").strip() or f"the engine answered {status}", status=status)

@@ -10,6 +10,7 @@ from aiohttp import web
 from vllama.errors import VllamaError
 from vllama.quoting import bounded
 from vllama.translate import anthropic_replies, openai_replies
+from vllama.translate.faults import in_our_words
 from vllama.translate.jsontext import encode
 
 INTERNAL: Final = "internal error; the server's log says more"
@@ -26,6 +27,7 @@ def error_body(path: str, status: int, message: str) -> Any:
 
 def refusal_response(path: str, error: VllamaError, *, streamed: bool = False) -> web.Response:
     """``error_response`` for one of our errors, with the headers that belong to it."""
+    error = in_our_words(error)
     response = error_response(path, error.http_status, message_of(error), streamed=streamed)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)

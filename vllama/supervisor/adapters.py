@@ -32,6 +32,6 @@ class Adapters:
                     await client.call("/v1/load_lora_adapter", body, timeout=_LOAD_SECONDS)
                 except EngineRefused as error:
                     hint = "It must have been trained on this base, with modules that vLLM can adapt."
-                    raise LoadFailed(f"the adapter can't be loaded: {error.message}", hint=hint) from error
+                    raise LoadFailed("the adapter can't be loaded", hint=hint) from error
                 self._loaded.add(name)
         return name

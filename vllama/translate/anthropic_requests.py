@@ -36,6 +36,7 @@ from vllama.translate.gojson import (
 from vllama.translate.native import PARAMETERS
 from vllama.translate.passages import joined, without_billing
 from vllama.translate.pieces import ChatCall, Message
+from vllama.translate.tool_choice import chosen
 
 _BLOCKS = slice_of(
     struct(
@@ -107,7 +108,6 @@ _MESSAGES = struct(
     },
 )
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "max"}
-_TOOL_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +132,13 @@ def read_messages(body: bytes, *, counting: bool = False) -> MessagesRequest:
     if not fields["messages"]:
         raise BadRequest("messages is required")
     system = _system(fields["system"])
-    tools = tuple(_tool(tool) for tool in fields["tools"] if not _runs_elsewhere(tool))
-    choice = fields["tool_choice"] or {}
+    given_choice = fields["tool_choice"] or {}
+    definitions = [_tool(tool) for tool in fields["tools"] if not _runs_elsewhere(tool)]
+    choice, tools = chosen(given_choice, definitions)
     call = ChatCall(
         messages=((Message("system", system),) if system else ()) + turns(fields["messages"]),
         tools=tools,
-        tool_choice=_tool_choice(choice) if tools and choice else None,
+        tool_choice=choice,
         think=_think(fields),
         format=_format(fields["output_config"]),
         options=_options(fields),
@@ -146,7 +147,7 @@ def read_messages(body: bytes, *, counting: bool = False) -> MessagesRequest:
         model=fields["model"],
         call=call,
         stream=fields["stream"],
-        parallel_calls=not choice.get("disable_parallel_tool_use"),
+        parallel_calls=not given_choice.get("disable_parallel_tool_use"),
         input_estimate=_estimate(call),
     )
 
@@ -192,14 +193,6 @@ def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
         function["description"] = tool["description"]
     function["parameters"] = schema or {"type": "object", "properties": {}}
     return {"type": "function", "function": function}
-
-
-def _tool_choice(choice: Mapping[str, Any]) -> Any:
-    if choice["type"] == "tool":
-        return {"type": "function", "function": {"name": choice["name"]}}
-    if choice["type"] not in _TOOL_CHOICES:
-        raise BadRequest('invalid tool_choice type (must be "auto", "any", "tool", or "none")')
-    return _TOOL_CHOICES[choice["type"]]
 
 
 def _estimate(call: ChatCall) -> int:

@@ -11,10 +11,11 @@ from typing import Any
 
 from vllama.errors import BadRequest
 from vllama.quoting import excerpt
+from vllama.translate.engine_fields import VLLM_FIELDS, engine_fields
 from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, STRING, Shape, decode, pointer, struct
 from vllama.translate.goshapes import Trace, kind_of
-from vllama.translate.openai_parts import VLLM_FIELDS, engine_fields, go_type
-from vllama.translate.openai_requests import STREAM_OPTIONS, choices_of, sampling_options
+from vllama.translate.openai_parts import go_type
+from vllama.translate.openai_requests import SEED, STREAM_OPTIONS, choices_of, sampling_options
 
 
 def _read_float32(value: Any, trace: Trace) -> Any:
@@ -31,7 +32,7 @@ _COMPLETION = struct(
         "frequency_penalty": FLOAT32,
         "max_tokens": pointer(INT),
         "presence_penalty": FLOAT32,
-        "seed": pointer(INT),
+        "seed": pointer(SEED),
         "stop": ANY,
         "stream": BOOL,
         "stream_options": pointer(STREAM_OPTIONS),

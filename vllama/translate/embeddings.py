@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from vllama.errors import BadRequest, EngineRefused, VllamaError
-from vllama.translate.faults import is_too_long
+from vllama.translate.faults import is_too_long, refusal
 from vllama.translate.history import longest_text
 
 EMBED_PATH: Final = "/v1/embeddings"
@@ -54,9 +54,9 @@ def unit(vector: Sequence[float], dimensions: int = 0) -> list[float]:
 
 
 def embed_fault(error: EngineRefused) -> VllamaError:
-    """vLLM's refusal in Ollama's words; any other failure is the client's as far as we know."""
+    """vLLM's refusal in Ollama's words where it has some, else in ours."""
     if is_too_long(error):
         return BadRequest(_TOO_LONG)
     if error.http_status == 404:
         return BadRequest("this model does not support embeddings")
-    return error
+    return refusal(error)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
-from vllama.errors import BadRequest, Busy, EngineGone, EngineRefused, VllamaError
+from vllama.errors import BadRequest, Busy, EngineError, EngineGone, EngineRefused, VllamaError
 from vllama.quoting import bounded
 
 TOO_LONG: Final = (
@@ -22,27 +22,40 @@ def is_too_long(error: VllamaError) -> bool:
 
 def exceeds_context(tokens: int, context_length: int) -> BadRequest:
     """A prompt that may not be shortened: the text that Ollama passes on from its backend."""
-    return _backend_error(
-        f"request ({tokens} tokens) exceeds the available context size ({context_length} tokens), try increasing it",
-        "exceed_context_size_error",
-        n_prompt_tokens=tokens,
-        n_ctx=context_length,
-    )
+    told = {
+        "code": 400,
+        "message": f"request ({tokens} tokens) exceeds the available context size ({context_length} tokens), "
+        "try increasing it",
+        "type": "exceed_context_size_error",
+        "n_prompt_tokens": tokens,
+        "n_ctx": context_length,
+    }
+    return BadRequest(json.dumps({"error": told}))
+
+
+def in_our_words(error: VllamaError) -> VllamaError:
+    """Any error as a client may see it: what an engine said is never handed on."""
+    return refusal(error) if isinstance(error, EngineRefused) else error
 
 
 def refusal(error: EngineRefused) -> VllamaError:
-    """vLLM's refusal of a request as Ollama tells its backend's: the backend's error object, as text."""
-    if 400 <= error.http_status < 500:
-        return _backend_error(error.message, "invalid_request_error", status=error.http_status)
-    return Busy(error.message) if error.http_status == Busy.status else error
-
-
-def _backend_error(message: str, kind: str, *, status: int = 400, **details: Any) -> BadRequest:
-    told = {"error": {"code": status, "message": bounded(message), "type": kind, **details}}
-    return BadRequest(json.dumps(told, ensure_ascii=False), status=status)
+    """vLLM's refusal of a request in our words, with the name of the field where it is known."""
+    status = error.http_status
+    if status == Busy.status:
+        return Busy("the model's engine takes no more requests right now")
+    if not 400 <= status < 500:
+        return EngineError("the model's engine failed to answer this request", status=status)
+    if is_too_long(error):
+        return BadRequest(TOO_LONG)
+    if error.field.startswith(("response_format", "structured_outputs")):
+        return BadRequest("the model's engine can't hold its answer to this format (format, response_format)")
+    if error.field:
+        return BadRequest(f'the model\'s engine does not accept the value of "{error.field}"')
+    return BadRequest("the model's engine or its chat template does not accept this request")
 
 
 def mid_stream(error: VllamaError) -> str:
     """The text of the error line that ends a stream."""
+    error = in_our_words(error)
     message = bounded(error.message)
     return _MID_STREAM + message if isinstance(error, EngineGone) else message

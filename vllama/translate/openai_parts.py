@@ -1,4 +1,4 @@
-"""What OpenAI's dialects share in their requests: images, efforts, tool choice (contract 6.2). Pure."""
+"""What OpenAI's dialects share in their requests: images, files, efforts (contract 6.2). Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from vllama.errors import BadRequest
 from vllama.quoting import excerpt
-from vllama.translate.gojson import ANY, Shape
 from vllama.translate.gotypes import GoValueError, check_base64
 from vllama.translate.passages import joined
 
@@ -25,12 +24,6 @@ _EFFORTS: Mapping[str, bool | str | None] = {
     "max": "max",
 }
 _TEXT_MEDIA: Final = ("text/", "application/json", "application/xml", "application/x-yaml", "application/javascript")
-_CHOICES = ("auto", "none", "required")
-_OPTION_NAMES: Mapping[str, str] = {"top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repeat_penalty"}
-_ENGINE_FIELDS = ("logit_bias", "bad_words", "min_tokens", "ignore_eos", "thinking_token_budget")
-
-VLLM_FIELDS: Mapping[str, Shape] = dict.fromkeys((*_OPTION_NAMES, *_ENGINE_FIELDS), ANY)
-"""Fields of vLLM's own that its users send to OpenAI's routes; Ollama knows none of them."""
 
 
 def image_data(url: str) -> str:
@@ -88,31 +81,6 @@ def think_of(effort: str) -> bool | str | None:
         allowed = '"minimal", "low", "medium", "high", "xhigh", "ultra", "max", or "none"'
         raise BadRequest(f'invalid reasoning value: "{excerpt(effort)}" (must be {allowed})')
     return _EFFORTS[effort]
-
-
-def tool_choice_of(choice: Any) -> Any:
-    """``auto``, ``none``, ``required`` or one function, in the form of chat completions. Raises BadRequest."""
-    if choice is None or choice in _CHOICES:
-        return choice
-    if isinstance(choice, Mapping) and choice.get("type") == "function":
-        function = choice.get("function", choice)  # Responses name the function one level higher
-        if isinstance(function, Mapping) and isinstance(name := function.get("name"), str):
-            return {"type": "function", "function": {"name": name}}
-    raise BadRequest('invalid tool_choice (must be "auto", "none", "required", or a function with its name)')
-
-
-def vllm_options(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of vLLM's sampling fields that Ollama has options for; what is no number is ignored."""
-    return {
-        option: fields[name]
-        for name, option in _OPTION_NAMES.items()
-        if isinstance(fields[name], int | float) and not isinstance(fields[name], bool)
-    }
-
-
-def engine_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The others, for the engine to check."""
-    return {name: fields[name] for name in _ENGINE_FIELDS if fields[name] is not None}
 
 
 def go_type(value: Any) -> str:

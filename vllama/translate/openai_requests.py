@@ -13,24 +13,45 @@ from typing import Any
 
 from vllama.errors import BadRequest
 from vllama.translate.arguments import arguments_of
-from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, STRING, checked, decode, pointer, slice_of, struct
+from vllama.translate.engine_fields import VLLM_FIELDS, engine_fields, vllm_options
+from vllama.translate.gojson import (
+    ANY,
+    BOOL,
+    FLOAT,
+    INT,
+    STRING,
+    Shape,
+    Trace,
+    checked,
+    decode,
+    pointer,
+    slice_of,
+    struct,
+)
+from vllama.translate.goshapes import kind_of, plain
 from vllama.translate.native import TOOL
 from vllama.translate.openai_parts import (
-    VLLM_FIELDS,
-    engine_fields,
     go_type,
     image_data,
     part_text,
     readable_parts,
     think_of,
-    tool_choice_of,
-    vllm_options,
 )
 from vllama.translate.pieces import ChatCall, Message, ToolCall
+from vllama.translate.tool_choice import chosen, functions
 
 MAX_CHOICES = 16
 """Most answers to one request; each is a request of its own to the engine."""
 
+
+def _read_seed(value: Any, trace: Trace) -> Any:
+    number = plain(value, trace) if kind_of(value) == "number" else None
+    whole = isinstance(number, int) or (isinstance(number, float) and number.is_integer())
+    return number if whole else trace.mismatch(value, SEED)
+
+
+SEED = Shape("int", int, _read_seed)
+"""A whole number of any size; the options keep 64 bits of it."""
 STREAM_OPTIONS = struct("StreamOptions", "openai.StreamOptions", {"include_usage": BOOL})
 _FUNCTION = struct("", "struct { Name string; Arguments string }", {"name": STRING, "arguments": ANY})
 _TOOL_CALL = struct(
@@ -74,7 +95,7 @@ _CHAT = struct(
         "stream_options": pointer(STREAM_OPTIONS),
         "max_tokens": pointer(INT),
         "max_completion_tokens": pointer(INT),
-        "seed": pointer(INT),
+        "seed": pointer(SEED),
         "stop": ANY,
         "temperature": pointer(FLOAT),
         "frequency_penalty": pointer(FLOAT),
@@ -127,11 +148,11 @@ def read_chat(body: bytes) -> ChatRequest:
         options["num_predict"] = limit
     if stops := _stops(fields["stop"]):
         options["stop"] = stops
-    tools = tuple(fields["tools"])
+    choice, tools = chosen(fields["tool_choice"], functions(fields["tools"]))
     call = ChatCall(
         messages=messages,
         tools=tools,
-        tool_choice=tool_choice_of(fields["tool_choice"]) if tools else None,
+        tool_choice=choice,
         think=think_of(effort),
         format=_format(fields["response_format"]),
         options=options,

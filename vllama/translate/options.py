@@ -1,7 +1,7 @@
 """Ollama's ``options``: their types, their defaults and what vLLM calls them (contract 3.3). Pure.
 
-vLLM is given every sampling value, for its own defaults are not Ollama's. Values that vLLM refuses (a temperature
-of 5) are passed on, so that the client hears why.
+vLLM is given every sampling value, for its own defaults are not Ollama's. It refuses values out of its bounds, which
+Ollama takes as they are: the nearest one that it takes is given instead.
 """
 
 from __future__ import annotations
@@ -44,7 +44,15 @@ KINDS: Final[Mapping[str, Literal["float", "integer", "boolean", "strings"]]] = 
 }
 """The options that there are and the types of their values."""
 
-_SMALLEST_TOP_P = 1e-6  # vLLM refuses 0, which means "only the likeliest token"
+_BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
+    "temperature": (0.0, 2.0),
+    "top_p": (1e-6, 1.0),  # 0 means "only the likeliest token", and so does the smallest that there is
+    "min_p": (0.0, 1.0),
+    "repeat_penalty": (0.01, 100.0),
+    "presence_penalty": (-2.0, 2.0),
+    "frequency_penalty": (-2.0, 2.0),
+}
+"""What vLLM takes; the penalty for repetition has no upper bound there, but must stay a number when it is applied."""
 _MAX_INT64: Final = 2**63 - 1
 _MAX_TOP_K: Final = 2**31 - 1  # vLLM keeps it in 32 bits; far above any vocabulary, and so no bound at all
 
@@ -123,27 +131,34 @@ def sampling(options: Options, special_tokens: Mapping[str, int]) -> dict[str, A
     A stop that is one special token goes by its id: vLLM holds text back while it could be the beginning of a stop
     *string*, and such a token never shows in the text anyway.
     """
+    bounded = {name: _bounded(name, getattr(options, name)) for name in _BOUNDS}
     out: dict[str, Any] = {
-        "temperature": options.temperature,
-        "top_p": options.top_p or _SMALLEST_TOP_P,
+        "temperature": bounded["temperature"],
+        "top_p": bounded["top_p"],
         "top_k": min(max(options.top_k, 0), _MAX_TOP_K),
-        "min_p": options.min_p,
+        "min_p": bounded["min_p"],
     }
     if options.repeat_penalty > 0 and options.repeat_penalty != 1.0 and options.repeat_last_n != 0:
-        out["repetition_penalty"] = options.repeat_penalty
-    if options.presence_penalty:
-        out["presence_penalty"] = options.presence_penalty
-    if options.frequency_penalty:
-        out["frequency_penalty"] = options.frequency_penalty
+        out["repetition_penalty"] = bounded["repeat_penalty"]
+    if bounded["presence_penalty"]:
+        out["presence_penalty"] = bounded["presence_penalty"]
+    if bounded["frequency_penalty"]:
+        out["frequency_penalty"] = bounded["frequency_penalty"]
     if options.seed >= 0:
         out["seed"] = options.seed
-    texts = [text for text in options.stop if text not in special_tokens]
+    texts = [text for text in options.stop if text and text not in special_tokens]
     if texts:
         out["stop"] = texts
     ids = sorted({special_tokens[text] for text in options.stop if text in special_tokens})
     if ids:
         out["stop_token_ids"] = ids
     return out
+
+
+def _bounded(name: str, value: float) -> float:
+    """The nearest value that vLLM takes; what is no number is the default."""
+    least, most = _BOUNDS[name]
+    return _FLOATS[name] if math.isnan(value) else min(max(value, least), most)
 
 
 def max_tokens(options: Options, context_length: int) -> int:

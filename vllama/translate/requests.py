@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from vllama.models.model import Model
+from vllama.translate.engine_fields import within
 from vllama.translate.open_calls import OpenCalls
 from vllama.translate.options import Options, max_tokens, sampling
 from vllama.translate.passages import without_billing
@@ -23,6 +24,7 @@ TEXT_PATH: Final = "/v1/completions"
 # a text that begins with one of these must not get another from the tokenizer
 _BEGIN_OF_TEXT: Final = ("<s>", "<bos>", "[BOS]", "<|begin_of_text|>", "<|startoftext|>", "<｜begin▁of▁sentence｜>")
 _IMAGE_MARK: Final = "[img]"
+_DEFINED: Final = {"name": str, "description": str, "parameters": Mapping, "strict": bool}
 
 
 def conversation(model: Model, messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -120,9 +122,10 @@ def _are_tokens(tags: Tags, special_tokens: Mapping[str, int]) -> bool:
 
 
 def _generation(call: ChatCall | TextCall, options: Options, model: Model, context_length: int) -> dict[str, Any]:
+    most = max_tokens(options, context_length)
     body = {
-        **call.engine_fields,
-        "max_tokens": max_tokens(options, context_length),
+        **within(call.engine_fields, vocabulary=int(model.facts.details.get("vocab_size", 0)), most_tokens=most),
+        "max_tokens": most,
         "stream": True,
         "stream_options": {"include_usage": True},
         **sampling(options, model.facts.special_tokens),
@@ -177,9 +180,10 @@ def tool_names(tools: Iterable[Mapping[str, Any]]) -> frozenset[str]:
 
 
 def _wire_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    """A definition with the two keys that vLLM insists on."""
-    function = {"name": "", **(tool.get("function") or {})}
-    return {**tool, "type": tool.get("type") or "function", "function": function}
+    """A definition as vLLM insists on it; whatever else the client wrote is not shown to the model by vLLM either."""
+    given = tool.get("function") or {}
+    function = {"name": "", **{key: given[key] for key, kind in _DEFINED.items() if isinstance(given.get(key), kind)}}
+    return {"type": "function", "function": function}
 
 
 def _wire_call(call: ToolCall, call_id: str) -> dict[str, Any]:

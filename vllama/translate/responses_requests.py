@@ -27,10 +27,11 @@ from vllama.translate.gojson import (
     unmarshal,
 )
 from vllama.translate.jsontext import number
-from vllama.translate.openai_parts import think_of, tool_choice_of
+from vllama.translate.openai_parts import think_of
 from vllama.translate.pieces import ChatCall, Message
 from vllama.translate.responses_items import read_input
 from vllama.translate.responses_replies import Echo
+from vllama.translate.tool_choice import chosen
 
 _TOOL = struct(
     "ResponsesTool",
@@ -87,10 +88,11 @@ def read_responses(body: bytes) -> ResponsesRequest:
     messages = conversation.turns
     if fields["instructions"] and messages:
         messages = (Message("system", fields["instructions"]), *messages)
-    choice = tool_choice_of(fields["tool_choice"]) if tools else None
+    definitions: tuple[Mapping[str, Any], ...] = tuple({"type": "function", "function": _definition(t)} for t in tools)
+    choice, offered = chosen(fields["tool_choice"], definitions)
     call = ChatCall(
         messages=messages,
-        tools=tuple({"type": "function", "function": _definition(tool)} for tool in tools),
+        tools=offered,
         tool_choice=choice,
         think=think_of((fields["reasoning"] or {}).get("effort", "")),
         format=_format(fields["text"]),

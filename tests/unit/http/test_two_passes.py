@@ -94,9 +94,9 @@ async def test_thoughts_that_fill_the_context_end_the_answer(server, engine):
 
 
 async def test_a_refused_form_is_told_at_the_end_of_the_stream(server, engine):
-    engine.replies[TEXT] = [error(400, "the schema is too hard")]
+    engine.replies[TEXT] = [error(400, "Failed to transform json schema into a grammar: x")]
     _, lines = await server.post("/api/chat", ASK)
-    assert "too hard" in lines[-1]["error"]
+    assert "can't hold its answer to this format" in lines[-1]["error"]
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ async def test_an_adapter_is_loaded_once_whoever_asks():
 
 async def test_an_adapter_that_the_engine_refuses_is_told_and_tried_again():
     client, adapters = ScriptedClient(EngineRefused("wrong modules")), Adapters()
-    with pytest.raises(LoadFailed, match="the adapter can't be loaded: wrong modules"):
+    with pytest.raises(LoadFailed, match=r"^the adapter can't be loaded$"):
         await adapters.load(client, ADAPTER)  # type: ignore[arg-type]
     client.refusal = None
     assert await adapters.load(client, ADAPTER) == "abc"  # type: ignore[arg-type]

@@ -133,7 +133,21 @@ def test_tool_choice_is_honoured_when_there_are_tools():
     assert read(tools=[TOOL], tool_choice="required").call.tool_choice == "required"
     assert read(tools=[TOOL], tool_choice=named).call.tool_choice == named
     assert read(tool_choice="required").call.tool_choice is None
-    assert refused(tools=[TOOL], tool_choice="bogus").startswith("invalid tool_choice")
+    assert read(tools=[TOOL], tool_choice="bogus").call.tool_choice is None
+
+
+def test_only_allowed_tools_are_offered():
+    other = {"type": "function", "function": {"name": "other"}}
+    allowed = {"mode": "required", "tools": [{"type": "function", "function": {"name": "get_weather"}}]}
+    call = read(tools=[other, TOOL], tool_choice={"type": "allowed_tools", "allowed_tools": allowed}).call
+    assert (call.tool_choice, call.tools) == ("required", (TOOL,))
+
+
+@pytest.mark.parametrize(("seed", "read_as"), [(-1, -1), (2**64, 2**64), (-(2**70), -(2**70)), (3.0, 3)])
+def test_a_seed_may_be_any_whole_number(seed, read_as):
+    assert read(seed=seed).call.options["seed"] == read_as
+    assert refused(seed="x").startswith("json: cannot unmarshal string")
+    assert refused(seed=1.5).startswith("json: cannot unmarshal number")
 
 
 def test_parallel_calls_can_be_forbidden():

@@ -60,6 +60,32 @@ def test_penalties_are_passed_on_and_a_window_of_nothing_switches_repetition_off
     assert "repetition_penalty" not in sampling(read_options({**asked, "repeat_last_n": 0}, {}), {})
 
 
+@pytest.mark.parametrize(
+    ("option", "asked", "sent"),
+    [
+        ("temperature", 5, 2.0),
+        ("temperature", -1, 0.0),
+        ("temperature", float("nan"), 0.8),
+        ("top_p", 2, 1.0),
+        ("top_p", -1, 1e-6),
+        ("min_p", 2, 1.0),
+        ("min_p", -1, 0.0),
+        ("top_k", -7, 0),
+        ("presence_penalty", 9, 2.0),
+        ("frequency_penalty", -9, -2.0),
+        ("repeat_penalty", float("inf"), 100.0),
+        ("repeat_penalty", 1e-300, 0.01),
+        ("repeat_penalty", -1, None),
+        ("stop", [""], None),
+        ("stop", ["", "END"], ["END"]),
+        ("seed", -5, None),
+    ],
+)
+def test_what_vllm_would_refuse_is_the_nearest_that_it_takes(option, asked, sent):
+    name = {"repeat_penalty": "repetition_penalty"}.get(option, option)
+    assert sampling(read_options({option: asked}, {}), {}).get(name) == sent
+
+
 @pytest.mark.parametrize(("asked", "sent"), [(-1, 2048), (-2, 2048), (0, 2048), (5, 5), (10**9, 2048)])
 def test_the_token_limit_is_always_said_and_fits_the_context(asked, sent):
     assert max_tokens(read_options({"num_predict": asked}, {}), 2048) == sent

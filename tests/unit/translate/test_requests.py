@@ -82,9 +82,10 @@ def test_earlier_thinking_goes_along():
 
 
 def test_tools_are_passed_whole_with_what_vllm_insists_on():
-    tool = {"function": {"parameters": {"properties": {"a": {"minimum": 3}}}}, "items": 1}
+    odd = {"description": None, "strict": "yes", "defer_loading": 5}
+    tool = {"type": "custom", "function": odd | {"parameters": {"properties": {"a": {"minimum": 3}}}}, "items": 1}
     assert body(ChatCall((USER,), tools=(tool,)))["tools"] == [
-        {"type": "function", "items": 1, "function": {"name": "", "parameters": {"properties": {"a": {"minimum": 3}}}}}
+        {"type": "function", "function": {"name": "", "parameters": {"properties": {"a": {"minimum": 3}}}}}
     ]
     assert "tools" not in body(ChatCall((USER,)))
 

@@ -24,6 +24,7 @@ from vllama.translate import native
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
 from vllama.translate.replies import ChatWriter
+from vllama.translate.tool_choice import functions
 
 
 async def chat(request: web.Request) -> web.StreamResponse:
@@ -48,7 +49,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     check_images(sum(len(message.images) for message in messages), fields, model)
     call = ChatCall(
         messages=tuple(messages),
-        tools=tuple(fields["tools"]),
+        tools=functions(fields["tools"]),
         think=fields["think"],
         format=await read_format(request, fields),
         options=fields["options"],
