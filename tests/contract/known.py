@@ -13,6 +13,8 @@ REASONS: Final = {
     "options/odd-top-p-over": "likewise",
     "options/odd-min-p-over": "likewise",
     "options/odd-stop-empty-string": "likewise: a stop of nothing is none",
+    "oai-responses/tool-result": "the engine's true count of tokens found in the prefix cache, which that Ollama did not tell",
+    "anthropic/tool-result": "likewise; what was cached is no part of input_tokens",
     "oai-chat/tool-arguments-bad": "a call in the history whose arguments are no JSON has none; Ollama refuses it",
     "queue/ps-while-busy": "asked 20 ms after a request: a model that is still loading then is not in our list yet",
 }

@@ -78,7 +78,8 @@ class Answer:
         if message.get("content") or message.get("thinking") or message.get("response"):
             self._arrivals.append(at)
         if chunk.get("done"):
-            self._counts = int(chunk.get("prompt_eval_count") or 0), int(chunk.get("eval_count") or 0), None
+            cached = chunk.get("prompt_eval_cached_count")
+            self._counts = int(chunk.get("prompt_eval_count") or 0), int(chunk.get("eval_count") or 0), cached
 
     def _openai(self, chunk: dict[str, Any], at: float) -> None:
         for choice in chunk.get("choices") or ():

@@ -67,6 +67,7 @@ def _counted(final: Final, prompt_tokens: int, seconds: float) -> Final:
     return replace(
         final,
         prompt_tokens=prompt_tokens,
+        cached_tokens=None,  # the second request found in the cache what the first one had computed
         completion_tokens=final.completion_tokens + thought,
         decode_ns=final.decode_ns + round(seconds * 1e9),
     )

@@ -67,7 +67,11 @@ def _stop(final: Final, reason: str | None, *, calls: bool) -> dict[str, str]:
 
 
 def _usage(final: Final) -> dict[str, int]:
-    return {"input_tokens": final.prompt_tokens, "output_tokens": final.completion_tokens}
+    """Anthropic's clients add what was read from a cache to ``input_tokens``, which therefore does not hold it."""
+    usage = {"input_tokens": final.prompt_tokens, "output_tokens": final.completion_tokens}
+    if cached := final.cached_tokens:
+        usage |= {"input_tokens": final.prompt_tokens - cached, "cache_read_input_tokens": cached}
+    return usage
 
 
 def _event(kind: str, body: dict[str, Any]) -> bytes:

@@ -48,7 +48,7 @@ def error_event(status: int, message: str) -> bytes:
 def usage(finals: Sequence[Final]) -> dict[str, Any]:
     """Token counts of one request; its choices share one prompt."""
     prompt = max((final.prompt_tokens for final in finals), default=0)
-    cached = min((final.cached_tokens for final in finals), default=0)
+    cached = min((final.cached_tokens or 0 for final in finals), default=0)
     completion = sum(final.completion_tokens for final in finals)
     counts: dict[str, Any] = {
         "prompt_tokens": prompt,

@@ -42,7 +42,8 @@ class Final:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     """Thinking included."""
-    cached_tokens: int = 0
+    cached_tokens: int | None = None
+    """Of the prompt's, those that the engine found in its prefix cache; None: it doesn't say."""
     queue_ns: int = 0
     prefill_ns: int = 0
     decode_ns: int = 0

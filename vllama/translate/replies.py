@@ -151,16 +151,21 @@ class GenerateWriter:
 
 
 def metrics(final: Final, timing: Timing) -> dict[str, int]:
-    """The six numbers of a finished answer (contract 4.1)."""
+    """The numbers of a finished answer (contract 4.1).
+
+    ``prompt_eval_count`` holds the tokens that were found in the prefix cache, too; the duration is that of the others.
+    """
     out = {
         "total_duration": timing.total,
         "load_duration": timing.load,
         "prompt_eval_count": final.prompt_tokens,
+        "prompt_eval_cached_count": final.cached_tokens,
         "prompt_eval_duration": timing.prompt,
         "eval_count": final.completion_tokens,
         "eval_duration": timing.answer,
     }
-    return {key: value for key, value in out.items() if value}
+    # a count of 0 is left out, as in Ollama, save that of the cache: there it says that nothing was found
+    return {key: value for key, value in out.items() if value or (value == 0 and key == "prompt_eval_cached_count")}
 
 
 def _message(content: str, thinking: str, calls: Sequence[ToolCall]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """OpenAI's Responses from pieces: one object, or server-sent events (contract 6.6). Pure.
 
-The shape is Ollama's, and so are its constants (``store`` false, ``cached_tokens`` 0 …). Richer: text beside tool
+The shape is Ollama's, and so are its constants (``store`` false …). Richer: text beside tool
 calls is kept, text after a call opens an item of its own, ``tool_choice`` and ``metadata`` are echoed, and a
 failure in mid-stream ends in ``response.failed``.
 """
@@ -104,7 +104,7 @@ def response_usage(final: Final) -> dict[str, Any]:
         "input_tokens": final.prompt_tokens,
         "output_tokens": final.completion_tokens,
         "total_tokens": final.prompt_tokens + final.completion_tokens,
-        "input_tokens_details": {"cached_tokens": 0},
+        "input_tokens_details": {"cached_tokens": final.cached_tokens or 0},
         "output_tokens_details": {"reasoning_tokens": 0},
     }
 

@@ -273,7 +273,7 @@ class _End:
                 reason="length" if self._choice["finish_reason"] == "length" else "stop",
                 prompt_tokens=usage.get("prompt_tokens", 0),
                 completion_tokens=tokens,
-                cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
+                cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
                 queue_ns=_ns(metrics.get("queue_time_ms")),
                 prefill_ns=_ns(metrics.get("time_to_first_token_ms")),
                 # the engine counts from the first token to the last: one token takes no time

@@ -28,6 +28,19 @@ def test_blocks_come_in_order_thinking_text_calls():
     )
 
 
+def test_what_came_from_the_prefix_cache_is_no_part_of_the_input():
+    def usage(final: Final) -> dict:
+        return json.loads(message_answer("msg_1", "mini", gather([], final)))["usage"]
+
+    assert usage(Final("stop", 152, 6, 128)) == {
+        "input_tokens": 24,
+        "output_tokens": 6,
+        "cache_read_input_tokens": 128,
+    }
+    for nothing in (None, 0):
+        assert usage(Final("stop", 152, 6, nothing)) == {"input_tokens": 152, "output_tokens": 6}
+
+
 def test_an_empty_answer_has_an_empty_list():
     body = json.loads(message_answer("msg_1", "mini", gather([], Final("length"))))
     assert body["content"] == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,6 +65,16 @@ def test_raw_answers_tell_no_context():
 
 def test_zero_counts_are_left_out():
     assert "eval_count" not in json.loads(ChatWriter("m").last(Final("stop", prompt_tokens=1), TIMING, NOW))
+
+
+@pytest.mark.parametrize("writer", [ChatWriter("m"), GenerateWriter("m")])
+@pytest.mark.parametrize("cached", [0, 128])
+def test_what_the_prefix_cache_held_is_told_where_the_engine_says_it(writer, cached):
+    told = json.loads(writer.last(Final("stop", 152, 6, cached), TIMING, NOW))
+    assert (told["prompt_eval_count"], told["prompt_eval_cached_count"]) == (152, cached)
+    keys = list(told)
+    assert keys[keys.index("prompt_eval_count") + 1] == "prompt_eval_cached_count"
+    assert "prompt_eval_cached_count" not in json.loads(writer.last(Final("stop", 152, 6), TIMING, NOW))
 
 
 @given(st.text())

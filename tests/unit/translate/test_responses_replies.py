@@ -133,3 +133,8 @@ def test_any_cut_of_the_pieces_gives_the_same_bytes_and_well_formed_items(data, 
     assert [json.loads(i["arguments"]) for i in output if i["type"] == "function_call"] == [
         call.arguments for call in whole.tool_calls
     ]
+
+
+def test_the_usage_tells_what_came_from_the_prefix_cache():
+    body = json.loads(response_answer(HEAD, gather([Piece("Done.")], Final("stop", 152, 3, 128)), completed=1))
+    assert body["usage"]["input_tokens_details"] == {"cached_tokens": 128}

@@ -92,8 +92,11 @@ def timings(final: Mapping[str, Any]) -> list[list[str]]:
             rows.append([_label(f"{part}_count"), f"{count} token(s)"])
         if duration:
             rows.append([_label(f"{part}_duration"), fmt.exact_duration(duration)])
-        if count and duration:
-            rows.append([_label(f"{part}_rate"), f"{count / duration * 1e9:.2f} tokens/s"])
+        cached = final.get(f"{part}_cached_count", 0)
+        if cached:
+            rows.append([_label(f"{part}_cached"), f"{cached} token(s)"])
+        if count > cached and duration:
+            rows.append([_label(f"{part}_rate"), f"{(count - cached) / duration * 1e9:.2f} tokens/s"])
     return rows
 
 
