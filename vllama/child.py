@@ -9,7 +9,9 @@ environment of those children only that are given them. As root we run no interp
 
 from __future__ import annotations
 
+import errno
 import os
+import pwd
 import shutil
 import stat
 import sys
@@ -21,6 +23,8 @@ SAFE_PATH: Final[Mapping[str, str]] = {"PYTHONSAFEPATH": "1"}
 """Python leaves the current directory, and a script's own, out of ``sys.path``. Children of children inherit it."""
 SECRETS: Final = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 """Variables that a child only sees when it is given them."""
+SERVICE_USER: Final = "vllama"
+"""As whom the system's service runs (``packaging/systemd/vllama.sysusers``)."""
 _ROOT: Final = Path("/")
 _MOST_LINKS: Final = 40
 
@@ -75,6 +79,55 @@ def secrets_in(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: environ[name] for name in SECRETS if name in environ}
 
 
+def service_user() -> int | None:
+    """The user id of the system's service; None where it is not installed."""
+    try:
+        return pwd.getpwnam(SERVICE_USER).pw_uid
+    except KeyError:
+        return None
+
+
+def as_whom(python: Path) -> int | None:
+    """As whom to run an interpreter that a configuration names; None: as ourselves.
+
+    Root becomes the service's user for it, except where only root can reach it. Raises PermissionError as root, for one
+    that somebody else than these two can change.
+    """
+    if os.geteuid() != 0:
+        return None
+    service = service_user()
+    parts = _parts(python)
+    reason = next(filter(None, (weakness(part, {0, service or 0}) for part in parts)), "")
+    if reason:
+        raise PermissionError(errno.EPERM, f"root does not run what others can change ({reason})")
+    return None if any(_only_roots(folder) for folder in parts[0].parents) else service
+
+
+def _only_roots(folder: Path) -> bool:
+    found = folder.stat()
+    return found.st_uid == 0 and not found.st_mode & (stat.S_IXGRP | stat.S_IXOTH)
+
+
+def become_owner(folder: Path) -> None:
+    """As root, for good: become the user to whom ``folder`` belongs, who may have changed what is run from there."""
+    try:
+        owner = folder.stat().st_uid
+    except OSError:
+        return
+    if os.geteuid() == 0 and owner != 0:
+        groups = _groups(owner)
+        os.setgroups(groups["extra_groups"] or [])
+        os.setresgid(*[groups["group"] or owner] * 3)
+        os.setresuid(owner, owner, owner)
+
+
+def _parts(python: Path) -> list[Path]:
+    """What an interpreter runs: itself and, of a venv, the packages."""
+    found = which(str(python))
+    home = Path(found or python).absolute().parents[1]
+    return [Path(found or python), *home.glob("pyvenv.cfg"), *home.glob("lib/python*/site-packages")]
+
+
 def weakness(program: Path, trusted: Collection[int]) -> str:
     """Why somebody other than the ``trusted`` user ids can change what ``program`` runs; empty when nobody can.
 
@@ -125,8 +178,6 @@ def _groups(user: int | None) -> _Groups:
     """The groups of a user; none of ours may be left to it."""
     if user is None:
         return _Groups(group=None, extra_groups=None)
-    import pwd  # noqa: PLC0415 - only root's commands need it
-
     try:
         entry = pwd.getpwuid(user)
     except KeyError:
@@ -139,8 +190,6 @@ def _group_of(user: int) -> int:
 
 
 def _name(user: int) -> str:
-    import pwd  # noqa: PLC0415 - only root's commands need it
-
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:

@@ -6,8 +6,10 @@ So a command that looks at places sees those of the service: it may have been st
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any, Final
 import click
 import psutil
 
+from vllama import child
 from vllama.cli import serve
 from vllama.config.address import DEFAULT_PORT
 from vllama.config.environment import CHECKOUT, environment
@@ -23,6 +26,7 @@ from vllama.config.load import Loaded, load_config
 from vllama.errors import ConfigError
 
 _VERB: Final = "serve"
+_ASK_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,23 @@ class Running:
         return load_config(self.config, environ=self.environ, flags=self.flags)
 
 
-def running_service(port: int) -> Running | None:
-    """The service of that port; None where there is none, or one that we may not look at."""
-    for service in _services():
+def _main_pid() -> int:
+    """The process of the system's service as systemd knows it; 0 where it does not run."""
+    command = ["systemctl", "show", "--property=MainPID", "--value", "vllama.service"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_ASK_SECONDS, check=False, **child.start())
+        return int(done.stdout)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return 0
+
+
+def running_service(port: int, *, main_pid: Callable[[], int] = _main_pid) -> Running | None:
+    """The service of that port; None where there is none, or one that we may not look at or don't believe.
+
+    What it says is believed of the system's service (``main_pid``: what systemd says), and of processes of root, of
+    the service's user and of our own: anybody can start a process that looks like us.
+    """
+    for service in _services(main_pid()):
         try:
             configured = service.load().config.server.port
         except ConfigError as error:
@@ -55,19 +73,34 @@ def running_service(port: int) -> Running | None:
     return None
 
 
-def _services() -> Iterator[Running]:
-    for process in psutil.process_iter():
+def _services(main: int) -> Iterator[Running]:
+    processes = sorted(psutil.process_iter(), key=lambda process: (process.pid != main, process.pid))
+    for process in processes:
         with suppress(psutil.Error, OSError):
             words = process.cmdline()
-            if _is_service(words):
-                options = _options(words[words.index(_VERB) + 1 :])
-                where = Path(process.cwd())
-                config = where / options["file"] if options["file"] else None
-                flags = {"server.host": options["host"], "server.port": options["port"]}
-                environ = process.environ()
-                if words[0] == sys.executable:  # our interpreter runs our code, which may lie in a checkout
-                    environ = {name: value for name, value in environment().items() if name == CHECKOUT} | environ
-                yield Running(process.username(), environ, config, flags)
+            if _is_service(words) and (process.pid == main or _believed(process)):
+                yield _running(process, words)
+
+
+def _believed(process: psutil.Process) -> bool:
+    """Whether it is nobody else's in any way: a program of root's that others started has their real user id."""
+    return {*process.uids()} <= {0, os.geteuid(), child.service_user()}
+
+
+def _running(process: psutil.Process, words: Sequence[str]) -> Running:
+    options = _options(words[words.index(_VERB) + 1 :])
+    try:
+        environ: Mapping[str, str] = process.environ()
+        where = Path(process.cwd())
+    except psutil.AccessDenied:
+        if os.geteuid() != process.uids().effective or os.geteuid() == 0:
+            raise
+        environ, where = environment(), Path("/")  # it hides from its own user, who will have started it as we were
+    config = where / options["file"] if options["file"] else None
+    flags = {"server.host": options["host"], "server.port": options["port"]}
+    if words[0] == sys.executable:  # our interpreter runs our code, which may lie in a checkout
+        environ = {name: value for name, value in environment().items() if name == CHECKOUT} | dict(environ)
+    return Running(process.username(), environ, config, flags)
 
 
 def _is_service(words: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import logging
+import os
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -22,7 +23,7 @@ from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.config.ownership import sole_owner
 from vllama.daemon import serve
-from vllama.errors import NotFound, VllamaError
+from vllama.errors import ConfigError, NotFound, VllamaError
 from vllama.http.ollama.progress import progress_lines
 from vllama.models.catalog import Catalog
 from vllama.models.catalogs import read_catalog
@@ -72,6 +73,7 @@ def command(
     logs.set_up(loaded.config.log.level, journal_stream=journal)
     if not journal and loaded.config.log.level == "info":
         logging.getLogger("vllama").setLevel(logging.WARNING)  # people read the progress instead
+    _refuse_root(loaded.state)
     make_directories(loaded.directories)
     library = Library(loaded.state)
     names = _names(models, _known(loaded, library), read_catalog(loaded.config.paths.catalog))
@@ -88,6 +90,16 @@ def command(
         watcher = _Terminal(show, chosen)
         asyncio.run(serve(loaded, chosen, store, environ, watcher=watcher, read_again=read_again))
         watcher.stopped()
+
+
+def _refuse_root(state: Path) -> None:
+    """Engines of root's would run what the service's engines have compiled and kept. Raises ConfigError."""
+    with suppress(OSError):
+        if os.geteuid() == 0 and state.stat().st_uid == child.service_user():
+            raise ConfigError(
+                f"{state} belongs to {child.SERVICE_USER}, and root would run what its engines left there",
+                hint=f"sudo systemctl start vllama, or sudo -u {child.SERVICE_USER} vllama serve",
+            )
 
 
 def _known(loaded: Loaded, library: Library) -> set[str]:

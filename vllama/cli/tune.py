@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import click
 
+from vllama import child
 from vllama.bench.candidates import Candidate, candidates
 from vllama.bench.measure import this_machine
 from vllama.bench.prompts import Prompts
@@ -79,6 +80,8 @@ def command(
     vllama). Ctrl-C leaves all as it was.
     """
     loaded = load_config(file, environ=environment())
+    for folder in (loaded.state, loaded.cache):  # its engines run what the service has compiled and kept there
+        child.become_owner(folder)
     found = _find(model, loaded)
     place = tuned_file(loaded.state, found.name.short)
     if forget:

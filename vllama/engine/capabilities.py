@@ -7,6 +7,7 @@ after ten seconds of imports.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -117,10 +118,11 @@ def ask(python: Path, *arguments: str) -> dict[str, Any]:
             text=True,
             timeout=_ASK_SECONDS,
             check=False,
-            **child.start(),
+            **child.start(user=child.as_whom(python)),
         )
     except OSError as error:
-        raise EngineNotInstalled(f"the interpreter {python} can't be run: {error.strerror}") from error
+        mine = "Ask as the user to whom it belongs, or give it to root." if error.errno == errno.EPERM else ""
+        raise EngineNotInstalled(f"the interpreter {python} can't be run: {error.strerror}", hint=mine) from error
     except subprocess.TimeoutExpired as error:
         raise EngineNotInstalled(f"vLLM did not import within {_ASK_SECONDS} s in {python}") from error
     answer = read_answer(done.stdout.splitlines())
