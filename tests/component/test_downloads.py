@@ -137,3 +137,16 @@ async def test_closing_ends_what_goes_on(hub: Hub, downloads: Downloads):
     await downloads.close()
     with pytest.raises(PullFailed, match="was ended"):
         await going
+
+
+async def test_the_child_has_the_token_and_nobody_sees_it_there(hub: Hub, tmp_path: Path):
+    """Engines run as the same user: they may not find it in the child's environment, nor on its command line."""
+    hub.token, hub.held[WEIGHTS] = "s3cret", 500_000
+    downloads = Downloads(tmp_path, {**os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token})
+    follower = await half(downloads)
+    (child,) = fetches()
+    assert "s3cret" not in f"{child.environ()} {child.cmdline()}"
+    hub.release.set()
+    assert await follower == COMMIT
+    assert hub.leaked == []
+    await downloads.close()
