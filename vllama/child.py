@@ -39,12 +39,19 @@ class Start(TypedDict):
     extra_groups: list[int] | None
 
 
-def start(environ: Mapping[str, str] | None = None, *, cwd: Path = _ROOT, user: int | None = None) -> Start:
+def start(
+    environ: Mapping[str, str] | None = None,
+    *,
+    more: Mapping[str, str] | None = None,
+    cwd: Path = _ROOT,
+    user: int | None = None,
+) -> Start:
     """Where and as whom a child starts.
 
-    ``environ``: its whole environment; None: ours without secrets. ``user``: as root, the user id that it runs as.
+    ``environ``: its whole environment; None: ours without secrets. ``more``: added to it. ``user``: as root, the user
+    id that it runs as.
     """
-    env = {**SAFE_PATH, **(without_secrets(os.environ) if environ is None else environ)}
+    env = {**SAFE_PATH, **(without_secrets(os.environ) if environ is None else environ), **(more or {})}
     if "PATH" in env:
         env["PATH"] = _absolute_only(env["PATH"])
     mine = user is None or user == os.geteuid()
@@ -91,12 +98,13 @@ def as_whom(python: Path) -> int | None:
     """As whom to run an interpreter that a configuration names; None: as ourselves.
 
     Root becomes the service's user for it, except where only root can reach it. Raises PermissionError as root, for one
-    that somebody else than these two can change.
+    that somebody else than these two can change, OSError for one that is missing.
     """
     if os.geteuid() != 0:
         return None
     service = service_user()
     parts = _parts(python)
+    parts[0].stat()
     reason = next(filter(None, (weakness(part, {0, service or 0}) for part in parts)), "")
     if reason:
         raise PermissionError(errno.EPERM, f"root does not run what others can change ({reason})")

@@ -17,6 +17,8 @@ import re
 from pathlib import PurePath, PurePosixPath
 from typing import ClassVar, Final
 
+from vllama.redaction import without_passwords
+
 _PART: Final = r"""[^\s/'"`,;()\[\]{}<>|:]"""
 _PATH: Final = re.compile(
     # Not a URL, not "and/or", not "</think>", and not one of our own routes.
@@ -62,6 +64,7 @@ class VllamaError(Exception):
         ``quoted``: the client's or the model's own words at the end of the message. They are kept as they are, paths
         included.
         """
+        message, hint, advice = map(without_passwords, (message, hint, advice))
         super().__init__(message)
         self.message = without_paths(message) + quoted
         """For clients."""
@@ -87,7 +90,7 @@ class ConfigError(VllamaError):
         self, message: str, *, problems: tuple[str, ...] = (), hint: str = "", where: PurePath | str = ""
     ) -> None:
         super().__init__(message, hint=hint, where=where)
-        self.problems = problems
+        self.problems = tuple(map(without_passwords, problems))
         """For the log and for the command on this machine: they name files and lines."""
 
 

@@ -79,11 +79,11 @@ def resolve(requirements: list[str], *, torch: str = "") -> set[Pin]:
         (folder / "overrides").write_text(f"torch=={torch}" if torch else "")
         (folder / "excluded").write_text("\n".join(EXCLUDED) if torch else "")
         oldest = ".".join(map(str, PYTHONS[-1]))
-        command = [*configured.uv_environment(), str(Path(sys.executable).with_name("uv")), "pip", "compile"]
+        command = [str(Path(sys.executable).with_name("uv")), "pip", "compile"]
         command += ["wanted.in", "--universal", "--python-version", oldest, "--only-binary", ":all:"]
         command += ["--overrides", "overrides", "--excludes", "excluded", "--format", "pylock.toml"]
         command += [*configured.uv_arguments(), "--quiet", "--output-file", "pylock.out.toml"]
-        subprocess.run(command, check=True, **child.start(cwd=folder))
+        subprocess.run(command, check=True, **child.start(cwd=folder, more=configured.uv_environment()))
         packages = tomllib.loads((folder / "pylock.out.toml").read_text())["packages"]
     pins = {pin for package in packages if (pin := pin_of(package)) is not None}
     if stray := [pin.requirement for pin in pins if "+" in pin.version and "+" not in torch]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ class Machine:
     kill_at: str = ""
     """A word of the command in whose midst we are killed."""
     ran: list[list[str]] = field(default_factory=list)
+    environs: list[dict[str, str]] = field(default_factory=list)
+    """What was added to the environment of each."""
     during: Callable[[], None] = lambda: None
     """Called while packages are being installed."""
 
@@ -57,7 +59,7 @@ class Machine:
     def free_bytes(self, folder: Path) -> int:
         return self.free
 
-    def ask(self, command: Sequence[str], stdin: str = "") -> str | None:
+    def ask(self, command: Sequence[str], stdin: str = "", environ: Mapping[str, str] | None = None) -> str | None:
         line = " ".join(command)
         if "-I -c" in line:
             version = self.pythons.get(Path(command[0]).name)
@@ -68,10 +70,16 @@ class Machine:
         return "torch==2.13.0+cpu" if wanted else None
 
     def stream(
-        self, command: Sequence[str], hear: Callable[[str], None], tick: Callable[[], None], hold: int | None = None
+        self,
+        command: Sequence[str],
+        hear: Callable[[str], None],
+        tick: Callable[[], None],
+        hold: int | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> int:
         assert hold is not None, "a child that outlives us must hold the lock"
         self.ran.append(list(command))
+        self.environs.append(dict(environ or {}))
         line = " ".join(command)
         for word, lines in self.fails.items():
             if word in line:

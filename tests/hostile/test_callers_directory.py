@@ -95,20 +95,20 @@ CHILDREN = {
         from vllama.engine.installers import Pip
         pip, here = Pip(Path(sys.executable)), Interpreter(Path(sys.executable), (3, 11))
         run.ask([sys.executable, "-I", "-m", "pip", "config", "list"])
-        run.ask(pip.offers("nothing==1", here, None)[0])
-        run.stream(pip.from_locks(Path(sys.executable), []), print, lambda: None)
-        run.stream(pip.unhashed(Path(sys.executable), "nothing==1", None), print, lambda: None)
+        run.ask(pip.offers("nothing==1", here, None, hashed=False).argv)
+        run.stream(pip.from_locks(Path(sys.executable), [], None).argv, print, lambda: None)
+        run.stream(pip.unhashed(Path(sys.executable), "nothing==1", None).argv, print, lambda: None)
         """,
     "venv": """
         from vllama.engine.installers import Pip
-        run.stream(Pip(Path(sys.executable)).make_venv(Interpreter(Path(sys.executable), (3, 11)), folder / "new"),
+        run.stream(Pip(Path(sys.executable)).make_venv(Interpreter(Path(sys.executable), (3, 11)), folder / "new").argv,
                    print, lambda: None)
         assert (folder / "new" / "bin" / "pip").exists()
         """,
     "uv": """
         from vllama.engine.installers import Uv
         uv = Uv(str(Path(sys.executable).with_name("uv")))
-        run.stream(uv.make_venv(Interpreter(Path(sys.executable), (3, 11)), folder / "new"), print, lambda: None)
+        run.stream(uv.make_venv(Interpreter(Path(sys.executable), (3, 11)), folder / "new").argv, print, lambda: None)
         assert (folder / "new" / "bin" / "python").exists(), "uv.toml of the directory was read"
         """,
     "hub": """

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "vllama"
 
 LAYERS: Final = (
-    ("errors", ("vllama", "vllama.errors", "vllama.disk")),
+    ("errors", ("vllama", "vllama.errors", "vllama.disk", "vllama.redaction")),
     ("pure rooms", ()),  # every module that calls itself pure
     (
         "edges",

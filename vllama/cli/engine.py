@@ -19,6 +19,7 @@ from vllama.engine.install import Backend, EngineStatus, Wish
 from vllama.engine.prefix import SYSTEM
 from vllama.errors import InstallFailed
 
+_TORCH_INDEX: Final = "VLLAMA_TORCH_INDEX"
 _PREFIX_HELP: Final = "Folder of the engines (engine.prefix)."
 _CONFIG_HELP: Final = "Configuration file (/etc/vllama.yaml)."
 
@@ -34,7 +35,12 @@ def command() -> None:
 )
 @click.option("--prefix", type=click.Path(path_type=Path), help=_PREFIX_HELP)
 @click.option("--python", help="Python to make it with: a path or a version such as 3.12.")
-@click.option("--torch-index", metavar="URL", help="A further index to look for the CPU build of torch in.")
+@click.option(
+    "--torch-index",
+    metavar="URL",
+    envvar=_TORCH_INDEX,
+    help=f"A further index to look for the CPU build of torch in; one with a password rather as {_TORCH_INDEX}.",
+)
 @click.option("--force", is_flag=True, help="Install anew although it is there.")
 @click.option("--config", "file", type=click.Path(path_type=Path), help=_CONFIG_HELP)
 def install(  # noqa: PLR0917 - click passes them by name
@@ -46,6 +52,8 @@ def install(  # noqa: PLR0917 - click passes them by name
     file: Path | None,
 ) -> None:
     """Install vLLM, with every package checked against its hash.
+
+    One package may be unchecked, which is said then: the CPU build of torch for a Python that our lock has no hash of.
 
     Can be stopped at any time and run again: it goes on where it was. The engine in force changes at the very end,
     and the one before is kept (vllama engine rollback).

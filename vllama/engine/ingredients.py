@@ -81,13 +81,15 @@ def gather(wish: Wish, runner: Runner, audience: Audience, uv: str | None) -> In
     # On the CPU a Python is only as good as its torch: an older one with a `+cpu` wheel beats a newer one without.
     for python in found:
         audience.step(1, f"looking for {CPU_TORCH} for Python {python.short}")
-        command, stdin = installer.offers(CPU_TORCH, python, wish.torch_index)
-        if runner.ask(command, stdin) is None:
+        hashed = _hash_known(python)
+        command = installer.offers(CPU_TORCH, python, wish.torch_index, hashed=hashed)
+        if runner.ask(command.argv, command.stdin, command.environ) is None:
             continue
-        if _hash_known(python):
+        if hashed:
             return Ingredients(python, installer, ("cpu", "torch-cpu"))
         audience.note(
-            f"the lock does not know the hash of {CPU_TORCH} for Python {python.short}: it is taken as the index has it"
+            f"the lock does not know the hash of {CPU_TORCH} for Python {python.short}: this one package is taken "
+            f"unchecked, as {'--torch-index' if wish.torch_index else 'the index'} has it"
         )
         return Ingredients(python, installer, ("cpu", "torch-cpu"), unhashed=CPU_TORCH)
     audience.note(
@@ -118,4 +120,4 @@ def _installer(found: Sequence[Interpreter], runner: Runner, uv: str | None) -> 
             "neither uv nor pip was found",
             hint="Install one of them: dnf install python3-pip, apt install python3-pip",
         )
-    return Pip(pip)
+    return Pip(pip, parse_pip_config(configuration))

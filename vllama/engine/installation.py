@@ -22,12 +22,13 @@ from vllama.engine import lockfile
 from vllama.engine.backends import PINNED
 from vllama.engine.capabilities import Capabilities, question, read_answer, read_capabilities, write_capabilities
 from vllama.engine.ingredients import Audience, Ingredients, Wish, gather
-from vllama.engine.installers import explain
+from vllama.engine.installers import Command, explain
 from vllama.engine.locks import LockName, shipped
 from vllama.engine.prefix import SYSTEM, Home, Prefix
 from vllama.engine.runner import Runner
 from vllama.engine.tally import Tally
 from vllama.errors import InstallFailed
+from vllama.redaction import without_passwords
 
 _VENV_PERCENT: Final = 2.0
 _PACKAGES_PERCENT: Final = 90.0
@@ -178,10 +179,10 @@ class Installation:
             self.audience.step(_VENV_PERCENT + tally.percent * share, tally.doing)
 
         installer = made_from.installer
-        self._run(installer.from_locks(home.python, locks), tally.hear, tick)
+        index = self.wish.torch_index
+        self._run(installer.from_locks(home.python, locks, index), tally.hear, tick)
         if made_from.unhashed:
-            command = installer.unhashed(home.python, made_from.unhashed, self.wish.torch_index)
-            self._run(command, tally.hear, tick)
+            self._run(installer.unhashed(home.python, made_from.unhashed, index), tally.hear, tick)
 
     def _download_kernels(self, home: Home) -> None:
         """FlashInfer's precompiled kernels: without them the first start compiles for minutes."""
@@ -209,7 +210,7 @@ class Installation:
 
     def _run(
         self,
-        command: list[str],
+        command: Command | Sequence[str],
         hear: Callable[[str], None] | None = None,
         tick: Callable[[], None] | None = None,
         *,
@@ -217,9 +218,11 @@ class Installation:
     ) -> bool:
         """Run one command; its output goes to ``install.log`` and its last lines are kept to tell why it failed."""
         self._heard.clear()
+        call = command if isinstance(command, Command) else Command(tuple(command))
         with files.open_kept(self.wish.prefix / "install.log", "a") as log:
 
             def listen(line: str) -> None:
+                line = without_passwords(line)
                 log.write(line + "\n")
                 self._heard.append(line)
                 del self._heard[:-_REMEMBERED_LINES]
@@ -228,9 +231,9 @@ class Installation:
 
             hold = self._lock.fileno() if self._lock is not None else None
             try:
-                status = self.runner.stream(command, listen, tick or (lambda: None), hold)
+                status = self.runner.stream(call.argv, listen, tick or (lambda: None), hold, call.environ)
             except OSError as error:
-                raise InstallFailed(f"{command[0]} can't be run: {error.strerror or error}") from error
+                raise InstallFailed(f"{call.argv[0]} can't be run: {error.strerror or error}") from error
         if status != 0 and not may_fail:
             message, hint = explain(self._heard)
             raise InstallFailed(message, hint=f"{hint}\n{self._look()}")

@@ -7,7 +7,7 @@ was stopped; pip comes with every Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -18,28 +18,41 @@ from vllama.engine.pip_config import PipConfig
 _QUIET_PIP: Final = ("--disable-pip-version-check", "--no-input")
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One call of an installer."""
+
+    argv: tuple[str, ...]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """Added to ours: addresses with passwords are here, where ``ps`` does not show them."""
+    stdin: str = ""
+
+
 class Installer(Protocol):
-    """What an installation needs."""
+    """What an installation needs. ``index``: a further one to look in."""
 
     @property
     def name(self) -> str:
         """What people call it."""
         ...
 
-    def make_venv(self, interpreter: Interpreter, home: Path) -> list[str]:
+    def make_venv(self, interpreter: Interpreter, home: Path) -> Command:
         """Make a venv in ``home``, which is not there yet."""
         ...
 
-    def offers(self, requirement: str, interpreter: Interpreter, index: str | None) -> tuple[list[str], str]:
-        """A command, and its standard input, that succeeds where a wheel of ``requirement`` can be had."""
+    def offers(self, requirement: str, interpreter: Interpreter, index: str | None, *, hashed: bool) -> Command:
+        """Succeeds where a wheel of ``requirement`` can be had; ``hashed``: it will be checked against a lock."""
         ...
 
-    def from_locks(self, python: Path, locks: Iterable[Path]) -> list[str]:
+    def from_locks(self, python: Path, locks: Iterable[Path], index: str | None) -> Command:
         """Install exactly what the locks name, each file checked against its hash; nothing is built."""
         ...
 
-    def unhashed(self, python: Path, requirement: str, index: str | None) -> list[str]:
-        """Install one wheel that no lock knows the hash of, without what it asks for."""
+    def unhashed(self, python: Path, requirement: str, index: str | None) -> Command:
+        """Install one wheel that no lock knows the hash of, without what it asks for.
+
+        With ``index`` it comes from there: another index that has the same version is not asked.
+        """
         ...
 
 
@@ -51,33 +64,32 @@ class Uv:
     pip_config: PipConfig = field(default_factory=PipConfig)
     name: str = "uv"
 
-    def make_venv(self, interpreter: Interpreter, home: Path) -> list[str]:
+    def make_venv(self, interpreter: Interpreter, home: Path) -> Command:
         """See ``Installer``."""
-        return [self.executable, "venv", "--no-project", "--python", str(interpreter.path), str(home)]
+        return Command((self.executable, "venv", "--no-project", "--python", str(interpreter.path), str(home)))
 
-    def offers(self, requirement: str, interpreter: Interpreter, index: str | None) -> tuple[list[str], str]:
+    def offers(self, requirement: str, interpreter: Interpreter, index: str | None, *, hashed: bool) -> Command:
         """See ``Installer``."""
         command = ["compile", "-", "--quiet", "--no-header", "--no-deps", "--only-binary", ":all:"]
-        return self._pip([*command, "--python", str(interpreter.path)], index), requirement + "\n"
+        command += ["--python", str(interpreter.path)]
+        return self._pip(command, index, hashed=hashed, stdin=requirement + "\n")
 
-    def from_locks(self, python: Path, locks: Iterable[Path]) -> list[str]:
+    def from_locks(self, python: Path, locks: Iterable[Path], index: str | None) -> Command:
         """See ``Installer``."""
         command = ["install", "--python", str(python), "--require-hashes", "--no-deps", "--only-binary", ":all:"]
-        return self._pip([*command, *_requirements(locks)])
+        return self._pip([*command, *_requirements(locks)], index)
 
-    def unhashed(self, python: Path, requirement: str, index: str | None) -> list[str]:
+    def unhashed(self, python: Path, requirement: str, index: str | None) -> Command:
         """See ``Installer``."""
         command = ["install", "--python", str(python), "--no-deps", "--only-binary", ":all:"]
-        return self._pip([*command, requirement], index)
+        return self._pip([*command, requirement], index, hashed=False)
 
-    def _pip(self, command: Sequence[str], index: str | None = None) -> list[str]:
-        more = ["--index", index] if index else []
-        return [
-            *self.pip_config.uv_environment(),
-            *[self.executable, "pip", *command, "--color", "never", "--no-python-downloads"],
-            *self.pip_config.uv_arguments(),
-            *more,
-        ]
+    def _pip(self, command: Sequence[str], index: str | None, *, hashed: bool = True, stdin: str = "") -> Command:
+        argv = (
+            *(self.executable, "pip", *command, "--color", "never", "--no-python-downloads"),
+            *self.pip_config.uv_arguments(hashed=hashed),
+        )
+        return Command(argv, self.pip_config.uv_environment(index), stdin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +98,40 @@ class Pip:
 
     python: Path
     """An interpreter that has pip: asked what can be had. Filling a venv is done by that venv's own pip."""
+    pip_config: PipConfig = field(default_factory=PipConfig)
     name: str = "pip"
 
-    def make_venv(self, interpreter: Interpreter, home: Path) -> list[str]:
+    def make_venv(self, interpreter: Interpreter, home: Path) -> Command:
         """See ``Installer``."""
-        return [str(interpreter.path), "-I", "-m", "venv", str(home)]
+        return Command((str(interpreter.path), "-I", "-m", "venv", str(home)))
 
-    def offers(self, requirement: str, interpreter: Interpreter, index: str | None) -> tuple[list[str], str]:
+    def offers(self, requirement: str, interpreter: Interpreter, index: str | None, *, hashed: bool) -> Command:
         """See ``Installer``."""
         command = ["install", "--dry-run", "--quiet", "--ignore-installed", "--no-deps", "--only-binary", ":all:"]
         # pip wants a target whenever it looks for another Python than its own; a dry run writes nothing there
         command += ["--python-version", interpreter.short, "--target", "nowhere", requirement]
-        return self._pip(self.python, command, index), ""
+        return self._pip(self.python, command, self._places(index, hashed=hashed))
 
-    def from_locks(self, python: Path, locks: Iterable[Path]) -> list[str]:
+    def from_locks(self, python: Path, locks: Iterable[Path], index: str | None) -> Command:
         """See ``Installer``."""
         command = ["install", "--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-compile"]
-        return self._pip(python, [*command, "--progress-bar", "off", *_requirements(locks)])
+        command += ["--progress-bar", "off", *_requirements(locks)]
+        return self._pip(python, command, self._places(index, hashed=True))
 
-    def unhashed(self, python: Path, requirement: str, index: str | None) -> list[str]:
+    def unhashed(self, python: Path, requirement: str, index: str | None) -> Command:
         """See ``Installer``."""
         command = ["install", "--no-deps", "--only-binary", ":all:", "--no-compile", "--progress-bar", "off"]
-        return self._pip(python, [*command, requirement], index)
+        return self._pip(python, [*command, requirement], self._places(index, hashed=False))
+
+    def _places(self, index: str | None, *, hashed: bool) -> dict[str, str]:
+        """pip takes the best of all indexes: what no hash vouches for may only come from the one that was named."""
+        if index and not hashed:
+            return self.pip_config.pip_environment_of(index)
+        return self.pip_config.pip_environment(index)
 
     @staticmethod
-    def _pip(python: Path, command: Sequence[str], index: str | None = None) -> list[str]:
-        more = ["--extra-index-url", index] if index else []
-        return [str(python), "-I", "-m", "pip", *command, *_QUIET_PIP, *more]
+    def _pip(python: Path, command: Sequence[str], environ: Mapping[str, str]) -> Command:
+        return Command((str(python), "-I", "-m", "pip", *command, *_QUIET_PIP), environ)
 
 
 def _requirements(locks: Iterable[Path]) -> list[str]:

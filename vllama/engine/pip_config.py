@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from vllama.redaction import without_passwords
+
 _SECTIONS: Final = ("global", "install", ":env:")
 """What holds for ``pip install``, the stronger later."""
+_WAYS: Final = ("cert", "client-cert", "proxy", "trusted-host", "timeout", "default-timeout", "retries")
+"""Options that say how a package is fetched, not from where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,30 +28,50 @@ class PipConfig:
     def _words(self, option: str) -> list[str]:
         return self.options.get(option, "").split()
 
-    def uv_arguments(self) -> list[str]:
-        """The options that uv takes on its command line."""
+    def uv_arguments(self, *, hashed: bool = True) -> list[str]:
+        """The options that uv takes on its command line. ``hashed``: every package is known by its hash."""
         arguments: list[str] = []
-        for place in self._words("find-links"):
-            arguments += ["--find-links", place]
+        if not self._secret_places():
+            for place in self._words("find-links"):
+                arguments += ["--find-links", place]
         for host in self._words("trusted-host"):
             arguments += ["--allow-insecure-host", host]
         if self.options.get("no-index", "").lower() in {"1", "true", "yes", "on"}:
             arguments.append("--no-index")
-        # pip takes the best version of all indexes, uv stops at the first index that has the name: every package is
-        # pinned by hash, so that a second index can't slip in something else.
-        return [*arguments, "--index-strategy", "unsafe-best-match"]
+        # pip takes the best version of all indexes, uv stops at the first index that has the name. With hashes a second
+        # index can't slip in something else; without them the first that is asked is the one to trust.
+        return [*arguments, "--index-strategy", "unsafe-best-match" if hashed else "first-index"]
 
-    def uv_environment(self) -> list[str]:
-        """``env NAME=VALUE …`` to put before uv: indexes may carry passwords, which must not stay visible in ``ps``."""
+    def uv_environment(self, index: str | None = None) -> dict[str, str]:
+        """Variables for uv: indexes may carry passwords, which must not be on a command line, where all can see them.
+
+        ``index``: a further one, asked first.
+        """
         pairs = {
+            "UV_INDEX": index or "",
             "UV_DEFAULT_INDEX": self.options.get("index-url", ""),
             "UV_EXTRA_INDEX_URL": " ".join(self._words("extra-index-url")),
+            "UV_FIND_LINKS": ",".join(place.replace(",", "%2C") for place in self._secret_places()),
             "SSL_CERT_FILE": self.options.get("cert", ""),
             "ALL_PROXY": self.options.get("proxy", ""),
             "UV_HTTP_TIMEOUT": self.options.get("default-timeout", self.options.get("timeout", "")),
         }
-        settings = [f"{name}={value}" for name, value in pairs.items() if value]
-        return ["env", *settings] if settings else []
+        return {name: value for name, value in pairs.items() if value}
+
+    def pip_environment(self, index: str | None) -> dict[str, str]:
+        """Variables for pip, which reads its configuration itself: a further index beside the configured ones."""
+        return {"PIP_EXTRA_INDEX_URL": " ".join([*self._words("extra-index-url"), index])} if index else {}
+
+    def pip_environment_of(self, index: str) -> dict[str, str]:
+        """Variables for pip that leave no other place to take packages from than this index."""
+        kept = {f"PIP_{option.upper().replace('-', '_')}": self.options.get(option, "") for option in _WAYS}
+        places = {"PIP_INDEX_URL": index, "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": "", "PIP_NO_INDEX": ""}
+        return {"PIP_CONFIG_FILE": "/dev/null", **{name: value for name, value in kept.items() if value}, **places}
+
+    def _secret_places(self) -> list[str]:
+        """``find-links`` where one of them has a password."""
+        places = self._words("find-links")
+        return places if any(without_passwords(place) != place for place in places) else []
 
 
 def parse_pip_config(listing: str) -> PipConfig:

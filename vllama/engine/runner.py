@@ -6,7 +6,7 @@ import os
 import selectors
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -20,8 +20,8 @@ _ASK_SECONDS: Final = 300
 class Runner(Protocol):
     """The outside world of an installation."""
 
-    def ask(self, command: Sequence[str], stdin: str = "") -> str | None:
-        """A short command's standard output; None where it can't be run or fails."""
+    def ask(self, command: Sequence[str], stdin: str = "", environ: Mapping[str, str] | None = None) -> str | None:
+        """A short command's standard output; None where it can't be run or fails. ``environ`` is added to ours."""
         ...
 
     def which(self, name: str) -> str | None:
@@ -29,12 +29,18 @@ class Runner(Protocol):
         ...
 
     def stream(
-        self, command: Sequence[str], hear: Callable[[str], None], tick: Callable[[], None], hold: int | None = None
+        self,
+        command: Sequence[str],
+        hear: Callable[[str], None],
+        tick: Callable[[], None],
+        hold: int | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> int:
         """Run a long command: ``hear`` gets each line of its output, ``tick`` is called at least once a second.
 
         ``hold`` is a file descriptor that the command inherits: a lock on it lasts as long as the command, even
-        where we are killed and the command is not. Returns the exit status; OSError where it can't be run.
+        where we are killed and the command is not. ``environ`` is added to ours. Returns the exit status; OSError
+        where it can't be run.
         """
         ...
 
@@ -46,7 +52,7 @@ class Runner(Protocol):
 class Subprocesses:
     """The real one."""
 
-    def ask(self, command: Sequence[str], stdin: str = "") -> str | None:
+    def ask(self, command: Sequence[str], stdin: str = "", environ: Mapping[str, str] | None = None) -> str | None:
         """See ``Runner``."""
         try:
             done = subprocess.run(
@@ -55,14 +61,19 @@ class Subprocesses:
                 capture_output=True,
                 timeout=_ASK_SECONDS,
                 check=False,
-                **child.start(),
+                **child.start(more=environ),
             )
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.decode(errors="replace") if done.returncode == 0 else None
 
     def stream(
-        self, command: Sequence[str], hear: Callable[[str], None], tick: Callable[[], None], hold: int | None = None
+        self,
+        command: Sequence[str],
+        hear: Callable[[str], None],
+        tick: Callable[[], None],
+        hold: int | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> int:
         """See ``Runner``."""
         process = subprocess.Popen(
@@ -71,7 +82,7 @@ class Subprocesses:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=() if hold is None else (hold,),
-            **child.start(),
+            **child.start(more=environ),
         )
         try:
             if process.stdout is not None:

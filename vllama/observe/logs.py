@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from vllama.observe.journal import ENGINE, SOCKET, JournalHandler, priority
+from vllama.redaction import without_passwords
 
 ROOT: Final = "vllama"
 """The logger above all of ours; its level is ``log.level``."""
@@ -41,7 +42,9 @@ def set_up(
 def _handler(out: TextIO, journal: Path | None) -> logging.Handler:
     if journal is not None:
         with suppress(OSError):
-            return JournalHandler(journal)
+            entries = JournalHandler(journal)
+            entries.setFormatter(JournalText())
+            return entries
     handler = logging.StreamHandler(out)
     handler.setFormatter(TerminalLines() if journal is None else JournalLines())
     return handler
@@ -55,7 +58,15 @@ class TerminalLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record; a traceback follows on its own lines."""
-        return super().format(_named(record))
+        return without_passwords(super().format(_named(record)))
+
+
+class JournalText(logging.Formatter):
+    """The message of an entry that has fields for all else."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record, with its traceback."""
+        return without_passwords(super().format(record))
 
 
 class JournalLines(logging.Formatter):
@@ -66,7 +77,7 @@ class JournalLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record, whose lines the journal stores one by one."""
-        text = super().format(_named(record))
+        text = without_passwords(super().format(_named(record)))
         return "\n".join(f"<{priority(record.levelno)}>{line}" for line in text.splitlines() or [""])
 
 

@@ -69,4 +69,6 @@ def test_uv_works_on_a_machine_without_pip() -> None:
 
 def test_uv_is_told_where_pip_looks_for_packages() -> None:
     installer = choose(Machine(pip_config="global.find-links='/opt/wheels'\n")).installer
-    assert "--find-links /opt/wheels" in " ".join(installer.from_locks(Path("/p/bin/python"), [Path("cpu.lock")]))
+    assert "--find-links /opt/wheels" in " ".join(
+        installer.from_locks(Path("/p/bin/python"), [Path("cpu.lock")], None).argv
+    )

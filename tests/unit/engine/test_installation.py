@@ -221,3 +221,12 @@ def test_a_cuda_engine_gets_its_kernels_and_lives_without_them(prefix: Path) -> 
     assert commands(machine, "download-kernels")
     assert any("first start compiles them" in note for note in listener.notes)
     assert sorted(file.name for file in (prefix / "current" / "locks").iterdir()) == ["cuda.lock"]
+
+
+def test_no_password_of_an_index_is_in_the_log_or_the_error(tmp_path: Path) -> None:
+    said = ["error: Failed to fetch: `https://me:s3cret@mirror/torch`", "  cause: refused by https://me:s3cret@mirror"]
+    machine = Machine(fails={"--require-hashes": said})
+    with pytest.raises(InstallFailed) as caught:
+        run(tmp_path, machine)
+    assert "mirror" in caught.value.message
+    assert "s3cret" not in f"{caught.value.message} {caught.value.hint} {(tmp_path / 'install.log').read_text()}"

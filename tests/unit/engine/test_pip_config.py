@@ -29,12 +29,17 @@ def test_several_places_are_told_one_by_one() -> None:
 def test_indexes_go_through_the_environment_where_ps_does_not_show_their_passwords() -> None:
     config = parse_pip_config(LISTING)
     assert "secret" not in " ".join(config.uv_arguments())
-    assert config.uv_environment()[:4] == [
-        "env",
-        "UV_DEFAULT_INDEX=https://mirror/simple",
-        "UV_EXTRA_INDEX_URL=file:///a/simple https://user:secret@b/simple",
-        "SSL_CERT_FILE=/etc/ssl/ca.pem",
-    ]
+    assert config.uv_environment() == {
+        "UV_DEFAULT_INDEX": "https://mirror/simple",
+        "UV_EXTRA_INDEX_URL": "file:///a/simple https://user:secret@b/simple",
+        "SSL_CERT_FILE": "/etc/ssl/ca.pem",
+    }
+
+
+def test_folders_of_wheels_behind_a_password_go_through_the_environment_too() -> None:
+    config = parse_pip_config("global.find-links='https://user:secret@b/wheels,1 /opt/wheels'")
+    assert "--find-links" not in config.uv_arguments()
+    assert config.uv_environment() == {"UV_FIND_LINKS": "https://user:secret@b/wheels%2C1,/opt/wheels"}
 
 
 def test_trusted_hosts_and_no_index_are_handed_on() -> None:
@@ -44,7 +49,7 @@ def test_trusted_hosts_and_no_index_are_handed_on() -> None:
 
 
 def test_nothing_configured_leaves_uv_alone() -> None:
-    assert parse_pip_config("").uv_environment() == []
+    assert parse_pip_config("").uv_environment() == {}
 
 
 @given(st.text())
