@@ -27,6 +27,8 @@ class Hub:
     repository: str
     files: Mapping[str, bytes]
     commit: str = COMMIT
+    revisions: tuple[str, ...] = ()
+    """Further names of the commit, besides ``main``."""
     token: str = ""
     """What a client must show; without it the repository is gated."""
     refusal: tuple[int, str] | None = None
@@ -98,6 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         hub = self.hub
         commit, repository = hub.commit, re.escape(hub.repository)
+        names = "|".join(map(re.escape, ("main", commit, *hub.revisions)))
         if hub.refusal is not None:
             status, code = hub.refusal
             self._send(status, b"{}", {"X-Error-Code": code} if code else {})
@@ -107,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._contents(found[1])
         elif hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
             self._send(403 if "Authorization" in self.headers else 401, b"{}", {"X-Error-Code": "GatedRepo"})
-        elif re.fullmatch(f"/api/models/{repository}(/revision/(main|{commit}))?", path):
+        elif re.fullmatch(f"/api/models/{repository}(/revision/({names}))?", path):
             self._json({"id": hub.repository, "modelId": hub.repository, "sha": commit, "siblings": self._siblings()})
         elif path.startswith(f"/api/models/{hub.repository}/revision/"):
             self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})

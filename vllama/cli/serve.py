@@ -30,8 +30,7 @@ from vllama.models.catalogs import read_catalog
 from vllama.models.downloads import Downloads
 from vllama.models.library import Library
 from vllama.models.model import Model
-from vllama.models.names import parse_name
-from vllama.models.pull import as_name
+from vllama.models.names import parse_name, split_revision
 from vllama.models.sources import parse_argument, parse_source
 from vllama.models.store import ModelStore
 from vllama.observe import logs
@@ -113,7 +112,7 @@ def _names(models: Sequence[str], known: Collection[str], catalog: Catalog) -> d
     for text in models:
         read = parse_argument(text, known, lambda place: Path(place).expanduser().is_dir())
         source = parse_source(read[1]) if read is not None and read[1] is not None else None
-        name = parse_name(as_name(text))
+        name = parse_name(split_revision(text)[0])
         if read is None and name is not None and catalog.find(name) is not None:
             found[name.short] = None
         elif read is None:

@@ -7,7 +7,7 @@ from typing import Final
 from vllama.errors import BadRequest, NoCloud, NotFound
 from vllama.http.front import Front
 from vllama.models.model import Model
-from vllama.models.names import LONGEST, ModelName, parse_name
+from vllama.models.names import LONGEST, ModelName, parse_name, split_revision
 from vllama.quoting import excerpt
 
 _MARKERS: Final = frozenset({"cloud", "local"})
@@ -21,6 +21,7 @@ def read_name(typed: str, *, no_cloud: str = _NO_CLOUD, invalid: str = "invalid 
     """The name without its source marker; raises BadRequest, or NoCloud for a model of Ollama's cloud."""
     if len(typed) > LONGEST:  # answers repeat it as it was typed, blanks around it included
         raise BadRequest(invalid)
+    typed, _ = split_revision(typed)  # org/name@revision is listed as org/name:revision
     bare, marker = _marker(typed)
     if marker and _marker(bare)[1]:
         raise BadRequest(f'use either :local or :cloud, not both: "{excerpt(typed)}"')

@@ -35,6 +35,8 @@ class Recipe:
 
     name: ModelName
     base: ModelName | None = None
+    revision: str = ""
+    """Of the base's repository, where it was named with one."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Relative file names to blobs (64 hex digits), where there is no base."""
     adapter: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class Creator:
         self._store.refuse_configured(recipe.name)
         if recipe.base is not None:
             if self._store.find(recipe.base) is None:
-                async with aclosing(self._puller.pull(recipe.base)) as steps:
+                async with aclosing(self._puller.pull(recipe.base, recipe.revision)) as steps:
                     async for step in steps:
                         if step != "success":
                             yield step

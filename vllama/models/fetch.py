@@ -38,8 +38,8 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from vllama import files
 from vllama.errors import PullFailed
-from vllama.models.choosing import INDEX, is_plain, needed_files, weight_files
-from vllama.models.foreign import Reason, reason
+from vllama.models.choosing import ADAPTER_FILES, INDEX, is_plain, needed_files, weight_files
+from vllama.models.foreign import ADAPTER, Reason, adapter_of, reason
 from vllama.models.hub import hub_cache, repository_home
 from vllama.models.sources import Source
 
@@ -50,6 +50,7 @@ _POLL_SECONDS: Final = 0.1
 _RESERVE: Final = 64 << 20
 _BLOB: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _OTHER: Final = "Name a repository or a revision (org/name@revision) with config.json and safetensors weights."
+_GGUF_TAG: Final = re.compile(r"(?:UD-)?(?:I?Q\d|TQ\d|BF16|F16|F32|MXFP4)[A-Z0-9_]*", re.IGNORECASE)
 _KEPT: Final = "; what was fetched is kept"
 _LARGEST_BY_HTTP: Final[int] = getattr(constants, "MAX_HTTP_DOWNLOAD_SIZE", 50_000_000_000)
 # The library's transport (requests, httpx) changes with its versions; the root of its errors is a base of its own one.
@@ -107,6 +108,15 @@ def fetch(
         plan = Plan(str(info.sha), wanted)
         _Fetch(source, plan, state, endpoint).run(planned, progress)
     return plan.commit
+
+
+def _adapter(source: Source, commit: str, cache: Path, endpoint: str | None) -> Reason:
+    """With the model that it was trained on, where it says that."""
+    path = hf_hub_download(source.location, ADAPTER_FILES[0], revision=commit, cache_dir=cache, endpoint=endpoint)
+    try:
+        return adapter_of(json.loads(Path(path).read_bytes()))
+    except ValueError:
+        return ADAPTER
 
 
 class _Fetch:
@@ -260,7 +270,10 @@ def choose_files(
     if missing := [name for name in weights if name not in names]:
         raise PullFailed(f"{source} lacks {missing[0]}, which its {INDEX} names", hint=_OTHER)
     if not weights or "config.json" not in names:
-        found = reason(names) or Reason("has no safetensors weights" if not weights else "has no config.json", _OTHER)
+        found = reason(names)
+        if found is ADAPTER:
+            found = _adapter(source, commit, cache, endpoint)
+        found = found or Reason("has no safetensors weights" if not weights else "has no config.json", _OTHER)
         raise PullFailed(f"{source} {found.text}", hint=found.hint)
     return chosen
 
@@ -283,7 +296,7 @@ def hub_border(source: Source, *, fetching: bool = False) -> Iterator[None]:
             code="pull_unknown",
         ) from error
     except RevisionNotFoundError as error:
-        raise PullFailed(f"{source.location} has no revision {source.revision!r}", code="pull_unknown") from error
+        raise _no_revision(source) from error
     except HFValidationError as error:
         raise PullFailed(f"{source} is no legal repository name: {error}") from error
     except OfflineModeIsEnabled as error:
@@ -300,6 +313,18 @@ def hub_border(source: Source, *, fetching: bool = False) -> Iterator[None]:
         raise PullFailed(f"the hub answered {status} for {source}", hint=hint) from error
     except (_TRANSPORT_ERROR, OSError) as error:
         raise _disk_trouble(error) or _unreachable(source, fetching=fetching) from error
+
+
+def _no_revision(source: Source) -> PullFailed:
+    """Ollama pulls one of several GGUF files by such a tag."""
+    text = f"{source.location} has no revision {source.revision!r}"
+    if not _GGUF_TAG.fullmatch(source.revision):
+        return PullFailed(text, code="pull_unknown")
+    return PullFailed(
+        f"{text}: that is a quantisation of GGUF files, which need a plugin that vLLM does not contain",
+        hint="Leave the tag out and name a repository with safetensors weights: the original, an AWQ, GPTQ or FP8 one.",
+        code="pull_gguf",
+    )
 
 
 def _disk_trouble(error: Any) -> PullFailed | None:

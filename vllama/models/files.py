@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from vllama.errors import ModelUnusable
-from vllama.models.choosing import INDEX, TEMPLATES, is_plain, weight_files
+from vllama.models.choosing import ADAPTER_FILES, INDEX, TEMPLATES, is_plain, weight_files
 from vllama.models.facts import ModelFiles
-from vllama.models.foreign import reason
+from vllama.models.foreign import ADAPTER, adapter_of, reason
 from vllama.models.modeljson import AGAIN, is_pointer, read_bytes, read_json, read_object, unreadable
 from vllama.models.safetensors import PREFIX_BYTES, HeaderError, Tensor, header_length, read_tensors
 
@@ -81,6 +81,8 @@ def _list(directory: Path) -> set[str]:
 def _foreign(directory: Path, names: set[str], text: str, hint: str) -> ModelUnusable:
     """Why there is no model: what the directory holds instead, else ``text``."""
     found = reason(names)
+    if found is ADAPTER:
+        found = adapter_of(read_object(directory / ADAPTER_FILES[0]))
     return ModelUnusable(f"it {found.text}" if found else text, hint=found.hint if found else hint, where=directory)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+_REPOSITORY: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 _OTHER: Final = "Use a repository of this model with config.json and safetensors weights."
 
 
@@ -21,8 +22,7 @@ class Reason:
 
 ADAPTER: Final = Reason(
     "is a LoRA adapter, not a model",
-    "Get the model that it was trained on (base_model_name_or_path in adapter_config.json), then create a model of "
-    "both: a Modelfile with FROM that model and ADAPTER the adapter's directory.",
+    "Create a model of both: a Modelfile with FROM the model that it was trained on, and ADAPTER its directory.",
 )
 _MISTRAL: Final = Reason(
     "is in Mistral's own format only (params.json and consolidated.safetensors, without config.json)",
@@ -53,6 +53,15 @@ _BY_NAME: Final = tuple(
         (r".+/.*\.safetensors", "keeps its weights in folders, which is not the layout that vLLM reads", _OTHER),
     )
 )
+
+
+def adapter_of(config: Any) -> Reason:
+    """``ADAPTER``, with the repository of the model that it was trained on. ``config``: adapter_config.json."""
+    base = config.get("base_model_name_or_path") if isinstance(config, Mapping) else None
+    if not isinstance(base, str) or not _REPOSITORY.fullmatch(base):
+        return ADAPTER
+    hint = f"Create a model of both: a Modelfile with FROM {base}, and ADAPTER its directory."
+    return Reason(f"is a LoRA adapter for {base}, not a model", hint)
 
 
 def reason(names: Collection[str]) -> Reason | None:

@@ -15,6 +15,9 @@ LONGEST = 1_000
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}", re.ASCII)
 _NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}", re.ASCII)
 _MODEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}", re.ASCII)
+_REVISION = re.compile(r"[A-Za-z0-9._/+=#,-]{1,255}", re.ASCII)
+_NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
+_LONGEST_TAG = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +66,27 @@ def parse_name(text: str) -> ModelName | None:
     host, namespace, model = ([DEFAULT_HOST, DEFAULT_NAMESPACE, ""][: 3 - len(parts)] + parts)[:3]
     legal = (_HOST.fullmatch(host), _NAMESPACE.fullmatch(namespace), _MODEL.fullmatch(model), _MODEL.fullmatch(tag))
     return ModelName(host, namespace, model, tag) if all(legal) else None
+
+
+def is_revision(text: str) -> bool:
+    """Whether a repository's branch, tag or commit may be called so, as git does: ``v1.0``, ``refs/pr/3``."""
+    parts = text.split("/")
+    return _REVISION.fullmatch(text) is not None and not any(
+        part in {"", ".", ".."} or part.endswith(".lock") for part in parts
+    )
+
+
+def split_revision(text: str) -> tuple[str, str]:
+    """``org/name@revision`` as the name that it gets, and the revision; any other text as it is, and none.
+
+    A tag holds no slash: ``org/name@refs/pr/3`` is called ``org/name:refs-pr-3``.
+    """
+    path, at, revision = text.strip().rpartition("@")
+    if not at or "/" not in path or ":" in path.rpartition("/")[2] or not is_revision(revision):
+        return text, ""
+    return f"{path}:{tag_of(revision)}", revision
+
+
+def tag_of(revision: str) -> str:
+    """The tag of a name that stands for a revision."""
+    return _NOT_IN_TAGS.sub("-", revision).lstrip("-.")[:_LONGEST_TAG]

@@ -13,7 +13,7 @@ from vllama.errors import ModelUnusable, PullFailed
 from vllama.models.catalog import Catalog, Listing, Offer
 from vllama.models.downloads import Downloads, Part
 from vllama.models.manifest import Manifest
-from vllama.models.names import DEFAULT_HOST, DEFAULT_NAMESPACE, DEFAULT_TAG, ModelName
+from vllama.models.names import DEFAULT_HOST, DEFAULT_NAMESPACE, DEFAULT_TAG, ModelName, tag_of
 from vllama.models.sources import Source, parse_source
 from vllama.models.store import ModelStore
 
@@ -34,12 +34,6 @@ class Wanted:
     reasoning_parser: str = ""
 
 
-def as_name(text: str) -> str:
-    """``org/name@revision`` as the name that it gets, ``org/name:revision``; anything else as it is."""
-    path, at, revision = text.strip().rpartition("@")
-    return f"{path}:{revision}" if at and "/" in path and ":" not in path.rpartition("/")[2] + revision else text
-
-
 class Puller:
     """Pulls models into one store. ``choose`` knows which of a name's repositories suits this machine."""
 
@@ -53,10 +47,11 @@ class Puller:
         self.catalog = catalog
         self._store, self._downloads, self._choose = store, downloads, choose
 
-    async def pull(self, name: ModelName) -> AsyncGenerator[Step | tuple[Part, ...]]:
+    async def pull(self, name: ModelName, revision: str = "") -> AsyncGenerator[Step | tuple[Part, ...]]:
         """Bring a model and list it. Ends with ``success`` or raises PullFailed, ModelUnusable, StoreFailed.
 
-        Closing the iterator leaves the download to those who pull the same repository.
+        ``revision``: of the repository, where the name was given with one (``names.split_revision``). Closing the
+        iterator leaves the download to those who pull the same repository.
         """
         yield "pulling manifest"
         configured = self._store.source(name)
@@ -70,7 +65,7 @@ class Puller:
                     raise problem
             yield "success"
             return
-        wanted = await self._resolve(name)
+        wanted = await self._resolve(name, revision)
         commit = ""
         async with aclosing(self._downloads.follow(wanted.source)) as told:
             async for one in told:
@@ -95,7 +90,7 @@ class Puller:
         """Whether a pull of that name can be tried: it is in the catalogue, or the name of a repository."""
         return self.catalog.find(name) is not None or _repository(name) is not None
 
-    async def _resolve(self, name: ModelName) -> Wanted:
+    async def _resolve(self, name: ModelName, revision: str) -> Wanted:
         """Raises PullFailed for a name that means nothing."""
         listing = self.catalog.find(name)
         if listing is not None:
@@ -106,9 +101,14 @@ class Puller:
                 raise _nothing_fits(name, listing.offers)
             _LOG.info("%s is %s (%s)", name.short, offer.repository, _PRECISIONS[offer.precision])
             return Wanted(Source("hub", offer.repository), listing.tool_parser, listing.reasoning_parser)
-        if (source := _repository(name)) is not None:
+        if (source := _repository(name, revision or self._revision_before(name))) is not None:
             return Wanted(source)
         raise self._unknown(name)
+
+    def _revision_before(self, name: ModelName) -> str:
+        """What the tag of a name meant when it was pulled: ``refs-pr-3`` is ``refs/pr/3``."""
+        known = self._store.library.find(name)
+        return known.revision if known is not None and tag_of(known.revision) == name.tag else ""
 
     def _unknown(self, name: ModelName) -> PullFailed:
         if name.host != DEFAULT_HOST:
@@ -135,13 +135,13 @@ class Puller:
             raise
 
 
-def _repository(name: ModelName) -> Source | None:
+def _repository(name: ModelName, revision: str = "") -> Source | None:
     """``hf.co/org/name:revision`` and ``org/name:revision``; Ollama's own users' models are no repositories."""
     host = name.host.casefold()
     if host not in _HUBS and (host != DEFAULT_HOST or name.namespace.casefold() == DEFAULT_NAMESPACE):
         return None
-    revision = "" if name.tag == DEFAULT_TAG else f"@{name.tag}"
-    return parse_source(f"{name.namespace}/{name.model}{revision}")
+    revision = revision or ("" if name.tag == DEFAULT_TAG else name.tag)
+    return parse_source(f"{name.namespace}/{name.model}{'@' if revision else ''}{revision}")
 
 
 def _nothing_fits(name: ModelName, offers: tuple[Offer, ...]) -> PullFailed:

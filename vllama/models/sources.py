@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from vllama.models.names import parse_name
+from vllama.models.names import is_revision, parse_name
 
 BUILTIN: Final = ("tinychat",)
 """Models that are part of the project (package data under ``models/builtin``)."""
 
 _REPOSITORY: Final = re.compile(
-    r"(?P<repo>[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})(?:@(?P<revision>[A-Za-z0-9._/-]{1,255}))?",
+    r"(?P<repo>[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})(?:@(?P<revision>.+))?",
     re.ASCII,
 )
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
@@ -53,6 +53,8 @@ def parse_source(text: str) -> Source | None:
         text = text.removeprefix(prefix)
     found = _REPOSITORY.fullmatch(text.rstrip("/"))
     if found is None or ".." in found["repo"] or "--" in found["repo"]:
+        return None
+    if found["revision"] is not None and not is_revision(found["revision"]):
         return None
     return Source("hub", found["repo"], found["revision"] or "")
 

@@ -66,7 +66,7 @@ class ScriptedPuller:
         self.fetched: list[Part | VllamaError] = []
         self.left = 0
 
-    async def pull(self, name: ModelName) -> AsyncGenerator[str | tuple[Part, ...]]:
+    async def pull(self, name: ModelName, revision: str = "") -> AsyncGenerator[str | tuple[Part, ...]]:
         yield "pulling manifest"
         try:
             if name.key not in self.models.models and not self.fetched:

@@ -36,7 +36,7 @@ class ScriptedPuller:
     def __init__(self, store: ModelStore, place: Path) -> None:
         self.store, self.place = store, place
 
-    async def pull(self, wanted: ModelName) -> AsyncGenerator[str]:
+    async def pull(self, wanted: ModelName, revision: str = "") -> AsyncGenerator[str]:
         yield "pulling manifest"
         if wanted.model != "elsewhere":
             raise PullFailed("file does not exist")

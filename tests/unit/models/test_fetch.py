@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -203,6 +204,102 @@ def test_a_state_directory_that_can_not_be_written(hub: Hub, tmp_path: Path):
     (tmp_path / "models").touch()
     with pytest.raises(PullFailed, match="can't be written"):
         bring(hub, tmp_path)
+
+
+ONE = safetensors({"w": ("F32", (4,))})
+SHARDS = {
+    "model-00001-of-00002.safetensors": safetensors({"a": ("F32", (2,))}),
+    "model-00002-of-00002.safetensors": safetensors({"b": ("F32", (2,))}),
+}
+INDEX = json.dumps({"weight_map": dict(zip("ab", SHARDS, strict=True))}).encode()
+
+
+@pytest.mark.parametrize(
+    ("weights", "fetched"),
+    [
+        # the same weights as one file and as shards: the index decides, as it does for vLLM
+        ({WEIGHTS: ONE, **SHARDS, "model.safetensors.index.json": INDEX}, {*SHARDS}),
+        ({WEIGHTS: ONE, **SHARDS}, {WEIGHTS}),
+        ({**SHARDS}, {*SHARDS}),
+        ({WEIGHTS: ONE, "model.fp16.safetensors": ONE}, {WEIGHTS}),
+        ({WEIGHTS: ONE, "consolidated.safetensors": ONE, "params.json": b"{}"}, {WEIGHTS}),
+        ({"consolidated.safetensors": ONE, "params.json": b"{}"}, {"consolidated.safetensors"}),
+        ({WEIGHTS: ONE, "pytorch_model.bin": b"x", "original/model.safetensors": ONE}, {WEIGHTS}),
+    ],
+)
+def test_the_same_weights_are_fetched_once(tmp_path: Path, weights: dict[str, bytes], fetched: set[str]):
+    contents = {**weights, "config.json": b"{}", "tokenizer.json": b"{}"}
+    with running(Hub("acme/mini", contents)) as hub:
+        bring(hub, tmp_path)
+        assert {name for name in hub.served if name.endswith((".safetensors", ".bin"))} == fetched
+        assert len(hub.served) == len(set(hub.served))
+
+
+@pytest.mark.parametrize("revision", ["refs/pr/3", "feature/new-head"])
+def test_a_branch_with_slashes_is_fetched_and_found(tmp_path: Path, hub: Hub, revision: str):
+    hub.revisions = (revision,)
+    assert bring(hub, tmp_path, Source("hub", "acme/mini", revision)) == COMMIT
+    found = find_snapshot(tmp_path, "acme/mini", revision)
+    assert found is not None
+    assert found.name == COMMIT
+
+
+def test_chat_templates_of_their_own_folder_are_fetched(tmp_path: Path, hub: Hub):
+    hub.files = {**hub.files, "chat_template.jinja": b"d", "additional_chat_templates/tool_use.jinja": b"t"}
+    bring(hub, tmp_path)
+    found = find_snapshot(tmp_path, "acme/mini")
+    assert found is not None
+    assert read_files(found).chat_template == "t"
+
+
+@pytest.mark.parametrize("tag", ["Q4_K_M", "q8_0", "IQ2_XXS", "UD-Q4_K_XL", "BF16"])
+def test_the_tag_of_a_gguf_file_is_told_as_one(tmp_path: Path, hub: Hub, tag: str):
+    with pytest.raises(PullFailed, match="quantisation of GGUF files") as caught:
+        bring(hub, tmp_path, Source("hub", "acme/mini", tag))
+    assert "safetensors" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("contents", "words", "hint"),
+    [
+        (
+            {"adapter_config.json": b'{"base_model_name_or_path": "acme/base"}', "adapter_model.safetensors": ONE},
+            "is a LoRA adapter for acme/base",
+            "FROM acme/base",
+        ),
+        (
+            {"adapter_config.json": b'{"base_model_name_or_path": "/home/me/base"}', "adapter_model.safetensors": ONE},
+            "is a LoRA adapter, not a model",
+            "ADAPTER",
+        ),
+        (
+            {"params.json": b"{}", "consolidated.safetensors": ONE, "tekken.json": b"{}"},
+            "Mistral's own format",
+            "config",
+        ),
+        ({"model_index.json": b"{}", "unet/model.safetensors": ONE}, "diffusers", "language model"),
+        ({"config.json": b"{}", "onnx/model.onnx": b"x"}, "ONNX", "safetensors"),
+        ({"config.json": b"{}", "mini-Q4_K_M.gguf": b"GGUF"}, "holds GGUF files", "safetensors"),
+        ({"model.safetensors": ONE}, "has no config.json", "revision"),
+        (
+            {"config.json": b"{}", "model.safetensors": ONE, "model.safetensors.index.json": INDEX},
+            "lacks model-00001-of-00002.safetensors",
+            "revision",
+        ),
+        (
+            {"config.json": b"{}", "model.safetensors.index.json": b'{"weight_map": {"w": "/etc/hostname"}}'},
+            "not a weights file of the same directory",
+            "revision",
+        ),
+    ],
+)
+def test_a_repository_without_a_model_is_told_for_what_it_is(
+    tmp_path: Path, contents: dict[str, bytes], words: str, hint: str
+):
+    with running(Hub("acme/mini", contents)) as hub, pytest.raises(PullFailed, match=words) as caught:
+        bring(hub, tmp_path)
+    assert hint in caught.value.hint
+    assert not [name for name in hub.served if name.endswith(".safetensors")]
 
 
 def test_a_hub_can_be_asked_whether_a_repository_is_there(hub: Hub):

@@ -15,8 +15,8 @@ from vllama.errors import ModelUnusable, PullFailed
 from vllama.models.catalog import Catalog, Listing, Offer, Room, choose
 from vllama.models.downloads import Part
 from vllama.models.hub import find_snapshot
-from vllama.models.names import ModelName, parse_name
-from vllama.models.pull import Puller, as_name
+from vllama.models.names import ModelName, parse_name, split_revision
+from vllama.models.pull import Puller
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore
 
@@ -61,13 +61,13 @@ def world(tmp_path: Path):
 
 
 def name(text: str) -> ModelName:
-    found = parse_name(as_name(text))
+    found = parse_name(split_revision(text)[0])
     assert found is not None, text
     return found
 
 
 async def steps(puller: Puller, text: str) -> list[object]:
-    return [step async for step in puller.pull(name(text))]
+    return [step async for step in puller.pull(name(text), split_revision(text)[1])]
 
 
 ALL = ["pulling manifest", (PART,), "verifying sha256 digest", "writing manifest", "success"]
@@ -87,6 +87,10 @@ async def test_a_name_of_the_catalogue_is_listed_under_its_name(world):
     [
         ("acme/Mini", Source("hub", "acme/Mini"), "acme/Mini:latest"),
         ("acme/Mini@v1.0", Source("hub", "acme/Mini", "v1.0"), "acme/Mini:v1.0"),
+        ("acme/Mini@refs/pr/3", Source("hub", "acme/Mini", "refs/pr/3"), "acme/Mini:refs-pr-3"),
+        ("acme/Mini@feature/new+x", Source("hub", "acme/Mini", "feature/new+x"), "acme/Mini:feature-new-x"),
+        ("hf.co/acme/Mini@refs/pr/3", Source("hub", "acme/Mini", "refs/pr/3"), "hf.co/acme/Mini:refs-pr-3"),
+        ("acme/Mini@latest", Source("hub", "acme/Mini", "latest"), "acme/Mini:latest"),
         ("acme/Mini:v1.0", Source("hub", "acme/Mini", "v1.0"), "acme/Mini:v1.0"),
         ("hf.co/acme/Mini", Source("hub", "acme/Mini"), "hf.co/acme/Mini:latest"),
         ("https://huggingface.co/acme/Mini:v1", Source("hub", "acme/Mini", "v1"), "huggingface.co/acme/Mini:v1"),
@@ -97,6 +101,15 @@ async def test_repositories_are_listed_as_they_were_named(world, text: str, sour
     assert await steps(puller, text) == ALL
     assert downloads.asked == [source]
     assert [model.name.short for model in store.all()] == [listed]
+
+
+async def test_the_name_of_a_branch_with_a_slash_is_pulled_again_from_that_branch(world):
+    _, downloads, puller = world()
+    await steps(puller, "acme/Mini@refs/pr/3")
+    await steps(puller, "acme/mini:refs-pr-3")  # as it is listed
+    assert downloads.asked == [Source("hub", "acme/Mini", "refs/pr/3"), Source("hub", "acme/mini", "refs/pr/3")]
+    await steps(puller, "acme/Mini:other-branch")
+    assert downloads.asked[-1] == Source("hub", "acme/Mini", "other-branch")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +166,8 @@ async def test_a_configured_repository_is_fetched_once(world):
     assert store.library.all() == {}
 
 
-@pytest.mark.parametrize("text", ["a/b@c:d", "a@b", "x@sha256:00", "a/b@", "a/b@refs/pr/1"])
+@pytest.mark.parametrize(
+    "text", ["a/b@c:d", "a@b", "x@sha256:00", "a/b@", "a/b@../x", "a/b@x//y", "a/b@/x", "a/b@x.lock", "a/b@a b"]
+)
 def test_an_at_sign_elsewhere_is_no_name(text: str):
-    assert parse_name(as_name(text)) is None
+    assert parse_name(split_revision(text)[0]) is None

@@ -16,8 +16,7 @@ from vllama.http.lookup import read_name
 from vllama.http.ollama.progress import answer_progress, progress_lines
 from vllama.models.blobs import is_relative, read_digest
 from vllama.models.create import Creator, Recipe
-from vllama.models.names import ModelName
-from vllama.models.pull import as_name
+from vllama.models.names import ModelName, split_revision
 from vllama.quoting import excerpt
 from vllama.translate import native
 from vllama.translate.gojson import STRING, GoValueError, slice_of, unmarshal
@@ -53,7 +52,8 @@ async def _creating(
 def _recipe(name: ModelName, fields: Mapping[str, Any]) -> Recipe:
     """Raises BadRequest."""
     _check_info(fields["info"])
-    base = read_name(as_name(fields["from"])) if fields["from"] else None
+    typed, revision = split_revision(fields["from"])
+    base = read_name(typed) if typed else None
     if base is None and fields["files"] is None:
         raise BadRequest("neither 'from' or 'files' was specified")
     if base is None and not fields["files"]:
@@ -62,6 +62,7 @@ def _recipe(name: ModelName, fields: Mapping[str, Any]) -> Recipe:
     return Recipe(
         name=name,
         base=base,
+        revision=revision,
         files=_digests(fields["files"] or {}),
         adapter=_digests(fields["adapters"]),
         system=fields["system"],

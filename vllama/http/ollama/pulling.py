@@ -12,8 +12,7 @@ from vllama.http.bodies import read_body
 from vllama.http.front import front_of
 from vllama.http.lookup import QUOTED, read_name
 from vllama.http.ollama.progress import answer_progress, progress_lines
-from vllama.models.names import parse_name
-from vllama.models.pull import as_name
+from vllama.models.names import parse_name, split_revision
 from vllama.quoting import excerpt
 from vllama.translate import native
 
@@ -23,8 +22,9 @@ _NO_REGISTRY: Final = "this server pushes to no registry"
 async def pull(request: web.Request) -> web.StreamResponse:
     """Fetch a model, or its newer version, and list it."""
     fields = await read_body(request, native.PULL)
-    name = read_name(as_name(fields["model"] or fields["name"]))
-    return await answer_progress(request, progress_lines(front_of(request).puller.pull(name)), stream=fields["stream"])
+    typed, revision = split_revision(fields["model"] or fields["name"])
+    steps = front_of(request).puller.pull(read_name(typed), revision)
+    return await answer_progress(request, progress_lines(steps), stream=fields["stream"])
 
 
 async def push(request: web.Request) -> web.StreamResponse:
