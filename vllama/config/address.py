@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ class Address:
 
     scheme: str = "http"
     host: str = DEFAULT_HOST
+    """Empty: every interface of this machine, IPv4 and IPv6."""
     port: int = DEFAULT_PORT
     path: str = ""
     """Prefix of every request's path, without a slash at its end."""
@@ -38,29 +39,24 @@ class Address:
     @property
     def is_local(self) -> bool:
         """Whether this machine itself is meant, as far as the spelling tells."""
-        if self.host.lower() == "localhost":
-            return True
-        try:
-            address = ipaddress.ip_address(self.host)
-        except ValueError:
-            return False
+        address = _ip(self.host)
+        if address is None:
+            return self.host.lower() in {"", "localhost"}
         return address.is_loopback or address.is_unspecified
 
     @property
     def reachable(self) -> Address:
         """The address to connect to: a service bound to all interfaces is reached over loopback."""
-        loopback = {"0.0.0.0": DEFAULT_HOST, "::": "::1"}.get(self.host, self.host)
-        return Address(self.scheme, loopback, self.port, self.path)
+        address, host = _ip(self.host), self.host or DEFAULT_HOST
+        if address is not None and address.is_unspecified:
+            host = DEFAULT_HOST if address.version == 4 else "::1"
+        return replace(self, host=host)
 
 
 def is_host(text: str) -> bool:
     """Whether ``text`` is an IP address or may be a host's name; empty text means every interface."""
     if ":" in text or (text.count(".") >= 3 and text.replace(".", "").isdigit()):
-        try:
-            ipaddress.ip_address(text)
-        except ValueError:
-            return False
-        return True
+        return _ip(text) is not None
     return _NOT_IN_HOSTS.search(text) is None
 
 
@@ -81,7 +77,7 @@ def read_address(text: str) -> Address:
     """Read ``host``, ``host:port``, ``:port``, ``[v6]:port`` or ``scheme://host[:port][/path]``.
 
     Without a scheme the port defaults to 11434, with one to the scheme's own; a bad port falls back to the default.
-    Empty text is the default address.
+    Empty text is the default address; a port without a host means every interface, as for Ollama.
     """
     text = text.strip(" \t\r\n\"'")
     scheme, found, rest = text.partition("://")
@@ -93,10 +89,17 @@ def read_address(text: str) -> Address:
     host, port = _split(authority)
     return Address(
         scheme if scheme in _SCHEME_PORTS else "http",
-        host or DEFAULT_HOST,
+        host if host or ":" in authority else DEFAULT_HOST,
         int(port) if port.isdecimal() and port.isascii() and int(port) <= 65535 else default_port,
         urlsplit(f"//x/{path}").path.rstrip("/") if slash else "",
     )
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def _split(authority: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ import psutil
 
 from vllama.errors import CannotListen
 
+_NO_SUCH_FAMILY: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 BACKLOG: Final = 1024
 """Connections that may wait to be taken: one more is dropped, and its client tries again after a whole second."""
 
@@ -34,7 +36,14 @@ def bind(host: str, port: int, kept: Sequence[socket.socket] = ()) -> list[socke
     sockets: list[socket.socket] = []
     try:
         for (family, address), (kind, proto) in wanted.items():
-            sockets.append(fitting.get((family, address)) or _listen(family, kind, proto, address))
+            try:
+                sockets.append(fitting.get((family, address)) or _listen(family, kind, proto, address))
+            except OSError as error:
+                # "every interface" is those that there are: a kernel may be without IPv6
+                if host or error.errno not in _NO_SUCH_FAMILY or len(wanted) == 1:
+                    raise
+        if not sockets:
+            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
     except OSError as error:
         for made in sockets:
             if made not in kept:
@@ -63,7 +72,7 @@ def _listen(family: int, kind: int, proto: int, address: tuple[Any, ...]) -> soc
 
 
 def _refusal(host: str, port: int, error: OSError) -> CannotListen:
-    where = f"{host}:{port}"
+    where = f"{host or 'every interface'}:{port}"
     if error.errno == errno.EADDRINUSE:
         owner = who_listens(port)
         if owner and owner.startswith("ollama"):

@@ -1,7 +1,8 @@
 """Ollama's Modelfile: its text into a value, and a value into text (contract 5.8, 5.11). Pure.
 
-The rules are those of Ollama's own reader, which is the client's: the server never sees the text. Only characters that
-don't print are kept here, where that reader drops them.
+The rules are those of Ollama's own reader, which is the client's: the server never sees the text. Like that reader,
+this one drops characters that don't print (a no-break space, a zero-width one, a vertical tab) from values, and one of
+them before a command.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ _BOOLEANS: Final = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
 }
+_WHITE: Final = " \t\r\n"
 _QUOTES: Final = ('"""', '"')
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -154,6 +156,8 @@ def _commands(text: str) -> Iterator[tuple[str, str, str]]:
         if text[at] == "#":
             at = _end(_TO_LINE_END, text, at)
             continue
+        if not text[at].isprintable():
+            at += 1
         command, at = _word(_WORD, text, at)
         command = command.lower()
         if at >= len(text):
@@ -186,20 +190,26 @@ def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
 def _value(text: str, at: int) -> tuple[str, int]:
     """Up to the end of the line, or of the line on which a quote is closed."""
     end = _end(_TO_LINE_END, text, at)
-    value = text[at:end].strip()
+    value = _visible(text[at:end]).strip(_WHITE)
     mark = next((mark for mark in _QUOTES if value.startswith(mark)), "")
     if not mark:
         return value, end
-    begin = text.index(mark, at)
-    line = begin
-    while True:
-        closed = line + len(text[line:end].rstrip()) - len(mark)
-        if closed >= begin + len(mark) and text.startswith(mark, closed):
-            return text[begin + len(mark) : closed], end
+    lines: list[str] = []
+    last = value.removeprefix(mark)
+    while not last.rstrip(_WHITE).endswith(mark):
         if end >= len(text):
             raise ModelfileError(_CUT_OFF)
-        line = end + 1
-        end = _end(_TO_LINE_END, text, line)
+        lines.append((last if lines else _visible(text[at:end]).lstrip(_WHITE).removeprefix(mark)) + text[end])
+        at, end = end + 1, _end(_TO_LINE_END, text, end + 1)
+        last = _visible(text[at:end])
+    return "".join([*lines, last.rstrip(_WHITE).removesuffix(mark)]), end
+
+
+def _visible(text: str) -> str:
+    """Without characters that don't print; of the white ones, blanks and tabs do."""
+    if text.isprintable():
+        return text
+    return "".join(char for char in text if char.isprintable() or char == "\t")
 
 
 def _at_line(text: str, at: int, message: str) -> ModelfileError:

@@ -15,7 +15,16 @@ from vllama.config.address import Address, check_address, read_address
         ("", Address()),
         ("  'box'  ", Address(host="box")),
         ("192.168.1.5:11500", Address(host="192.168.1.5", port=11500)),
-        (":8080", Address(port=8080)),
+        (":8080", Address(host="", port=8080)),  # every interface
+        (":", Address(host="")),
+        ("http://:8080", Address(host="", port=8080)),
+        ("https://:", Address("https", "", 443)),
+        (":8080/ollama/", Address(host="", port=8080, path="/ollama")),
+        (":no", Address(host="")),
+        ("[]:8080", Address(host="", port=8080)),
+        ("http://", Address(port=80)),
+        ("/base", Address(path="/base")),
+        ("[::]:8080", Address(host="::", port=8080)),
         ("0.0.0.0", Address(host="0.0.0.0")),
         ("[::1]:8080", Address(host="::1", port=8080)),
         ("[::1]", Address(host="::1")),
@@ -37,6 +46,9 @@ def test_every_form_of_ollama_host_is_understood(text: str, address: Address) ->
 def test_a_service_on_all_interfaces_is_reached_over_loopback() -> None:
     assert read_address("0.0.0.0:99").reachable == Address(port=99)
     assert read_address("[::]:99").reachable == Address(host="::1", port=99)
+    assert read_address("[0::0]:99").reachable == Address(host="::1", port=99)
+    assert read_address(":99").reachable == Address(port=99)
+    assert read_address("https://:99/x").reachable.url == "https://127.0.0.1:99/x"
     assert read_address("box").reachable == Address(host="box")
 
 
@@ -48,7 +60,7 @@ def test_the_url_brackets_ipv6() -> None:
 def test_any_text_gives_an_address(text: str) -> None:
     address = read_address(text)
     assert 0 <= address.port <= 65535
-    assert address.host
+    assert address.reachable.host
 
 
 @pytest.mark.parametrize("text", ["", ":80", "box", "box:80", "[::1]:80", "::1", "http://box/path", "https://1.2.3.4"])
@@ -65,7 +77,15 @@ def test_the_strict_reading_makes_nothing_up(text: str):
 @pytest.mark.parametrize(
     ("text", "local"),
     [
-        *(("", True), ("localhost", True), ("127.3.4.5", True), ("[::1]", True), ("0.0.0.0", True)),
+        *(
+            ("", True),
+            (":80", True),
+            ("[::]", True),
+            ("localhost", True),
+            ("127.3.4.5", True),
+            ("[::1]", True),
+            ("0.0.0.0", True),
+        ),
         *(("10.0.0.1", False), ("box", False), ("http://gpu.example:11434", False)),
     ],
 )

@@ -176,6 +176,9 @@ def test_the_file_may_be_named_by_the_environment(write):
         ("OLLAMA_DEBUG", "1", "log.level", "debug"),
         ("OLLAMA_DEBUG", "false", "log.level", "info"),
         ("OLLAMA_HOST", ":8080", "server.port", 8080),
+        ("OLLAMA_HOST", ":8080", "server.host", ""),  # every interface
+        ("VLLAMA_HOST", ":8080", "server.host", ""),
+        ("OLLAMA_HOST", "", "server.host", "127.0.0.1"),
         ("OLLAMA_HOST", "http://10.0.0.1", "server.port", 80),
         ("OLLAMA_HOST", "[::1]:99999", "server.port", 11434),
         ("VLLAMA_HOST", "[::1]", "server.host", "::1"),

@@ -43,3 +43,14 @@ def test_a_new_address_that_is_taken_leaves_the_old_one_listening(open_sockets):
     with pytest.raises(CannotListen, match="is taken"):
         bind("127.0.0.1", taken[0].getsockname()[1], kept)
     assert listens(kept[0].getsockname()[1])
+
+
+def test_no_host_means_every_interface_of_both_kinds(open_sockets):
+    open_sockets += bind("127.0.0.1", 0)  # finds a free port
+    port = open_sockets[0].getsockname()[1]
+    found = bind("", port, open_sockets)
+    open_sockets += found
+    names = {one.family: one.getsockname()[0] for one in found}
+    assert names[socket.AF_INET] == "0.0.0.0"
+    assert names.get(socket.AF_INET6, "::") == "::"
+    assert listens(port)

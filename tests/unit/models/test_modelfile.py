@@ -95,6 +95,57 @@ def test_files_of_other_systems_are_read(encoding):
     assert parse_modelfile(f"{mark}FROM x\r\nSYSTEM grüß\r\n".encode(encoding)).system == "grüß"
 
 
+NBSP, ZERO, VT, BOM, SOFT, NEXT = "\u00a0", "\u200b", "\x0b", "\ufeff", "\u00ad", "\x85"
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (f"You are{NBSP}brief.", "You arebrief."),
+        (f"{NBSP} brief {NBSP}", "brief"),
+        (f"a{ZERO}b{VT}c{BOM}d{SOFT}e{NEXT}f\x00g", "abcdefg"),
+        ("a\tb", "a\tb"),
+        (f'{ZERO}"quoted "{ZERO}', "quoted "),
+        (f'"""a{NBSP}\n\tb\r\nc"""{VT}', "a\n\tb\r\nc"),
+        (f'"{VT}two\nlines{VT}"', "two\nlines"),
+        ("née 日本 👍", "née 日本 👍"),  # what prints stays
+        ("", ""),
+        ('""', ""),
+        ('""""""', ""),
+    ],
+)
+def test_characters_that_do_not_print_are_dropped_from_values(value: str, read: str):
+    text = f"FROM x\nSYSTEM {value}\nLICENSE l\n"
+    assert parse_modelfile(text).system == read
+    assert parse_modelfile(text.encode()).system == read
+    assert parse_modelfile(text.replace("SYSTEM ", "MESSAGE user ")).messages[0]["content"] == read
+    assert parse_modelfile(text.replace("\n", "\r\n")).license == ("l",)
+
+
+@pytest.mark.parametrize(("name", "read"), [(f"qwen3:0.6b{NBSP}", "qwen3:0.6b"), (f"{ZERO}./dir\u200d", "./dir")])
+def test_a_name_that_was_copied_from_a_page_is_found(name: str, read: str):
+    assert parse_modelfile(f"FROM {name}\nPARAMETER top_k 3{NBSP}\n") == Modelfile((read,), parameters={"top_k": 3})
+
+
+@pytest.mark.parametrize("mark", [NBSP, ZERO, VT, BOM])
+def test_one_character_that_does_not_print_may_stand_before_a_command(mark: str):
+    assert parse_modelfile(f"{mark}FROM x\n{mark}SYSTEM y").system == "y"
+    assert parse_modelfile(f"{BOM}{mark}FROM x".encode()).base == ("x",)
+    for text in (f"{mark}{mark}FROM x\n", f"FROM{mark}x\n", f"FR{mark}OM x\n", f"FROM x\n{mark}\n", f"{mark} FROM x"):
+        with pytest.raises(ModelfileError, match="command must be one of"):
+            parse_modelfile(text if not text.startswith(BOM) else f"# hi\n{text}")
+    with pytest.raises(ModelfileError, match="unexpected EOF"):
+        parse_modelfile(f"FROM x\n{mark}")
+
+
+@given(st.text(st.sampled_from(f'ab "\t{NBSP}{ZERO}{VT}#'), max_size=12))
+def test_a_value_never_holds_what_does_not_print(text: str):
+    with suppress(ModelfileError):
+        assert all(
+            char.isprintable() or char in "\t\r\n" for char in parse_modelfile(f"FROM x\nSYSTEM {text}\n").system
+        )
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("bare", "bare"), ('say "hi"', 'say "hi"'), (" led", '" led"'), ("two\nlines", '"two\nlines"'),
