@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,11 +27,13 @@ from vllama.models.names import parse_name
 from vllama.models.store import ModelStore
 from vllama.observe.metrics import Metrics
 from vllama.reload import Service
+from vllama.signals import Signals
 from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.notify import Notifier, passed_sockets
 from vllama.supervisor.planner import Planner
 from vllama.supervisor.port import FOREVER, EngineView
 from vllama.supervisor.states import LOADING
+from vllama.supervisor.tasks import Tasks, outcome
 from vllama.supervisor.tuning import patience_of, policy_of
 
 _LOG = logging.getLogger("vllama")
@@ -76,7 +77,7 @@ async def serve(
     """
     config = loaded.config
     make_directories(loaded.directories)
-    with sole_owner(loaded.runtime), sole_owner(loaded.state):
+    with sole_owner(loaded.runtime) as runtime, sole_owner(loaded.state) as state:
         await asyncio.to_thread(_sweep_leftovers, loaded.runtime)
         await asyncio.to_thread(store.sweep)
         notifier = Notifier(environ)
@@ -96,37 +97,57 @@ async def serve(
         metrics = Metrics(supervisor)
         downloads = Downloads(loaded.state, environ)
         service = Service(loaded, store, sockets, own, Server(), supervisor, metrics, downloads, environ)
-        signals = _Signals(reloadable=notifier.supervised)
+        signals = Signals(supervised=notifier.supervised)
         engine = _EngineWatch(service, notifier)
-        beside = [asyncio.create_task(_beat(notifier, supervisor))]
+        beside = Tasks()
+        beside.start(_beat(notifier, supervisor), _logged)
+        beside.start(_hurry(signals, supervisor), _logged)
         try:
             await service.server.serve(service.app(loaded, store), sockets)
             host, port = sockets[0].getsockname()[:2]
+            for owner in (runtime, state):
+                owner.listens_on(port)
             _LOG.info("vLLama %s listens on %s:%d", __version__, host, port)
             watcher.listening(host, port)
             await engine.look()
             await _preload(_wanted(loaded, named, store), supervisor, watcher, signals.stop)
             starting = False
-            beside.append(asyncio.create_task(_await_engine(engine, service, named, watcher, signals.stop)))
+            beside.start(_await_engine(engine, service, named, watcher, signals.stop), _logged)
             notifier.ready()
             notifier.status(supervisor.snapshot())
             gc.freeze()  # what is here stays: looking through it again and again would hold up every stream
             while await signals.reload_wanted():
-                await _reload(service, read_again, notifier)
-                await engine.look()
-                await _preload(_wanted(service.loaded, (), service.store), supervisor, watcher, signals.any)
+                await outcome(_reload(service, read_again, notifier))
+                for owner in (runtime, state):
+                    owner.listens_on(service.sockets[0].getsockname()[1])
+                await outcome(_renewed(engine, service, watcher, signals))
             drain = service.loaded.config.engine.drain_timeout
             _LOG.info("stopping: running answers may go on for up to %.0f s", drain)
         finally:
             notifier.stopping(service.loaded.config.engine.drain_timeout + _LAST_STEPS)
-            await service.server.pause()
-            await downloads.close()
-            await supervisor.close()
-            await service.server.close()
-            for task in beside:
-                task.cancel()
+            await _take_down(service, signals)
+            await beside.close(0)
             _LOG.info("stopped")
             notifier.close()
+
+
+async def _take_down(service: Service, signals: Signals) -> None:
+    """In order: no new connections, no downloads, no engines, no old connections. What fails does not keep the rest."""
+    await outcome(service.server.pause())
+    await outcome(signals.unless_hurried(service.downloads.close()))
+    await outcome(service.supervisor.close())
+    await outcome(signals.unless_hurried(service.server.close()))
+
+
+async def _hurry(signals: Signals, supervisor: Supervisor) -> None:
+    """A second Ctrl-C: nobody waits for answers any more."""
+    await signals.hurry.wait()
+    _LOG.warning("stopping at once: running answers are cut")
+    supervisor.hurry()
+
+
+def _logged(_: Exception) -> None:
+    """The log has it, and the rest goes on."""
 
 
 def _listen(config: Config, notifier: Notifier, environ: Mapping[str, str]) -> tuple[list[socket.socket], bool]:
@@ -186,8 +207,16 @@ async def _await_engine(
     """An engine that is installed while we run needs no restart: what should have been loaded at the start is."""
     while True:
         await asyncio.sleep(_LOOK_AGAIN)
-        if await engine.look():
-            await _preload(_wanted(service.loaded, named, service.store), service.supervisor, watcher, stop)
+        if await outcome(engine.look()) is True:
+            await outcome(
+                _preload(_wanted(service.loaded, named, service.store), service.supervisor, watcher, stop),
+            )
+
+
+async def _renewed(engine: _EngineWatch, service: Service, watcher: Watcher, signals: Signals) -> None:
+    """What follows a reload."""
+    await engine.look()
+    await _preload(_wanted(service.loaded, (), service.store), service.supervisor, watcher, signals.any)
 
 
 async def _reload(service: Service, read_again: Reader, notifier: Notifier) -> None:
@@ -206,7 +235,8 @@ async def _reload(service: Service, read_again: Reader, notifier: Notifier) -> N
         notifier.notice("config", "")
         if service.sockets is not sockets:
             notifier.store(service.sockets)
-    notifier.ready()
+    finally:
+        notifier.ready()
 
 
 def _wanted(loaded: Loaded, named: Sequence[Model], store: ModelStore) -> dict[str, tuple[Model, float | None]]:
@@ -240,7 +270,7 @@ async def _preload(
             watcher.preloaded(model, None)
 
     stopped = asyncio.create_task(stop.wait())
-    loads = [asyncio.create_task(one(model, keep)) for model, keep in wanted.values()]
+    loads = [asyncio.create_task(outcome(one(model, keep))) for model, keep in wanted.values()]
     pending: set[asyncio.Task[Any]] = {*loads}
     while pending and not stop.is_set():
         _, pending = await asyncio.wait({stopped, *pending}, return_when=asyncio.FIRST_COMPLETED)
@@ -248,42 +278,6 @@ async def _preload(
     for task in (stopped, *loads):
         task.cancel()
     await asyncio.gather(stopped, *loads, return_exceptions=True)
-
-
-class _Signals:
-    """SIGTERM and SIGINT stop us; SIGHUP reloads where systemd sends it, and is a closed terminal elsewhere.
-
-    A second SIGINT ends us at once, as a person expects.
-    """
-
-    def __init__(self, *, reloadable: bool) -> None:
-        self.stop = asyncio.Event()
-        self.any = asyncio.Event()
-        """Set as long as a signal waits for an answer."""
-        self._loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._on(number, self._stop, number)
-        if reloadable:
-            self._on(signal.SIGHUP, self.any.set)
-        else:
-            self._on(signal.SIGHUP, self._stop, signal.SIGHUP)
-
-    async def reload_wanted(self) -> bool:
-        """Wait for a signal: true for a reload, false when it is time to stop."""
-        await self.any.wait()
-        if not self.stop.is_set():
-            self.any.clear()
-        return not self.stop.is_set()
-
-    def _on(self, number: signal.Signals, answer: Callable[..., None], *args: object) -> None:
-        """Not ``loop.add_signal_handler``: it loses a signal that comes while a busy loop's wake-up pipe is full."""
-        signal.signal(number, lambda *_: self._loop.call_soon_threadsafe(answer, *args))
-
-    def _stop(self, number: signal.Signals) -> None:
-        if self.stop.is_set() and number is signal.SIGINT:
-            signal.signal(number, signal.default_int_handler)
-        self.stop.set()
-        self.any.set()
 
 
 def _sweep_leftovers(runtime: Path) -> None:

@@ -139,5 +139,5 @@ async def test_the_last_client_that_leaves_stops_the_pull(live: LiveService, hub
 async def test_two_services_do_not_share_a_store(live: LiveService, tmp_path: Path):
     paths = {"state": str(live.folder / "state"), "cache": str(tmp_path / "cache"), "runtime": str(tmp_path / "run")}
     other = LiveService(tmp_path, {**live.config, "paths": paths})
-    with pytest.raises(AssertionError, match=rf"another vllama \(pid {live.pid}\) is already running"):
+    with pytest.raises(AssertionError, match=rf"another vllama \(pid {live.pid}, port \d+\) is already running"):
         await asyncio.to_thread(other.start)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pty
 import signal
 
 import psutil
 import pytest
+import yaml
 
 from tests.client import text_of
 from tests.component.conftest import engine_of
@@ -93,7 +95,8 @@ async def test_two_services_on_one_runtime_directory_do_not_meet(service: LiveSe
     async with service as up:
         second = LiveService(service.folder, service.config)
         second.log_file = service.folder / "second.log"
-        with pytest.raises(AssertionError, match="already running"):
+        port = up.url.rpartition(":")[2]
+        with pytest.raises(AssertionError, match=rf"another vllama \(pid {up.pid}, port {port}\) is already running"):
             second.start()
         assert await second.wait(5) == 1
         assert (await up.chat("hello"))[0] == 200
@@ -105,3 +108,67 @@ async def test_a_service_whose_terminal_has_gone_goes_on_and_ends_when_told(serv
         assert (await up.chat("hello"))[0] == 200
         service.send(signal.SIGTERM)
         assert await up.wait(20) == 0
+
+
+async def test_a_second_ctrl_c_during_running_answers_ends_all_at_once(service: LiveService):
+    service.config["engine"]["drain_timeout"] = "10m"
+    service.config["log"] = {"level": "debug"}
+    async with service as up:
+        engine = await engine_of(up)
+        await engine.script(token_rate=5)
+        stream = asyncio.create_task(up.chat("count to 900"))
+        await engine.until(running=1)
+        pids = [process.pid for process in up.family()]
+        up.send(signal.SIGINT)
+        async with asyncio.timeout(20):
+            while "running answers may go on" not in up.log:
+                await asyncio.sleep(0.02)
+        with within(5):
+            up.send(signal.SIGINT)
+            assert await up.wait(5) == 0
+        await asyncio.gather(stream, return_exceptions=True)
+        await until_gone(pids, 1)
+
+
+async def test_sighup_reloads_a_service_that_no_terminal_started(service: LiveService):
+    async with service as up:
+        add_third(service)
+        up.send(signal.SIGHUP)
+        await listed(up, "third:latest")
+
+
+async def test_a_closed_terminal_ends_what_was_started_in_it(service: LiveService):
+    terminal, name = pty.openpty()
+    service.wrapper = ("bash", "-c", f'exec 3<>{os.ttyname(name)}; exec "$0" "$@"')
+    async with service as up:
+        os.close(name)
+        os.close(terminal)
+        assert await up.wait(20) == 0
+
+
+async def test_a_closed_terminal_does_not_end_what_was_to_outlive_it_and_sighup_reloads_from_then_on(
+    service: LiveService,
+):
+    terminal, name = pty.openpty()
+    service.wrapper = ("bash", "-c", f'trap \'\' HUP; exec 3<>{os.ttyname(name)}; exec "$0" "$@"')
+    async with service as up:
+        os.close(name)
+        os.close(terminal)
+        assert (await up.chat("hello"))[0] == 200
+        add_third(service)
+        up.send(signal.SIGHUP)
+        await listed(up, "third:latest")
+
+
+def add_third(service: LiveService) -> None:
+    """To the configuration file of a service that runs."""
+    file = service.folder / "vllama.yaml"
+    config = yaml.safe_load(file.read_text())
+    config["models"]["third"] = config["models"]["other"]
+    file.write_text(yaml.safe_dump(config))
+
+
+async def listed(up: LiveService, name: str) -> None:
+    async with asyncio.timeout(20):
+        while name not in {model["name"] for model in (await up.get("/api/tags"))[1]["models"]}:
+            await asyncio.sleep(0.02)

@@ -34,7 +34,7 @@ LAYERS: Final = (
     ),
     ("supervisor", ("vllama.supervisor",)),
     ("http", ("vllama.http",)),
-    ("daemon", ("vllama.daemon", "vllama.reload", "vllama.pulling", "vllama.bench", "vllama.tuning")),
+    ("daemon", ("vllama.daemon", "vllama.reload", "vllama.signals", "vllama.pulling", "vllama.bench", "vllama.tuning")),
     ("cli", ("vllama.cli", "vllama.__main__")),
 )
 """From the ground upwards; a module may import its own floor and those below."""

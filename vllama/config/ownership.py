@@ -6,8 +6,9 @@ import fcntl
 import getpass
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from vllama import files
 from vllama.errors import AlreadyRunning, ConfigError
@@ -15,8 +16,27 @@ from vllama.errors import AlreadyRunning, ConfigError
 _LOCK = "vllama.lock"
 
 
+class Owner:
+    """The one service that uses a directory."""
+
+    def __init__(self, lock: IO[str]) -> None:
+        self._lock = lock
+        self._write()
+
+    def listens_on(self, port: int) -> None:
+        """Let others know where it is to be found."""
+        self._write(port)
+
+    def _write(self, *more: int) -> None:
+        with suppress(OSError):  # on a full disk it owns the directory all the same
+            self._lock.seek(0)
+            self._lock.truncate(0)
+            self._lock.write("".join(f"{number}\n" for number in (os.getpid(), *more)))
+            self._lock.flush()
+
+
 @contextmanager
-def sole_owner(directory: Path) -> Iterator[None]:
+def sole_owner(directory: Path) -> Iterator[Owner]:
     """Own ``directory`` (which exists) while the block runs; raises AlreadyRunning when another process does.
 
     The kernel gives the lock back when its holder dies, however it dies.
@@ -33,11 +53,13 @@ def sole_owner(directory: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            owner = lock.read().strip() or "unknown"
-            message = f"another vllama (pid {owner}) is already running with {directory}"
+            message = f"another vllama ({_named(lock.read())}) is already running with {directory}"
             hint = "stop it, or give this one its own paths.state, paths.cache and paths.runtime in its configuration"
             raise AlreadyRunning(message, hint=hint) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield
+        yield Owner(lock)
+
+
+def _named(text: str) -> str:
+    """``pid 4711, port 11434``: what the owner wrote; it has no port before it listens."""
+    words = text.split()
+    return ", ".join(f"{what} {word}" for what, word in zip(("pid", "port"), words, strict=False)) or "pid unknown"

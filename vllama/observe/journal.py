@@ -48,7 +48,8 @@ class JournalHandler(logging.Handler):
     def __init__(self, path: Path = SOCKET) -> None:
         """Raises OSError where there is no journal."""
         super().__init__()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._lost = 0
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         try:
             self._socket.connect(str(path))
         except OSError:
@@ -56,17 +57,35 @@ class JournalHandler(logging.Handler):
             raise
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send one entry; an entry that can't be sent is lost, as a full disk's would be."""
+        """Send one entry; one that can't be sent is lost and counted: a journal that hangs must not stop us."""
         try:
             data = b"".join(_field(name, value) for name, value in self._fields(record))
+        except (TypeError, ValueError):  # a message that doesn't fit its arguments is told, not raised
+            self.handleError(record)
+            return
+        if self._lost and self._send(self._note()):
+            self._lost = 0
+        if not self._send(data):
+            self._lost += 1
+
+    def _send(self, data: bytes) -> bool:
+        """Whether the journal took it."""
+        try:
             try:
                 self._socket.send(data)
             except OSError as error:
                 if error.errno not in _TOO_LONG:
                     raise
                 self._send_long(data)
-        except (OSError, TypeError, ValueError):  # a message that doesn't fit its arguments is told, not raised
-            self.handleError(record)
+        except OSError:
+            return False
+        return True
+
+    def _note(self) -> bytes:
+        """What is missing in the journal, for when it reads again."""
+        text = f"{self._lost} log entries were lost, because the journal did not take them"
+        record = logging.LogRecord("vllama", logging.WARNING, "", 0, text, None, None)
+        return b"".join(_field(name, value) for name, value in self._fields(record))
 
     def close(self) -> None:
         """Close the socket."""

@@ -176,7 +176,7 @@ class Ticked:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The daemon stops: refuse, drain, end."""
+    """The daemon stops: refuse, drain, end. When it comes again: end at once."""
 
     now: float
 

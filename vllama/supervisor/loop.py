@@ -136,6 +136,10 @@ class Supervisor:
             self._timer.cancel()
         await self._children.close()
 
+    def hurry(self) -> None:
+        """Whatever runs: cut running answers and kill every engine. ``close`` returns soon after."""
+        self.post(ev.Closing(self.now()))
+
     def now(self) -> float:
         """Monotonic seconds."""
         return self._loop.time()

@@ -208,10 +208,12 @@ def _ticked(state: State, now: float, actions: list[Action]) -> State:
 
 
 def _closing(state: State, now: float, actions: list[Action]) -> State:
-    state = replace(state, closing=True, queue=())
-    for engine in tuple(state.engines.values()):
-        actions += [Refuse(w.ticket, CLOSING) for w in engine.waiters]
-        state = put(state, _closed(replace(engine, waiters=(), wanted=False), now, state.policy.drain, actions))
+    again, state = state.closing, replace(state, closing=True, queue=())
+    for known in tuple(state.engines.values()):
+        actions += [Refuse(w.ticket, CLOSING) for w in known.waiters]
+        engine = replace(known, waiters=(), wanted=False)
+        closed = _closed_again(engine, now, actions) if again else _closed(engine, now, state.policy.drain, actions)
+        state = put(state, closed)
     return state
 
 
@@ -227,6 +229,11 @@ def _closed(engine: EngineState, now: float, drain: float, actions: list[Action]
             return replace(enter(engine, "absent", now), run=engine.run + 1)
         case _:
             return engine
+
+
+def _closed_again(engine: EngineState, now: float, actions: list[Action]) -> EngineState:
+    """Whoever closes twice waits for nothing."""
+    return stop(engine, now, actions, gentle=False) if engine.phase in {"draining", "stopping"} else engine
 
 
 # ------------------------------------------------------------------------------------------- an engine's life

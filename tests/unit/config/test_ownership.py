@@ -13,8 +13,10 @@ def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path):
     told = rf"pid {os.getpid()}\) is already running with {tmp_path}"
     with sole_owner(tmp_path), pytest.raises(AlreadyRunning, match=told):
         sole_owner(tmp_path).__enter__()
-    with sole_owner(tmp_path):
-        pass
+    with sole_owner(tmp_path) as owner:
+        owner.listens_on(11434)
+        with pytest.raises(AlreadyRunning, match=rf"\(pid {os.getpid()}, port 11434\)"):
+            sole_owner(tmp_path).__enter__()
 
 
 def test_a_directory_that_can_not_be_used(tmp_path: Path):

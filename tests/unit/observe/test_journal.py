@@ -89,6 +89,29 @@ def test_an_entry_longer_than_a_datagram_arrives_whole(journal):
     assert len(read()["MESSAGE"]) == 4 << 20
 
 
+@pytest.mark.parametrize("size", [10, 1 << 20])
+def test_a_journal_that_does_not_read_blocks_nobody_and_learns_later_what_it_missed(journal, size):
+    handler, read = journal
+    for _ in range(2000):  # far more than a socket's queue takes
+        handler.emit(record(message="x" * size))
+    taken = 0
+    while (entry := _next(handler, read, taken))["MESSAGE"] == "x" * size:
+        taken += 1
+    assert entry["MESSAGE"] == f"{2000 - taken} log entries were lost, because the journal did not take them"
+    assert entry["PRIORITY"] == "4"
+    assert read()["MESSAGE"] == "again"
+    handler.emit(record(message="and on"))
+    assert read()["MESSAGE"] == "and on"
+
+
+def _next(handler, read, taken):
+    """The next entry; one more is written as soon as there is room for one."""
+    entry = read()
+    if taken == 3:
+        handler.emit(record(message="again"))
+    return entry
+
+
 def test_without_a_journal_the_handler_says_so(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         JournalHandler(tmp_path / "none")

@@ -288,6 +288,44 @@ def test_closing_stops_a_leased_engine_when_the_drain_time_is_over():
     assert kinds(world.tick(30)) == [ev.Stop]
 
 
+def test_closing_again_kills_what_is_finishing_its_answers_or_ending():
+    world = World()
+    world.ready(MINI)
+    world.feed(ev.Closing(0))
+    assert [action for action in world.feed(ev.Closing(0)) if isinstance(action, ev.Stop)] == [
+        ev.Stop(MINI.engine_key, 1, gentle=False)
+    ]
+    assert world.engine(MINI).phase == "stopping"
+    assert world.feed(ev.Closing(0)) == [ev.Stop(MINI.engine_key, 1, gentle=False)]
+    world.exit(MINI)
+    assert world.feed(ev.Closing(0)) == []
+    assert world.engine(MINI).phase == "absent"
+
+
+def test_what_the_machine_refuses_is_no_crash_and_the_next_load_begins_at_once():
+    world = World()
+    full = Cause("surroundings", "no space left on device", outside=True)
+    first = world.want(MINI)
+    world.feed(ev.Planned(0, MINI.engine_key, 1, spec(MINI)))
+    assert ev.Refuse(first, full) in world.exit(MINI, full)
+    assert (world.engine(MINI).phase, world.engine(MINI).crashes) == ("absent", ())
+    world.want(MINI)
+    assert world.engine(MINI).phase == "planning"
+
+
+def test_an_engine_that_was_up_is_tried_again_when_the_machine_refuses_its_restart():
+    world = World()
+    full = Cause("surroundings", "no space left on device", outside=True)
+    world.give_back(MINI, world.ready(MINI))
+    world.exit(MINI)
+    for pause in (1, 2, 4):
+        world.now = world.engine(MINI).retry_at
+        world.feed(ev.Ticked(world.now))
+        world.feed(ev.Planned(world.now, MINI.engine_key, world.engine(MINI).run, spec(MINI)))
+        world.exit(MINI, full)
+        assert (world.engine(MINI).phase, world.engine(MINI).retry_at - world.now) == ("backoff", pause)
+
+
 def test_after_closing_nothing_starts():
     world = World()
     world.feed(ev.Closing(0))
