@@ -15,6 +15,9 @@ REASONS: Final = {
     "options/odd-stop-empty-string": "likewise: a stop of nothing is none",
     "oai-responses/tool-result": "the engine's true count of tokens found in the prefix cache, which that Ollama did not tell",
     "anthropic/tool-result": "likewise; what was cached is no part of input_tokens",
+    "oai-completions/prompt-list": "lists of prompts are answered, as by OpenAI and vLLM",
+    "oai-completions/prompt-tokens": "tokens are continued, as by OpenAI and vLLM",
+    "oai-embeddings/bad-numbers": "tokens are embedded, as by OpenAI and vLLM",
     "oai-chat/tool-arguments-bad": "a call in the history whose arguments are no JSON has none; Ollama refuses it",
     "queue/ps-while-busy": "asked 20 ms after a request: a model that is still loading then is not in our list yet",
 }

@@ -20,6 +20,7 @@ from vllama.translate.faults import refusal
 from vllama.translate.jsontext import encode
 from vllama.translate.prompting import to_tokenize
 from vllama.translate.requests import conversation, offered
+from vllama.translate.template_fields import for_template
 from vllama.translate.whole import EMPTY
 
 _JSON = {"Content-Type": "application/json"}
@@ -62,7 +63,7 @@ async def count_tokens(request: web.Request, asked: MessagesRequest) -> web.Resp
     call = without_thinking_where_it_cannot(request, asked.model, asked.call)
     model = model_for_chat(request, asked.model, call)
     meter_of(request).model = model.name.short
-    prompt = to_tokenize(offered(call), conversation(model, call.messages), model, today())
+    prompt = to_tokenize(for_template(offered(call), model), conversation(model, call.messages), model, today())
     async with front_of(request).engines.lease(model) as lease:
         try:
             answer = await lease.client.call("/tokenize", {"model": lease.served_name, **prompt})

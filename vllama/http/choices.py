@@ -1,4 +1,7 @@
-"""Several answers to one request (OpenAI's ``n``): each is a call of its own, and their steps come as they are made."""
+"""Several answers to one request (OpenAI's ``n``, several prompts).
+
+Each is a call of its own, and their steps come as they are made.
+"""
 
 from __future__ import annotations
 
@@ -66,18 +69,21 @@ class Choices:
 
 @asynccontextmanager
 async def open_choices(
-    request: web.Request, model: Model, call: ChatCall | TextCall, *, count: int = 1, parallel_calls: bool = True
+    request: web.Request, model: Model, *calls: ChatCall | TextCall, count: int = 1, parallel_calls: bool = True
 ) -> AsyncIterator[Choices]:
-    """Open ``count`` answers and wait for the first event; raises what ``open_answer`` raises.
+    """Open ``count`` answers to each call and wait for the first event; raises what ``open_answer`` raises.
 
     ``parallel_calls`` false: of each answer only its first tool call is told.
     """
+    each, count = count, count * len(calls)
     if count == 1:
+        (call,) = calls
         async with open_answer(request, model, call) as answer:
             yield Choices(_numbered(0, answer), answer.headers, 1, only=answer, parallel_calls=parallel_calls)
         return
     told: asyncio.Queue[_Told] = asyncio.Queue(maxsize=count * 2)
-    pumps = [asyncio.create_task(_pump(request, model, _varied(call, n), n, told)) for n in range(count)]
+    asked = [_varied(call, n) for call in calls for n in range(each)]
+    pumps = [asyncio.create_task(_pump(request, model, call, n, told)) for n, call in enumerate(asked)]
     try:
         first = await told.get()
         steps = _merged(first, told, count)

@@ -34,6 +34,7 @@ from vllama.translate.options import Options, read_options
 from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
 from vllama.translate.requests import offered
 from vllama.translate.stream import Step
+from vllama.translate.template_fields import for_template
 
 Short = Callable[[bytes], bool]
 """Takes a text as a JSON string; false: no more for now."""
@@ -148,7 +149,7 @@ async def open_answer(
     options = read_options(call.options, model.parameters)
     check_call(call, options)
     if isinstance(call, ChatCall):
-        call = offered(call)
+        call = for_template(offered(call), model)
     async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
         loaded = time.perf_counter()
         fitting = Fitting(lease, model, call, options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
@@ -19,8 +18,14 @@ from vllama.http.sse import write_events
 from vllama.models.model import Model
 from vllama.quoting import excerpt
 from vllama.translate.completions_replies import completion_answer, completion_streams
-from vllama.translate.completions_requests import CompletionRequest, EmbeddingRequest, read_completion, read_embedding
-from vllama.translate.embeddings import read_input, unit
+from vllama.translate.completions_requests import (
+    CompletionRequest,
+    EmbeddingRequest,
+    read_completion,
+    read_embedding,
+    token_lists,
+)
+from vllama.translate.embeddings import Inputs, read_input, unit
 from vllama.translate.fim import fill_in_the_middle
 from vllama.translate.openai_listing import embeddings_answer, model_answer, model_entry, model_list
 from vllama.translate.openai_replies import Head, chat_answer, chat_streams, rendered_answer
@@ -67,18 +72,20 @@ async def completions(request: web.Request, asked: CompletionRequest) -> web.Str
     """Answer a prompt, inside the model's chat template; an empty one only loads the model."""
     model = _model_for_prompt(request, asked)
     head = Head(fresh_id("cmpl-"), int(time.time()), asked.model)
-    writers = completion_streams(head, include_usage=asked.include_usage, choices=asked.choices)
-    if not asked.prompt:
+    count = asked.choices * max(1, len(asked.prompts))
+    writers = completion_streams(head, include_usage=asked.include_usage, choices=count, each=asked.choices)
+    if not asked.prompts:
         meter_of(request).model = model.name.short
         async with front_of(request).engines.lease(model):
             if not asked.stream:
                 return web.Response(body=completion_answer(head, [EMPTY], reason="load"), headers=_JSON)
             loaded = b"".join([writer.finish(Final("stop"), reason="load") for writer in writers])
             return web.Response(body=loaded, headers=_EVENTS)
-    async with open_choices(request, model, _text_call(asked, model), count=asked.choices) as choices:
+    calls = [_text_call(asked, prompt, model) for prompt in asked.prompts]
+    async with open_choices(request, model, *calls, count=asked.choices) as choices:
         if asked.stream:
             return await write_events(request, choices, writers)
-        body = completion_answer(head, await choices.gather())
+        body = completion_answer(head, await choices.gather(), each=asked.choices)
         return web.Response(body=body, headers={**_JSON, **choices.headers})
 
 
@@ -96,22 +103,24 @@ def _model_for_prompt(request: web.Request, asked: CompletionRequest) -> Model:
     return model
 
 
-def _text_call(asked: CompletionRequest, model: Model) -> ChatCall | TextCall:
+def _text_call(asked: CompletionRequest, prompt: str | tuple[int, ...], model: Model) -> ChatCall | TextCall:
+    """A text inside the chat template; tokens as they are, for whoever sends them has applied one."""
     common: dict[str, Any] = {
         "options": asked.options,
         "engine_fields": asked.engine_fields,
         "logprobs": asked.logprobs is not None,
         "top_logprobs": asked.logprobs or 0,
     }
-    if asked.suffix:
-        prompt = fill_in_the_middle(asked.prompt, asked.suffix, model.facts.special_tokens)
+    if not isinstance(prompt, str):
         return TextCall(prompt, **common)
-    return ChatCall((Message("user", asked.prompt),), **common)
+    if asked.suffix:
+        return TextCall(fill_in_the_middle(prompt, asked.suffix, model.facts.special_tokens), **common)
+    return ChatCall((Message("user", prompt),), **common)
 
 
 async def embeddings(request: web.Request, asked: EmbeddingRequest) -> web.Response:
     """Vectors of length 1, as numbers or as packed floats."""
-    texts: Sequence[str] = [""] if asked.input == "" else read_input(asked.input)
+    texts: Inputs = token_lists(asked.input) or ([""] if asked.input == "" else read_input(asked.input))
     if not asked.model:
         raise NotFound(QUOTED.format(""))
     model = find_model(front_of(request), asked.model, missing=PULL_FIRST)

@@ -36,6 +36,7 @@ from vllama.translate.gojson import (
 from vllama.translate.native import PARAMETERS
 from vllama.translate.passages import joined, without_billing
 from vllama.translate.pieces import ChatCall, Message
+from vllama.translate.template_fields import read_template_fields
 from vllama.translate.tool_choice import chosen
 
 _BLOCKS = slice_of(
@@ -102,6 +103,7 @@ _MESSAGES = struct(
             struct("ThinkingConfig", "anthropic.ThinkingConfig", {"type": STRING, "budget_tokens": INT})
         ),
         "metadata": pointer(struct("Metadata", "anthropic.Metadata", {"user_id": STRING})),
+        "chat_template_kwargs": ANY,
         "output_config": pointer(
             struct("OutputConfig", "anthropic.OutputConfig", {"effort": STRING, "format": pointer(MAP)})
         ),
@@ -142,6 +144,7 @@ def read_messages(body: bytes, *, counting: bool = False) -> MessagesRequest:
         think=_think(fields),
         format=_format(fields["output_config"]),
         options=_options(fields),
+        template_fields=read_template_fields(fields["chat_template_kwargs"]),
     )
     return MessagesRequest(
         model=fields["model"],

@@ -72,7 +72,7 @@ def check_call(call: ChatCall | TextCall, options: Options) -> None:
         check_schema(call.format)
 
 
-def check_inputs(texts: Sequence[str]) -> None:
+def check_inputs(texts: Sequence[Any]) -> None:
     """Texts of one embedding request."""
     _at_most(len(texts), MAX_INPUTS, "inputs")
 

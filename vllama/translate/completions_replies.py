@@ -17,8 +17,11 @@ from vllama.translate.pieces import Final, Piece
 from vllama.translate.whole import Whole
 
 
-def completion_answer(head: Head, wholes: Sequence[Whole], *, reason: str | None = None) -> bytes:
-    """The whole ``text_completion`` object; ``reason`` replaces the answers' own (``load``)."""
+def completion_answer(head: Head, wholes: Sequence[Whole], *, each: int = 0, reason: str | None = None) -> bytes:
+    """The whole ``text_completion`` object; ``each`` answers to a prompt (0: there is one prompt).
+
+    ``reason`` replaces the answers' own (``load``).
+    """
     body = {
         "id": head.id,
         "object": "text_completion",
@@ -26,7 +29,7 @@ def completion_answer(head: Head, wholes: Sequence[Whole], *, reason: str | None
         "model": head.model,
         "system_fingerprint": FINGERPRINT,
         "choices": [_choice(index, whole, reason) for index, whole in enumerate(wholes)],
-        "usage": usage([whole.final for whole in wholes]),
+        "usage": usage([whole.final for whole in wholes], each=each),
     }
     return encode(body) + b"\n"
 
@@ -56,8 +59,10 @@ def text_logprobs(entries: Iterable[dict[str, Any]], offset: int) -> dict[str, A
     return {"tokens": tokens, "token_logprobs": values, "top_logprobs": alternatives, "text_offset": offsets}
 
 
-def completion_streams(head: Head, *, include_usage: bool = False, choices: int = 1) -> list[CompletionStream]:
-    """The writers of one answer, one for each choice."""
+def completion_streams(
+    head: Head, *, include_usage: bool = False, choices: int = 1, each: int = 0
+) -> list[CompletionStream]:
+    """The writers of one answer, one for each choice; ``each`` of them answer one prompt (0: all)."""
 
     def usage_chunk(counts: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -70,7 +75,7 @@ def completion_streams(head: Head, *, include_usage: bool = False, choices: int 
             "usage": counts,
         }
 
-    ending = Ending(choices, usage_chunk if include_usage else None)
+    ending = Ending(choices, usage_chunk if include_usage else None, each=each)
     return [CompletionStream(head, index, ending, include_usage=include_usage) for index in range(choices)]
 
 

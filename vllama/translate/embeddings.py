@@ -24,17 +24,24 @@ def read_input(value: Any) -> list[str]:
     return texts
 
 
-def embed_body(texts: Sequence[str], served_name: str, context_length: int, *, truncate: bool) -> dict[str, Any]:
+Inputs = Sequence[str] | Sequence[Sequence[int]]
+"""Texts, or the ids of the tokens of each."""
+
+
+def embed_body(texts: Inputs, served_name: str, context_length: int, *, truncate: bool) -> dict[str, Any]:
     """For EMBED_PATH. ``truncate`` cuts what is too long at its end.
 
     Text far beyond the context is cut or refused here already: the engine would turn all of it into tokens first.
     """
-    longest = longest_text(context_length)
+    inputs = [text if isinstance(text, str) else list(text) for text in texts]
+    tokens = any(isinstance(given, list) for given in inputs)
+    longest = context_length if tokens else longest_text(context_length)
     if truncate:
-        return {"model": served_name, "input": [text[:longest] for text in texts], "truncate_prompt_tokens": -1}
-    if any(len(text) > longest for text in texts):
+        kept = [given[:longest] for given in inputs]
+        return {"model": served_name, "input": kept, **({} if tokens else {"truncate_prompt_tokens": -1})}
+    if any(len(given) > longest for given in inputs):
         raise BadRequest(_TOO_LONG)
-    return {"model": served_name, "input": list(texts)}
+    return {"model": served_name, "input": inputs}
 
 
 def read_vectors(answer: Mapping[str, Any]) -> tuple[list[list[float]], int]:

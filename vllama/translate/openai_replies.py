@@ -45,10 +45,15 @@ def error_event(status: int, message: str) -> bytes:
     return b"data: " + encode(error_body(status, message)) + b"\n\n"
 
 
-def usage(finals: Sequence[Final]) -> dict[str, Any]:
-    """Token counts of one request; its choices share one prompt."""
-    prompt = max((final.prompt_tokens for final in finals), default=0)
-    cached = min((final.cached_tokens or 0 for final in finals), default=0)
+def usage(finals: Sequence[Final], *, each: int = 0) -> dict[str, Any]:
+    """Token counts of one request; ``each`` of its choices share one prompt (0: all do)."""
+    prompts = len(finals) // each if each else 1
+    if prompts > 1:
+        prompt = sum(final.prompt_tokens for final in finals) // each
+        cached = sum(final.cached_tokens or 0 for final in finals) // each
+    else:
+        prompt = max((final.prompt_tokens for final in finals), default=0)
+        cached = min((final.cached_tokens or 0 for final in finals), default=0)
     completion = sum(final.completion_tokens for final in finals)
     counts: dict[str, Any] = {
         "prompt_tokens": prompt,
@@ -121,9 +126,12 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
 class Ending:
     """What follows the last choice of a streamed answer: the usage, when it was asked for, and ``[DONE]``."""
 
-    def __init__(self, choices: int, usage_chunk: Callable[[dict[str, Any]], dict[str, Any]] | None) -> None:
-        """``usage_chunk`` makes the chunk of the counts; None: nobody asked for them."""
+    def __init__(
+        self, choices: int, usage_chunk: Callable[[dict[str, Any]], dict[str, Any]] | None, *, each: int = 0
+    ) -> None:
+        """``usage_chunk`` makes the chunk of the counts; None: nobody asked for them. ``each`` as in ``usage``."""
         self._open = choices
+        self._each = each
         self._usage_chunk = usage_chunk
         self._finals: list[Final] = []
 
@@ -134,7 +142,7 @@ class Ending:
             return b""
         if self._usage_chunk is None:
             return DONE
-        return b"data: " + encode(self._usage_chunk(usage(self._finals))) + b"\n\n" + DONE
+        return b"data: " + encode(self._usage_chunk(usage(self._finals, each=self._each))) + b"\n\n" + DONE
 
 
 def chat_streams(head: Head, *, include_usage: bool = False, choices: int = 1) -> list[ChatStream]:

@@ -38,6 +38,7 @@ from vllama.translate.openai_parts import (
     think_of,
 )
 from vllama.translate.pieces import ChatCall, Message, ToolCall
+from vllama.translate.template_fields import read_template_fields
 from vllama.translate.tool_choice import chosen, functions
 
 MAX_CHOICES = 16
@@ -110,6 +111,7 @@ _CHAT = struct(
         "logprobs": pointer(BOOL),
         "top_logprobs": INT,
         "n": pointer(INT),
+        "chat_template_kwargs": ANY,
         "_debug_render_only": BOOL,
         **VLLM_FIELDS,
     },
@@ -159,6 +161,7 @@ def read_chat(body: bytes) -> ChatRequest:
         logprobs=bool(fields["logprobs"]),
         top_logprobs=fields["top_logprobs"],
         engine_fields=engine_fields(fields),
+        template_fields=read_template_fields(fields["chat_template_kwargs"]),
     )
     return ChatRequest(
         model=fields["model"],

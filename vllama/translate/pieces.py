@@ -100,6 +100,8 @@ class ChatCall:
     """Token ids of an earlier answer (generate's ``context``), put before the rendered conversation."""
     engine_fields: Mapping[str, Any] = field(default_factory=dict)
     """Sampling fields of vLLM's own that no option of Ollama's means, handed on unread."""
+    template_fields: Mapping[str, Any] = field(default_factory=dict)
+    """Values for names that the chat template reads (``chat_template_kwargs``)."""
     one_pass: bool = False
     """Thinking and an answer with ``format`` come from one request of the engine, as generate does it; a chat takes
     two (contract 5.3)."""

@@ -64,6 +64,8 @@ def chat_prompt(call: ChatCall, messages: Sequence[Message], model: Model) -> di
         if isinstance(call.think, str):
             effort = "high" if call.think == "max" and model.facts.family == "gpt_oss" else call.think
             body["chat_template_kwargs"]["reasoning_effort"] = effort
+    if call.template_fields:
+        body["chat_template_kwargs"] = {**call.template_fields, **body.get("chat_template_kwargs", {})}
     if messages and (last := messages[-1]).role == "assistant" and last.content and not last.tool_calls:
         body["add_generation_prompt"] = False
         body["continue_final_message"] = True

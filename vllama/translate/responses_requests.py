@@ -31,6 +31,7 @@ from vllama.translate.openai_parts import think_of
 from vllama.translate.pieces import ChatCall, Message
 from vllama.translate.responses_items import read_input
 from vllama.translate.responses_replies import Echo
+from vllama.translate.template_fields import read_template_fields
 from vllama.translate.tool_choice import chosen
 
 _TOOL = struct(
@@ -66,6 +67,7 @@ _REQUEST = struct(
         "truncation": pointer(STRING),
         "background": pointer(BOOL),
         "metadata": MAP,
+        "chat_template_kwargs": ANY,
     },
 )
 
@@ -97,6 +99,7 @@ def read_responses(body: bytes) -> ResponsesRequest:
         think=think_of((fields["reasoning"] or {}).get("effort", "")),
         format=_format(fields["text"]),
         options=_options(fields),
+        template_fields=read_template_fields(fields["chat_template_kwargs"]),
     )
     return ResponsesRequest(call, _echo(fields, tools, choice), bool(fields["stream"]))
 

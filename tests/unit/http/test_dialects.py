@@ -11,7 +11,7 @@ import threading
 import orjson
 import pytest
 
-from tests.unit.http.scripted import CHAT, EMBED, TOKENIZE, Reply
+from tests.unit.http.scripted import CHAT, EMBED, TEXT, TOKENIZE, Reply
 from vllama.http.bodies import decoded
 from vllama.http.ollama import asking
 
@@ -241,3 +241,28 @@ async def test_the_text_of_a_wrong_format_is_not_looked_for_among_thousands_of_m
     asked = {"model": "tinychat", "prompt": "x", "format": 7, "context": list(range(10_000))}
     status, told = await server.post("/api/generate", asked)
     assert (status, told["error"]) == (500, 'invalid format: "7"; expected "json" or a valid JSON Schema object')
+
+
+async def test_a_list_of_prompts_gets_an_answer_each_and_one_usage(server):
+    asked = {"model": "plainchat", "prompt": ["one", "two"], "n": 2}
+    status, told = await server.post("/v1/completions", asked)
+    assert (status, [choice["index"] for choice in told["choices"]]) == (200, [0, 1, 2, 3])
+    sent = server.engine.bodies(CHAT)
+    assert sorted(body["messages"][-1]["content"] for body in sent) == ["one", "one", "two", "two"]
+    single = (await server.post("/v1/completions", {"model": "plainchat", "prompt": "one"}))[1]
+    assert told["usage"]["prompt_tokens"] == 2 * single["usage"]["prompt_tokens"]
+    assert told["usage"]["completion_tokens"] == 4 * single["usage"]["completion_tokens"]
+
+
+async def test_tokens_are_continued_as_they_are(server):
+    status, told = await server.post("/v1/completions", {"model": "plainchat", "prompt": [5, 6]})
+    assert (status, told["choices"][0]["text"]) == (200, "Hi")
+    assert server.engine.bodies(TEXT)[0]["prompt"] == [5, 6]
+
+
+@pytest.mark.parametrize(("given", "sent"), [([5, 6], [[5, 6]]), ([[5], [6]], [[5], [6]])])
+async def test_tokens_are_embedded_as_they_are(server, given, sent):
+    server.engine.replies[EMBED] = [Reply(parts=[VECTORS])]
+    status, told = await server.post("/v1/embeddings", {"model": "minilm", "input": given})
+    assert (status, len(told["data"])) == (200, 2)
+    assert server.engine.bodies(EMBED)[0] == {"model": "minilm", "input": sent}

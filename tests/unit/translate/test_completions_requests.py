@@ -14,10 +14,33 @@ def refused(read, **fields: object) -> str:
     return caught.value.message
 
 
-def test_a_prompt_is_one_string():
-    text = "json: cannot unmarshal array into Go struct field CompletionRequest.prompt of type string"
-    assert refused(read_completion, prompt=["a", "b"]) == text
-    assert refused(read_completion, prompt=[1, 2]) == text
+@pytest.mark.parametrize(
+    ("prompt", "prompts"),
+    [
+        ("a", ("a",)),
+        (["a", "b"], ("a", "b")),
+        ([1, 2], ((1, 2),)),
+        ([[1, 2], [3]], ((1, 2), (3,))),
+        ("", ()),
+        ([], ()),
+        (None, ()),
+    ],
+)
+def test_a_prompt_is_a_text_or_tokens_or_a_list_of_them(prompt, prompts):
+    assert read_completion(json.dumps({"model": "m", "prompt": prompt}).encode()).prompts == prompts
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kind"),
+    [(5, "number"), ({}, "object"), (["a", 1], "array"), ([-1], "array"), ([[1], []], "array"), ([True], "array")],
+)
+def test_other_prompts_are_refused_in_ollamas_words(prompt, kind):
+    text = f"json: cannot unmarshal {kind} into Go struct field CompletionRequest.prompt of type string"
+    assert refused(read_completion, prompt=prompt) == text
+
+
+def test_prompts_and_choices_have_a_bound():
+    assert refused(read_completion, prompt=["a"] * 65, n=2) == "the request wants 130 answers; at most 128 are given"
 
 
 def test_numbers_are_gos_float32():

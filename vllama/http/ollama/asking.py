@@ -25,6 +25,7 @@ from vllama.translate.pieces import ChatCall
 from vllama.translate.prompting import to_tokenize
 from vllama.translate.replies import ChatWriter, GenerateWriter, Writer, debug_info
 from vllama.translate.requests import conversation, offered
+from vllama.translate.template_fields import for_template
 
 
 class FormatError(VllamaError):
@@ -105,7 +106,7 @@ async def render_only(
 async def rendered_prompt(request: web.Request, model: Model, call: ChatCall) -> dict[str, Any]:
     """The prompt as the chat template renders it, for people who debug one (``_debug_render_only``)."""
     async with front_of(request).engines.lease(model) as lease:
-        call = offered(call)
+        call = for_template(offered(call), model)
         prompt = to_tokenize(call, conversation(model, call.messages), model, today())
         tokens = orjson.loads(await lease.client.call("/tokenize", {"model": lease.served_name, **prompt}))["tokens"]
         body = {"model": lease.served_name, "tokens": tokens}

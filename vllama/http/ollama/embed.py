@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 import orjson
 from aiohttp import web
@@ -18,7 +17,7 @@ from vllama.models.model import Model
 from vllama.quoting import excerpt
 from vllama.translate import native
 from vllama.translate.bounds import check_inputs
-from vllama.translate.embeddings import EMBED_PATH, embed_body, embed_fault, read_input, read_vectors, unit
+from vllama.translate.embeddings import EMBED_PATH, Inputs, embed_body, embed_fault, read_input, read_vectors, unit
 from vllama.translate.jsontext import encode
 from vllama.translate.options import read_options
 
@@ -69,7 +68,7 @@ async def embeddings(request: web.Request) -> web.Response:
 
 
 async def run_embedding(
-    request: web.Request, model: Model, texts: Sequence[str], *, keep_alive: float | None = None, truncate: bool = True
+    request: web.Request, model: Model, texts: Inputs, *, keep_alive: float | None = None, truncate: bool = True
 ) -> tuple[list[list[float]], int, float]:
     """Vectors as the engine gives them, input tokens, and when the model was ready (``perf_counter`` seconds).
 
