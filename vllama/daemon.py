@@ -19,6 +19,7 @@ from vllama.engine.install import locate
 from vllama.engine.leftovers import sweep
 from vllama.errors import ConfigError, EngineNotInstalled, VllamaError
 from vllama.fit.gpu import usable_cores
+from vllama.http.limits import limits_of, raise_descriptor_limit
 from vllama.http.listener import bind
 from vllama.http.server import Server
 from vllama.models.downloads import Downloads
@@ -77,6 +78,7 @@ async def serve(
     """
     config = loaded.config
     make_directories(loaded.directories)
+    raise_descriptor_limit()
     with sole_owner(loaded.runtime) as runtime, sole_owner(loaded.state) as state:
         await asyncio.to_thread(_sweep_leftovers, loaded.runtime)
         await asyncio.to_thread(store.sweep)
@@ -96,14 +98,16 @@ async def serve(
         )
         metrics = Metrics(supervisor)
         downloads = Downloads(loaded.state, environ)
-        service = Service(loaded, store, sockets, own, Server(), supervisor, metrics, downloads, environ)
+        server = Server(lambda: {view.model.engine_key for view in supervisor.snapshot() if view.yielding})
+        metrics.watch(server.crowd)
+        service = Service(loaded, store, sockets, own, server, supervisor, metrics, downloads, environ)
         signals = Signals(supervised=notifier.supervised)
         engine = _EngineWatch(service, notifier)
         beside = Tasks()
         beside.start(_beat(notifier, supervisor), _logged)
         beside.start(_hurry(signals, supervisor), _logged)
         try:
-            await service.server.serve(service.app(loaded, store), sockets)
+            await service.server.serve(service.app(loaded, store), sockets, limits_of(config.server))
             host, port = sockets[0].getsockname()[:2]
             for owner in (runtime, state):
                 owner.listens_on(port)
@@ -228,7 +232,7 @@ async def _reload(service: Service, read_again: Reader, notifier: Notifier) -> N
     except VllamaError as error:
         problems = error.problems if isinstance(error, ConfigError) else ()
         told = filter(None, (error.detail, *problems, error.advice))
-        _LOG.error("not reloaded, all is as before: %s", "\n".join(told))
+        _LOG.error("not reloaded, all is as before: %s", "; ".join(told))
         notifier.notice("config", "the changed configuration is wrong and not in force (see the journal)")
     else:
         _LOG.info("reloaded: %s", "; ".join(said))

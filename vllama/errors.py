@@ -135,6 +135,13 @@ class TooLarge(VllamaError):
     status = 413
 
 
+class SlowBody(VllamaError):
+    """The request's body did not come fast enough to be waited for."""
+
+    code = "slow_body"
+    status = 408
+
+
 class Busy(VllamaError):
     """The waiting room is full (Ollama's 503), or we are about to stop."""
 

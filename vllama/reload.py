@@ -16,6 +16,7 @@ from vllama.config.keys import KeyRing, key_files
 from vllama.config.load import Loaded
 from vllama.fit.gpu import usable_cores
 from vllama.http.app import make_app
+from vllama.http.limits import limits_of
 from vllama.http.listener import bind
 from vllama.http.server import Server
 from vllama.models.create import Creator
@@ -75,7 +76,7 @@ class Service:
         if self.own_sockets and {"server.host", "server.port"} & {*keys}:
             await self._rebind(after)
             said.append(f"listening on {after.config.server.host}:{after.config.server.port}")
-        await self.server.serve(app, self.sockets)
+        await self.server.serve(app, self.sockets, limits_of(after.config.server))
         policy, patience = policy_of(after.config, usable_cores()), patience_of(after.config)
         self.supervisor.reconfigure(Planner(after, self.environ), policy, patience)
         if "log.level" in keys:

@@ -79,6 +79,12 @@ def _check_host(value: str) -> str:
     return value
 
 
+def _check_above_zero(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be longer than 0")
+    return value
+
+
 def _check_own_name(value: str) -> str:
     if not is_host(value) or not value.strip():
         raise ValueError("must be a host name such as llm.office.example, or an address")
@@ -98,6 +104,9 @@ _SIZE_SCHEMA = {"type": ["string", "integer"], "examples": ["64MiB", "4GiB"]}
 _CONTEXT_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]}
 
 Duration = Annotated[float, BeforeValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Timeout = Annotated[
+    float, BeforeValidator(read_duration), AfterValidator(_check_above_zero), WithJsonSchema(_DURATION_SCHEMA)
+]
 Size = Annotated[int, BeforeValidator(read_size), WithJsonSchema(_SIZE_SCHEMA)]
 Context = Annotated[int | Literal["auto"], BeforeValidator(read_context), WithJsonSchema(_CONTEXT_SCHEMA)]
 # YAML has types: a quoted number or a yes where a number belongs is a mistake that should be told.
@@ -159,6 +168,18 @@ class Server(Section):
     """Reverse proxies that report who calls, in ``X-Forwarded-For``, ``Forwarded`` or ``X-Real-IP``."""
     max_body: Size = 64 << 20
     """Longest request body."""
+    max_bodies: Size = 256 << 20
+    """Room for all bodies together that are being read; a body that finds none for 10 s is refused."""
+    stall_timeout: Timeout = 60.0
+    """A client that takes nothing of its answer, or sends nothing of its body, for this long is disconnected."""
+    min_rate: Size = 1024
+    """Bytes a second that a client must take or send, over three times ``stall_timeout``; less is disconnected."""
+    head_timeout: Timeout = 30.0
+    """A request's head must be there in this time."""
+    idle_timeout: Timeout = 300.0
+    """A connection without a request is closed after this time."""
+    client_connections: Count = 2048
+    """Connections that one address may have; ``trusted_proxies`` may have more."""
     max_queue: Count = 512
     """Requests that may wait for a model to load."""
 

@@ -11,6 +11,7 @@ from vllama.http import engines as engines_route
 from vllama.http import metrics as metrics_route
 from vllama.http.access import read_host_check, read_origins
 from vllama.http.front import FRONT, Front, Models
+from vllama.http.intake import Intake
 from vllama.http.middleware import finish_headers, make_middleware
 from vllama.http.ollama.routes import ROUTES as OLLAMA_ROUTES
 from vllama.http.peers import read_reach
@@ -49,7 +50,8 @@ def make_app(
             log_access=config.log.access,
         ),
     )
-    app[FRONT] = Front(config, engines, models, puller, creator, metrics, version)
+    intake = Intake(config.server.max_bodies, config.server.max_body)
+    app[FRONT] = Front(config, engines, models, puller, creator, metrics, version, intake)
     app[metrics_route.METRICS] = metrics
     app.add_routes(OLLAMA_ROUTES)
     app.add_routes([*openai.routes, *responses.routes, *audio.routes, *anthropic.routes])
@@ -59,12 +61,7 @@ def make_app(
 
 
 def make_runner(app: web.Application) -> web.AppRunner:
-    """The server's settings: a client that leaves cancels its handler; bodies arrive as they were sent."""
+    """A client that leaves cancels its handler. What else holds for connections is in ``connection``."""
     return web.AppRunner(
-        app,
-        handler_cancellation=True,
-        auto_decompress=False,
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=_LONGEST_ANSWER,
+        app, handler_cancellation=True, access_log=None, handle_signals=False, shutdown_timeout=_LONGEST_ANSWER
     )

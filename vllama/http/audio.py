@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from aiohttp import web
 
 from vllama.errors import BadRequest
+from vllama.http.bodies import decoded
 from vllama.http.dialects import unreadable
 from vllama.http.front import front_of
 from vllama.http.lookup import find_model
 from vllama.quoting import excerpt
+from vllama.translate.multipart import boundary_of, read_fields
 
 _FORM: Final = "multipart/form-data"
 _PARSING: Final = "failed to parse multipart form: "
@@ -31,20 +32,22 @@ async def _read_form(request: web.Request) -> str:
     """The model's name; raises BadRequest."""
     if request.content_type != _FORM:
         raise BadRequest(f"{_PARSING}request Content-Type isn't {_FORM}")
-    if "boundary=" not in request.headers.get("Content-Type", ""):
+    boundary = boundary_of(request.headers.get("Content-Type", ""))
+    if not boundary:
         raise BadRequest(f"{_PARSING}no multipart boundary param in Content-Type")
-    try:
-        form = await request.post()
-    except (ValueError, RuntimeError) as error:
-        raise BadRequest(f"{_PARSING}{excerpt(str(error))}") from error
-    typed, file = form.get("model"), form.get("file")
-    if not isinstance(typed, str) or not typed:
+    async with front_of(request).intake.body(request) as body:
+        try:
+            fields = await decoded(body, lambda data: read_fields(data, boundary))
+        except BadRequest as error:
+            raise BadRequest(f"{_PARSING}{error}") from error
+    model, file = fields.get("model"), fields.get("file")
+    if model is None or model.is_file or not model.text:
         raise BadRequest("model is required")
-    if not isinstance(file, web.FileField):
+    if file is None or not file.is_file:
         raise BadRequest("file is required: http: no such file")
-    if not await asyncio.to_thread(file.file.read, 1):
+    if not file.size:
         raise BadRequest("audio file is empty")
-    return typed
+    return model.text
 
 
 routes = [web.post("/v1/audio/transcriptions", transcriptions)]

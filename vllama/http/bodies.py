@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
+from vllama.http.front import VISIT, front_of
 from vllama.translate.extent import is_heavy
 from vllama.translate.gojson import Shape, decode
 
@@ -22,7 +23,9 @@ _DECODERS: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decoder
 
 async def read_body(request: web.Request, shape: Shape, *, empty: str = "missing request body") -> dict[str, Any]:
     """The body as ``shape`` reads it; raises BadRequest, and aiohttp's 413 when it is over the limit."""
-    body: dict[str, Any] = await decoded(await request.read(), lambda data: decode(data, shape, empty=empty))
+    async with front_of(request).intake.body(request) as data:
+        body: dict[str, Any] = await decoded(data, lambda data: decode(data, shape, empty=empty))
+        VISIT.get().body = b"" if is_heavy(data) else data
     return body
 
 

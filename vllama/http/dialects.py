@@ -37,12 +37,12 @@ def reading(read: Callable[[bytes], T], answer: Callable[[web.Request, T], Await
         return read(unpacked(data, encoding))
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        data = await request.read()
         encoding = request.headers.get("Content-Encoding", "")
         try:
-            asked = await (
-                decoded_apart(data, lambda data: unpack(data, encoding)) if encoding else decoded(data, read)
-            )
+            async with front_of(request).intake.body(request) as data:
+                asked = await (
+                    decoded_apart(data, lambda data: unpack(data, encoding)) if encoding else decoded(data, read)
+                )
         except (BadRequest, TooLarge) as error:
             return unreadable(request, error)
         return await answer(request, asked)

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from vllama.config.schema import Config
 from vllama.errors import VllamaError
+from vllama.http.intake import Intake
 from vllama.models.create import Creator
 from vllama.models.model import Model
 from vllama.models.names import ModelName
@@ -55,6 +56,7 @@ class Front:
     metrics: Metrics
     version: str
     """What ``/api/version`` says: clients compare it with the Ollama version that brought a feature."""
+    intake: Intake
 
 
 async def _nobody() -> bool:
@@ -69,6 +71,10 @@ class Visit:
     meter: Meter
     headers: dict[str, str] = field(default_factory=dict)
     """Headers that go onto the answer, whatever it will be."""
+    engine: str = ""
+    """Key of the engine that answers, once it is leased."""
+    body: bytes = b""
+    """What was sent, where it is short: an error quotes it."""
     may_manage: Callable[[], Awaitable[bool]] = _nobody
     """Whether the client may change what models there are, and how long they stay loaded; set by ``permits``."""
 

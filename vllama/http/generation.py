@@ -22,7 +22,7 @@ from aiohttp import web
 
 from vllama.errors import EngineGone, EngineRefused
 from vllama.http.fitting import Fitting, Prepared
-from vllama.http.front import front_of, meter_of
+from vllama.http.front import VISIT, front_of, meter_of
 from vllama.http.reading import Accept, Reading
 from vllama.http.two_passes import Second, think_then_answer
 from vllama.models.model import Model
@@ -152,6 +152,7 @@ async def open_answer(
         call = for_template(offered(call), model)
     async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
         loaded = time.perf_counter()
+        VISIT.get().engine = model.engine_key
         fitting = Fitting(lease, model, call, options)
         prepared = await fitting.first()
         async with AsyncExitStack() as stack:

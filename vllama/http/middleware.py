@@ -16,11 +16,14 @@ from aiohttp.typedefs import Handler, Middleware
 from vllama.errors import NoCloud, VllamaError
 from vllama.http import pages
 from vllama.http.access import HostCheck, Origins, same_origin
+from vllama.http.connection import Connection
 from vllama.http.faults import INTERNAL, error_response, refusal_response
 from vllama.http.front import VISIT, Visit, front_of
 from vllama.http.ollama.asking import FormatError
 from vllama.http.permits import host_of, names_a_host
+from vllama.http.unheard import refused
 from vllama.observe.journal import REQUEST_ID
+from vllama.quoting import excerpt
 
 _log = logging.getLogger(__name__)
 LEFT: Final = 499
@@ -39,17 +42,24 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "unknown"
         meter = front_of(request).metrics.meter(route)
-        VISIT.set(Visit(request_id, meter))
+        visit = Visit(request_id, meter)
+        VISIT.set(visit)
         REQUEST_ID.set(request_id)
         status = LEFT
+        connection = request.protocol
+        if isinstance(connection, Connection):
+            connection.begin(request, visit)
         try:
             response = await handler(request)
             status = response.status
             return response
         finally:
             meter.end(status)
+            if isinstance(connection, Connection):
+                connection.end()
             if log_access:
-                _log.info("%s %s %s %s %s", request.remote, request.method, request.path, status, request_id)
+                path = excerpt(request.raw_path)
+                _log.info("%s %s %s %s %s", request.remote, request.method, path, status, request_id)
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -104,23 +114,29 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = error_response(request.path, 413, text)
         response.force_close()
         return response
-    except web.HTTPException:
-        raise
+    except web.HTTPException as error:
+        return refused(request, error)
+    except web.RequestPayloadError as error:
+        return refused(request, web.HTTPBadRequest(text=f"the request's body can't be read: {error}"))
     except ConnectionError:
         return web.Response(status=LEFT)  # nobody reads it
     except Exception:
-        _log.exception("%s %s failed (%s)", request.method, request.path, VISIT.get().request_id)
+        _log.exception("%s %s failed (%s)", request.method, excerpt(request.raw_path), VISIT.get().request_id)
         if request.writer.output_size:  # too late for a status: cutting the answer is the honest end
             raise
         return error_response(request.path, 500, INTERNAL)
 
 
-async def finish_headers(_: web.Request, response: web.StreamResponse) -> None:
+async def finish_headers(request: web.Request, response: web.StreamResponse) -> None:
     """``on_response_prepare``: CORS and the like, the request's id, and no word about our library."""
     visit = VISIT.get(None)
     if visit is not None:  # an Expect that is not understood is refused before any of this
         response.headers.update(visit.headers)
         response.headers["X-Request-Id"] = visit.request_id
+    if isinstance(response, web.HTTPException):  # raised before any of this: an Expect
+        told = refused(request, response)
+        response.headers["Content-Type"] = told.headers["Content-Type"]
+        response.body = told.body
     response.headers.pop("Server", None)
     if response.headers.get("Content-Type") == _NO_TYPE:
         del response.headers["Content-Type"]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from typing import Final, cast
+from typing import Final
 
 from aiohttp import web
 
+from vllama.http.acceptor import Acceptor
 from vllama.http.app import make_runner
-from vllama.http.listener import BACKLOG
+from vllama.http.connection import Connection
+from vllama.http.crowd import Crowd
+from vllama.http.limits import Limits
 
-_ACCEPTED: Final = 128
-"""Connections that are taken in one turn of the loop at most; streams wait meanwhile."""
 _LAST_WORDS: Final = 10.0
 """Seconds for handlers to end once every engine is gone."""
 
@@ -22,32 +23,34 @@ _LAST_WORDS: Final = 10.0
 class Server:
     """``serve`` first, ``close`` last. The sockets stay the caller's."""
 
-    def __init__(self) -> None:
+    def __init__(self, yielding: Callable[[], Collection[str]] = frozenset) -> None:
+        """``yielding``: keys of the engines that another model waits for."""
+        self.crowd = Crowd(yielding)
         self._runner: web.AppRunner | None = None
-        self._listening: list[asyncio.Server] = []
+        self._acceptor = Acceptor(self._welcome, self.crowd.has_room)
         self._retired: set[asyncio.Task[None]] = set()
 
-    async def serve(self, app: web.Application, sockets: Sequence[socket.socket]) -> None:
+    async def serve(self, app: web.Application, sockets: Sequence[socket.socket], limits: Limits | None = None) -> None:
         """Take new connections with ``app``; those of the application before finish their answers."""
         runner = make_runner(app)
         await runner.setup()
+        await self._acceptor.stop()
         before, self._runner = self._runner, runner
-        listened, self._listening = self._listening, await _listening(runner, sockets)
+        self.crowd.limits = limits or self.crowd.limits
+        self._acceptor.start(sockets)
         if before is not None:
-            await _stop(listened)
             retired = asyncio.create_task(before.cleanup())
             self._retired.add(retired)
             retired.add_done_callback(self._retired.discard)
 
     async def pause(self) -> None:
         """Take no new connections; they wait in the sockets' queues."""
-        listened, self._listening = self._listening, []
-        await _stop(listened)
+        await self._acceptor.stop()
 
     async def resume(self, sockets: Sequence[socket.socket]) -> None:
         """Take connections again after ``pause``."""
         if self._runner is not None:
-            self._listening = await _listening(self._runner, sockets)
+            self._acceptor.start(sockets)
 
     async def close(self) -> None:
         """End what is left of all connections; call it when no answer can come any more."""
@@ -61,30 +64,8 @@ class Server:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+        self.crowd.stop()
 
-
-async def _listening(runner: web.AppRunner, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
-    """A server for each socket; it closes what it was given, and the sockets stay the caller's."""
-    loop = asyncio.get_running_loop()
-    factory = cast("Callable[[], asyncio.Protocol]", runner.server)  # there is one since ``setup``
-    servers = [await loop.create_server(factory, sock=one.dup(), backlog=_ACCEPTED) for one in sockets]
-    for one in sockets:
-        one.listen(BACKLOG)  # asyncio has told the kernel its own number
-    return servers
-
-
-async def _stop(servers: Sequence[asyncio.Server]) -> None:
-    """Take no new connections; whose connection is accepted already is answered.
-
-    asyncio accepts in one turn of its loop and makes the transport in the next. A server that is closed between the
-    two drops the client, and from Python 3.13 on the half-made transport prints a traceback when it is collected.
-    """
-    loop = asyncio.get_running_loop()
-    for server in servers:
-        for listener in server.sockets:
-            loop.remove_reader(listener.fileno())
-    try:
-        await asyncio.sleep(0)
-    finally:
-        for server in servers:
-            server.close()
+    def _welcome(self, peer: str) -> Connection | None:
+        manager = self._runner.server if self._runner is not None else None
+        return self.crowd.welcome(manager, peer) if manager is not None else None

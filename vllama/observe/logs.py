@@ -31,6 +31,7 @@ def set_up(
     """
     out = stream or sys.stderr
     handler = _handler(out, journal_socket if is_journal(out, journal_stream) else None)
+    handler.addFilter(plain)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -48,6 +49,27 @@ def _handler(out: TextIO, journal: Path | None) -> logging.Handler:
     handler = logging.StreamHandler(out)
     handler.setFormatter(TerminalLines() if journal is None else JournalLines())
     return handler
+
+
+def plain(record: logging.LogRecord) -> bool:
+    """Filters nothing: makes what others sent and we log visible, so that no client writes lines or colours of its own.
+
+    An engine's words may have several lines.
+    """
+    kept = "\n\t" if record.name.startswith(ENGINE) else "\t"
+    if isinstance(record.args, tuple):
+        record.args = tuple(_visible(value, kept) for value in record.args)
+    return True
+
+
+def _visible(value: object, kept: str) -> object:
+    """A value whose text can be printed as it is; the others as their text, with escapes."""
+    if value is None or isinstance(value, (int, float)):
+        return value
+    text = str(value)
+    if text.isprintable():
+        return value
+    return "".join(one if one.isprintable() or one in kept else one.encode("unicode_escape").decode() for one in text)
 
 
 class TerminalLines(logging.Formatter):

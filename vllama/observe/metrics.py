@@ -86,6 +86,19 @@ class Engines(Protocol):
         ...
 
 
+class Crowd(Protocol):
+    """What we ask of the clients' connections."""
+
+    @property
+    def closed(self) -> Mapping[str, int]:
+        """How many were closed by us, by reason."""
+        ...
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+
 class Metrics:
     """All of our metrics; one instance in a process, made by the daemon."""
 
@@ -142,6 +155,10 @@ class Metrics:
         self._registry.register(_AtScrape(engines, (self._first, self._between)))
         ProcessCollector(registry=self._registry)
         self._loading: dict[str, float] = {}
+
+    def watch(self, crowd: Crowd) -> None:
+        """Count these connections from now on."""
+        self._registry.register(_Connections(crowd))
 
     def meter(self, route: str) -> Meter:
         """Count a request in; ``route`` is the pattern it matched, never a path with names in it."""
@@ -272,6 +289,22 @@ class _AtScrape(Collector):
             crashes.add_metric((name,), engine.restarts)
         yield from (state, waiting, leases, size, crashes)
         yield from (latency.family() for latency in self._latencies)
+
+
+class _Connections(Collector):
+    """The clients' connections at the moment of the scrape."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        self._crowd = crowd
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("vllama_connections", "Connections of clients.", value=len(self._crowd))
+        closed = CounterMetricFamily(
+            "vllama_connections_closed", "Connections that clients held for nothing, by reason.", labels=("reason",)
+        )
+        for reason, count in self._crowd.closed.items():
+            closed.add_metric((reason,), count)
+        yield closed
 
 
 def dialect(route: str) -> str:

@@ -266,4 +266,5 @@ def _view(engine: EngineState, shift: float) -> EngineView:
         restarts=engine.restarts,
         cause=engine.cause.sentence if engine.cause else "",
         python=spec.argv[0] if spec else "",
+        yielding=engine.yielding,
     )

@@ -45,6 +45,8 @@ class EngineView:
     """Why it failed, with what to do; empty when it did not."""
     python: str = ""
     """The interpreter of its vLLM; empty before it was planned."""
+    yielding: bool = False
+    """It finishes its answers and takes no new ones, because another model needs its memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,20 @@ from typing import Any
 
 import orjson
 import pytest
-from aiohttp import ClientResponse, ClientSession, TCPConnector, web
+from aiohttp import ClientResponse, ClientSession, TCPConnector
 
 from tests.fakes.engines import FakeEngines
 from tests.unit.http.scripted import CHAT, TEXT, Reply, ScriptedEngine
 from tests.unit.translate.chunks import chat, sse, text, usage
 from tests.unit.translate.models import model
-from vllama.config.schema import Config, Server
+from vllama.config.schema import Config
+from vllama.config.schema import Server as ServerSection
 from vllama.engine.client import EngineClient
 from vllama.errors import PullFailed, VllamaError
-from vllama.http.app import make_app, make_runner
+from vllama.http.app import make_app
+from vllama.http.limits import limits_of
+from vllama.http.listener import bind
+from vllama.http.server import Server
 from vllama.models.blobs import Blobs
 from vllama.models.create import Recipe
 from vllama.models.downloads import Part
@@ -123,7 +127,7 @@ async def read(answer: ClientResponse) -> Any:
 @pytest.fixture
 def config() -> Config:
     """Overridden by tests that need another one."""
-    return Config(server=Server(host="127.0.0.1", port=0, max_body=1 << 20))
+    return Config(server=ServerSection(host="127.0.0.1", port=0, max_body=1 << 20))
 
 
 @pytest.fixture
@@ -139,13 +143,14 @@ async def server(config: Config) -> AsyncIterator[Door]:
         puller = ScriptedPuller(models)
         creator = ScriptedCreator(Path(folder))
         metrics = Metrics(engines)
-        runner = make_runner(make_app(config, engines, models, metrics, puller=puller, creator=creator))
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
+        listening, sockets = Server(), bind("127.0.0.1", 0)
+        app = make_app(config, engines, models, metrics, puller=puller, creator=creator)
+        await listening.serve(app, sockets, limits_of(config.server))
+        host, port = sockets[0].getsockname()[:2]
         async with ClientSession(connector=TCPConnector(force_close=True), auto_decompress=False) as session:
             yield Door(f"http://{host}:{port}", engine, engines, models, puller, creator, metrics, session)
         await client.close()
-        await runner.cleanup()
+        await listening.close()
+        for one in sockets:
+            one.close()
         await engine.stop()

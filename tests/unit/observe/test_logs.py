@@ -46,6 +46,25 @@ def test_other_libraries_are_heard_from_warning_on():
     assert "not shown" not in out.getvalue()
 
 
+@pytest.mark.parametrize("text", ["a\n12:00:00 ERROR   forged", "a\r\x1b[31mred", "a\x85\u2028\u202eb\x7f", "a\udcffb"])
+def test_nobody_writes_lines_or_colours_of_his_own(text):
+    out = io.StringIO()
+    set_up("info", stream=out)
+    logging.getLogger("vllama.http").info("%s did %d %r", text, 3, ValueError(text))
+    logging.getLogger("vllama.http").info("%s", ValueError(text))
+    first, second, rest = out.getvalue().split("\n")
+    assert rest == ""
+    assert first.isprintable()
+    assert second.isprintable()
+
+
+def test_an_engine_may_say_several_lines_and_paint_none():
+    out = io.StringIO()
+    set_up("info", stream=out)
+    logging.getLogger("vllama.engine.tinychat").error("%s", "Traceback:\n\tone \x1b[31mred")
+    assert out.getvalue().endswith("ERROR   tinychat: Traceback:\n\tone \\x1b[31mred\n")
+
+
 @pytest.mark.parametrize(
     ("level", "priority"), [(logging.DEBUG, 7), (logging.INFO, 6), (logging.WARNING, 4), (logging.ERROR, 3)]
 )

@@ -10,14 +10,13 @@ import orjson
 from aiohttp import web
 
 from vllama.errors import BadRequest, VllamaError
-from vllama.http.front import front_of, meter_of
+from vllama.http.front import VISIT, front_of, meter_of
 from vllama.http.generation import context_headers
 from vllama.http.keeping import check_unload, granted
 from vllama.http.ndjson import json_response
 from vllama.http.today import today
 from vllama.models.model import Model
 from vllama.quoting import excerpt
-from vllama.translate.extent import is_heavy
 from vllama.translate.gojson import raw_member
 from vllama.translate.gosyntax import go_quote
 from vllama.translate.options import read_options
@@ -60,7 +59,7 @@ def check_images(images: int, fields: Mapping[str, Any], model: Model) -> None:
         raise BadRequest(f'"{excerpt(fields["model"])}" does not support vision')
 
 
-async def read_format(request: web.Request, fields: Mapping[str, Any]) -> str | Mapping[str, Any] | None:
+def read_format(fields: Mapping[str, Any]) -> str | Mapping[str, Any] | None:
     """``"json"``, a schema or None; raises FormatError."""
     wanted = fields["format"]
     if wanted is None or wanted == "":  # 0 and [] are errors, only these two mean nothing
@@ -68,8 +67,8 @@ async def read_format(request: web.Request, fields: Mapping[str, Any]) -> str | 
     if wanted == "json" or isinstance(wanted, dict):
         checked: str | Mapping[str, Any] = wanted
         return checked
-    data = await request.read()
-    raw = orjson.dumps(wanted) if is_heavy(data) else raw_member(data, "format")  # which looks at each member
+    data = VISIT.get().body
+    raw = raw_member(data, "format") if data else orjson.dumps(wanted)
     raise FormatError(raw.decode("utf-8", "replace"), streamed=fields["stream"] is not False)
 
 

@@ -51,7 +51,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
         messages=tuple(messages),
         tools=functions(fields["tools"]),
         think=fields["think"],
-        format=await read_format(request, fields),
+        format=read_format(fields),
         options=fields["options"],
         logprobs=fields["logprobs"],
         top_logprobs=fields["top_logprobs"],

@@ -58,7 +58,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
         read_template(fields["template"])  # what is wrong with it is told before anything is loaded
     check_images(sum(map(bool, fields["images"])), fields, model)
     model = _personal(model, fields)
-    call = await _call(request, model, fields)
+    call = _call(model, fields)
     if fields["_debug_render_only"] and isinstance(call, ChatCall):
         return await render_only(request, model, call, writer)
     return await answer_call(
@@ -76,10 +76,10 @@ def _personal(model: Model, fields: Mapping[str, Any]) -> Model:
     )
 
 
-async def _call(request: web.Request, model: Model, fields: Mapping[str, Any]) -> ChatCall | TextCall:
+def _call(model: Model, fields: Mapping[str, Any]) -> ChatCall | TextCall:
     """The prompt as one turn of a chat; raw and fill-in-the-middle prompts go without vLLM's chat template."""
     common: dict[str, Any] = {
-        "format": await read_format(request, fields),
+        "format": read_format(fields),
         "options": fields["options"],
         "logprobs": fields["logprobs"],
         "top_logprobs": fields["top_logprobs"],
