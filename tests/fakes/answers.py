@@ -57,13 +57,13 @@ def answer(request: Mapping[str, Any], prompt: str, *, thinks: bool, fixed: str 
 
 
 def _content(request: Mapping[str, Any], prompt: str, *, thinks: bool, fixed: str | None) -> Iterator[Token]:
-    wanted = request.get("response_format") or {}
+    schema = _schema(request)
     if fixed is not None:
         text = fixed
-    elif wanted.get("type") == "json_object":
+    elif schema == {"type": "object"}:
         text = orjson.dumps({"answer": prompt[:40]}).decode()
-    elif wanted.get("type") == "json_schema":
-        text = orjson.dumps(_example(wanted["json_schema"].get("schema") or {})).decode()
+    elif schema is not None:
+        text = orjson.dumps(_example(schema)).decode()
     elif count := _COUNT.search(prompt):
         text = ", ".join(str(n) for n in range(1, int(count[1]) + 1))
     else:
@@ -97,6 +97,8 @@ def _example(schema: Mapping[str, Any]) -> Any:
         return schema["const"]
     if "enum" in schema:
         return schema["enum"][0]
+    if "anyOf" in schema:
+        return _example(schema["anyOf"][0])
     kind = schema.get("type", "object")
     simple = {"string": "text", "integer": 7, "number": 1.5, "boolean": True, "null": None}
     if kind in simple:
@@ -110,9 +112,22 @@ def _example(schema: Mapping[str, Any]) -> Any:
 
 def check_grammar(request: Mapping[str, Any]) -> None:
     """Raise GrammarError as the engine would, after it has the request."""
+    if (schema := _schema(request)) is not None:
+        _example(schema)
+
+
+def _schema(request: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What the answer's form is: ``json_object``, ``json_schema`` or a ``structural_tag`` that is a schema's."""
     wanted = request.get("response_format") or {}
+    if wanted.get("type") == "json_object":
+        return {"type": "object"}
     if wanted.get("type") == "json_schema":
-        _example(wanted["json_schema"].get("schema") or {})
+        schema: Mapping[str, Any] = wanted["json_schema"].get("schema") or {}
+        return schema
+    if wanted.get("type") == "structural_tag" and wanted["format"]["type"] == "json_schema":
+        tagged: Mapping[str, Any] = wanted["format"]["json_schema"]
+        return tagged
+    return None
 
 
 def rendered(messages: Sequence[Mapping[str, Any]]) -> list[str]:

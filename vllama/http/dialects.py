@@ -95,6 +95,10 @@ def without_thinking_where_it_cannot(request: web.Request, typed: str, call: Cha
 
 def _check_format(call: ChatCall) -> None:
     wanted = call.format
-    if wanted is None or isinstance(wanted, Mapping) or (isinstance(wanted, str) and wanted in {"", "json"}):
-        return
+    if (
+        wanted is None
+        or isinstance(wanted, (Mapping, bool))
+        or (isinstance(wanted, (str, list)) and wanted in ("", "json", []))
+    ):
+        return  # true and false are schemas, and PHP writes an empty one as []
     raise FormatError(orjson.dumps(wanted).decode())

@@ -13,6 +13,7 @@ comes after output began. Leaving early aborts the engine's request and returns 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,11 +31,14 @@ from vllama.observe.metrics import Meter
 from vllama.supervisor.port import Lease
 from vllama.translate.bounds import check_call
 from vllama.translate.faults import is_too_long, refusal
+from vllama.translate.grammars import enforceable
 from vllama.translate.options import Options, read_options
 from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
 from vllama.translate.requests import offered
 from vllama.translate.stream import Step
 from vllama.translate.template_fields import for_template
+
+_log = logging.getLogger(__name__)
 
 Short = Callable[[bytes], bool]
 """Takes a text as a JSON string; false: no more for now."""
@@ -132,6 +136,11 @@ def _left_out(prepared: Prepared) -> dict[str, str]:
     return {name: str(count) for name, count in told.items() if count}
 
 
+def _not_enforced(keywords: tuple[str, ...]) -> dict[str, str]:
+    """What of a schema the answer need not satisfy."""
+    return {"X-Vllama-Ignored": ", ".join(keywords)} if keywords else {}
+
+
 def _ns(seconds: float) -> int:
     return max(1, round(seconds * 1e9))
 
@@ -150,6 +159,9 @@ async def open_answer(
     check_call(call, options)
     if isinstance(call, ChatCall):
         call = for_template(offered(call), model)
+    call, ignored = enforceable(call)
+    if ignored:
+        _log.debug("the grammar of the answer can't enforce %s", ", ".join(ignored))
     async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
         loaded = time.perf_counter()
         VISIT.get().engine = model.engine_key
@@ -172,7 +184,7 @@ async def open_answer(
             if prepared.then is not None:
                 steps = think_then_answer(aiter(reading), partial(_ask_again, fitting, prepared.then, stack))
             meter.shortened(prepared.dropped, prepared.cut)
-            headers = context_headers(options, lease) | _left_out(prepared)
+            headers = context_headers(options, lease) | _left_out(prepared) | _not_enforced(ignored)
             answer = Answer(meter, reading, loaded, headers, steps=steps)
             await answer.wait()
             yield answer

@@ -84,11 +84,13 @@ class ChatCall:
     messages: tuple[Message, ...]
     tools: tuple[Mapping[str, Any], ...] = ()
     """OpenAI function definitions, passed through whole."""
+    enforced_tools: tuple[Mapping[str, Any], ...] | None = None
+    """The same with the parameters that a grammar can hold, where those differ; the model is shown ``tools``."""
     tool_choice: Any = None
     think: bool | str | None = None
     """None = the model's default (on where it can); a string is an effort level."""
     format: str | Mapping[str, Any] | None = None
-    """``"json"``, a JSON schema, or None."""
+    """``"json"``, a JSON schema (a client's, or what ``translate.grammars`` made of it), or None."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Ollama's options, raw from the client; ``translate.options`` checks and maps them."""
     logprobs: bool = False

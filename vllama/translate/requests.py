@@ -13,6 +13,7 @@ import orjson
 
 from vllama.models.model import Model
 from vllama.translate.engine_fields import within
+from vllama.translate.grammars import response_format, shown
 from vllama.translate.open_calls import OpenCalls
 from vllama.translate.options import Options, max_tokens, sampling
 from vllama.translate.passages import without_billing
@@ -86,6 +87,9 @@ def chat_body(
     body["model"] = served_name
     if call.tools and call.tool_choice is not None:
         body["tool_choice"] = call.tool_choice
+    if call.enforced_tools is not None:
+        body["chat_template_kwargs"] = {**body.get("chat_template_kwargs", {}), "tools": shown(body["tools"])}
+        body["tools"] = [_wire_tool(tool) for tool in call.enforced_tools]
     body.update(_generation(call, options, model, context_length))
     if isinstance(call.think, str):
         body["reasoning_effort"] = body["chat_template_kwargs"].pop("reasoning_effort", call.think)
@@ -132,13 +136,8 @@ def _generation(call: ChatCall | TextCall, options: Options, model: Model, conte
         "stream_options": {"include_usage": True},
         **sampling(options, model.facts.special_tokens),
     }
-    if call.format == "json":
-        body["response_format"] = {"type": "json_object"}
-    elif isinstance(call.format, Mapping):
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": "format", "schema": call.format},
-        }
+    if (form := response_format(call.format)) is not None:
+        body["response_format"] = form
     if call.want_token_ids:
         body["return_token_ids"] = True
     return body
@@ -173,7 +172,7 @@ def offered(call: ChatCall) -> ChatCall:
 
     vLLM would show them to the model and not look for calls, so that calls come out as text.
     """
-    return replace(call, tools=(), tool_choice=None) if call.tool_choice == "none" else call
+    return replace(call, tools=(), enforced_tools=None, tool_choice=None) if call.tool_choice == "none" else call
 
 
 def tool_names(tools: Iterable[Mapping[str, Any]]) -> frozenset[str]:

@@ -42,7 +42,7 @@ async def test_thinks_freely_and_answers_in_the_wanted_form(server, engine):
     assert "response_format" not in engine.bodies(CHAT)[0]
     (second,) = engine.bodies(TEXT)
     assert second["prompt"] == [1, 2, 3, 20, 4, 21, 5]
-    assert second["response_format"]["json_schema"]["schema"] == SCHEMA
+    assert second["response_format"]["format"]["json_schema"] == SCHEMA
     assert engine.bodies(TOKENIZE)[1]["prompt"] == "<think>\nHm.\n\n</think>\n\n"
 
 

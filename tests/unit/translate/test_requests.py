@@ -91,9 +91,13 @@ def test_tools_are_passed_whole_with_what_vllm_insists_on():
 
 
 def test_formats():
-    schema = {"type": "object"}
-    assert body(ChatCall((USER,), format="json"))["response_format"] == {"type": "json_object"}
-    assert body(ChatCall((USER,), format=schema))["response_format"]["json_schema"]["schema"] == schema
+    schema = {"type": "array", "items": {"type": "integer"}}
+    for wanted, grammar in (("json", {"type": "object"}), (schema, schema), ({}, {})):
+        sent = body(ChatCall((USER,), format=wanted))["response_format"]
+        assert sent["type"] == "structural_tag"
+        assert (sent["format"]["type"], sent["format"]["json_schema"]) == ("json_schema", grammar)
+        assert 0 < sent["format"]["max_whitespace_cnt"] < 30  # never blanks without end
+    assert "response_format" not in body(ChatCall((USER,), format=""))
 
 
 def test_images_take_their_marks_places_the_rest_goes_first():
