@@ -44,7 +44,9 @@ def make() -> None:
     argv = [str(installed_engine().python), str(script), str(_FILE), str(unfinished)]
     try:
         path = os.pathsep.join(map(str, (PACKAGES, _ACCELERATE)))
-        subprocess.run(argv, env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}, check=True)
+        subprocess.run(
+            argv, env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}, check=True
+        )
         unfinished.chmod(0o755)
         unfinished.rename(made)
     except BaseException:

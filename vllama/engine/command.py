@@ -26,7 +26,9 @@ _MOST_LORAS: Final = 4  # adapters computed in one step: each takes memory; the 
 _KEEPALIVE_SECONDS: Final = 75  # longer than our client keeps idle connections
 _LONGEST_SOCKET_PATH: Final = 107
 _SLEEP: Final = "--enable-sleep-mode"
-# Without it, JSON mode allows any white space and weak models write blanks for ever.
+_TOOL_BLANKS: Final = Path(__file__).with_name("tool_blanks.py")
+# Blanks are bounded by each request (translate.grammars) and for tools by the plugin above. Where neither is, none are
+# allowed: weak models would write them for ever.
 _STRUCTURED: Final = {"backend": "xgrammar", "disable_any_whitespace": True}
 # What an engine may see of our own environment: devices, libraries, certificates and language; nothing that would
 # change what we set, and no secrets.
@@ -235,6 +237,7 @@ def _generating(flags: _Flags, model: Model, settings: EffectiveSettings, engine
     if tool is not None:
         flags.want("--enable-auto-tool-choice")
         flags.want("--tool-call-parser", tool)
+        flags.want("--tool-parser-plugin", str(_TOOL_BLANKS))
     reasoning = _parser(flags, "reasoning", values.reasoning_parser, facts.reasoning_parser, engine.reasoning_parsers)
     if reasoning is not None:
         flags.want("--reasoning-parser", reasoning)

@@ -47,6 +47,7 @@ from vllama.translate.goshapes import (
     pointer,
     slice_of,
     struct,
+    unless,
 )
 from vllama.translate.gosyntax import UNEXPECTED_EOF, JsonSyntaxError, NoValue, first_value, go_quote_char
 from vllama.translate.gotypes import GoValueError
@@ -75,6 +76,7 @@ __all__ = [
     "raw_member",
     "slice_of",
     "struct",
+    "unless",
     "unmarshal",
     "unmarshal_text",
 ]

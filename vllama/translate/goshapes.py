@@ -213,6 +213,15 @@ def object_type(go: str, of: Shape, wrong: str) -> Shape:
     return Shape(go, dict, read)
 
 
+def unless(passes: Callable[[Any], bool], of: Shape) -> Shape:
+    """``of``, but for values that are taken although Go would refuse them."""
+
+    def read(value: Any, trace: Trace) -> Any:
+        return plain(value, trace) if passes(value) else of.read(value, trace)
+
+    return Shape(of.go, of.zero, read)
+
+
 def checked(of: Shape) -> Shape:
     """Checks a list by ``of`` and hands it on whole, with what Go would drop; a null element is an empty struct."""
 

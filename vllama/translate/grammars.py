@@ -56,15 +56,14 @@ def _shown_function(function: Mapping[str, Any]) -> dict[str, Any]:
 def _enforced_tools(call: ChatCall, ignored: dict[str, None]) -> tuple[Mapping[str, Any], ...] | None:
     """The tools with other parameters for the grammar; None where the client's can stay."""
     forced = call.tool_choice not in (None, "", "auto", "none")
-    tools: list[Mapping[str, Any]] = []
+    tools = list(call.tools)
     for number, tool in enumerate(call.tools):
         function = tool.get("function") or {}
-        if forced or function.get("strict") is True:
-            prepared = _parameters(function.get("parameters"), number)
-            if prepared is not None:
-                ignored |= dict.fromkeys(prepared.ignored)
-                tool = {**tool, "function": {**function, "parameters": prepared.schema}}
-        tools.append(tool)
+        if not forced and function.get("strict") is not True:
+            continue
+        if (prepared := _parameters(function.get("parameters"), number)) is not None:
+            ignored |= dict.fromkeys(prepared.ignored)
+            tools[number] = {**tool, "function": {**function, "parameters": prepared.schema}}
     changed = any(given is not made for given, made in zip(call.tools, tools, strict=True))
     return tuple(tools) if changed else None
 

@@ -27,6 +27,7 @@ from vllama.translate.gojson import (
     pointer,
     slice_of,
     struct,
+    unless,
 )
 from vllama.translate.gotypes import parse_duration
 from vllama.translate.pieces import Message, ToolCall
@@ -135,23 +136,34 @@ def _property_type(value: Any) -> Any:
     return value
 
 
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_empty_list(value: Any) -> bool:
+    return isinstance(value, list) and not value
+
+
 _PROPERTY_FIELDS: dict[str, Shape] = {}
+# JSON Schema's own words, which Ollama can't read: true and false are schemas, and so each is a member's
+_PROPERTY: Final = unless(_is_bool, struct("ToolProperty", "api.ToolProperty", _PROPERTY_FIELDS))
 _PROPERTIES: Final = pointer(
-    object_type("api.ToolPropertiesMap", struct("ToolProperty", "api.ToolProperty", _PROPERTY_FIELDS), _NO_OBJECT)
+    unless(_is_empty_list, object_type("api.ToolPropertiesMap", _PROPERTY, _NO_OBJECT))  # PHP's empty map
 )
+_REQUIRED: Final = unless(_is_bool, slice_of(STRING))  # once it stood in the member itself
 _PROPERTY_FIELDS |= {
-    "anyOf": slice_of(struct("ToolProperty", "api.ToolProperty", _PROPERTY_FIELDS)),
+    "anyOf": slice_of(_PROPERTY),
     "type": custom("api.PropertyType", _property_type),
     "items": ANY,
     "description": STRING,
     "enum": slice_of(ANY),
     "properties": _PROPERTIES,
-    "required": slice_of(STRING),
+    "required": _REQUIRED,
 }
 PARAMETERS: Final = struct(
     "ToolFunctionParameters",
     "api.ToolFunctionParameters",
-    {"type": STRING, "$defs": ANY, "items": ANY, "required": slice_of(STRING), "properties": _PROPERTIES},
+    {"type": STRING, "$defs": ANY, "items": ANY, "required": _REQUIRED, "properties": _PROPERTIES},
 )
 _FUNCTION: Final = struct(
     "ToolFunction", "api.ToolFunction", {"name": STRING, "description": STRING, "parameters": PARAMETERS}

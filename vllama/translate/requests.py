@@ -184,6 +184,8 @@ def _wire_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     """A definition as vLLM insists on it; whatever else the client wrote is not shown to the model by vLLM either."""
     given = tool.get("function") or {}
     function = {"name": "", **{key: given[key] for key, kind in _DEFINED.items() if isinstance(given.get(key), kind)}}
+    if function.get("parameters", {}).get("properties") == []:  # PHP's empty map
+        function["parameters"] = {**function["parameters"], "properties": {}}
     return {"type": "function", "function": function}
 
 

@@ -43,6 +43,7 @@ KNOWN = frozenset(
         "--speculative-config",
         "--enable-auto-tool-choice",
         "--tool-call-parser",
+        "--tool-parser-plugin",
         "--reasoning-parser",
         "--enable-lora",
         "--max-lora-rank",
@@ -145,6 +146,7 @@ def test_an_embedder_has_none_of_the_flags_for_text():
     for flag in (
         "--enable-auto-tool-choice",
         "--tool-call-parser",
+        "--tool-parser-plugin",
         "--structured-outputs-config",
         "--enable-per-request-metrics",
     ):

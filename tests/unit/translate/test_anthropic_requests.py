@@ -70,7 +70,7 @@ def test_content_of_a_wrong_type(content, text):
             {"type": 5},
             "json: cannot unmarshal number into Go struct field ToolFunctionParameters.type of type string",
         ),
-        ({"properties": []}, "Value looks like object, but can't find closing '}' symbol"),
+        ({"properties": "x"}, "Value looks like object, but can't find closing '}' symbol"),
     ],
 )
 def test_a_tools_schema_of_a_wrong_type(schema, text):
