@@ -67,4 +67,15 @@ def _all(one: Any, other: Any) -> Any:
         return False
     if one is True or one == other:
         return other
-    return one if other is True else {"allOf": [one, other]}
+    if other is True:
+        return one
+    parts: list[Any] = []
+    for part in (*_conjuncts(one), *_conjuncts(other)):
+        if part not in parts:
+            parts.append(part)
+    return parts[0] if len(parts) == 1 else {"allOf": parts}
+
+
+def _conjuncts(schema: Any) -> list[Any]:
+    """The parts of what ``_all`` made, so that it never grows where schemas refer to each other."""
+    return list(schema["allOf"]) if isinstance(schema, Mapping) and set(schema) == {"allOf"} else [schema]

@@ -187,7 +187,7 @@ def _array(plain: Mapping[str, Any], member: Member, note: Note) -> dict[str, An
     found: dict[str, Any] = {"type": "array"}
     if first:
         found["prefixItems"] = first
-    if items is not None or (first and least > len(first)):
+    if items is not None or counts:  # without items, the grammar's own rule is that there are none
         found["items"] = rest
     return {**found, **counts}
 

@@ -31,7 +31,7 @@ _TIMES: Final = {
 _ANY: Final = frozenset({"any", "mixed", "unknown", ""})
 UNENFORCED: Final = (
     "multipleOf", "uniqueItems", "contains", "minContains", "maxContains", "dependentRequired", "dependentSchemas",
-    "dependencies", "if", "not", "unevaluatedItems", "$dynamicRef", "$recursiveRef", "disallow", "extends",
+    "dependencies", "if", "not", "$dynamicRef", "$recursiveRef", "disallow", "extends",
 )  # fmt: skip
 """What no grammar holds."""
 COUNTS: Final = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
@@ -91,7 +91,7 @@ def _says_nothing(key: str, given: Mapping[str, Any]) -> bool:
         return "contains" not in given
     if key == "multipleOf":
         return value == 1 and given.get("type") == "integer"
-    return value is False or (value in ([], {}) and key != "not") or (key == "unevaluatedItems" and value is True)
+    return value is False or (value in ([], {}) and key != "not")
 
 
 def _values(given: Mapping[str, Any], found: dict[str, Any], note: Note) -> None:
@@ -216,7 +216,7 @@ def _requires_itself(schema: Any) -> bool:
 
 
 def _items(given: Mapping[str, Any], found: dict[str, Any], note: Note) -> None:
-    items, first = given.get("items"), given.get("prefixItems")
+    items, first = given.get("items", given.get("unevaluatedItems")), given.get("prefixItems")
     if isinstance(items, list):  # tuples before draft 2020-12
         first = first or items
         items = given.get("additionalItems")

@@ -16,10 +16,11 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from vllama.errors import BadRequest
-from vllama.translate.bounds import MAX_CHOICES, MAX_NODES
+from vllama.translate.bounds import MAX_CHOICES, MAX_DEPTH, MAX_NODES
+from vllama.translate.schema_ends import ending
 from vllama.translate.schema_merge import merged
 from vllama.translate.schema_values import values
-from vllama.translate.schema_words import LISTS, read
+from vllama.translate.schema_words import LISTS, key_of, read
 
 _ABOUT: Final = frozenset({
     "title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "$comment",
@@ -27,7 +28,6 @@ _ABOUT: Final = frozenset({
 })  # fmt: skip
 """Beside a reference, these change nothing about a value; ``nullable`` is looked at apart."""
 _MOST_STEPS: Final = 4 * MAX_NODES
-_DEEPEST: Final = 100
 Open = frozenset[str]
 """References entered since the last member or item: to enter one of them again would never end."""
 
@@ -59,6 +59,9 @@ class _Preparing:
         self._prefix = prefix
         self._names: dict[str, str] = {}  # reference -> name of its definition
         self._waiting: list[str] = []
+        self._within: set[str] = set()
+        self._composed: dict[str, Any] = {}
+        """By their JSON: what refers to more than one schema and is found again inside itself."""
         self._steps = 0
         self.ignored: dict[str, None] = {}
 
@@ -70,8 +73,9 @@ class _Preparing:
         definitions: dict[str, Any] = {}
         while self._waiting:
             target = self._waiting.pop()
-            body = self._node(self._found(target), frozenset({target}), 0)
+            body = self._node(self._composed.get(target, self._found(target)), frozenset({target}), 0)
             definitions[self._names[target]] = {} if body is None else body
+        ending(made, definitions, self.note)
         return {**made, "$defs": definitions} if definitions else made
 
     def _note_contradiction(self) -> None:
@@ -86,11 +90,22 @@ class _Preparing:
     def member(self, schema: Any, depth: int) -> dict[str, Any] | None:
         """A member's or an item's schema: a new value, which may be what contains it."""
         target = self._alone(schema)
-        return self._definition(target) if target is not None else self._node(schema, frozenset(), depth)
+        if target is not None:
+            return self._definition(target)
+        if not isinstance(schema, Mapping) or not any(schema.get(key) for key in ("$ref", *LISTS)):
+            return self._node(schema, frozenset(), depth)
+        same = key_of(schema).decode()
+        if same in self._within or same in self._names:
+            self._composed[same] = schema
+            return self._definition(same)
+        self._within.add(same)
+        made = self._node(schema, frozenset(), depth)
+        self._within.discard(same)
+        return made
 
     def _node(self, schema: Any, entered: Open, depth: int) -> dict[str, Any] | None:
         """Any value's schema; None: no value is allowed."""
-        if depth > _DEEPEST:
+        if depth > MAX_DEPTH:
             raise BadRequest("the schema is nested too deeply")
         branches = self._branches(schema, entered, depth)
         if branches is None:
@@ -120,7 +135,7 @@ class _Preparing:
     def _flat(self, schema: Any, entered: Open, depth: int) -> list[dict[str, Any]]:
         """The schema as alternatives without references, ``allOf`` and further alternatives."""
         self._steps += 1
-        if self._steps > _MOST_STEPS or depth > _DEEPEST:
+        if self._steps > _MOST_STEPS or depth > MAX_DEPTH:
             raise BadRequest(f"the schema holds more than {MAX_NODES} subschemas, references followed")
         if not isinstance(schema, Mapping):
             return [] if schema is False else [{}]

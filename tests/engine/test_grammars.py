@@ -1,0 +1,128 @@
+"""Schemas, prepared here, in the engine's own grammar backend: every one compiles, soon, and means what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from tests.fakes.model_dir import TINYCHAT
+from tests.installed_engine import installed_engine
+from tests.odd_schemas import ODD, TEXT, obj, schemas
+from vllama.translate.grammars import MOST_BLANKS, response_format
+from vllama.translate.regexes import for_grammar
+from vllama.translate.schemas import prepare
+
+SECONDS = 5.0
+"""Of one core, for one schema; most take a thousandth of that."""
+BATCH = 400
+
+LARGE = {
+    "500 members that may be absent": {"type": "object", "properties": {f"p{n}": TEXT for n in range(500)}},
+    "500 alternatives": {"anyOf": [{"properties": {"k": {"const": n}, "v": TEXT}} for n in range(500)]},
+    "nested": json.loads('{"properties":{"a":' * 40 + "{}" + "}}" * 40),
+    "5000 values": {"enum": [f"value {n}" for n in range(5_000)]},
+    "a long text": {"type": "string", "maxLength": 100_000},
+    "a long pattern": {"type": "string", "pattern": "^.{1,1900}$"},
+    "a pattern that backtracks": {"type": "string", "pattern": "^(a+)+b$"},
+    "a pattern of many states": {"type": "string", "pattern": "a.{200}b.{200}$"},
+    "100 patterns": {"type": "object", "properties": {f"p{n}": {"pattern": "foo.*bar"} for n in range(100)}},
+    "many items": {"type": "array", "items": obj(), "minItems": 5_000, "maxItems": 100_000},
+}
+
+
+class Told(NamedTuple):
+    """What the backend made of one schema."""
+
+    error: str
+    seconds: float
+    accepted: list[bool]
+
+
+def compiled(asked: list[tuple[Any, list[str]]]) -> list[Told]:
+    """Prepared schemas and texts, in one run of the engine's interpreter."""
+    script = Path(__file__).with_name("xgrammar_compile.py")
+    forms = []
+    for schema, texts in asked:
+        wanted = response_format(prepare(schema).schema)
+        assert wanted is not None
+        forms.append((wanted["format"], texts))
+    argv = [str(installed_engine().python), str(script), str(TINYCHAT)]
+    environ = {"HF_HUB_OFFLINE": "1", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(argv, input=json.dumps(forms), env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    return [Told(*told) for told in json.loads(done.stdout)]
+
+
+def test_every_odd_and_every_large_schema_compiles():
+    named = {**{name: schema for name, (schema, _) in ODD.items()}, **LARGE}
+    for name, told in zip(named, compiled([(schema, []) for schema in named.values()]), strict=True):
+        assert not told.error, name
+        assert told.seconds < SECONDS, name
+
+
+def test_every_schema_that_hypothesis_thinks_of_compiles():
+    found: list[Any] = []
+
+    @seed(7)
+    @settings(
+        max_examples=BATCH,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        deadline=None,
+    )
+    @given(schemas())
+    def collect(schema: Any) -> None:
+        found.append(schema)
+
+    collect()
+    for schema, told in zip(found, compiled([(schema, []) for schema in found]), strict=True):
+        assert not told.error, schema
+        assert told.seconds < SECONDS, schema
+
+
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong"),
+    [
+        (
+            obj(required=["a"]),
+            ['{"a":"x"}', '{ "a" : "x" , "b":1}', '{\n  "a": "x",\n  "b": 1\n}', '{"a":' + MOST_BLANKS * " " + '"x"}'],
+            ["{}", '{"a":"x","c":1}', '{"a":' + (MOST_BLANKS + 1) * " " + '"x"}', '{"a":1}'],
+        ),
+        ({"type": "object", "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}, ['{"a":1}', '{"b": 2}'], ["{}"]),
+        ({"type": ["string", "null"], "maxLength": 2}, ["null", '"ab"'], ['"abc"', "1"]),
+        ({"type": "string", "pattern": '^"\\\\\\n$'}, [json.dumps('"\\\n')], ['"a"']),
+        ({"type": "string", "pattern": "b+"}, ['"abc"', '"b"', '"\\"b\\n"'], ['"ac"']),
+        ({"type": "string", "pattern": "^é"}, ['"éa"'], ['"aé"']),
+        ({"type": "object", "propertyNames": {"pattern": "^x-"}}, ["{}", '{"x-a":1}'], ['{"a":1}']),
+        ({"allOf": [{"minimum": 3}, {"type": "integer", "maximum": 5}]}, ["3", "5"], ["2", "6", "3.5"]),
+        ({"type": "array", "items": [TEXT, {"type": "integer"}]}, ['["a", 1]', '["a"]', '["a",1,null]'], ["[1]"]),
+        ({"enum": ["a", 1, None]}, ['"a"', "1", "null"], ["2", '"b"']),
+        ({"$defs": {"n": {"type": "object", "properties": {"next": {"$ref": "#/$defs/n"}}}}, "$ref": "#/$defs/n"},
+         ["{}", '{"next": {"next": {}}}'], ['{"next":1}']),
+        ({}, ["{}", "[1, 2]", "null", '"a"'], ["a"]),
+    ],
+)  # fmt: skip
+def test_a_prepared_schema_means_what_the_clients_means(schema, right, wrong):
+    (told,) = compiled([(schema, [*right, *wrong])])
+    assert not told.error
+    assert told.accepted == [True] * len(right) + [False] * len(wrong)
+
+
+def test_the_backend_reads_patterns_as_they_are_written_for_it():
+    """Python's own reading of them is tested apart; this holds the backend's against it."""
+    patterns = ["a+", "^a", "^.*$", r"^\s$", '^"$', r"^\\$", "^[^a]$", "(^a|b)c", "(?i)^abc$", r"^[\w.-]+@", "^[é😀]"]
+    values = ["", "a", "ac", "xbc", 'xa"b', "a\\b", "a\nb", "é", "😀x", "ABC", "a.b@c.de", '"', "\\", "\t", " "]
+    texts = [json.dumps(value, ensure_ascii=False) for value in values]
+    asked: list[tuple[Any, list[str]]] = [({"type": "string", "pattern": pattern}, texts) for pattern in patterns]
+    for pattern, told in zip(patterns, compiled(asked), strict=True):
+        regex = for_grammar(pattern)
+        assert regex is not None
+        assert regex.whole
+        assert told.accepted == [bool(re.search(pattern, value, re.ASCII)) for value in values], pattern

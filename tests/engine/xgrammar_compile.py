@@ -1,0 +1,50 @@
+"""Compiles schemas as vLLM does, in the engine's interpreter: ``python xgrammar_compile.py MODEL < SCHEMAS``.
+
+Standard input: a JSON list of ``[schema, texts]``. Standard output: for each ``[error, seconds, accepted]``, where
+``accepted`` says of each text whether it is a whole answer.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import xgrammar
+from transformers import AutoTokenizer
+
+
+def compiled(compiler: Any, form: dict[str, Any], size: int) -> tuple[Any, float]:
+    """The grammar, and how long it took until it could say what the first token may be."""
+    began = time.process_time()
+    tag = json.dumps({"type": "structural_tag", "format": form})
+    xgrammar.Grammar.from_structural_tag(tag)  # vLLM validates first
+    grammar = compiler.compile_structural_tag(tag)
+    matcher = xgrammar.GrammarMatcher(grammar)
+    matcher.fill_next_token_bitmask(xgrammar.allocate_token_bitmask(1, size))
+    return grammar, time.process_time() - began
+
+
+def accepts(grammar: Any, text: str) -> bool:
+    """Is the text a whole answer?"""
+    matcher = xgrammar.GrammarMatcher(grammar, terminate_without_stop_token=True)
+    return bool(matcher.accept_string(text) and matcher.is_completed())
+
+
+def main(model: str) -> None:
+    """Reads all, answers all."""
+    tokenizer = xgrammar.TokenizerInfo.from_huggingface(AutoTokenizer.from_pretrained(model))
+    compiler = xgrammar.GrammarCompiler(tokenizer, max_threads=2, cache_enabled=False)
+    told: list[tuple[str, float, list[bool]]] = []
+    for form, texts in json.load(sys.stdin):
+        try:
+            grammar, seconds = compiled(compiler, form, tokenizer.vocab_size)
+            told.append(("", seconds, [accepts(grammar, text) for text in texts]))
+        except (RuntimeError, ValueError) as error:
+            told.append((str(error), 0.0, []))
+    json.dump(told, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
