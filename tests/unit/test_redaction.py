@@ -50,6 +50,10 @@ def test_errors_and_logs_show_none() -> None:
     handler = logging.StreamHandler(said)
     for formatter in (logs.TerminalLines(), logs.JournalLines(), logs.JournalText()):
         handler.setFormatter(formatter)
-        handler.handle(logging.makeLogRecord({"name": "vllama", "msg": "at %s", "args": (address,), "levelno": 40, "levelname": "ERROR"}))
+        handler.handle(
+            logging.makeLogRecord(
+                {"name": "vllama", "msg": "at %s", "args": (address,), "levelno": 40, "levelname": "ERROR"}
+            )
+        )
     assert said.getvalue().count("***@mirror") == 3
     assert "s3cret" not in said.getvalue()
