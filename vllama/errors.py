@@ -70,7 +70,8 @@ class VllamaError(Exception):
         """For clients."""
         self.hint = without_paths(hint)
         """For clients."""
-        self.detail = (f"{where}: {message}" if str(where) else message) + quoted
+        self.where = str(where)
+        self.detail = (f"{where}: {message}" if self.where else message) + quoted
         """The message for the log and for the command on this machine."""
         self.advice = advice or hint
         """The hint for the log and for the command on this machine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from vllama.translate import anthropic_replies, openai_replies
 from vllama.translate.faults import in_our_words
 from vllama.translate.jsontext import encode
 
+_LOG: Final = logging.getLogger(__name__)
 INTERNAL: Final = "internal error; the server's log says more"
 
 
@@ -46,6 +48,11 @@ def error_response(path: str, status: int, message: str, *, streamed: bool = Fal
 
 
 def message_of(error: VllamaError) -> str:
-    """What a client reads: the message, and below it what to do where we know."""
+    """What a client reads: the message, and below it what to do where we know.
+
+    Where a place on this machine is left out for the client, the log has it.
+    """
+    if error.http_status >= 500 and error.detail != error.message:
+        _LOG.warning("a client was told %r: %s", bounded(error.message), bounded(error.detail))
     message = bounded(error.message)
     return f"{message}\n{error.hint}" if error.hint else message

@@ -33,7 +33,9 @@ async def progress_lines(steps: AsyncGenerator[str | tuple[Part, ...]]) -> Async
         if begun:
             raise
         unknown = "file does not exist: " if error.error_code == "pull_unknown" else ""
-        raise PullFailed(f"pull model manifest: {unknown}{error.message}", hint=error.hint) from error
+        raise PullFailed(
+            f"pull model manifest: {unknown}{error.message}", hint=error.hint, where=error.where
+        ) from error
 
 
 def _line(part: Part) -> dict[str, Any]:
