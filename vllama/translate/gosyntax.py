@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from vllama.quoting import excerpt
+
 _BLANK = re.compile(rb"[ \t\r\n]*+")
 _PLAIN = rb'[^"\\\x00-\x1f]'
 _ESCAPE = rb'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
@@ -63,6 +65,11 @@ def go_quote_char(char: int) -> str:
 def go_quote(text: str) -> str:
     """``strconv.Quote``: double quotes, Go's escapes, what can't be printed as ``\\x``, ``\\u`` or ``\\U``."""
     return f'"{_TO_ESCAPE.sub(_escaped, text)}"'
+
+
+def go_excerpt(text: str) -> str:
+    """``go_quote`` for errors: at most the beginning of a long text."""
+    return go_quote(excerpt(text))
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from vllama.translate.gosyntax import go_quote
+from vllama.quoting import excerpt
+from vllama.translate.gosyntax import go_excerpt
 from vllama.translate.gotemplate.comparing import CallError
 from vllama.translate.gotemplate.faults import TemplateError
 from vllama.translate.gotemplate.functions import FUNCTIONS, Context, Days
@@ -34,6 +35,7 @@ from vllama.translate.gotemplate.nodes import (
     Word,
 )
 from vllama.translate.gotemplate.printing import shown, verb_v
+from vllama.translate.gotemplate.scopes import Scope
 from vllama.translate.gotemplate.values import MISSING, Struct, Value, truth, type_name
 
 _NO_DAYS: Final = Days()
@@ -70,18 +72,20 @@ class _Run:
         self._budget = budget
         self._context = Context(budget, days)
         self._name = ""
-        self._variables: list[tuple[str, Value]] = []
+        self._variables = Scope()
 
     def execute(self, name: str, body: Statements, dot: Value) -> None:
         """Run a whole template with variables of its own."""
         outer = self._name, self._variables
-        self._name, self._variables = name, [("$", dot)]
+        self._name, self._variables = name, Scope(dot)
         self._statements(body, dot)
         self._name, self._variables = outer
 
     def _error(self, node: Node, text: str) -> TemplateError:
         place = self._template.place(node)
-        return TemplateError(f"template: :{place}: executing {go_quote(self._name)} at <{node}>: {text}")
+        return TemplateError(
+            f"template: :{place}: executing {go_excerpt(self._name)} at <{excerpt(str(node))}>: {text}"
+        )
 
     # statements
 
@@ -109,18 +113,18 @@ class _Run:
         self._budget.depth -= 1
 
     def _branch(self, statement: If | With, dot: Value) -> None:
-        known = len(self._variables)
+        known = self._variables.size
         value = self._pipe(statement.pipe, dot)
         if truth(value):
             self._statements(statement.body, value if isinstance(statement, With) else dot)
         elif statement.otherwise:
             self._statements(statement.otherwise, dot)
-        del self._variables[known:]
+        self._variables.shrink(known)
 
     def _range(self, statement: Range, dot: Value) -> None:
-        outer = len(self._variables)
+        outer = self._variables.size
         value = self._pipe(statement.pipe, dot)
-        known, depth = len(self._variables), self._budget.depth
+        known, depth = self._variables.size, self._budget.depth
         empty = True
         try:
             for index, element in self._elements(statement, value):
@@ -131,13 +135,13 @@ class _Run:
                     self._statements(statement.body, element)
                 except _Continue:
                     self._budget.depth = depth
-                del self._variables[known:]
+                self._variables.shrink(known)
         except _Break:
             self._budget.depth = depth
         if empty and statement.otherwise:
-            del self._variables[known:]
+            self._variables.shrink(known)
             self._statements(statement.otherwise, dot)
-        del self._variables[outer:]
+        self._variables.shrink(outer)
 
     def _elements(self, statement: Range, value: Value) -> Iterable[tuple[Value, Value]]:
         if value is None:
@@ -145,12 +149,13 @@ class _Run:
         if isinstance(value, _LISTS):
             return enumerate(value)
         if isinstance(value, dict):
+            self._budget.step(len(value))
             return [(key, value[key]) for key in sorted(value)]
         if isinstance(value, int) and not isinstance(value, bool):
             if len(statement.pipe.variables) > 1:
                 raise self._error(_last(statement.pipe), f"can't use {value} to iterate over more than one variable")
             return ((number, number) for number in range(value))
-        raise self._error(_last(statement.pipe), f"range can't iterate over {verb_v(value, self._budget)}")
+        raise self._error(_last(statement.pipe), f"range can't iterate over {excerpt(verb_v(value, self._budget))}")
 
     def _loop_variables(self, pipe: Pipe, index: Value, element: Value) -> None:
         names = pipe.variables
@@ -163,18 +168,16 @@ class _Run:
     def _include(self, statement: Include, dot: Value) -> None:
         body = self._template.defined.get(statement.name)
         if body is None:
-            raise self._error(statement, f"template {go_quote(statement.name)} not defined")
+            raise self._error(statement, f"template {go_excerpt(statement.name)} not defined")
         value = self._pipe(statement.pipe, dot) if statement.pipe is not None else None
         self.execute(statement.name, body, value)
 
     # pipelines
 
     def _set(self, pipe: Pipe, name: str, value: Value) -> None:
-        for place in range(len(self._variables) - 1, -1, -1):
-            if self._variables[place][0] == name:
-                self._variables[place] = (name, value)
-                return
-        raise self._error(_last(pipe), f"undefined variable: {name}")
+        if name not in self._variables:
+            raise self._error(_last(pipe), f"undefined variable: {excerpt(name)}")
+        self._variables.assign(name, value)
 
     def _pipe(self, pipe: Pipe, dot: Value) -> Value:
         value: Value = MISSING
@@ -184,7 +187,7 @@ class _Run:
             if pipe.assigns:
                 self._set(pipe, name, value)
             else:
-                self._variables.append((name, value))
+                self._variables.declare(name, value)
         return value
 
     def _command(self, command: Command, dot: Value, final: Value) -> Value:
@@ -196,7 +199,7 @@ class _Run:
         if isinstance(first, _PATHS):
             return self._fields(first, dot, has_args=len(command.args) > 1 or final is not MISSING)
         if len(command.args) > 1 or final is not MISSING:
-            raise self._error(first, f"can't give argument to non-function {first}")
+            raise self._error(first, f"can't give argument to non-function {excerpt(str(first))}")
         if isinstance(first, Nil):
             raise self._error(first, "nil is not a command")
         return self._operand(first, dot)
@@ -224,7 +227,7 @@ class _Run:
         elif isinstance(node, Variable):
             value, names = self._variable(node), node.fields
             if not names and has_args:
-                raise self._error(node, f"can't give argument to non-function {node}")
+                raise self._error(node, f"can't give argument to non-function {excerpt(str(node))}")
         else:
             value, names = self._operand(node.operand, dot), node.fields
         container: Value = None
@@ -234,14 +237,13 @@ class _Run:
             why = "is not a method but has arguments"
             if isinstance(container, Struct):
                 why = "has arguments but cannot be invoked as function"
-            raise self._error(node, f"{names[-1]} {why}")
+            raise self._error(node, f"{excerpt(names[-1])} {why}")
         return value
 
     def _variable(self, node: Variable) -> Value:
-        for known, value in reversed(self._variables):
-            if known == node.name:
-                return value
-        raise self._error(node, f"undefined variable: {node.name}")
+        if node.name not in self._variables:
+            raise self._error(node, f"undefined variable: {excerpt(node.name)}")
+        return self._variables[node.name]
 
     def _field(self, node: Field | Variable | Chain, container: Value, value: Value, name: str) -> Value:
         """A field or key of ``value``, which was found in ``container``."""
@@ -254,9 +256,9 @@ class _Run:
         if isinstance(node, Chain) and isinstance(node.operand, Pipe) and container is None:
             place = _last(node.operand)
         if value is None:
-            raise self._error(place, f"nil pointer evaluating interface {{}}.{name}")
+            raise self._error(place, f"nil pointer evaluating interface {{}}.{excerpt(name)}")
         known = "interface {}" if isinstance(container, dict) else type_name(value)
-        raise self._error(place, f"can't evaluate field {name} in type {known}")
+        raise self._error(place, f"can't evaluate field {excerpt(name)} in type {known}")
 
     # functions
 
@@ -282,7 +284,7 @@ class _Run:
 
     def _no_text(self, arg: Node, value: Value) -> TemplateError:
         if isinstance(arg, Constant):
-            return self._error(arg, f"expected string; found {arg}")
+            return self._error(arg, f"expected string; found {excerpt(str(arg))}")
         got = "interface {}" if value is None else type_name(value)
         return self._error(arg, f"wrong type for value; expected string; got {got}")
 

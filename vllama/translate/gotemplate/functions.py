@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote_plus
@@ -17,6 +17,8 @@ from vllama.translate.gotemplate.printing import NO_VALUE, to_json, verb_v
 from vllama.translate.gotemplate.values import Struct, Value, truth, type_name
 
 _ALL: Final = 1_000_000
+_EACH: Final = 16
+"""Characters that are copied in the time in which one is looked at."""
 _HTML: Final = str.maketrans(
     {"<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;", "&": "&amp;", "\0": "\ufffd"}
 )  # fmt: skip
@@ -54,9 +56,17 @@ class Function:
     """So many of the first arguments must be strings."""
 
 
-def _len(value: Value) -> int:
+def _bytes(context: Context, text: str) -> bytes | str:
+    """What has the text's bytes as its elements: itself, where a character is a byte."""
+    if text.isascii():
+        return text
+    context.budget.text(len(text))
+    return text.encode("utf-8", "replace")
+
+
+def _len(context: Context, value: Value) -> int:
     if isinstance(value, str):
-        return len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
+        return len(_bytes(context, value))
     if isinstance(value, list | tuple | dict):
         return len(value)
     raise CallError("len of nil pointer" if value is None else f"len of type {type_name(value)}")
@@ -72,15 +82,15 @@ def _whole(value: Value) -> int:
     )
 
 
-def _index(item: Value, *indexes: Value) -> Value:
+def _index(context: Context, item: Value, *indexes: Value) -> Value:
     if item is None:
         raise CallError("index of untyped nil")
     for index in indexes:
-        item = _element(item, index)
+        item = _element(context, item, index)
     return item
 
 
-def _element(item: Value, index: Value) -> Value:
+def _element(context: Context, item: Value, index: Value) -> Value:
     if item is None:
         raise CallError("index of untyped nil")
     if isinstance(item, dict):
@@ -91,12 +101,12 @@ def _element(item: Value, index: Value) -> Value:
         return item.get(index)
     if isinstance(item, str | list | tuple):
         at = _whole(index)
-        data = item.encode("utf-8", "replace") if isinstance(item, str) else item
+        data = _bytes(context, item) if isinstance(item, str) else item
         if at == len(data):
             raise CallError(f"reflect: {'string' if isinstance(item, str) else 'slice'} index out of range")
         if not 0 <= at < len(data):
             raise CallError(f"index out of range: {at}")
-        return data[at]
+        return ord(data[at]) if isinstance(data, str) else data[at]
     raise CallError(f"can't index item of type {type_name(item)}")
 
 
@@ -108,7 +118,7 @@ def _slice(context: Context, item: Value, *indexes: Value) -> Value:
     if isinstance(item, str):
         if len(indexes) == 3:
             raise CallError("cannot 3-index slice a string")
-        data: Any = item.encode("utf-8", "replace")
+        data: Any = _bytes(context, item)
     elif isinstance(item, list | tuple):
         data = item
     else:
@@ -122,12 +132,13 @@ def _slice(context: Context, item: Value, *indexes: Value) -> Value:
             bounds[place] = bound
     if bounds[0] > bounds[1]:
         raise CallError(f"invalid slice index: {bounds[0]} > {bounds[1]}")
+    taken = bounds[1] - bounds[0]
+    if isinstance(item, str):
+        context.budget.text(taken)
+    else:
+        context.budget.step(taken // 256)
     part = data[bounds[0] : bounds[1]]
-    context.budget.step(len(part) // 256)
-    if isinstance(part, bytes):
-        context.budget.text(len(part))
-        return part.decode("utf-8", "replace")
-    return part
+    return part.decode("utf-8", "replace") if isinstance(part, bytes) else part
 
 
 def _print(context: Context, *values: Value) -> str:
@@ -137,11 +148,16 @@ def _print(context: Context, *values: Value) -> str:
         if place and not isinstance(value, str) and not isinstance(values[place - 1], str):
             out.append(" ")
         out.append(verb_v(value, context.budget))
-    return _made(context, "".join(out))
+    return _joined(context, out, "")
 
 
 def _println(context: Context, *values: Value) -> str:
-    return _made(context, " ".join(verb_v(value, context.budget) for value in values) + "\n")
+    return _joined(context, [verb_v(value, context.budget) for value in values], " ") + "\n"
+
+
+def _joined(context: Context, parts: Sequence[str], between: str) -> str:
+    context.budget.text(sum(map(len, parts)))
+    return between.join(parts)
 
 
 def _printf(context: Context, form: str, *values: Value) -> str:
@@ -159,27 +175,29 @@ def _text(context: Context, values: tuple[Value, ...]) -> str:
 
 
 def _html(context: Context, *values: Value) -> str:
-    return _made(context, _text(context, values).translate(_HTML))
+    return _looked_at(context, values).translate(_HTML)
 
 
 def _js(context: Context, *values: Value) -> str:
     out = []
-    for char in _text(context, values):
+    for char in _looked_at(context, values):
         if char in _JS:
             out.append(_JS[char])
         elif char < " " or not (char.isascii() or char.isprintable()):
             out.append(f"\\u{ord(char):04X}")
         else:
             out.append(char)
-    return _made(context, "".join(out))
+    return _joined(context, out, "")
 
 
 def _urlquery(context: Context, *values: Value) -> str:
-    return _made(context, quote_plus(_text(context, values), safe="~"))
+    return quote_plus(_looked_at(context, values), safe="~")
 
 
-def _made(context: Context, text: str) -> str:
-    context.budget.text(len(text))
+def _looked_at(context: Context, values: tuple[Value, ...]) -> str:
+    """A text of which each character is looked at by itself, which takes much longer than copying it."""
+    text = _text(context, values)
+    context.budget.text(_EACH * len(text))
     return text
 
 
@@ -193,27 +211,38 @@ _TYPESCRIPT: Final = {
 }  # fmt: skip
 
 
-def _typescript(value: Value) -> str:
+def _typescript(context: Context, value: Value) -> str:
     """The TypeScript type of a tool's property."""
     if not isinstance(value, Struct):
         return "any"
+    context.budget.step()
     if alternatives := value.fields.get("AnyOf"):
-        return " | ".join(_typescript(alternative) for alternative in alternatives)
-    return " | ".join(_TYPESCRIPT.get(name, "any") for name in value.fields.get("Type") or ()) or "any"
+        return _joined(context, [_typescript(context, alternative) for alternative in alternatives], " | ")
+    kinds = value.fields.get("Type") or ()
+    context.budget.step(len(kinds))
+    return " | ".join(_TYPESCRIPT.get(name, "any") for name in kinds) or "any"
+
+
+def _equal(context: Context, first: Value, *others: Value) -> bool:
+    return equal(context.budget, first, *others)
+
+
+def _less(context: Context, first: Value, other: Value) -> bool:
+    return less(context.budget, first, other)
 
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
     "call": Function(_call, 1, None),
-    "eq": Function(equal, 1, None),
-    "ge": Function(lambda a, b: not less(a, b), 2, 2),
-    "gt": Function(lambda a, b: not less(a, b) and not equal(a, b), 2, 2),
+    "eq": Function(_equal, 1, None, in_context=True),
+    "ge": Function(lambda c, a, b: not _less(c, a, b), 2, 2, in_context=True),
+    "gt": Function(lambda c, a, b: not _less(c, a, b) and not _equal(c, a, b), 2, 2, in_context=True),
     "html": Function(_html, 0, None, in_context=True),
-    "index": Function(_index, 1, None),
+    "index": Function(_index, 1, None, in_context=True),
     "js": Function(_js, 0, None, in_context=True),
-    "le": Function(lambda a, b: less(a, b) or equal(a, b), 2, 2),
-    "len": Function(_len, 1, 1),
-    "lt": Function(less, 2, 2),
-    "ne": Function(lambda a, b: not equal(a, b), 2, 2),
+    "le": Function(lambda c, a, b: _less(c, a, b) or _equal(c, a, b), 2, 2, in_context=True),
+    "len": Function(_len, 1, 1, in_context=True),
+    "lt": Function(_less, 2, 2, in_context=True),
+    "ne": Function(lambda c, a, b: not _equal(c, a, b), 2, 2, in_context=True),
     "not": Function(lambda value: not truth(value), 1, 1),
     "print": Function(_print, 0, None, in_context=True),
     "printf": Function(_printf, 1, None, in_context=True, texts=1),
@@ -224,7 +253,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "json": Function(_json, 1, 1, in_context=True),
     "currentDate": Function(lambda context, *_: context.days.today, 0, None, in_context=True, texts=_ALL),
     "yesterdayDate": Function(lambda context, *_: context.days.yesterday, 0, None, in_context=True, texts=_ALL),
-    "toTypeScriptType": Function(_typescript, 1, 1),
+    "toTypeScriptType": Function(_typescript, 1, 1, in_context=True),
 }
 
 NAMES: Final = frozenset({*FUNCTIONS, "and", "or"})

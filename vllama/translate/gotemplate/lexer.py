@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from vllama.translate.gosyntax import go_quote
+from vllama.translate.gosyntax import go_excerpt, go_quote
 
 
 class Kind(Enum):
@@ -236,7 +236,7 @@ def _number(source: str, at: int, line: int) -> Token:
     end = at if found is None else found.end()
     after = source[end : end + 1]
     if after.isalnum() or (after and after in "_+-"):
-        return Token(Kind.ERROR, f"bad number syntax: {go_quote(source[at : end + 1])}", at, line)
+        return Token(Kind.ERROR, f"bad number syntax: {go_excerpt(source[at : end + 1])}", at, line)
     return Token(Kind.NUMBER, source[at:end], at, line)
 
 

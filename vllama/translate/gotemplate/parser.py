@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Final
 
-from vllama.translate.gosyntax import go_quote
+from vllama.translate.gosyntax import go_excerpt
 from vllama.translate.gotemplate.constants import character, number, unquote
 from vllama.translate.gotemplate.cursor import Cursor
 from vllama.translate.gotemplate.faults import TemplateError
@@ -35,6 +35,7 @@ from vllama.translate.gotemplate.nodes import (
     With,
     Word,
 )
+from vllama.translate.gotemplate.scopes import Scope
 
 MAX_DEPTH: Final = 100
 """Blocks and parentheses within each other."""
@@ -73,7 +74,7 @@ class _Parser(Cursor):
         super().__init__(tokens(source))
         self._source = source
         self._functions = functions
-        self._variables = ["$"]
+        self._variables = Scope()
         self._ranges = 0
         self._depth = 0
         self._defined: dict[str, Statements] = {}
@@ -104,7 +105,7 @@ class _Parser(Cursor):
         context = "define clause"
         name = self._template_name(self.next_word(), context)
         self.expect(Kind.CLOSE, context)
-        outer, self._variables = self._variables, ["$"]
+        outer, self._variables = self._variables, Scope()
         ranges, self._ranges = self._ranges, 0
         body, stopped = self._list()
         if stopped != "end":
@@ -115,7 +116,7 @@ class _Parser(Cursor):
     def _define(self, name: str, body: Statements) -> None:
         empty = all(isinstance(statement, Text) and not statement.text.strip() for statement in body)
         if name in self._defined and not empty and self._defined[name]:
-            raise self.error(f"template: multiple definition of template {go_quote(name)}")
+            raise self.error(f"template: multiple definition of template {go_excerpt(name)}")
         if name not in self._defined or not empty:
             self._defined[name] = () if empty else body
 
@@ -185,7 +186,7 @@ class _Parser(Cursor):
                 return self._branch(token, word), ""
 
     def _branch(self, token: Token, word: str) -> Statement:
-        known = len(self._variables)
+        known = self._variables.size
         pipe = self._pipeline(word, Kind.CLOSE)
         self._ranges += word == "range"
         body, stopped = self._list()
@@ -204,7 +205,7 @@ class _Parser(Cursor):
                 otherwise, stopped = self._list()
                 if stopped != "end":
                     raise self.error(f"expected end; found {{{{{stopped}}}}}")
-        del self._variables[known:]
+        self._variables.shrink(known)
         return _BRANCHES[word](token.at, pipe, body, otherwise)
 
     def _include(self) -> Include:
@@ -220,7 +221,7 @@ class _Parser(Cursor):
         context = "block clause"
         name = self._template_name(self.next_word(), context)
         pipe = self._pipeline(context, Kind.CLOSE)
-        outer, self._variables = self._variables, ["$"]
+        outer, self._variables = self._variables, Scope()
         ranges, self._ranges = self._ranges, 0
         body, stopped = self._list()
         if stopped != "end":
@@ -260,14 +261,14 @@ class _Parser(Cursor):
             if token.kind in {Kind.ASSIGN, Kind.DECLARE}:
                 self.next()
                 found.append(variable.text)
-                self._variables.append(variable.text)
+                self._variables.declare(variable.text)
                 return tuple(found), token.kind is Kind.ASSIGN
             if token.kind is not Kind.OTHER or token.text != ",":
                 self.taken = before
                 break
             self.next()
             found.append(variable.text)
-            self._variables.append(variable.text)
+            self._variables.declare(variable.text)
             if context != "range" or len(found) > 1:
                 raise self.error(f"too many declarations in {context}")
             if self.skip_space().kind not in {Kind.VARIABLE, Kind.CLOSE, Kind.RIGHT_PAREN}:
@@ -307,7 +308,7 @@ class _Parser(Cursor):
         if isinstance(term, Variable):
             return Variable(first, term.name, (*term.fields, *fields))
         if isinstance(term, Dot | Nil | Constant):
-            raise self.error(f"unexpected . after term {go_quote(str(term))}")
+            raise self.error(f"unexpected . after term {go_excerpt(str(term))}")
         return Chain(first, term, tuple(fields))
 
     def _term(self) -> Operand | None:
@@ -315,7 +316,7 @@ class _Parser(Cursor):
         match token.kind:
             case Kind.WORD:
                 if token.text not in self._functions:
-                    raise self.error(f"function {go_quote(token.text)} not defined")
+                    raise self.error(f"function {go_excerpt(token.text)} not defined")
                 return Word(token.at, token.text)
             case Kind.DOT:
                 return Dot(token.at)
@@ -323,7 +324,7 @@ class _Parser(Cursor):
                 return Nil(token.at)
             case Kind.VARIABLE:
                 if token.text not in self._variables:
-                    raise self.error(f"undefined variable {go_quote(token.text)}")
+                    raise self.error(f"undefined variable {go_excerpt(token.text)}")
                 return Variable(token.at, token.text)
             case Kind.FIELD:
                 return Field(token.at, (token.text[1:],))

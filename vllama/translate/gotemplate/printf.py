@@ -11,17 +11,21 @@ from vllama.translate.gotemplate.printing import float_g, verb_v
 from vllama.translate.gotemplate.values import Struct, Value, type_name
 
 _VERB: Final = re.compile(r"%([-+# 0]*)(\*|[0-9]*)(?:(\.)(\*|[0-9]*))?(.?)", re.DOTALL)
+_QUOTED: Final = 10
+"""Characters that one may become."""
 _WIDEST: Final = 1_000_000
 
 
 def sprintf(form: str, args: tuple[Value, ...], budget: Budget) -> str:
     """The text, with Go's ``%!`` notes where verbs and arguments don't match."""
+    budget.text(len(form))
     out: list[str] = []
     used = 0
     end = 0
     for found in _VERB.finditer(form):
         out.append(form[end : found.start()])
         end = found.end()
+        budget.step()
         flags, width_text, dot, precision_text, verb = found.groups()
         width, used, bad_width = _size(width_text, args, used, "WIDTH")
         precision, used, bad_precision = _size(precision_text, args, used, "PREC") if dot else (None, used, "")
@@ -35,7 +39,6 @@ def sprintf(form: str, args: tuple[Value, ...], budget: Budget) -> str:
         elif used >= len(args):
             out.append(f"%!{verb}(MISSING)")
         else:
-            budget.step()
             text = _formatted(verb, args[used], flags, 0 if dot and precision is None else precision, budget)
             used += 1
             text = _padded(text, flags, width or 0, budget)
@@ -45,7 +48,6 @@ def sprintf(form: str, args: tuple[Value, ...], budget: Budget) -> str:
     if used < len(args):
         extra = ", ".join("<nil>" if arg is None else f"{type_name(arg)}={verb_v(arg, budget)}" for arg in args[used:])
         out.append(f"%!(EXTRA {extra})")
-    budget.text(len(form))
     return "".join(out)
 
 
@@ -66,6 +68,7 @@ def _formatted(verb: str, value: Value, flags: str, precision: int | None, budge
         return type_name(value)
     if verb == "v":
         if "#" in flags and isinstance(value, str):
+            budget.text(_QUOTED * len(value))
             return go_quote(value)
         text = verb_v(value, budget)
         return "+" + text if "+" in flags and isinstance(value, int | float) and value >= 0 else text
@@ -106,7 +109,10 @@ def _basic(verb: str, value: Value, flags: str, precision: int | None, budget: B
         return _float(verb, value, flags, precision)
     text = value if isinstance(value, str) else verb_v(value, budget)
     if precision is not None and verb in "sqxX":
+        budget.text(min(precision, len(text)))
         text = text[:precision]
+    if verb in "qxX":
+        budget.text(_QUOTED * len(text))
     match verb:
         case "s":
             return text

@@ -11,6 +11,8 @@ from vllama.translate.gotemplate.limits import MAX_VALUE_DEPTH, Budget
 from vllama.translate.gotemplate.values import JsonList, JsonMap, OneOrMore, Struct, Value
 from vllama.translate.jsontext import encode
 
+_ESCAPED: Final = 6
+"""Characters that one may become in JSON."""
 NO_VALUE: Final = "<no value>"
 
 
@@ -47,6 +49,7 @@ def verb_v(value: Value, budget: Budget, depth: int = 0) -> str:
     if isinstance(value, Struct):
         return "{" + " ".join(_parts(value.fields.values(), budget, depth)) + "}"
     if isinstance(value, dict):
+        budget.step(len(value))
         keys = sorted(value)
         pairs = zip(keys, _parts((value[key] for key in keys), budget, depth), strict=True)
         return "map[" + " ".join(f"{key}:{text}" for key, text in pairs) + "]"
@@ -121,6 +124,7 @@ def _write_json(value: Value, out: list[str], budget: Budget, depth: int) -> Non
     if isinstance(value, Struct):
         _write_pairs((value.fields if value.json is None else value.json).items(), out, budget, depth)
     elif isinstance(value, dict):
+        budget.step(len(value))
         _write_pairs(sorted(value.items()), out, budget, depth)
     elif isinstance(value, list | tuple):
         out.append("[")
@@ -132,19 +136,23 @@ def _write_json(value: Value, out: list[str], budget: Budget, depth: int) -> Non
     elif isinstance(value, float):
         out.append(_json_number(value))
     else:
-        text = encode(value).decode()
-        budget.text(len(text))
-        out.append(text)
+        out.append(_encoded(value, budget))
 
 
 def _write_pairs(pairs: Iterable[tuple[str, Any]], out: list[str], budget: Budget, depth: int) -> None:
     out.append("{")
     for place, (key, element) in enumerate(pairs):
-        name = encode(key).decode()
-        budget.text(len(name))
+        name = _encoded(key, budget)
         out.append(f",{name}:" if place else f"{name}:")
         _write_json(element, out, budget, depth + 1)
     out.append("}")
+
+
+def _encoded(value: Value, budget: Budget) -> str:
+    """A scalar as JSON."""
+    if isinstance(value, str):
+        budget.text(_ESCAPED * len(value))
+    return encode(value).decode()
 
 
 def _json_number(value: float) -> str:
