@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vllama import __version__
+from vllama.aside.pool import Pool
 from vllama.config.directories import make_directories
 from vllama.config.load import Loaded
 from vllama.config.ownership import sole_owner
@@ -100,7 +101,8 @@ async def serve(
         downloads = Downloads(loaded.state, environ)
         server = Server(lambda: {view.model.engine_key for view in supervisor.snapshot() if view.yielding})
         metrics.watch(server.crowd)
-        service = Service(loaded, store, sockets, own, server, supervisor, metrics, downloads, environ)
+        aside = Pool(environ)
+        service = Service(loaded, store, sockets, own, server, supervisor, metrics, downloads, aside, environ)
         signals = Signals(supervised=notifier.supervised)
         engine = _EngineWatch(service, notifier)
         beside = Tasks()
@@ -140,6 +142,7 @@ async def _take_down(service: Service, signals: Signals) -> None:
     await outcome(service.server.pause())
     await outcome(signals.unless_hurried(service.downloads.close()))
     await outcome(service.supervisor.close())
+    await outcome(service.aside.close())
     await outcome(signals.unless_hurried(service.server.close()))
 
 

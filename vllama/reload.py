@@ -11,6 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
+from vllama.aside.pool import Pool
 from vllama.config.changes import changed_keys
 from vllama.config.keys import KeyRing, key_files
 from vllama.config.load import Loaded
@@ -47,6 +48,7 @@ class Service:
     supervisor: Supervisor
     metrics: Metrics
     downloads: Downloads
+    aside: Pool
     environ: Mapping[str, str]
     keys: KeyRing = field(default_factory=lambda: KeyRing(()))
 
@@ -58,7 +60,14 @@ class Service:
         puller = make_puller(loaded, store, self.downloads, self.environ, self._sizes)
         creator = Creator(store, puller)
         return make_app(
-            loaded.config, self.supervisor, store, self.metrics, puller=puller, creator=creator, keys=self.keys
+            loaded.config,
+            self.supervisor,
+            store,
+            self.metrics,
+            puller=puller,
+            creator=creator,
+            aside=self.aside,
+            keys=self.keys,
         )
 
     def _sizes(self) -> list[tuple[int, int]]:

@@ -11,14 +11,13 @@ from vllama.errors import EngineRefused
 from vllama.http.choices import open_choices
 from vllama.http.dialects import fresh_id, model_for_chat, not_to_be_cached, reading, without_thinking_where_it_cannot
 from vllama.http.front import front_of, meter_of
+from vllama.http.rendering import to_tokenize
 from vllama.http.sse import write_events
-from vllama.http.today import today
 from vllama.models.model import Model
 from vllama.translate.anthropic_replies import MessageStream, message_answer
 from vllama.translate.anthropic_requests import MessagesRequest, read_messages
 from vllama.translate.faults import refusal
 from vllama.translate.jsontext import encode
-from vllama.translate.prompting import to_tokenize
 from vllama.translate.requests import conversation, offered
 from vllama.translate.template_fields import for_template
 from vllama.translate.whole import EMPTY
@@ -63,8 +62,11 @@ async def count_tokens(request: web.Request, asked: MessagesRequest) -> web.Resp
     call = without_thinking_where_it_cannot(request, asked.model, asked.call)
     model = model_for_chat(request, asked.model, call)
     meter_of(request).model = model.name.short
-    prompt = to_tokenize(for_template(offered(call), model), conversation(model, call.messages), model, today())
-    async with front_of(request).engines.lease(model) as lease:
+    front = front_of(request)
+    prompt = await to_tokenize(
+        front.aside, for_template(offered(call), model), conversation(model, call.messages), model
+    )
+    async with front.engines.lease(model) as lease:
         try:
             answer = await lease.client.call("/tokenize", {"model": lease.served_name, **prompt})
         except EngineRefused as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from vllama.aside.port import Aside
 from vllama.config.keys import KeyRing
 from vllama.config.schema import Config
 from vllama.http import anthropic, audio, openai, responses
@@ -36,6 +37,7 @@ def make_app(
     *,
     puller: Puller,
     creator: Creator,
+    aside: Aside,
     version: str = OLLAMA_VERSION,
     keys: KeyRing | None = None,
 ) -> web.Application:
@@ -51,7 +53,7 @@ def make_app(
         ),
     )
     intake = Intake(config.server.max_bodies, config.server.max_body)
-    app[FRONT] = Front(config, engines, models, puller, creator, metrics, version, intake)
+    app[FRONT] = Front(config, engines, models, puller, creator, metrics, aside, version, intake)
     app[metrics_route.METRICS] = metrics
     app.add_routes(OLLAMA_ROUTES)
     app.add_routes([*openai.routes, *responses.routes, *audio.routes, *anthropic.routes])

@@ -14,16 +14,16 @@ from typing import Any, Final
 
 import orjson
 
+from vllama.aside.port import Aside
 from vllama.engine.client import engine_error
 from vllama.errors import BadRequest
-from vllama.http.today import today
+from vllama.http.rendering import render, to_tokenize
 from vllama.models.model import Model
 from vllama.supervisor.port import Lease
 from vllama.translate import history
 from vllama.translate.faults import TOO_LONG, exceeds_context
 from vllama.translate.options import Options, max_tokens
 from vllama.translate.pieces import ChatCall, Message, TextCall
-from vllama.translate.prompting import rendered, to_tokenize
 from vllama.translate.requests import (
     CHAT_PATH,
     TEXT_PATH,
@@ -63,6 +63,7 @@ class Fitting:
     """One call on one leased engine."""
 
     lease: Lease
+    aside: Aside
     model: Model
     call: ChatCall | TextCall
     options: Options
@@ -76,7 +77,7 @@ class Fitting:
             return await self.shorter()
         if self.call.context:
             return await self._first_text(await self._continued(self.call, messages))
-        return self._chat(self.call, messages, dropped=0)
+        return await self._chat(self.call, messages, dropped=0)
 
     async def _first_text(self, call: TextCall) -> Prepared:
         context = self.lease.max_model_len
@@ -95,7 +96,7 @@ class Fitting:
 
         No answer when the context has no room for one.
         """
-        prompt = await self._ids(self._prompt(call, call.messages))
+        prompt = await self._ids(await self._prompt(call, call.messages))
         inside = ends_inside(prompt, self.model.facts.special_tokens)
         closed = await self._ids({"prompt": closed_thinking(thoughts, inside=inside), "add_special_tokens": False})
         answer = None
@@ -110,11 +111,11 @@ class Fitting:
         usual = OPEN in self.model.facts.special_tokens and CLOSE in self.model.facts.special_tokens
         return usual and not any(message.images for message in messages)  # pictures have no tokens to go on with
 
-    def _chat(self, call: ChatCall, messages: Sequence[Message], *, dropped: int) -> Prepared:
+    async def _chat(self, call: ChatCall, messages: Sequence[Message], *, dropped: int) -> Prepared:
         if self._takes_two(call, messages):
-            thinking = self._chat(replace(call, format=None, one_pass=True), messages, dropped=dropped)
+            thinking = await self._chat(replace(call, format=None, one_pass=True), messages, dropped=dropped)
             return replace(thinking, then=replace(call, messages=tuple(messages)))
-        text_call = self._rendered(call, messages)
+        text_call = await self._rendered(call, messages)
         if text_call is not None:
             return self._text(text_call, dropped=dropped)
         body = chat_body(
@@ -152,19 +153,19 @@ class Fitting:
 
     async def _continued(self, call: ChatCall, messages: Sequence[Message]) -> TextCall:
         """An earlier answer's tokens with the new turn behind them; thinking has to be told apart here."""
-        turn = await self._ids(self._prompt(call, messages))
-        return self._as_text(self._rendered(call, messages) or call, (*call.context, *turn))
+        turn = await self._ids(await self._prompt(call, messages))
+        return self._as_text(await self._rendered(call, messages) or call, (*call.context, *turn))
 
-    def _rendered(self, call: ChatCall, messages: Sequence[Message]) -> TextCall | None:
+    async def _rendered(self, call: ChatCall, messages: Sequence[Message]) -> TextCall | None:
         """The conversation as the model's Go template renders it; None where vLLM applies a chat template."""
-        found = rendered(call, messages, self.model, today())
+        found = await render(self.aside, call, messages, self.model)
         if found is None:
             return None
         text, tags = found
         return replace(self._as_text(call, ()), prompt=text, tags=tags)
 
-    def _prompt(self, call: ChatCall, messages: Sequence[Message]) -> dict[str, Any]:
-        return to_tokenize(call, messages, self.model, today())
+    async def _prompt(self, call: ChatCall, messages: Sequence[Message]) -> dict[str, Any]:
+        return await to_tokenize(self.aside, call, messages, self.model)
 
     def _as_text(self, call: ChatCall | TextCall, prompt: Sequence[int]) -> TextCall:
         return TextCall(
@@ -209,10 +210,11 @@ class Fitting:
                 len(messages),
                 context,
             )
-            return self._chat(call, rest, dropped=dropped)
+            return await self._chat(call, rest, dropped=dropped)
         if not call.shift or call.tools or history.hopeless(self._bytes(rest), context):
             raise BadRequest(TOO_LONG)
-        return self._cut(self._rendered(call, rest) or call, await self._ids(self._prompt(call, rest)), dropped=dropped)
+        ids = await self._ids(await self._prompt(call, rest))
+        return self._cut(await self._rendered(call, rest) or call, ids, dropped=dropped)
 
     async def _shorter_text(self, call: TextCall) -> Prepared:
         context = self.lease.max_model_len
@@ -248,7 +250,7 @@ class Fitting:
         size = self._bytes(messages)
         if history.hopeless(size, self.lease.max_model_len):
             return size // 4
-        return len(await self._ids(self._prompt(call, messages)))
+        return len(await self._ids(await self._prompt(call, messages)))
 
     async def _ids(self, prompt: dict[str, Any]) -> list[int]:
         body = {"model": self.lease.served_name, **prompt}

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
+from vllama.aside.port import Aside
 from vllama.config.schema import Config
 from vllama.errors import VllamaError
 from vllama.http.intake import Intake
@@ -54,6 +55,8 @@ class Front:
     puller: Puller
     creator: Creator
     metrics: Metrics
+    aside: Aside
+    """Where what may take long is done."""
     version: str
     """What ``/api/version`` says: clients compare it with the Ollama version that brought a feature."""
     intake: Intake
@@ -69,6 +72,8 @@ class Visit:
 
     request_id: str
     meter: Meter
+    client: str = ""
+    """Who asks, as far as that is known: the peer's address."""
     headers: dict[str, str] = field(default_factory=dict)
     """Headers that go onto the answer, whatever it will be."""
     engine: str = ""

@@ -165,7 +165,7 @@ async def open_answer(
     async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
         loaded = time.perf_counter()
         VISIT.get().engine = model.engine_key
-        fitting = Fitting(lease, model, call, options)
+        fitting = Fitting(lease, front_of(request).aside, model, call, options)
         prepared = await fitting.first()
         async with AsyncExitStack() as stack:
             try:

@@ -96,14 +96,18 @@ def render_chat(
     tools: Sequence[Mapping[str, Any]] = (),
     thinking: Thinking = NOT_ASKED,
     today: date,
+    budget: Budget | None = None,
 ) -> str:
-    """The prompt for a conversation; raises TemplateError. ``today`` is for ``currentDate``."""
+    """The prompt for a conversation; raises TemplateError. ``today`` is for ``currentDate``.
+
+    ``budget``: what it may take; by itself a second or two, more for long conversations.
+    """
     values = _thinking_values(thinking)
     days = _days(today)
     turns = merged(messages)
+    budget = budget or Budget(steps=MAX_STEPS + _STEPS_PER_MESSAGE * len(turns))
     if not template.reads_messages:
-        return _render_turns(template, turns, values, days)
-    budget = Budget(steps=MAX_STEPS + _STEPS_PER_MESSAGE * len(turns))
+        return _render_turns(template, turns, values, days, budget)
     values |= {
         "System": "\n\n".join(message.content for message in messages if message.role == "system"),
         "Messages": [message_value(message) for message in turns],
@@ -114,11 +118,17 @@ def render_chat(
 
 
 def render_insert(
-    template: ModelTemplate, prompt: str, suffix: str, *, thinking: Thinking = NOT_ASKED, today: date
+    template: ModelTemplate,
+    prompt: str,
+    suffix: str,
+    *,
+    thinking: Thinking = NOT_ASKED,
+    today: date,
+    budget: Budget | None = None,
 ) -> str:
     """The prompt for what belongs between ``prompt`` and ``suffix``; raises TemplateError."""
     values = _thinking_values(thinking) | {"Prompt": prompt, "Suffix": suffix, "Response": ""}
-    return render(template.template, values, days=_days(today))
+    return render(template.template, values, days=_days(today), budget=budget)
 
 
 def tags_of(
@@ -177,13 +187,15 @@ def _joined(turns: Sequence[Message]) -> Message:
     )
 
 
-def _render_turns(template: ModelTemplate, messages: list[Message], values: dict[str, Any], days: Days) -> str:
+def _render_turns(
+    template: ModelTemplate, messages: list[Message], values: dict[str, Any], days: Days, budget: Budget
+) -> str:
     """The older form: whole turns by the whole template, the last one up to where the model goes on."""
     out: list[str] = []
     turn = {"System": "", "Prompt": "", "Response": ""}
 
     def write(form: Template) -> None:
-        out.append(render(form, values | turn, days=days))
+        out.append(render(form, values | turn, days=days, budget=budget))
         turn.update(System="", Prompt="", Response="")
 
     for message in messages:

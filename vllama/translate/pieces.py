@@ -104,6 +104,8 @@ class ChatCall:
     """Sampling fields of vLLM's own that no option of Ollama's means, handed on unread."""
     template_fields: Mapping[str, Any] = field(default_factory=dict)
     """Values for names that the chat template reads (``chat_template_kwargs``)."""
+    foreign_template: bool = False
+    """The template that renders it came with the request."""
     one_pass: bool = False
     """Thinking and an answer with ``format`` come from one request of the engine, as generate does it; a chat takes
     two (contract 5.3)."""

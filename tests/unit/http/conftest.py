@@ -10,6 +10,7 @@ import orjson
 import pytest
 from aiohttp import ClientResponse, ClientSession, TCPConnector
 
+from tests.fakes.aside import InPlace
 from tests.fakes.engines import FakeEngines
 from tests.unit.http.scripted import CHAT, TEXT, Reply, ScriptedEngine
 from tests.unit.translate.chunks import chat, sse, text, usage
@@ -108,6 +109,7 @@ class Door:
     puller: ScriptedPuller
     creator: ScriptedCreator
     metrics: Metrics
+    aside: InPlace
     session: ClientSession
 
     async def post(self, path: str, body: Any) -> tuple[int, Any]:
@@ -143,12 +145,14 @@ async def server(config: Config) -> AsyncIterator[Door]:
         puller = ScriptedPuller(models)
         creator = ScriptedCreator(Path(folder))
         metrics = Metrics(engines)
+        aside = InPlace()
         listening, sockets = Server(), bind("127.0.0.1", 0)
-        app = make_app(config, engines, models, metrics, puller=puller, creator=creator)
+        app = make_app(config, engines, models, metrics, puller=puller, creator=creator, aside=aside)
         await listening.serve(app, sockets, limits_of(config.server))
         host, port = sockets[0].getsockname()[:2]
         async with ClientSession(connector=TCPConnector(force_close=True), auto_decompress=False) as session:
-            yield Door(f"http://{host}:{port}", engine, engines, models, puller, creator, metrics, session)
+            base = f"http://{host}:{port}"
+            yield Door(base, engine, engines, models, puller, creator, metrics, aside, session)
         await client.close()
         await listening.close()
         for one in sockets:

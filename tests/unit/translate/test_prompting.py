@@ -19,6 +19,10 @@ ALL = ("completion", "tools", "thinking")
 FIM = dict.fromkeys(("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"), 1)
 
 
+def tokenized(call, messages, known):
+    return to_tokenize(rendered(call, messages, known, TODAY), call, messages, known)
+
+
 def asked(**more):
     return ChatCall(messages=ASKED, **more)
 
@@ -26,14 +30,14 @@ def asked(**more):
 class TestWhoRenders:
     def test_vllm_where_the_model_has_a_chat_template_and_no_other(self):
         assert rendered(asked(), ASKED, model(), TODAY) is None
-        assert to_tokenize(asked(), ASKED, model(), TODAY)["messages"] == [{"role": "user", "content": "Hi"}]
+        assert tokenized(asked(), ASKED, model())["messages"] == [{"role": "user", "content": "Hi"}]
 
     def test_we_where_it_has_one_of_its_own(self):
         known = model(template=families.CHATML)
         text, tags = rendered(asked(), ASKED, known, TODAY)
         assert text == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
         assert tags == Tags()
-        assert to_tokenize(asked(), ASKED, known, TODAY) == {"prompt": text}
+        assert tokenized(asked(), ASKED, known) == {"prompt": text}
 
     def test_we_where_it_has_none_at_all(self):
         text, _ = rendered(asked(), ASKED, model(chat_template=None), TODAY)
@@ -48,7 +52,7 @@ class TestWhoRenders:
 
     def test_a_text_that_begins_with_its_own_first_token_gets_no_other(self):
         known = model(template="<|begin_of_text|>{{ .Prompt }}")
-        assert to_tokenize(asked(), ASKED, known, TODAY) == {
+        assert tokenized(asked(), ASKED, known) == {
             "prompt": "<|begin_of_text|>Hi",
             "add_special_tokens": False,
         }

@@ -14,14 +14,13 @@ from vllama.http.front import VISIT, front_of, meter_of
 from vllama.http.generation import context_headers
 from vllama.http.keeping import check_unload, granted
 from vllama.http.ndjson import json_response
-from vllama.http.today import today
+from vllama.http.rendering import to_tokenize
 from vllama.models.model import Model
 from vllama.quoting import excerpt
 from vllama.translate.gojson import raw_member
 from vllama.translate.gosyntax import go_quote
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
-from vllama.translate.prompting import to_tokenize
 from vllama.translate.replies import ChatWriter, GenerateWriter, Writer, debug_info
 from vllama.translate.requests import conversation, offered
 from vllama.translate.template_fields import for_template
@@ -106,7 +105,7 @@ async def rendered_prompt(request: web.Request, model: Model, call: ChatCall) ->
     """The prompt as the chat template renders it, for people who debug one (``_debug_render_only``)."""
     async with front_of(request).engines.lease(model) as lease:
         call = for_template(offered(call), model)
-        prompt = to_tokenize(call, conversation(model, call.messages), model, today())
+        prompt = await to_tokenize(front_of(request).aside, call, conversation(model, call.messages), model)
         tokens = orjson.loads(await lease.client.call("/tokenize", {"model": lease.served_name, **prompt}))["tokens"]
         body = {"model": lease.served_name, "tokens": tokens}
         text = orjson.loads(await lease.client.call("/detokenize", body))["prompt"]

@@ -9,19 +9,20 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from vllama.aside.port import Aside
 from vllama.errors import BadRequest
 from vllama.http.bodies import read_body
-from vllama.http.front import front_of
+from vllama.http.front import Front, front_of
 from vllama.http.lookup import read_name
 from vllama.http.ollama.progress import answer_progress, progress_lines
+from vllama.http.rendering import check_template
 from vllama.models.blobs import is_relative, read_digest
-from vllama.models.create import Creator, Recipe
+from vllama.models.create import Recipe
 from vllama.models.names import ModelName, split_revision
 from vllama.quoting import excerpt
 from vllama.translate import native
 from vllama.translate.gojson import STRING, GoValueError, slice_of, unmarshal
 from vllama.translate.gotemplate import TemplateError
-from vllama.translate.ollama_template import read_template
 from vllama.translate.pieces import Message
 
 _INFO_TEXTS: Final = ("model_family", "base_name", "quantization_level", "parameter_size")
@@ -36,15 +37,14 @@ async def create(request: web.Request) -> web.StreamResponse:
     if not all(is_relative(path) for path in fields["files"] or ()):
         raise BadRequest("file path must be relative")
     name = read_name(fields["model"] or fields["name"])
-    lines = progress_lines(_creating(front_of(request).creator, name, fields))
+    lines = progress_lines(_creating(front_of(request), name, fields))
     return await answer_progress(request, lines, stream=fields["stream"])
 
 
-async def _creating(
-    creator: Creator, name: ModelName, fields: Mapping[str, Any]
-) -> AsyncGenerator[str | tuple[Any, ...]]:
+async def _creating(front: Front, name: ModelName, fields: Mapping[str, Any]) -> AsyncGenerator[str | tuple[Any, ...]]:
     recipe = _recipe(name, fields)
-    async with aclosing(creator.create(recipe)) as steps:
+    await _check_template(front.aside, recipe.template)
+    async with aclosing(front.creator.create(recipe)) as steps:
         async for step in steps:
             yield step
 
@@ -66,7 +66,7 @@ def _recipe(name: ModelName, fields: Mapping[str, Any]) -> Recipe:
         files=_digests(fields["files"] or {}),
         adapter=_digests(fields["adapters"]),
         system=fields["system"],
-        template=_template(fields["template"]),
+        template=fields["template"],
         license=_license(fields["license"]),
         parameters=fields["parameters"],
         messages=tuple(_turn(message) for message in fields["messages"]),
@@ -128,14 +128,16 @@ def _digests(files: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _template(text: str) -> str:
-    """A Go template. A Jinja text passes: whether it is that of the model's own files is known later."""
+async def _check_template(aside: Aside, text: str) -> None:
+    """Raises BadRequest for what is no Go template.
+
+    A Jinja text passes: whether it is that of the model's own files is known later.
+    """
     if text and not _is_jinja(text):
         try:
-            read_template(text)
+            await check_template(aside, text)
         except TemplateError as error:
             raise BadRequest(f"template error: {error}") from error
-    return text
 
 
 def _is_jinja(text: str) -> bool:

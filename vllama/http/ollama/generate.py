@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from vllama.aside.port import Aside
 from vllama.errors import BadRequest, NotFound
 from vllama.http.bodies import read_body
 from vllama.http.front import front_of
@@ -23,14 +24,12 @@ from vllama.http.ollama.asking import (
     render_only,
     unload,
 )
-from vllama.http.today import today
+from vllama.http.rendering import check_template, insert_prompt
 from vllama.models.model import Model
 from vllama.quoting import excerpt
 from vllama.translate import native
-from vllama.translate.ollama_template import read_template
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall, Message, TextCall
-from vllama.translate.prompting import insert_prompt
 from vllama.translate.replies import GenerateWriter
 
 
@@ -55,10 +54,11 @@ async def generate(request: web.Request) -> web.StreamResponse:
         return await load(request, model, fields, writer)
     read_options(fields["options"], model.parameters)
     if fields["template"]:
-        read_template(fields["template"])  # what is wrong with it is told before anything is loaded
+        # what is wrong with it is told before anything is loaded
+        await check_template(front_of(request).aside, fields["template"])
     check_images(sum(map(bool, fields["images"])), fields, model)
     model = _personal(model, fields)
-    call = _call(model, fields)
+    call = await _call(front_of(request).aside, model, fields)
     if fields["_debug_render_only"] and isinstance(call, ChatCall):
         return await render_only(request, model, call, writer)
     return await answer_call(
@@ -76,7 +76,7 @@ def _personal(model: Model, fields: Mapping[str, Any]) -> Model:
     )
 
 
-def _call(model: Model, fields: Mapping[str, Any]) -> ChatCall | TextCall:
+async def _call(aside: Aside, model: Model, fields: Mapping[str, Any]) -> ChatCall | TextCall:
     """The prompt as one turn of a chat; raw and fill-in-the-middle prompts go without vLLM's chat template."""
     common: dict[str, Any] = {
         "format": read_format(fields),
@@ -89,7 +89,8 @@ def _call(model: Model, fields: Mapping[str, Any]) -> ChatCall | TextCall:
     if fields["raw"]:
         return TextCall(prompt=fields["prompt"], **common)
     if fields["suffix"]:
-        prompt = insert_prompt(model, fields["prompt"], fields["suffix"], today())
+        foreign = bool(fields["template"])
+        prompt = await insert_prompt(aside, model, fields["prompt"], fields["suffix"], foreign=foreign)
         return TextCall(prompt=prompt, want_token_ids=True, **common)
     turn = Message(role="user", content=fields["prompt"], images=tuple(image for image in fields["images"] if image))
     return ChatCall(
@@ -97,6 +98,7 @@ def _call(model: Model, fields: Mapping[str, Any]) -> ChatCall | TextCall:
         think=fields["think"],
         want_token_ids=True,
         context=tuple(fields["context"]),
+        foreign_template=bool(fields["template"]),
         one_pass=True,
         **common,
     )

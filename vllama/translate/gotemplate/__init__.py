@@ -9,8 +9,21 @@ from __future__ import annotations
 from vllama.translate.gotemplate.evaluate import render
 from vllama.translate.gotemplate.faults import TemplateError
 from vllama.translate.gotemplate.functions import Days
+from vllama.translate.gotemplate.limits import Budget, BudgetSpent
 from vllama.translate.gotemplate.nodes import Template
 from vllama.translate.gotemplate.parser import parse
 from vllama.translate.gotemplate.values import JsonList, JsonMap, OneOrMore, Struct
 
-__all__ = ["Days", "JsonList", "JsonMap", "OneOrMore", "Struct", "Template", "TemplateError", "parse", "render"]
+__all__ = [
+    "Budget",
+    "BudgetSpent",
+    "Days",
+    "JsonList",
+    "JsonMap",
+    "OneOrMore",
+    "Struct",
+    "Template",
+    "TemplateError",
+    "parse",
+    "render",
+]

@@ -1,0 +1,28 @@
+"""What the front end asks for when something may take long: the port of this room, and its refusals. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from vllama.errors import BadRequest
+
+T = TypeVar("T")
+
+
+class TookTooLong(BadRequest):
+    """The work was ended before it was done."""
+
+    code = "took_too_long"
+
+
+class Aside(Protocol):
+    """Runs pure functions beside the event loop; ``aside.pool.Pool`` in the daemon."""
+
+    async def run(self, client: str, job: Callable[..., T], *args: Any) -> T:
+        """What ``job`` makes of ``args``. It is a function of a module, and all of them are values.
+
+        ``client``: on whose behalf; one client never has all workers. Raises what ``job`` raises (if it is one of
+        ours), TookTooLong, and Busy when too much waits already.
+        """
+        ...

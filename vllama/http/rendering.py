@@ -1,0 +1,59 @@
+"""Renders prompts by Go templates: on the event loop where it is next to nothing, else beside it.
+
+On the loop is tried what a model's own template makes of a short conversation, within 10,000 steps and a million
+characters: 10 to 20 ms at most, ordinary ones take less than one. What needs more, and whatever came with a request, is
+done in a process that is ended when it takes too long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vllama.aside.port import Aside
+from vllama.http.front import VISIT
+from vllama.http.today import today
+from vllama.models.model import Model
+from vllama.translate import prompting
+from vllama.translate.gotemplate import BudgetSpent
+from vllama.translate.pieces import ChatCall, Message, Tags
+
+_LIGHT_INSERT = 1 << 16
+"""Characters around the gap."""
+
+
+def client() -> str:
+    """On whose behalf this task works."""
+    return VISIT.get().client
+
+
+async def render(aside: Aside, call: ChatCall, messages: Sequence[Message], model: Model) -> tuple[str, Tags] | None:
+    """The prompt and how its answer is taken apart; None: vLLM renders. Raises TemplateError, TookTooLong, Busy."""
+    if not prompting.renders(messages, model):
+        return None
+    if prompting.is_light(call, messages, model):
+        try:
+            return prompting.rendered(call, messages, model, today(), prompting.light_budget())
+        except BudgetSpent:
+            pass  # more than it looked like
+    return await aside.run(client(), prompting.rendered, call, tuple(messages), model, today())
+
+
+async def to_tokenize(aside: Aside, call: ChatCall, messages: Sequence[Message], model: Model) -> dict[str, Any]:
+    """The fields of vLLM's ``/tokenize`` for a conversation; raises as ``render``."""
+    return prompting.to_tokenize(await render(aside, call, messages, model), call, messages, model)
+
+
+async def insert_prompt(aside: Aside, model: Model, prompt: str, suffix: str, *, foreign: bool) -> str:
+    """The prompt for what belongs between; raises as ``render``, and BadRequest. ``foreign``: by the request's own."""
+    if not foreign and len(prompt) + len(suffix) <= _LIGHT_INSERT:
+        try:
+            return prompting.insert_prompt(model, prompt, suffix, today(), prompting.light_budget())
+        except BudgetSpent:
+            pass
+    return await aside.run(client(), prompting.insert_prompt, model, prompt, suffix, today())
+
+
+async def check_template(aside: Aside, text: str) -> None:
+    """Raises TemplateError for what is no template, TookTooLong, Busy."""
+    await aside.run(client(), prompting.check_template, text)
