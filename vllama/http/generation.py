@@ -25,11 +25,12 @@ from vllama.errors import EngineGone, EngineRefused
 from vllama.http.fitting import Fitting, Prepared
 from vllama.http.front import VISIT, front_of, meter_of
 from vllama.http.reading import Accept, Reading
+from vllama.http.rendering import client
 from vllama.http.two_passes import Second, think_then_answer
 from vllama.models.model import Model
 from vllama.observe.metrics import Meter
 from vllama.supervisor.port import Lease
-from vllama.translate.bounds import check_call
+from vllama.translate.bounds import LIGHT, Heavy, check_call, check_schemas, schemas_of
 from vllama.translate.faults import is_too_long, refusal
 from vllama.translate.grammars import enforceable
 from vllama.translate.options import Options, read_options
@@ -156,7 +157,10 @@ async def open_answer(
     meter = meter_of(request)
     meter.model = model.name.short
     options = read_options(call.options, model.parameters)
-    check_call(call, options)
+    try:
+        check_call(call, options, most=LIGHT)
+    except Heavy:
+        await front_of(request).aside.run(client(), check_schemas, schemas_of(call))
     if isinstance(call, ChatCall):
         call = for_template(offered(call), model)
     call, ignored = enforceable(call)

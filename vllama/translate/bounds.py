@@ -7,7 +7,7 @@ people send.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from vllama.errors import BadRequest
@@ -48,28 +48,46 @@ MAX_REFERENCE: Final = 1_000
 MAX_PATTERN: Final = 2_000
 """Characters and classes of a pattern, written out as often as its counts say (15,000: 11 s)."""
 
+LIGHT: Final = 500
+"""Subschemas that are looked at on the event loop: some five milliseconds of one core."""
+_CHARACTERS: Final = 16
+"""Characters of a pattern, or names, that take as long as a subschema."""
 _LENGTHS: Final = ("minLength", "maxLength", "minItems", "maxItems")
 _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _MAPS: Final = ("properties", "patternProperties", "dependentSchemas")
 _SINGLE: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
 
 
-def check_call(call: ChatCall | TextCall, options: Options) -> None:
-    """Raises BadRequest with what is too much."""
+class Heavy(Exception):
+    """The schemas hold more than should be looked at here and now."""
+
+
+def check_call(call: ChatCall | TextCall, options: Options, *, most: int | None = None) -> None:
+    """Raises BadRequest with what is too much.
+
+    ``most``: so many subschemas (or as much other work) at most are looked at, then Heavy is raised: everything else
+    is checked by then, and ``check_schemas`` does the rest.
+    """
     if isinstance(call, ChatCall):
         _at_most(len(call.messages), MAX_MESSAGES, "messages")
         _at_most(len(call.tools), MAX_TOOLS, "tools")
         _at_most(sum(len(message.images) for message in call.messages), MAX_IMAGES, "images")
-        if call.tool_choice not in (None, "auto", "none"):
-            _check_tools(call.tools)  # a call that must be made is written in a grammar of all their parameters
         for tool in call.tools:
             _check_length((tool.get("function") or {}).get("name"), MAX_NAME, "the name of a tool")
     _at_most(len(options.stop), MAX_STOPS, "stop strings")
     for stop in options.stop:
         _check_length(stop, MAX_STOP_TEXT, "a stop string")
     _check_engine_fields(call.engine_fields)
-    if isinstance(call.format, Mapping):
-        check_schema(call.format)
+    check_schemas(schemas_of(call), most)
+
+
+def schemas_of(call: ChatCall | TextCall) -> list[Mapping[str, Any]]:
+    """The schemas of a call that a grammar is made of."""
+    found: list[Any] = [call.format]
+    if isinstance(call, ChatCall) and call.tool_choice not in (None, "auto", "none"):
+        # a call that must be made is written in a grammar of all their parameters
+        found += [(tool.get("function") or {}).get("parameters") for tool in call.tools]
+    return [schema for schema in found if isinstance(schema, Mapping)]
 
 
 def check_inputs(texts: Sequence[Any]) -> None:
@@ -77,9 +95,16 @@ def check_inputs(texts: Sequence[Any]) -> None:
     _at_most(len(texts), MAX_INPUTS, "inputs")
 
 
+def check_schemas(schemas: Iterable[Mapping[str, Any]], most: int | None = None) -> None:
+    """Raises BadRequest for schemas that a grammar can't be made of in bounded time, Heavy as ``check_call``."""
+    effort = _Effort(most)
+    for schema in schemas:
+        _Schema(schema, effort).size(schema, 0)
+
+
 def check_schema(schema: Mapping[str, Any]) -> None:
-    """Raises BadRequest for a schema that a grammar can't be made of in bounded time."""
-    _Schema(schema).size(schema, 0)
+    """The same for one."""
+    check_schemas([schema])
 
 
 def _at_most(found: int, limit: int, what: str) -> None:
@@ -103,18 +128,17 @@ def _check_engine_fields(fields: Mapping[str, Any]) -> None:
         _at_most(len(biases), MAX_BIASES, "biases of tokens")
 
 
-def _check_tools(tools: Sequence[Mapping[str, Any]]) -> None:
-    parameters = [(tool.get("function") or {}).get("parameters") for tool in tools]
-    for schema in parameters:
-        if isinstance(schema, Mapping):
-            check_schema(schema)
+class _Effort:
+    """What may still be looked at; None: as much as there is."""
 
+    def __init__(self, most: int | None) -> None:
+        self._left = most
 
-def _check_optional(schema: Mapping[str, Any]) -> None:
-    members, required = schema.get("properties"), schema.get("required")
-    if isinstance(members, Mapping) and len(members) > MAX_OPTIONAL:
-        needed = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
-        _at_most(len(members.keys() - needed), MAX_OPTIONAL, "members that may be absent from one object")
+    def spend(self, count: int = 1) -> None:
+        if self._left is not None:
+            self._left -= count
+            if self._left < 0:
+                raise Heavy
 
 
 class _Schema:
@@ -123,8 +147,9 @@ class _Schema:
     Whatever is sent, it is given up after MAX_NODES of them, and no text in it is read that is longer than its bound.
     """
 
-    def __init__(self, root: Mapping[str, Any]) -> None:
+    def __init__(self, root: Mapping[str, Any], effort: _Effort) -> None:
         self._root = root
+        self._effort = effort
         self._seen = 0
         self._pattern_text = 0
         self._sizes: dict[str, int] = {}
@@ -137,11 +162,12 @@ class _Schema:
         if depth > MAX_DEPTH:
             raise BadRequest(f"the schema is nested more than {MAX_DEPTH} levels deep")
         self._seen += 1
+        self._effort.spend()
         _at_most(self._seen, MAX_NODES, "subschemas")
         enum = schema.get("enum")
         _at_most(len(enum) if isinstance(enum, list) else 0, MAX_ENUM, "values in one enum")
         self._check_pattern(schema.get("pattern"))
-        _check_optional(schema)
+        self._check_optional(schema)
         self._check_lengths(schema)
         total = 1 + self._reference(schema.get("$ref"), depth)
         for key in _LISTS:
@@ -166,11 +192,20 @@ class _Schema:
             total = sum(min(length, 1_000) for length in self._lengths)
             _at_most(total, MAX_LENGTHS, "characters or items in the different lengths of its schema")
 
+    def _check_optional(self, schema: Mapping[str, Any]) -> None:
+        members, required = schema.get("properties"), schema.get("required")
+        if isinstance(members, Mapping) and len(members) > MAX_OPTIONAL:
+            names = required if isinstance(required, list) else []
+            self._effort.spend(len(names) // _CHARACTERS)
+            needed = {name for name in names if isinstance(name, str)}
+            _at_most(len(members.keys() - needed), MAX_OPTIONAL, "members that may be absent from one object")
+
     def _check_pattern(self, pattern: Any) -> None:
         if not isinstance(pattern, str):
             return
         self._pattern_text += len(pattern)
         _at_most(self._pattern_text, MAX_PATTERN_TEXT, "characters in the patterns of a schema")
+        self._effort.spend(len(pattern) // _CHARACTERS)
         _at_most(written_out(pattern), MAX_PATTERN, "characters in one pattern, written out as its counts say")
 
     def _reference(self, target: Any, depth: int) -> int:
@@ -178,6 +213,7 @@ class _Schema:
             return 0
         _check_length(target, MAX_REFERENCE, "a $ref of the schema")
         before = self._seen
+        self._effort.spend()
         if target not in self._sizes:
             self._sizes[target] = 1  # while it is being counted, a reference to itself is one rule
             found: Any = self._root
