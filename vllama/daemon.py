@@ -26,7 +26,7 @@ from vllama.http.server import Server
 from vllama.models.downloads import Downloads
 from vllama.models.model import Model
 from vllama.models.names import parse_name
-from vllama.models.store import ModelStore
+from vllama.models.store import ModelStore, registry_of
 from vllama.observe.metrics import Metrics
 from vllama.reload import Service
 from vllama.signals import Signals
@@ -98,7 +98,7 @@ async def serve(
             Planner(loaded, environ), policy_of(config, usable_cores()), patience_of(config), changed
         )
         metrics = Metrics(supervisor)
-        downloads = Downloads(loaded.state, environ)
+        downloads = Downloads(loaded.state, environ, registry_of(loaded))
         server = Server(lambda: {view.model.engine_key for view in supervisor.snapshot() if view.yielding})
         metrics.watch(server.crowd)
         aside = Pool(environ)

@@ -11,7 +11,7 @@ from typing import Final
 
 from vllama.config.load import Loaded
 from vllama.config.schema import Config
-from vllama.engine.install import known_registry, locate
+from vllama.engine.install import locate
 from vllama.errors import EngineNotInstalled, ModelUnusable, PullFailed
 from vllama.fit.gpu import detect
 from vllama.fit.hardware import Hardware
@@ -26,7 +26,7 @@ from vllama.models.model import Facts, Model
 from vllama.models.names import ModelName
 from vllama.models.pull import Puller
 from vllama.models.sources import Source
-from vllama.models.store import ModelStore
+from vllama.models.store import ModelStore, registry_of
 
 _LOG = logging.getLogger("vllama.models")
 _ANOTHER_MAY_DO: Final = frozenset({"pull_unknown", "pull_gated"})
@@ -69,8 +69,7 @@ def asking(loaded: Loaded, environ: Mapping[str, str]) -> Ahead:
     """Asks the hub as this service does. ``environ`` holds the hub's own settings."""
 
     async def ask(source: Source) -> Facts:
-        registry = known_registry(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
-        return await facts_ahead(source, environ, registry)
+        return await facts_ahead(source, environ, registry_of(loaded)())
 
     return ask
 

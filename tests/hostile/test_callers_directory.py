@@ -114,13 +114,15 @@ CHILDREN = {
     "hub": """
         import asyncio
         from vllama.errors import VllamaError
+        from vllama.engine.capabilities import shipped_registry
         from vllama.models.ahead import facts_ahead
         from vllama.models.downloads import Downloads
         from vllama.models.sources import Source
         async def ask():
             source = Source("hub", "acme/mini")
             environ = dict(os.environ)
-            for one in (facts_ahead(source, environ), anext(Downloads(folder, environ).follow(source))):
+            asked = facts_ahead(source, environ, shipped_registry())
+            for one in (asked, anext(Downloads(folder, environ).follow(source))):
                 try:
                     await one
                 except VllamaError as error:

@@ -17,7 +17,7 @@ from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.engine.capabilities import Capabilities
 from vllama.engine.command import build_spec
-from vllama.engine.install import known_registry, locate
+from vllama.engine.install import locate
 from vllama.errors import BadRequest, EngineNotInstalled, LoadFailed, NotFound
 from vllama.fit.alternatives import Alternative, alternatives
 from vllama.fit.gpu import detect
@@ -32,7 +32,7 @@ from vllama.models.library import Library
 from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
 from vllama.models.sources import Source, parse_argument, parse_source
-from vllama.models.store import ModelStore
+from vllama.models.store import ModelStore, registry_of
 from vllama.pulling import as_planned, asking, choose_by_plan
 
 _SHOWN: Final = (
@@ -114,8 +114,7 @@ def _ahead(name: ModelName, source: Source, loaded: Loaded) -> Model:
     # slow to import, and only needed here
     from vllama.models.preview import preview  # noqa: PLC0415
 
-    registry = known_registry(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
-    return as_planned(name, preview(source, registry))
+    return as_planned(name, preview(source, registry_of(loaded)()))
 
 
 def _engine(loaded: Loaded) -> Capabilities | None:

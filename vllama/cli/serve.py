@@ -32,7 +32,7 @@ from vllama.models.library import Library
 from vllama.models.model import Model
 from vllama.models.names import parse_name, split_revision
 from vllama.models.sources import parse_argument, parse_source
-from vllama.models.store import ModelStore
+from vllama.models.store import ModelStore, registry_of
 from vllama.observe import logs
 from vllama.pulling import make_puller
 from vllama.supervisor.port import EngineView
@@ -136,7 +136,7 @@ async def _pull_missing(
     if not wanted:
         return
     with sole_owner(loaded.state):
-        puller = make_puller(loaded, store, Downloads(loaded.state, environ), environ)
+        puller = make_puller(loaded, store, Downloads(loaded.state, environ, registry_of(loaded)), environ)
         for name in wanted:
             show.say(f"pulling {name.short.removesuffix(':latest')}")
             bars = Bars(show)

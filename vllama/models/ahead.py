@@ -18,14 +18,14 @@ from pydantic import TypeAdapter
 
 from vllama import child, privacy
 from vllama.engine.registry import Registry
-from vllama.errors import ModelUnusable, PullFailed, VllamaError
+from vllama.errors import PullFailed, VllamaError
+from vllama.models.asking import REGISTRY, error_of, failure_of
 from vllama.models.downloads import hub_environment
 from vllama.models.model import Facts
 from vllama.models.sources import Source, parse_source
 
 _LOG: Final = logging.getLogger("vllama.models")
 _FACTS: Final = TypeAdapter(Facts)
-_REGISTRY: Final = TypeAdapter(Registry)
 _OUTPUT: Final = 1
 """Where the parent reads."""
 
@@ -44,7 +44,7 @@ async def facts_ahead(source: Source, environ: Mapping[str, str], registry: Regi
         start_new_session=True,
     )
     try:
-        known = _REGISTRY.dump_python(registry, mode="json")
+        known = REGISTRY.dump_python(registry, mode="json")
         told, said = await process.communicate(
             orjson.dumps({"source": str(source), "registry": known, "secrets": child.secrets_in(environ)})
         )
@@ -55,10 +55,8 @@ async def facts_ahead(source: Source, environ: Mapping[str, str], registry: Regi
     match orjson.loads(told or b"null"):
         case {"facts": facts}:
             return _FACTS.validate_python(facts)
-        case {"failed": {"message": message, "hint": hint, "code": ModelUnusable.code}}:
-            raise ModelUnusable(message, hint=hint)
-        case {"failed": {"message": message, "hint": hint, "code": code}}:
-            raise PullFailed(message, hint=hint, code=code)
+        case {"failed": failure}:
+            raise error_of(failure)
     _LOG.error("asking for %s broke off: %s", source, said.decode("utf-8", "replace").strip())
     raise PullFailed(f"asking the hub for {source} broke off")
 
@@ -74,11 +72,9 @@ def main() -> None:
     if source is None:
         raise ValueError("no source")
     try:
-        told = {
-            "facts": _FACTS.dump_python(preview(source, _REGISTRY.validate_python(wanted["registry"])), mode="json")
-        }
+        told = {"facts": _FACTS.dump_python(preview(source, REGISTRY.validate_python(wanted["registry"])), mode="json")}
     except VllamaError as error:
-        told = {"failed": {"message": error.detail, "hint": error.advice, "code": error.error_code}}
+        told = {"failed": failure_of(error)}
     with open(_OUTPUT, "wb", closefd=False) as output:
         output.write(orjson.dumps(told))
 

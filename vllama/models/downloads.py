@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,10 @@ from typing import Any, Final, cast
 import orjson
 
 from vllama import child
+from vllama.engine.capabilities import shipped_registry
+from vllama.engine.registry import Registry
 from vllama.errors import PullFailed
+from vllama.models.asking import REGISTRY, error_of
 from vllama.models.sources import Source
 
 _LOG = logging.getLogger("vllama.models")
@@ -39,11 +42,15 @@ class Part:
 class Downloads:
     """All fetches of one service. Belongs to its event loop."""
 
-    def __init__(self, state: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, state: Path, environ: Mapping[str, str], registry: Callable[[], Registry] = shipped_registry
+    ) -> None:
         """``environ``: the service's environment, which holds the hub's own settings (HF_TOKEN, HF_ENDPOINT ...)."""
         self._state = state
         self._environ, self._secrets = hub_environment(environ), child.secrets_in(environ)
         self._running: dict[Source, _Download] = {}
+        self.registry = registry
+        """What the engine knows about models, at the moment."""
 
     async def follow(self, source: Source) -> AsyncGenerator[tuple[Part, ...] | str]:
         """Fetch a repository: yields the parts that moved, at the end the commit. Raises PullFailed.
@@ -52,7 +59,9 @@ class Downloads:
         """
         download = self._running.get(source)
         if download is None:
-            download = self._running[source] = _Download(source, self._state, self._environ, self._secrets)
+            download = self._running[source] = _Download(
+                source, self._state, self._environ, self._secrets, self.registry
+            )
         download.followers += 1
         try:
             told: dict[str, Part] = {}
@@ -84,12 +93,20 @@ class Downloads:
 class _Download:
     """One child and what it told so far."""
 
-    def __init__(self, source: Source, state: Path, environ: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        state: Path,
+        environ: Mapping[str, str],
+        secrets: Mapping[str, str],
+        registry: Callable[[], Registry],
+    ) -> None:
         self.followers = 0
         self.parts: tuple[Part, ...] = ()
         self.moved = asyncio.Event()
         """Set, and replaced by a new one, whenever something changes."""
         self._source, self._state, self._environ, self._secrets = source, state, environ, secrets
+        self._registry = registry
         self._files: dict[str, str] = {}
         self.task = asyncio.create_task(self._run())
         self.task.add_done_callback(self._ended)
@@ -122,7 +139,13 @@ class _Download:
         stdout, stderr = (cast("asyncio.StreamReader", pipe) for pipe in (process.stdout, process.stderr))
         errors = asyncio.create_task(stderr.read())
         try:
-            wanted = {"source": str(self._source), "state": str(self._state), "secrets": self._secrets}
+            registry = REGISTRY.dump_python(self._registry(), mode="json")
+            wanted = {
+                "source": str(self._source),
+                "state": str(self._state),
+                "secrets": self._secrets,
+                "registry": registry,
+            }
             stdin.write(orjson.dumps(wanted) + b"\n")
             async for line in stdout:
                 commit = self._read(orjson.loads(line))
@@ -158,7 +181,7 @@ class _Download:
             case {"done": str(commit)}:
                 return commit
             case {"failed": failed}:
-                raise PullFailed(failed["message"], hint=failed["hint"], code=failed["code"])
+                raise error_of(failed)
         return None
 
     def _plan(self, files: list[dict[str, Any]]) -> None:

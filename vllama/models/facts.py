@@ -77,11 +77,9 @@ _SCALES: Final = re.compile(
 
 def read_facts(files: ModelFiles, registry: Registry) -> Facts:
     """What the model is; raises ModelUnusable when it is nothing that the engine of ``registry`` can serve."""
-    architecture, task = read_task(files.config, files.modules, registry, files.label)
+    architecture, task, quantized = read_kind(files, registry)
     text = text_config(files.config)
     _check_layers(files, text)
-    quantized = read_quantization(files.config, files.quantization)
-    _check_quantization(files, quantized, registry)
     tensors = _used(files.tensors, task)
     level = quantized.level or _level(tensors)
     family = str(files.config.get("model_type") or architecture)
@@ -115,6 +113,14 @@ def read_facts(files: ModelFiles, registry: Registry) -> Facts:
         # encoders keep no KV cache; embedders made of a decoder do, and say so by their key-value heads
         attention=read_attention(text) if task == "generate" or "num_key_value_heads" in text else Attention(),
     )
+
+
+def read_kind(files: ModelFiles, registry: Registry) -> tuple[str, Task, Quantization]:
+    """Architecture, task and quantisation, which need no weights; raises ModelUnusable like ``read_facts``."""
+    architecture, task = read_task(files.config, files.modules, registry, files.label)
+    quantized = read_quantization(files.config, files.quantization)
+    _check_quantization(files, quantized, registry)
+    return architecture, task, quantized
 
 
 def _check_layers(files: ModelFiles, text: Json) -> None:

@@ -1,4 +1,4 @@
-"""Brings a model's repository from the Hugging Face hub into our cache. The only place where its errors end.
+"""Brings a model's repository from the Hugging Face hub into our cache.
 
 Only what vLLM needs is fetched: one set of weights (safetensors), configuration, tokenizer, chat template. The hub's
 library moves the bytes and keeps its cache; ours is that a file goes on where it stopped (the library of today throws
@@ -7,7 +7,6 @@ halves away), and that its checksum is looked at. Runs in a process of its own: 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
@@ -15,9 +14,8 @@ import re
 import shutil
 import stat
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -25,22 +23,21 @@ from typing import Any, Final, Literal
 from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import (
     GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
     RepositoryNotFoundError,
-    RevisionNotFoundError,
 )
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import WeakFileLock, build_hf_headers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from vllama import files
-from vllama.errors import PullFailed
+from vllama.engine.registry import Registry
+from vllama.errors import ModelUnusable, PullFailed
+from vllama.models.border import TRANSPORT_ERROR, hub_border
 from vllama.models.choosing import ADAPTER_FILES, INDEX, is_plain, needed_files, weight_files
+from vllama.models.facts import read_kind
+from vllama.models.files import KIND_FILES, read_kind_files
 from vllama.models.foreign import ADAPTER, Reason, adapter_of, reason
-from vllama.models.hub import hub_cache, repository_home
+from vllama.models.hub import hub_cache, remove_snapshot, repository_home
 from vllama.models.sources import Source
 
 _CHUNK: Final = 128 << 10
@@ -50,13 +47,7 @@ _POLL_SECONDS: Final = 0.1
 _RESERVE: Final = 64 << 20
 _BLOB: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _OTHER: Final = "Name a repository or a revision (org/name@revision) with config.json and safetensors weights."
-_GGUF_TAG: Final = re.compile(r"(?:UD-)?(?:I?Q\d|TQ\d|BF16|F16|F32|MXFP4)[A-Z0-9_]*", re.IGNORECASE)
-_KEPT: Final = "; what was fetched is kept"
 _LARGEST_BY_HTTP: Final[int] = getattr(constants, "MAX_HTTP_DOWNLOAD_SIZE", 50_000_000_000)
-# The library's transport (requests, httpx) changes with its versions; the root of its errors is a base of its own one.
-_TRANSPORT_ERROR: Final[type[BaseException]] = next(
-    base for base in HfHubHTTPError.__mro__ if base.__name__ == "HTTPError"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +77,14 @@ def fetch(
     state: Path,
     planned: Callable[[Plan], None],
     progress: Progress,
+    registry: Registry,
     *,
     endpoint: str | None = None,
 ) -> str:
     """Fetch ``source`` (a hub repository) into the cache below ``state``; returns the commit that is there now.
 
-    Blocks. Raises PullFailed. ``endpoint``: another hub than huggingface_hub's own (``HF_ENDPOINT``).
+    Blocks. Raises PullFailed, and ModelUnusable, before the weights are fetched, for what the engine of ``registry``
+    can't serve. ``endpoint``: another hub than huggingface_hub's own (``HF_ENDPOINT``).
     """
     disable_progress_bars()  # ours is shown
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
@@ -106,7 +99,7 @@ def fetch(
             RemoteFile(name, sizes[name].size or 0, lfs.sha256 if (lfs := sizes[name].lfs) else "") for name in chosen
         )
         plan = Plan(str(info.sha), wanted)
-        _Fetch(source, plan, state, endpoint).run(planned, progress)
+        _Fetch(source, plan, state, endpoint).run(planned, progress, registry)
     return plan.commit
 
 
@@ -123,14 +116,14 @@ class _Fetch:
     """One plan on its way."""
 
     def __init__(self, source: Source, plan: Plan, state: Path, endpoint: str | None) -> None:
-        self._source, self._plan, self._endpoint = source, plan, endpoint
+        self._source, self._plan, self._state, self._endpoint = source, plan, state, endpoint
         self._home = repository_home(state, source.location)
         self._blobs: dict[str, Path] = {}
         """Where each file's bytes are put, once the hub has told its name for them."""
         self._stopped = threading.Event()
 
-    def run(self, planned: Callable[[Plan], None], progress: Progress) -> None:
-        """Bring everything; the small files come first, so that what is wrong with a repository shows early."""
+    def run(self, planned: Callable[[Plan], None], progress: Progress, registry: Registry) -> None:
+        """Bring everything; the files that tell what it is come first, then the small ones."""
         (self._home / "blobs").mkdir(parents=True, exist_ok=True)
         self._check_disk()
         planned(self._plan)
@@ -138,14 +131,29 @@ class _Fetch:
         watcher.start()
         pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch")
         try:
-            for _ in pool.map(self._bring, sorted(self._plan.files, key=lambda file: file.size)):
+            telling = [file for file in self._plan.files if file.name in KIND_FILES]
+            others = [file for file in self._plan.files if file.name not in KIND_FILES]
+            for _ in pool.map(self._bring, telling):
                 pass  # an error of any file ends all
+            self._check_kind(registry)
+            for _ in pool.map(self._bring, sorted(others, key=lambda file: file.size)):
+                pass
         finally:
             self._stopped.set()
             watcher.join()
             pool.shutdown(cancel_futures=True)
         self._point_revision()
         progress({file.name: file.size for file in self._plan.files})
+
+    def _check_kind(self, registry: Registry) -> None:
+        """Raises ModelUnusable for what can't be served, which is then not kept: many gigabytes may be on their way."""
+        snapshot = self._home / "snapshots" / self._plan.commit
+        try:
+            read_kind(read_kind_files(snapshot), registry)
+        except ModelUnusable:
+            if not any((snapshot / file.name).exists() for file in self._plan.files if file.name not in KIND_FILES):
+                remove_snapshot(self._state, self._source.location, self._plan.commit)
+            raise
 
     def _check_disk(self) -> None:
         total = sum(file.size for file in self._plan.files)
@@ -197,7 +205,7 @@ class _Fetch:
                 try:
                     http_get(url, opened, resume_size=here, headers=headers, expected_size=file.size)
                     break
-                except _TRANSPORT_ERROR:
+                except TRANSPORT_ERROR:
                     # Some versions of the library (1.3) don't go on by themselves when a connection breaks in mid-file.
                     if opened.tell() == here:
                         raise
@@ -276,72 +284,6 @@ def choose_files(
         found = found or Reason("has no safetensors weights" if not weights else "has no config.json", _OTHER)
         raise PullFailed(f"{source} {found.text}", hint=found.hint)
     return chosen
-
-
-@contextmanager
-def hub_border(source: Source, *, fetching: bool = False) -> Iterator[None]:
-    """huggingface_hub's world ends here. ``fetching``: files are on their way, and what came of them stays."""
-    try:
-        yield
-    except GatedRepoError as error:
-        raise PullFailed(
-            f"{source} is gated: its owner wants terms to be accepted first",
-            hint=f"Accept them at https://huggingface.co/{source.location}, then set HF_TOKEN to a token of yours.",
-            code="pull_gated",
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise PullFailed(
-            f"there is no repository {source.location}, or it is private",
-            hint="Check its spelling (org/name); for a private one set HF_TOKEN.",
-            code="pull_unknown",
-        ) from error
-    except RevisionNotFoundError as error:
-        raise _no_revision(source) from error
-    except HFValidationError as error:
-        raise PullFailed(f"{source} is no legal repository name: {error}") from error
-    except OfflineModeIsEnabled as error:
-        raise PullFailed(
-            f"{source} can't be fetched: the hub's library is in offline mode",
-            hint="Unset HF_HUB_OFFLINE, or give a directory with the model instead.",
-        ) from error
-    except LocalEntryNotFoundError as error:
-        raise _unreachable(source, fetching=fetching) from error
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        may_not = "Set HF_TOKEN to a token that may read it."
-        hint = may_not if status in {401, 403} else f"Try again{_KEPT if fetching else ''}."
-        raise PullFailed(f"the hub answered {status} for {source}", hint=hint) from error
-    except (_TRANSPORT_ERROR, OSError) as error:
-        raise _disk_trouble(error) or _unreachable(source, fetching=fetching) from error
-
-
-def _no_revision(source: Source) -> PullFailed:
-    """Ollama pulls one of several GGUF files by such a tag."""
-    text = f"{source.location} has no revision {source.revision!r}"
-    if not _GGUF_TAG.fullmatch(source.revision):
-        return PullFailed(text, code="pull_unknown")
-    return PullFailed(
-        f"{text}: that is a quantisation of GGUF files, which need a plugin that vLLM does not contain",
-        hint="Leave the tag out and name a repository with safetensors weights: the original, an AWQ, GPTQ or FP8 one.",
-        code="pull_gguf",
-    )
-
-
-def _disk_trouble(error: Any) -> PullFailed | None:
-    number = getattr(error, "errno", None)
-    if number in {errno.ENOSPC, errno.EDQUOT}:
-        return PullFailed("the disk is full: no space left on device", hint=f"Free some{_KEPT}.")
-    if number in {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR}:
-        return PullFailed(f"the model store can't be written: {error.strerror}", where=str(error.filename))
-    return None
-
-
-def _unreachable(source: Source, *, fetching: bool) -> PullFailed:
-    return PullFailed(
-        f"the hub can't be reached to fetch {source}",
-        hint="Check the network (HTTPS_PROXY, HF_ENDPOINT), or give a directory with the model instead"
-        f"{_KEPT if fetching else ''}.",
-    )
 
 
 def look(repository: str, *, endpoint: str | None = None) -> Literal["there", "gated", "missing"]:

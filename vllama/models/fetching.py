@@ -18,7 +18,8 @@ from typing import Any, Final
 import orjson
 
 from vllama import privacy
-from vllama.errors import PullFailed
+from vllama.errors import ModelUnusable, PullFailed
+from vllama.models.asking import REGISTRY, failure_of
 from vllama.models.fetch import Plan, fetch
 from vllama.models.sources import parse_stored
 
@@ -35,9 +36,10 @@ def main() -> None:
         raise ValueError(f"no source: {wanted['source']!r}")
     threading.Thread(target=_leave_with_parent, name="parent", daemon=True).start()
     try:
-        _say({"done": fetch(source, Path(wanted["state"]), _planned, _here)})
-    except PullFailed as error:
-        _say({"failed": {"message": error.detail, "hint": error.advice, "code": error.error_code}})
+        registry = REGISTRY.validate_python(wanted["registry"])
+        _say({"done": fetch(source, Path(wanted["state"]), _planned, _here, registry)})
+    except (PullFailed, ModelUnusable) as error:
+        _say({"failed": failure_of(error)})
 
 
 def _planned(plan: Plan) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from vllama.models.safetensors import PREFIX_BYTES, HeaderError, Tensor, header_
 
 _TOKENIZERS: Final = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.json", "vocab.txt", "spiece.model",
                       "sentencepiece.bpe.model", "sentencepiece.model", "spm.model")  # fmt: skip
+KIND_FILES: Final = ("config.json", "modules.json", "hf_quant_config.json")
+"""Of these the first is in every model."""
 _CONSISTS: Final = "A model's directory holds config.json, weights and a tokenizer."
 
 
@@ -30,7 +33,7 @@ def read_files(directory: Path) -> ModelFiles:
         raise _foreign(directory, names, "there is no config.json", _CONSISTS)
     _check_pointers(directory, names)
     weights = _weights(directory, names)
-    config = read_object(directory / "config.json")
+    read_object(directory / "config.json")
     if not weights:
         below = {f"{path.parent.name}/{path.name}" for path in directory.glob("*/*")}
         raise _foreign(directory, names | below, "there are no weights (*.safetensors)", AGAIN)
@@ -46,21 +49,30 @@ def read_files(directory: Path) -> ModelFiles:
         return read_object(directory / name) if name in names else {}
 
     tokenizer_config = optional("tokenizer_config.json")
-    modules = read_json(directory / "modules.json") if "modules.json" in names else []
-    modules = tuple(module for module in modules if isinstance(module, dict)) if isinstance(modules, list) else ()
-    return ModelFiles(
-        label=str(directory),
-        config=config,
+    kind = read_kind_files(directory)
+    return replace(
+        kind,
         tensors=tensors,
         generation_config=optional("generation_config.json"),
         tokenizer_config=tokenizer_config,
         tokenizer=_tokenizer(optional("tokenizer.json")),
         chat_template=_chat_template(directory, names, tokenizer_config),
         mistral_tokenizer="tekken.json" in names,
-        modules=modules,
         sentence_bert=optional("sentence_bert_config.json"),
-        pooling=_pooling(directory, modules),
-        quantization=optional("hf_quant_config.json"),
+        pooling=_pooling(directory, kind.modules),
+    )
+
+
+def read_kind_files(directory: Path) -> ModelFiles:
+    """As much as tells what a model is for (``KIND_FILES``); raises ModelUnusable."""
+    config, modules, quantization = (directory / name for name in KIND_FILES)
+    found = read_json(modules) if modules.exists() else []
+    return ModelFiles(
+        label=str(directory),
+        config=read_object(config),
+        tensors=(),
+        modules=tuple(module for module in found if isinstance(module, dict)) if isinstance(found, list) else (),
+        quantization=read_object(quantization) if quantization.exists() else {},
     )
 
 

@@ -12,8 +12,9 @@ from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from vllama.engine.registry import Registry
+from vllama.models.border import hub_border
 from vllama.models.facts import read_facts
-from vllama.models.fetch import choose_files, hub_border
+from vllama.models.fetch import choose_files
 from vllama.models.files import read_files
 from vllama.models.model import Facts
 from vllama.models.sources import Source

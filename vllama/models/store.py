@@ -61,8 +61,8 @@ class ModelStore:
         ``library``: one that was read already, or the shelf of the store before, when the configuration was read again.
         """
         known = Library(loaded.state) if library is None else library
-        self._shelf = known if isinstance(known, Shelf) else Shelf(known, loaded.state, Reader(_registry(loaded)))
-        self._shelf.reader.registry = _registry(loaded)
+        self._shelf = known if isinstance(known, Shelf) else Shelf(known, loaded.state, Reader(registry_of(loaded)))
+        self._shelf.reader.registry = registry_of(loaded)
         self._loaded = loaded
         self._extra = extra or {}
         self._wanted = _wanted(loaded, self._extra)
@@ -233,7 +233,7 @@ class ModelStore:
         )
 
 
-def _registry(loaded: Loaded) -> Callable[[], Registry]:
+def registry_of(loaded: Loaded) -> Callable[[], Registry]:
     """Asks what the engine that is there now knows about models."""
     return partial(known_registry, loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
 

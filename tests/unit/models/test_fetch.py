@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.hub import COMMIT, Hub, running
-from tests.unit.models.model_files import make_model, safetensors
-from vllama.errors import PullFailed
+from tests.unit.models.model_files import CONFIG, make_model, safetensors
+from vllama.engine.capabilities import shipped_registry
+from vllama.errors import ModelUnusable, PullFailed
 from vllama.models.choosing import needed_files
 from vllama.models.fetch import Plan, fetch, look
 from vllama.models.files import read_files
@@ -38,13 +39,13 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 def bring(hub: Hub, state: Path, source: Source = MINI) -> str:
-    return fetch(source, state, lambda _: None, lambda _: None, endpoint=hub.url)
+    return fetch(source, state, lambda _: None, lambda _: None, shipped_registry(), endpoint=hub.url)
 
 
 def test_only_what_is_needed_is_fetched_and_it_can_be_served(hub: Hub, tmp_path: Path):
     plans: list[Plan] = []
     told: list[Mapping[str, int]] = []
-    assert fetch(MINI, tmp_path, plans.append, told.append, endpoint=hub.url) == COMMIT
+    assert fetch(MINI, tmp_path, plans.append, told.append, shipped_registry(), endpoint=hub.url) == COMMIT
     place = find_snapshot(tmp_path, "acme/mini")
     assert place is not None
     assert sorted(hub.served) == ["config.json", WEIGHTS, "tokenizer.json", "tokenizer_config.json"]
@@ -62,7 +63,7 @@ def test_a_part_is_seen_while_it_grows(hub: Hub, tmp_path: Path):
         if 0 < here.get(WEIGHTS, 0) < len(hub.files[WEIGHTS]):
             hub.release.set()
 
-    assert fetch(MINI, tmp_path, lambda _: None, seen, endpoint=hub.url) == COMMIT
+    assert fetch(MINI, tmp_path, lambda _: None, seen, shipped_registry(), endpoint=hub.url) == COMMIT
     assert hub.ranges.count((WEIGHTS, 0)) == 1
 
 
@@ -228,7 +229,7 @@ INDEX = json.dumps({"weight_map": dict(zip("ab", SHARDS, strict=True))}).encode(
     ],
 )
 def test_the_same_weights_are_fetched_once(tmp_path: Path, weights: dict[str, bytes], fetched: set[str]):
-    contents = {**weights, "config.json": b"{}", "tokenizer.json": b"{}"}
+    contents = {**weights, "config.json": json.dumps(CONFIG).encode(), "tokenizer.json": b"{}"}
     with running(Hub("acme/mini", contents)) as hub:
         bring(hub, tmp_path)
         assert {name for name in hub.served if name.endswith((".safetensors", ".bin"))} == fetched
@@ -300,6 +301,27 @@ def test_a_repository_without_a_model_is_told_for_what_it_is(
         bring(hub, tmp_path)
     assert hint in caught.value.hint
     assert not [name for name in hub.served if name.endswith(".safetensors")]
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"architectures": ["WhisperForConditionalGeneration"]}, "transcribes speech"),
+        ({"quantization": {"group_size": 64, "bits": 4}}, "MLX"),
+        ({"quantization_config": {"quant_method": "exl2"}}, "exl2"),
+        ({"architectures": ["NobodyForCausalLM"]}, "does not know the architecture"),
+    ],
+)
+def test_what_can_not_be_served_is_known_before_its_weights_are_fetched(
+    hub: Hub, tmp_path: Path, config: dict[str, object], words: str
+):
+    hub.files = {**hub.files, "config.json": json.dumps(CONFIG | config).encode()}
+    with pytest.raises(ModelUnusable, match=words) as caught:
+        bring(hub, tmp_path)
+    assert str(tmp_path) not in caught.value.message
+    assert hub.served == ["config.json"]
+    assert find_snapshot(tmp_path, "acme/mini") is None
+    assert not list(repository_home(tmp_path, "acme/mini").glob("blobs/*"))  # nothing of it is kept
 
 
 def test_a_hub_can_be_asked_whether_a_repository_is_there(hub: Hub):

@@ -1,0 +1,24 @@
+"""What the service and the children that ask the hub for it tell each other, as JSON values. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from vllama.engine.registry import Registry
+from vllama.errors import ModelUnusable, PullFailed, VllamaError
+
+REGISTRY: Final = TypeAdapter(Registry)
+
+
+def failure_of(error: VllamaError) -> dict[str, str]:
+    """A child's error for its parent."""
+    return {"message": error.message, "where": error.where, "hint": error.advice, "code": error.error_code}
+
+
+def error_of(failure: Mapping[str, Any]) -> PullFailed | ModelUnusable:
+    """The opposite of ``failure_of``."""
+    kind = ModelUnusable if failure["code"] == ModelUnusable.code else PullFailed
+    return kind(failure["message"], where=failure["where"], hint=failure["hint"], code=failure["code"])
