@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -114,3 +116,19 @@ async def test_a_form_of_a_thousand_files_opens_none(up: Client, shared: LiveSer
         answer = await raw.read()
     assert b" 400 " in answer
     assert psutil.Process(shared.pid).num_fds() < before + 50
+
+
+async def test_requests_that_are_sent_ahead_are_answered_or_refused_and_cost_no_memory(up: Client, shared: LiveService):
+    before = psutil.Process(shared.pid).memory_info().rss
+    async with Raw(up.url, buffer=1 << 20) as raw:
+        for _ in range(20):
+            await raw.send(request("/api/version", b"", method="GET"))
+        answers = b""
+        while answers.count(b"HTTP/1.1 200") < 20:
+            answers += await raw.read()
+    async with Raw(up.url) as raw:
+        with suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(5):
+                await raw.send(request("/api/version", b"", method="GET") * 1_000_000)
+        assert psutil.Process(shared.pid).memory_info().rss - before < 32 << 20
+    assert (await up.get("/api/version"))[0] == 200

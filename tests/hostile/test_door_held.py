@@ -75,7 +75,7 @@ async def test_a_client_that_reads_nothing_is_cut_and_its_engine_is_free(strict:
             raws.append(await stack.enter_async_context(Raw(strict.url)))
             await raws[-1].ask(path, {"model": "tinychat", **more})
         await strict.until_metric("vllama_connections_closed_total", len(STREAMS), within=30, reason="slow_reader")
-        await engine.until(running=0, waiting=0)
+        await engine.until(running=0, waiting=0, within=60)
         await strict.until_metric("vllama_engine_leases", 0)
         await strict.until_metric("vllama_requests_in_flight", 1)  # the scrape itself
         for raw in raws:

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp import web
+from aiohttp import web, web_protocol
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
@@ -30,6 +30,12 @@ _NEVER: Final = 1e9
 """Seconds: ``verdict`` knows an idle connection from one whose head has begun, aiohttp does not."""
 _LINE: Final = 256
 """Bytes of a request's first line that are kept, to answer in the dialect of its path if its head can't be read."""
+_BOUNDED: Final = hasattr(web_protocol, "MAX_MSG_QUEUE_SIZE")
+"""aiohttp itself lets requests wait that are sent ahead of their turn, from 3.14.1 on."""
+_AHEAD: Final = 32
+"""Else so many may be sent ahead; a client that sends more is cut."""
+_SLICE: Final = 1 << 14
+"""Bytes that are read at once while they may be many requests."""
 _FRAMES: Final = 1 << 16
 _FRAMES_A_BYTE: Final = 8
 """Bytes that the chunks around a body may take altogether: so many, and so many for each byte of the body."""
@@ -94,10 +100,22 @@ class Connection(RequestHandler):
             if self._head_since is None and data:
                 self._head_since, self._line = self._loop.time(), bytes(data[:_LINE])
         self._received += len(data)
-        super().data_received(data)
+        if self.request is not None or _BOUNDED:
+            super().data_received(data)
+        else:
+            self._feed(data)
         if self.request is not None:
             self._check_frames()
             self._check_body(self.request.content)
+
+    def _feed(self, data: bytes) -> None:
+        """A part after the other, with an end to requests that are sent ahead."""
+        for at in range(0, len(data), _SLICE):
+            super().data_received(data[at : at + _SLICE])
+            if len(self._messages) > _AHEAD:
+                if self.transport is not None:
+                    self.transport.abort()
+                return
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is over."""
