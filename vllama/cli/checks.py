@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from vllama.cli import format as fmt
+from vllama.config.exposure import Exposure
 from vllama.engine.backends import PINNED, PYTHONS, TESTED, is_tested
 from vllama.fit.hardware import Hardware
 
@@ -96,6 +97,7 @@ class Facts:
     places: tuple[Place, ...]
     port: PortFact
     models: tuple[ModelFact, ...]
+    exposures: tuple[Exposure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,10 @@ def _writable(place: Place, user: str) -> str:
     return f"sudo install -d -o {user} {place.path}"
 
 
+def _access(facts: Facts) -> Iterator[Finding]:
+    yield from (Finding("access", "warning", one.text, one.hint) for one in facts.exposures)
+
+
 _CHECKS: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     _python,
     _config,
@@ -242,5 +248,6 @@ _CHECKS: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     _compiler,
     _places,
     _port,
+    _access,
     _models,
 )

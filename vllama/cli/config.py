@@ -11,6 +11,7 @@ from vllama.cli import output
 from vllama.cli.surroundings import missing_things
 from vllama.config.environment import environment
 from vllama.config.explain import as_tree, as_yaml, rows
+from vllama.config.exposure import exposures
 from vllama.config.jsonschema import schema_text
 from vllama.config.load import load_config
 from vllama.errors import ConfigError
@@ -30,7 +31,8 @@ def check(file: Path | None, *, as_json: bool) -> None:
     """Read the configuration (FILE, else the one in force) and tell everything that is wrong.
 
     Also what it names and this machine does not have: directories, models to preload, an interpreter, flags of the
-    installed engine. The service starts all the same without those. Exit status 78 when something is wrong.
+    installed engine. The service starts all the same without those. Exit status 78 when something is wrong. What opens
+    the service to strangers is a warning.
     """
     try:
         loaded = load_config(file, environ=environment())
@@ -45,9 +47,12 @@ def check(file: Path | None, *, as_json: bool) -> None:
             raise
         output.data({"valid": False, "message": error.detail, "problems": list(error.problems)})
         raise click.exceptions.Exit(78) from error
+    warnings = [f"{one.text}. {one.hint}" for one in exposures(loaded.config.server)]
     if as_json:
-        output.data({"valid": True, "file": loaded.path, "problems": []})
+        output.data({"valid": True, "file": loaded.path, "problems": [], "warnings": warnings})
     else:
+        for text in warnings:
+            output.warning(text)
         output.line(f"{loaded.path} is valid" if loaded.path else "There is no configuration file; the defaults hold")
 
 

@@ -20,6 +20,7 @@ from vllama.cli.remote import Broken, Refused, Remote, Unreachable
 from vllama.cli.running import running_service
 from vllama.config.address import Address, read_address
 from vllama.config.environment import CHECKOUT, environment, shell
+from vllama.config.exposure import exposures
 from vllama.config.load import Loaded, load_config
 from vllama.engine.backends import PYTHONS
 from vllama.engine.install import locate
@@ -105,6 +106,7 @@ def gather(config_path: Path | None) -> Facts:
         ),
         port=_port(loaded.config.server.host, loaded.config.server.port),
         models=_models(loaded),
+        exposures=tuple(exposures(loaded.config.server)),
     )
 
 

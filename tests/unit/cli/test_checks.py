@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from vllama.cli.checks import EngineFact, Facts, Finding, ModelFact, Place, PortFact, examine
+from vllama.config.exposure import Exposure
 from vllama.engine.backends import PINNED
 from vllama.fit.hardware import Gpu, Hardware
 
@@ -156,3 +157,9 @@ def test_without_an_engine_a_python_for_it_is_needed() -> None:
 
 def test_our_own_service_on_the_port_is_fine() -> None:
     assert findings(port=PortFact("127.0.0.1:11434", "vllama")) == []
+
+
+def test_what_opens_the_service_to_strangers_is_a_warning_that_says_what_to_set():
+    facts = replace(HEALTHY, exposures=(Exposure("anybody may delete models", "Set server.keys."),))
+    (finding,) = (one for one in examine(facts) if one.name == "access")
+    assert (finding.state, finding.mend) == ("warning", "Set server.keys.")

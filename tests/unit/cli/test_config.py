@@ -41,7 +41,22 @@ def test_check_of_a_valid_file(tmp_path: Path):
     path = tmp_path / "vllama.yaml"
     path.write_text("keep_alive: 1h\n")
     assert run("check", path).output == f"{path} is valid\n"
-    assert json.loads(run("check", path, "--json").output) == {"valid": True, "file": str(path), "problems": []}
+    assert json.loads(run("check", path, "--json").output) == {
+        "valid": True,
+        "file": str(path),
+        "problems": [],
+        "warnings": [],
+    }
+
+
+def test_what_opens_the_service_to_strangers_is_a_warning_of_a_valid_file(tmp_path: Path):
+    path = tmp_path / "vllama.yaml"
+    path.write_text("server: {host: 0.0.0.0, access: any, management: any}\n")
+    found = run("check", path)
+    assert (found.exit_code, f"{path} is valid" in found.output) == (0, True)
+    assert "anybody may pull and delete models" in found.output
+    (warning,) = json.loads(run("check", path, "--json").stdout)["warnings"]
+    assert "server.keys" in warning
 
 
 def test_check_of_a_wrong_file_tells_everything_and_ends_with_78(wrong: Path):
