@@ -16,6 +16,7 @@ from vllama.config.directories import make_directories
 from vllama.config.load import Loaded
 from vllama.config.ownership import sole_owner
 from vllama.config.schema import Config
+from vllama.engine.cgroup import bound_front_end
 from vllama.engine.install import locate
 from vllama.engine.leftovers import sweep
 from vllama.errors import ConfigError, EngineNotInstalled, VllamaError
@@ -79,6 +80,7 @@ async def serve(
     """
     config = loaded.config
     make_directories(loaded.directories)
+    bound_front_end()
     raise_descriptor_limit()
     with sole_owner(loaded.runtime) as runtime, sole_owner(loaded.state) as state:
         await asyncio.to_thread(_sweep_leftovers, loaded.runtime)

@@ -93,8 +93,9 @@ def test_systemd_finds_no_fault_with_the_units(lab: Lab, service: InstalledServi
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_the_sandbox_is_tight(lab: Lab, service: InstalledService):
-    told = lab.run("systemd-analyze", "security", "--no-pager", "vllama.service").stdout.splitlines()[-1]
+@pytest.mark.parametrize("unit", ["vllama.service", "vllama-gpu.service"])
+def test_the_sandbox_is_tight(lab: Lab, service: InstalledService, unit: str):
+    told = lab.run("systemd-analyze", "security", "--no-pager", unit).stdout.splitlines()[-1]
     assert float(told.split(":")[1].split()[0]) <= EXPOSURE, told
 
 

@@ -13,6 +13,12 @@ from typing import Final
 
 _MOUNT: Final = Path("/sys/fs/cgroup")
 _OWN: Final = Path("/proc/self/cgroup")
+_GIB: Final = 1 << 30
+_FRONT_END_SLOWED, _FRONT_END_MOST = 3 * _GIB // 2, 2 * _GIB
+"""Bytes of memory that the daemon and its helpers may take. It needs some hundred MB with full bodies from everywhere;
+were it to grow without end, engines would be killed for it."""
+_DIES_FIRST: Final = 400
+"""How much sooner than the daemon an engine is chosen when the machine's memory runs out (of 1000)."""
 _DELEGATED: Final = "user.delegate"
 """systemd's mark on a group that it leaves to the service (systemd.resource-control(5))."""
 
@@ -76,6 +82,38 @@ def own_group(own: Path = _OWN, mount: Path = _MOUNT) -> EngineGroup | None:
         return EngineGroup(mount / next(line.removeprefix("0::/") for line in lines if line.startswith("0::/")))
     except (OSError, StopIteration):
         return None
+
+
+def bound_front_end(own: Path = _OWN, mount: Path = _MOUNT) -> bool:
+    """Limit the memory of our own group, engines not included; whether that could be done.
+
+    Engines have groups of their own beside it, where the kernel counts their memory from then on.
+    """
+    service, group = _delegated(own, mount), own_group(own, mount)
+    if service is None or group is None:
+        return False
+    try:
+        (service / "cgroup.subtree_control").write_text("+memory")
+        (group.path / "memory.high").write_text(f"{_FRONT_END_SLOWED}")
+        (group.path / "memory.max").write_text(f"{_FRONT_END_MOST}")
+    except OSError:  # no controller for memory, as with the older kind of control groups
+        return False
+    return True
+
+
+def let_die_first(pid: int, processes: Path = Path("/proc")) -> None:
+    """Have the kernel choose an engine, and all it starts, before us when memory runs out."""
+    score = processes / str(pid) / "oom_score_adj"
+    with contextlib.suppress(OSError, ValueError):  # it has ended already
+        score.write_text(str(min(int(score.read_text()) + _DIES_FIRST, 1000)))
+
+
+def limits_begin(group: Path) -> Path:
+    """Where the limits begin that hold for engines, too: ours, or the service's if ours is a part of it."""
+    try:
+        return group.parent if os.getxattr(group.parent, _DELEGATED) == b"1" else group
+    except OSError:
+        return group
 
 
 def _delegated(own: Path = _OWN, mount: Path = _MOUNT) -> Path | None:

@@ -38,6 +38,10 @@ _INHERITED: Final = (
     "ROCR_VISIBLE_DEVICES", "HSA_OVERRIDE_GFX_VERSION", "ROCM_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 _INHERITED_PREFIXES: Final = ("NCCL_", "GLOO_", "RCCL_")
+# What the processes of one engine tell each other stays on this machine: they would listen on the network's address.
+# (vLLM itself passes their addresses on in a file, and asks for VLLM_HOST_IP only where other machines take part.)
+_ON_ONE_MACHINE: Final = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+_MORE_MACHINES: Final = ("--nnodes", "--node-rank", "--master-addr", "--data-parallel-address", "--distributed-exec")
 # Flags of ours that a person's extra_args must not repeat: we rely on their values.
 _OURS: Final = frozenset({"--model", "--uds", "--served-model-name", "--host", "--port", "--api-key"})
 
@@ -274,6 +278,7 @@ def _environment(
     temporary = str(scratch_beside(socket))
     env = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
+        **(_ON_ONE_MACHINE if _several_processes(settings) else {}),
         **inherited,
         "HOME": str(cache),  # whatever a library leaves at home is a cache
         "XDG_CACHE_HOME": str(cache),
@@ -310,3 +315,11 @@ def _environment(
             numbers = ",".join(map(str, settings.gpus))
             env["HIP_VISIBLE_DEVICES" if hardware.kind == "rocm" else "CUDA_VISIBLE_DEVICES"] = numbers
     return {**env, **settings.values.env}
+
+
+def _several_processes(settings: EffectiveSettings) -> bool:
+    """Whether the model is computed by several processes, all of them on this machine."""
+    own = settings.values.extra_args
+    if any(argument.startswith(_MORE_MACHINES) for argument in own):
+        return False
+    return (settings.values.tensor_parallel_size or 1) > 1 or any("parallel-size" in argument for argument in own)

@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import IO
 
 from vllama import child
-from vllama.engine.cgroup import EngineGroup, make_group, own_group
+from vllama.engine.cgroup import EngineGroup, let_die_first, make_group, own_group
 from vllama.engine.diagnose import Cause, diagnose
 from vllama.engine.progress import Line, Progress, read_line
 from vllama.engine.session import CpuMeter, kill_session, living, tidy
@@ -105,6 +105,7 @@ class EngineProcess:
             process.communicate()
             raise
         self._process = process
+        let_die_first(process.pid)
         self._group = make_group(spec.socket.stem)
         if self._group is not None:
             self._group.adopt(process.pid)  # its interpreter needs longer than this before it forks

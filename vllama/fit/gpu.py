@@ -15,6 +15,7 @@ from typing import Any, Final
 import psutil
 
 from vllama import child
+from vllama.engine.cgroup import limits_begin
 from vllama.fit.hardware import Gpu, Hardware, Kind
 
 _SMI: Final = (
@@ -171,7 +172,7 @@ def _cgroup_limits(membership: Path, root: Path) -> _Limits:
     except (OSError, StopIteration):
         return limits
     relative = line.removeprefix("0::").strip("/")
-    group = root / relative if ".." not in relative else root
+    group = limits_begin(root / relative) if ".." not in relative else root
     while True:
         memory = _number(group / "memory.max")
         if memory is not None and (limits.memory is None or memory < limits.memory):

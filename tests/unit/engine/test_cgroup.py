@@ -1,6 +1,60 @@
 from __future__ import annotations
 
-from vllama.engine.cgroup import EngineGroup, _delegated, make_group, own_group
+import os
+from pathlib import Path
+
+import pytest
+
+from vllama.engine.cgroup import (
+    EngineGroup,
+    _delegated,
+    bound_front_end,
+    let_die_first,
+    limits_begin,
+    make_group,
+    own_group,
+)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Path:
+    """The group of a service that systemd has delegated, with the daemon in a part of it."""
+    group = tmp_path / "system.slice" / "vllama.service"
+    (group / "frontend").mkdir(parents=True)
+    os.setxattr(group, "user.delegate", b"1")
+    (tmp_path / "cgroup").write_text("0::/system.slice/vllama.service/frontend\n")
+    return group
+
+
+def test_the_daemons_own_memory_is_limited_and_not_that_of_the_engines(service: Path, tmp_path: Path) -> None:
+    assert bound_front_end(tmp_path / "cgroup", tmp_path)
+    assert (service / "cgroup.subtree_control").read_text() == "+memory"
+    high, most = (int((service / "frontend" / f"memory.{name}").read_text()) for name in ("high", "max"))
+    assert high < most == 2 << 30
+    assert not (service / "memory.max").exists()
+
+
+def test_where_memory_can_not_be_limited_nothing_is(service: Path, tmp_path: Path) -> None:
+    (service / "cgroup.subtree_control").mkdir()
+    assert not bound_front_end(tmp_path / "cgroup", tmp_path)
+    assert not (service / "frontend" / "memory.max").exists()
+    os.removexattr(service, "user.delegate")
+    assert not bound_front_end(tmp_path / "cgroup", tmp_path)
+
+
+def test_the_daemons_own_limit_is_none_of_the_engines(service: Path) -> None:
+    assert limits_begin(service / "frontend") == service
+    assert limits_begin(service) == service
+
+
+def test_an_engine_is_killed_for_memory_before_the_daemon(tmp_path: Path) -> None:
+    score = tmp_path / "7" / "oom_score_adj"
+    score.parent.mkdir()
+    for before, after in (("-100\n", "300"), ("0\n", "400"), ("900\n", "1000")):
+        score.write_text(before)
+        let_die_first(7, tmp_path)
+        assert score.read_text() == after
+    let_die_first(8, tmp_path)
 
 
 def test_a_group_that_nobody_delegated_to_us_is_left_alone(tmp_path):
