@@ -38,7 +38,8 @@ _INHERITED: Final = (
     "ROCR_VISIBLE_DEVICES", "HSA_OVERRIDE_GFX_VERSION", "ROCM_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 _INHERITED_PREFIXES: Final = ("NCCL_", "GLOO_", "RCCL_")
-# What the processes of one engine tell each other stays on this machine: they would listen on the network's address.
+# What the processes of one engine tell each other stays on this machine: each of them, also a single one, would listen
+# on the address of the host's name.
 # (vLLM itself passes their addresses on in a file, and asks for VLLM_HOST_IP only where other machines take part.)
 _ON_ONE_MACHINE: Final = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 _MORE_MACHINES: Final = ("--nnodes", "--node-rank", "--master-addr", "--data-parallel-address", "--distributed-exec")
@@ -278,7 +279,7 @@ def _environment(
     temporary = str(scratch_beside(socket))
     env = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
-        **(_ON_ONE_MACHINE if _several_processes(settings) else {}),
+        **({} if any(flag.startswith(_MORE_MACHINES) for flag in settings.values.extra_args) else _ON_ONE_MACHINE),
         **inherited,
         "HOME": str(cache),  # whatever a library leaves at home is a cache
         "XDG_CACHE_HOME": str(cache),
@@ -315,11 +316,3 @@ def _environment(
             numbers = ",".join(map(str, settings.gpus))
             env["HIP_VISIBLE_DEVICES" if hardware.kind == "rocm" else "CUDA_VISIBLE_DEVICES"] = numbers
     return {**env, **settings.values.env}
-
-
-def _several_processes(settings: EffectiveSettings) -> bool:
-    """Whether the model is computed by several processes, all of them on this machine."""
-    own = settings.values.extra_args
-    if any(argument.startswith(_MORE_MACHINES) for argument in own):
-        return False
-    return (settings.values.tensor_parallel_size or 1) > 1 or any("parallel-size" in argument for argument in own)
