@@ -57,6 +57,17 @@ async def test_a_killed_engine_is_back_within_10_s_and_those_who_wait_are_answer
     assert await up.metric("vllama_engine_crashes_total", model=MODEL) >= 1
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_first_request_after_an_idle_engine_was_killed_is_answered_by_the_next_one(up, stream):
+    for _ in range(3):
+        state = await (await engine_of(up)).state()
+        os.kill(state["pid"], signal.SIGKILL)
+        with within(10):
+            status, answer = await up.chat("count to 3", stream=stream)
+        assert status == 200
+        assert (text_of(answer) if stream else answer["message"]["content"]) == "1, 2, 3"
+
+
 async def test_an_idle_engine_that_leaves_with_status_0_is_started_again_within_10_s_without_a_request(up):
     pid = (await (await engine_of(up)).state())["pid"]
     os.kill(pid, signal.SIGTERM)

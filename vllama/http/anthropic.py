@@ -11,9 +11,11 @@ from vllama.errors import EngineRefused
 from vllama.http.choices import open_choices
 from vllama.http.dialects import fresh_id, model_for_chat, not_to_be_cached, reading, without_thinking_where_it_cannot
 from vllama.http.front import front_of, meter_of
+from vllama.http.leasing import answered
 from vllama.http.rendering import to_tokenize
 from vllama.http.sse import write_events
 from vllama.models.model import Model
+from vllama.supervisor.port import Lease
 from vllama.translate.anthropic_replies import MessageStream, message_answer
 from vllama.translate.anthropic_requests import MessagesRequest, read_messages
 from vllama.translate.faults import refusal
@@ -66,11 +68,14 @@ async def count_tokens(request: web.Request, asked: MessagesRequest) -> web.Resp
     prompt = await to_tokenize(
         front.aside, for_template(offered(call), model), conversation(model, call.messages), model
     )
-    async with front.engines.lease(model) as lease:
-        try:
-            answer = await lease.client.call("/tokenize", {"model": lease.served_name, **prompt})
-        except EngineRefused as error:
-            raise refusal(error) from error
+
+    async def ask(lease: Lease) -> bytes:
+        return await lease.client.call("/tokenize", {"model": lease.served_name, **prompt})
+
+    try:
+        answer = await answered(request, model, ask)
+    except EngineRefused as error:
+        raise refusal(error) from error
     return web.Response(body=encode({"input_tokens": orjson.loads(answer)["count"]}) + b"\n", headers=_JSON)
 
 

@@ -7,8 +7,9 @@
             ...
             await answer.pour(...)      # may be: what comes is called back in the read that brings it
 
-Entering waits for the engine's first event, so that what raises there still becomes a status; what raises inside
-comes after output began. Leaving early aborts the engine's request and returns the lease.
+Entering waits for the engine's first event, so that what raises there still becomes a status, and an engine that is
+gone before it is replaced by the next one (``http.leasing``); what raises inside comes after output began. Leaving
+early aborts the engine's request and returns the lease.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from functools import partial
 
 from aiohttp import web
 
-from vllama.errors import EngineGone, EngineRefused
+from vllama.errors import EngineRefused
 from vllama.http.fitting import Fitting, Prepared
 from vllama.http.front import VISIT, front_of, meter_of
+from vllama.http.leasing import begun
 from vllama.http.reading import Accept, Reading
 from vllama.http.rendering import client
 from vllama.http.two_passes import Second, think_then_answer
@@ -166,32 +168,31 @@ async def open_answer(
     call, ignored = enforceable(call)
     if ignored:
         _log.debug("the grammar of the answer can't enforce %s", ", ".join(ignored))
-    async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
+
+    async def begin(lease: Lease, stack: AsyncExitStack) -> Answer:
         loaded = time.perf_counter()
         VISIT.get().engine = model.engine_key
         fitting = Fitting(lease, front_of(request).aside, model, call, options)
         prepared = await fitting.first()
-        async with AsyncExitStack() as stack:
-            try:
-                try:
-                    events = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
-                except EngineRefused as error:
-                    if not is_too_long(error):
-                        raise refusal(error) from error
-                    prepared = await fitting.shorter()
-                    events = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
-            except EngineGone:
-                await lease.suspect()
-                raise
-            reading = Reading(events, prepared.reader, lease)
-            steps = None
-            if prepared.then is not None:
-                steps = think_then_answer(aiter(reading), partial(_ask_again, fitting, prepared.then, stack))
-            meter.shortened(prepared.dropped, prepared.cut)
-            headers = context_headers(options, lease) | _left_out(prepared) | _not_enforced(ignored)
-            answer = Answer(meter, reading, loaded, headers, steps=steps)
-            await answer.wait()
-            yield answer
+        try:
+            events = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
+        except EngineRefused as error:
+            if not is_too_long(error):
+                raise refusal(error) from error
+            prepared = await fitting.shorter()
+            events = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
+        reading = Reading(events, prepared.reader, lease)
+        steps = None
+        if prepared.then is not None:
+            steps = think_then_answer(aiter(reading), partial(_ask_again, fitting, prepared.then, stack))
+        headers = context_headers(options, lease) | _left_out(prepared) | _not_enforced(ignored)
+        answer = Answer(meter, reading, loaded, headers, steps=steps)
+        await answer.wait()
+        meter.shortened(prepared.dropped, prepared.cut)
+        return answer
+
+    async with begun(request, model, begin, keep_alive=keep_alive) as answer:
+        yield answer
 
 
 async def _ask_again(fitting: Fitting, call: ChatCall, stack: AsyncExitStack, thoughts: str) -> Second:

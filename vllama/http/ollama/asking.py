@@ -13,10 +13,12 @@ from vllama.errors import BadRequest, VllamaError
 from vllama.http.front import VISIT, front_of, meter_of
 from vllama.http.generation import context_headers
 from vllama.http.keeping import check_unload, granted
+from vllama.http.leasing import answered
 from vllama.http.ndjson import json_response
 from vllama.http.rendering import to_tokenize
 from vllama.models.model import Model
 from vllama.quoting import excerpt
+from vllama.supervisor.port import Lease
 from vllama.translate.gojson import raw_member
 from vllama.translate.gosyntax import go_quote
 from vllama.translate.options import read_options
@@ -103,10 +105,15 @@ async def render_only(
 
 async def rendered_prompt(request: web.Request, model: Model, call: ChatCall) -> dict[str, Any]:
     """The prompt as the chat template renders it, for people who debug one (``_debug_render_only``)."""
-    async with front_of(request).engines.lease(model) as lease:
-        call = for_template(offered(call), model)
-        prompt = await to_tokenize(front_of(request).aside, call, conversation(model, call.messages), model)
+    offering = for_template(offered(call), model)
+
+    async def ask(lease: Lease) -> str:
+        aside = front_of(request).aside
+        prompt = await to_tokenize(aside, offering, conversation(model, offering.messages), model)
         tokens = orjson.loads(await lease.client.call("/tokenize", {"model": lease.served_name, **prompt}))["tokens"]
         body = {"model": lease.served_name, "tokens": tokens}
-        text = orjson.loads(await lease.client.call("/detokenize", body))["prompt"]
+        text: str = orjson.loads(await lease.client.call("/detokenize", body))["prompt"]
+        return text
+
+    text = await answered(request, model, ask)
     return debug_info(text, sum(len(message.images) for message in call.messages))

@@ -7,14 +7,16 @@ import time
 import orjson
 from aiohttp import web
 
-from vllama.errors import BadRequest, EngineGone, EngineRefused, NotFound, VllamaError
+from vllama.errors import BadRequest, EngineRefused, NotFound, VllamaError
 from vllama.http.bodies import read_body
 from vllama.http.front import front_of, meter_of
 from vllama.http.keeping import granted
+from vllama.http.leasing import answered
 from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, read_name
 from vllama.http.ndjson import json_response
 from vllama.models.model import Model
 from vllama.quoting import excerpt
+from vllama.supervisor.port import Lease
 from vllama.translate import native
 from vllama.translate.bounds import check_inputs
 from vllama.translate.embeddings import EMBED_PATH, Inputs, embed_body, embed_fault, read_input, read_vectors, unit
@@ -78,19 +80,20 @@ async def run_embedding(
     meter.model = model.name.short
     check_inputs(texts)
     kept = await granted(request, model, keep_alive)
-    async with front_of(request).engines.lease(model, keep_alive=kept) as lease:
+
+    async def ask(lease: Lease) -> tuple[bytes, float]:
         loaded = time.perf_counter()
         if not texts:
-            return [], 0, loaded
-        try:
-            answer = await lease.client.call(
-                EMBED_PATH, embed_body(texts, lease.served_name, lease.max_model_len, truncate=truncate)
-            )
-        except EngineRefused as error:
-            raise embed_fault(error) from error
-        except EngineGone:
-            await lease.suspect()
-            raise
+            return b"", loaded
+        body = embed_body(texts, lease.served_name, lease.max_model_len, truncate=truncate)
+        return await lease.client.call(EMBED_PATH, body), loaded
+
+    try:
+        answer, loaded = await answered(request, model, ask, keep_alive=kept)
+    except EngineRefused as error:
+        raise embed_fault(error) from error
+    if not texts:
+        return [], 0, loaded
     vectors, tokens = read_vectors(orjson.loads(answer))
     meter.usage(tokens, 0)
     return vectors, tokens, loaded

@@ -1,0 +1,67 @@
+"""A request on a leased engine, and on the next one where the first is gone before it answered anything.
+
+An engine that was killed while it was idle is found out by the request that comes next. That one waits for the engine
+that is started instead, once; its client notices nothing but the time. A request whose answer has begun is not asked
+again: what was said can't be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeVar
+
+from aiohttp import web
+
+from vllama.errors import EngineGone
+from vllama.http.front import front_of
+from vllama.models.model import Model
+from vllama.supervisor.port import Engines, Lease
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def begun(
+    request: web.Request,
+    model: Model,
+    begin: Callable[[Lease, AsyncExitStack], Awaitable[T]],
+    *,
+    keep_alive: float | None = None,
+) -> AsyncIterator[T]:
+    """What ``begin`` returned, with the lease held; ``begin`` returns when the engine has answered something.
+
+    What it enters into its stack is left with the block, before the lease is returned. ``keep_alive`` as in
+    ``Engines.lease``. Raises what ``begin`` and ``Engines.lease`` raise.
+    """
+    engines = front_of(request).engines
+    async with AsyncExitStack() as stack:
+        try:
+            value = await _begin(engines, model, begin, keep_alive, stack)
+        except EngineGone:
+            await stack.aclose()
+            value = await _begin(engines, model, begin, keep_alive, stack)
+        yield value
+
+
+async def answered(
+    request: web.Request, model: Model, ask: Callable[[Lease], Awaitable[T]], *, keep_alive: float | None = None
+) -> T:
+    """What ``ask`` returned, for questions that the engine answers in one piece."""
+    async with begun(request, model, lambda lease, _: ask(lease), keep_alive=keep_alive) as value:
+        return value
+
+
+async def _begin(
+    engines: Engines,
+    model: Model,
+    begin: Callable[[Lease, AsyncExitStack], Awaitable[T]],
+    keep_alive: float | None,
+    stack: AsyncExitStack,
+) -> T:
+    lease = await stack.enter_async_context(engines.lease(model, keep_alive=keep_alive))
+    try:
+        return await begin(lease, await stack.enter_async_context(AsyncExitStack()))
+    except EngineGone:
+        await lease.suspect()
+        raise
