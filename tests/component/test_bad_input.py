@@ -90,9 +90,12 @@ async def test_an_image_for_a_text_model_is_refused(up: Client):
 
 
 async def test_a_bad_schema_is_a_status_even_for_a_stream(up: Client):
-    status, answer = await up.chat("hi", format={"type": "nosuch"})
+    deep: dict[str, object] = {"type": "string"}
+    for _ in range(100):
+        deep = {"type": "array", "items": deep}
+    status, answer = await up.chat("hi", format=deep)
     assert status == 400, answer
-    assert "format" in answer["error"]
+    assert "nested" in answer["error"]
 
 
 async def test_a_body_over_the_limit_is_refused(service: LiveService):

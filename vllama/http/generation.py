@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
@@ -33,7 +34,7 @@ from vllama.models.model import Model
 from vllama.observe.metrics import Meter
 from vllama.supervisor.port import Lease
 from vllama.translate.bounds import LIGHT, Heavy, check_call, check_schemas, schemas_of
-from vllama.translate.faults import is_too_long, refusal
+from vllama.translate.faults import is_refused_form, is_too_long, refusal
 from vllama.translate.grammars import enforceable
 from vllama.translate.options import Options, read_options
 from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
@@ -69,8 +70,10 @@ class Answer:
         """Headers of ours: what there was not room for."""
 
     async def wait(self) -> None:
-        """Wait for the first steps and keep them."""
-        self._first = await self._next()
+        """Wait for the first steps and keep them; raises EngineRefused, too."""
+        self._first = await anext(self._steps, [])
+        if self._first:
+            self._count(self._first)
 
     async def __aiter__(self) -> AsyncIterator[list[Step]]:
         steps = self._first
@@ -173,26 +176,42 @@ async def open_answer(
         loaded = time.perf_counter()
         VISIT.get().engine = model.engine_key
         fitting = Fitting(lease, front_of(request).aside, model, call, options)
-        prepared = await fitting.first()
         try:
-            events = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
+            answer = await _begun(fitting, meter, loaded, stack)
+            answer.headers |= _not_enforced(ignored)
         except EngineRefused as error:
-            if not is_too_long(error):
+            if not is_refused_form(error) or not isinstance(call.format, Mapping):
                 raise refusal(error) from error
-            prepared = await fitting.shorter()
-            events = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
-        reading = Reading(events, prepared.reader, lease)
-        steps = None
-        if prepared.then is not None:
-            steps = think_then_answer(aiter(reading), partial(_ask_again, fitting, prepared.then, stack))
-        headers = context_headers(options, lease) | _left_out(prepared) | _not_enforced(ignored)
-        answer = Answer(meter, reading, loaded, headers, steps=steps)
-        await answer.wait()
-        meter.shortened(prepared.dropped, prepared.cut)
+            _log.warning("the engine refused the grammar of an answer, which is plain JSON now")
+            await stack.aclose()
+            answer = await _begun(replace(fitting, call=replace(call, format="json")), meter, loaded, stack)
+            answer.headers |= _not_enforced((*ignored, "format"))
+        answer.headers |= context_headers(options, lease)
         return answer
 
     async with begun(request, model, begin, keep_alive=keep_alive) as answer:
         yield answer
+
+
+async def _begun(fitting: Fitting, meter: Meter, loaded: float, stack: AsyncExitStack) -> Answer:
+    """The answer with its first event; ``stack`` ends it. Raises EngineRefused, as the engine said it, too."""
+    lease = fitting.lease
+    prepared = await fitting.first()
+    try:
+        events = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
+    except EngineRefused as error:
+        if not is_too_long(error):
+            raise
+        prepared = await fitting.shorter()
+        events = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
+    reading = Reading(events, prepared.reader, lease)
+    steps = None
+    if prepared.then is not None:
+        steps = think_then_answer(aiter(reading), partial(_ask_again, fitting, prepared.then, stack))
+    answer = Answer(meter, reading, loaded, _left_out(prepared), steps=steps)
+    await answer.wait()
+    meter.shortened(prepared.dropped, prepared.cut)
+    return answer
 
 
 async def _ask_again(fitting: Fitting, call: ChatCall, stack: AsyncExitStack, thoughts: str) -> Second:

@@ -20,6 +20,11 @@ def is_too_long(error: VllamaError) -> bool:
     return isinstance(error, EngineRefused) and "maximum context length" in error.message
 
 
+def is_refused_form(error: EngineRefused) -> bool:
+    """Did vLLM refuse the grammar of an answer?"""
+    return error.field.startswith(("response_format", "structured_outputs"))
+
+
 def exceeds_context(tokens: int, context_length: int) -> BadRequest:
     """A prompt that may not be shortened: the text that Ollama passes on from its backend."""
     told = {
@@ -47,7 +52,7 @@ def refusal(error: EngineRefused) -> VllamaError:
         return EngineError("the model's engine failed to answer this request", status=status)
     if is_too_long(error):
         return BadRequest(TOO_LONG)
-    if error.field.startswith(("response_format", "structured_outputs")):
+    if is_refused_form(error):
         return BadRequest("the model's engine can't hold its answer to this format (format, response_format)")
     if error.field:
         return BadRequest(f'the model\'s engine does not accept the value of "{error.field}"')

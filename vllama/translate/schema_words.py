@@ -91,7 +91,7 @@ def _says_nothing(key: str, given: Mapping[str, Any]) -> bool:
         return "contains" not in given
     if key == "multipleOf":
         return value == 1 and given.get("type") == "integer"
-    return value is False or (value in ([], {}) and key != "not")
+    return value is False or (value in ([], {}) and key not in ("not", "contains"))
 
 
 def _values(given: Mapping[str, Any], found: dict[str, Any], note: Note) -> None:
