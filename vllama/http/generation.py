@@ -162,13 +162,15 @@ async def open_answer(
     meter = meter_of(request)
     meter.model = model.name.short
     options = read_options(call.options, model.parameters)
+    heavy = False
     try:
         check_call(call, options, most=LIGHT)
     except Heavy:
+        heavy = True
         await front_of(request).aside.run(client(), check_schemas, schemas_of(call))
     if isinstance(call, ChatCall):
         call = for_template(offered(call), model)
-    call, ignored = enforceable(call)
+    call, ignored = await front_of(request).aside.run(client(), enforceable, call) if heavy else enforceable(call)
     if ignored:
         _log.debug("the grammar of the answer can't enforce %s", ", ".join(ignored))
 

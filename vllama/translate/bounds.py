@@ -84,9 +84,11 @@ def check_call(call: ChatCall | TextCall, options: Options, *, most: int | None 
 def schemas_of(call: ChatCall | TextCall) -> list[Mapping[str, Any]]:
     """The schemas of a call that a grammar is made of."""
     found: list[Any] = [call.format]
-    if isinstance(call, ChatCall) and call.tool_choice not in (None, "auto", "none"):
-        # a call that must be made is written in a grammar of all their parameters
-        found += [(tool.get("function") or {}).get("parameters") for tool in call.tools]
+    if isinstance(call, ChatCall):
+        # a call that must be made is written in a grammar of all their parameters, any call of a strict tool in its own
+        forced = call.tool_choice not in (None, "auto", "none")
+        functions = [tool.get("function") or {} for tool in call.tools]
+        found += [function.get("parameters") for function in functions if forced or function.get("strict") is True]
     return [schema for schema in found if isinstance(schema, Mapping)]
 
 
