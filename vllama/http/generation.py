@@ -179,14 +179,14 @@ async def open_answer(
         VISIT.get().engine = model.engine_key
         fitting = Fitting(lease, front_of(request).aside, model, call, options)
         try:
-            answer = await _begun(fitting, meter, loaded, stack)
+            answer = await _first_event(fitting, meter, loaded, stack)
             answer.headers |= _not_enforced(ignored)
         except EngineRefused as error:
             if not is_refused_form(error) or not isinstance(call.format, Mapping):
                 raise refusal(error) from error
             _log.warning("the engine refused the grammar of an answer, which is plain JSON now")
             await stack.aclose()
-            answer = await _begun(replace(fitting, call=replace(call, format="json")), meter, loaded, stack)
+            answer = await _first_event(replace(fitting, call=replace(call, format="json")), meter, loaded, stack)
             answer.headers |= _not_enforced((*ignored, "format"))
         answer.headers |= context_headers(options, lease)
         return answer
@@ -195,7 +195,7 @@ async def open_answer(
         yield answer
 
 
-async def _begun(fitting: Fitting, meter: Meter, loaded: float, stack: AsyncExitStack) -> Answer:
+async def _first_event(fitting: Fitting, meter: Meter, loaded: float, stack: AsyncExitStack) -> Answer:
     """The answer with its first event; ``stack`` ends it. Raises EngineRefused, as the engine said it, too."""
     lease = fitting.lease
     prepared = await fitting.first()
