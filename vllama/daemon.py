@@ -217,6 +217,7 @@ async def _await_engine(
     while True:
         await asyncio.sleep(_LOOK_AGAIN)
         if await outcome(engine.look()) is True:
+            await outcome(asyncio.to_thread(service.store.refresh))  # it may know other models
             await outcome(
                 _preload(_wanted(service.loaded, named, service.store), service.supervisor, watcher, stop),
             )

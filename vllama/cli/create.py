@@ -15,8 +15,10 @@ from vllama.cli.bars import Bars
 from vllama.cli.progress import Show, progress
 from vllama.cli.remote import Remote, host_option
 from vllama.errors import BadRequest, NotFound
-from vllama.models.choosing import ADAPTER_FILES, needed_files
+from vllama.models.choosing import ADAPTER_FILES, INDEX, is_plain, needed_files, weight_files
+from vllama.models.foreign import Reason, reason
 from vllama.models.modelfile import Modelfile, parse_modelfile
+from vllama.models.modeljson import is_pointer, read_object
 
 
 @click.command("create")
@@ -66,10 +68,7 @@ def _sources(modelfile: Modelfile, folder: Path, remote: Remote, show: Show) -> 
     if place is None:
         found: dict[str, Any] = {"from": base}
     else:
-        names = needed_files(str(path.relative_to(place)) for path in _below(place))
-        if not any(name.endswith(".safetensors") for name in names):
-            raise BadRequest(f"{place} has no safetensors weights")
-        found = {"files": _upload(place, names, remote, show)}
+        found = {"files": _upload(place, _model_files(place), remote, show)}
     if len(modelfile.adapters) > 1:
         raise BadRequest("only one adapter is currently supported")
     for adapter in modelfile.adapters:
@@ -95,6 +94,24 @@ def _local(text: str, folder: Path) -> Path | None:
     if text.startswith(("/", "./", "../", "~")):
         raise NotFound(f"there is no directory {text}")
     return None
+
+
+def _model_files(place: Path) -> tuple[str, ...]:
+    """The files of the model in a directory; says what is there instead before anything is uploaded."""
+    names = {str(path.relative_to(place)) for path in _below(place)}
+    index = read_object(place / INDEX) if INDEX in names else None
+    try:
+        needed, weights = needed_files(sorted(names), index), weight_files(filter(is_plain, names), index)
+    except ValueError as error:
+        raise BadRequest(f"{place / INDEX} {error}", hint="Fetch the model again.") from error
+    if not weights or "config.json" not in names:
+        other = reason(names) or Reason(f"has no {'config.json' if weights else 'safetensors weights'}")
+        raise BadRequest(f"{place} {other.text}", hint=other.hint)
+    if pointers := [name for name in needed if is_pointer(place / name)]:
+        raise BadRequest(
+            f"{place / pointers[0]} is a git-LFS pointer, not the file itself", hint=f"git -C {place} lfs pull"
+        )
+    return needed
 
 
 def _below(place: Path) -> Iterable[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -58,7 +58,7 @@ def locate(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
 def known_registry(python: Path | None, prefix: Path, *, probes: Path | None = None) -> Registry:
     """What the engine that ``locate`` finds knows about models. Nothing is asked: only files are read.
 
-    Without an engine, or before it was asked: what the engine that we install knows.
+    Without an engine: what the engine that we install knows. Before it was asked: that, and perhaps more.
     """
     home = None if python is not None else Prefix(prefix).current
     where = _absolute(python) if python is not None else home.python if home is not None else None
@@ -66,7 +66,7 @@ def known_registry(python: Path | None, prefix: Path, *, probes: Path | None = N
         return shipped_registry()
     known = read_capabilities(home.capabilities_file, where) if home is not None else None
     known = known or read_capabilities(_kept(where, prefix, probes), where)
-    return known.registry if known is not None else shipped_registry()
+    return known.registry if known is not None else replace(shipped_registry(), sure=False)
 
 
 def _absolute(python: Path) -> Path:

@@ -28,14 +28,18 @@ class Registry:
     """Architectures that vLLM has given up, and the last version that had each."""
     quantizations: frozenset[str]
     """Methods of ``quantization_config.quant_method``."""
+    sure: bool = True
+    """Whether this is that vLLM's own answer. Otherwise it may know more, and refuses by itself what it does not."""
 
     def work_of(self, architectures: Iterable[str]) -> Work | None:
         """What a model does whose config.json has these architectures; None where vLLM knows none of them."""
-        return next((self.models[name] for name in architectures if name in self.models), None)
+        unknown: Work | None = None if self.sure else "generate"
+        return next((self.models[name] for name in architectures if name in self.models), unknown)
 
     def quantizes(self, method: str) -> bool:
         """Whether vLLM loads checkpoints of that method."""
-        return method in self.quantizations or (method in {"auto-round", "auto_round"} and "inc" in self.quantizations)
+        rounded = method in {"auto-round", "auto_round"} and "inc" in self.quantizations
+        return not self.sure or rounded or method in self.quantizations
 
 
 def read_registry(answer: Any) -> Registry:

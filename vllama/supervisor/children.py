@@ -149,12 +149,12 @@ class Children:
         try:
             spec = await self.planner.spec(action.model, self._neighbours(action.key), action.attempt)
         except NoRoomYet as error:
-            cause = Cause(error.error_code, error.detail, error.advice)
+            cause = Cause(error.error_code, error.detail, error.hint)
             self._post(ev.NoRoom(self._now(), action.key, action.run, error.missing, cause))
         except VllamaError as error:
             problems = error.problems if isinstance(error, ConfigError) else ()
             text = "; ".join((error.detail, *problems))
-            cause = Cause(error.error_code, text, error.advice, permanent=True, status=error.http_status)
+            cause = Cause(error.error_code, text, error.hint, permanent=True, status=error.http_status)
             self._post(ev.PlanRefused(self._now(), action.key, action.run, cause))
         else:
             self._post(ev.Planned(self._now(), action.key, action.run, spec))
@@ -269,7 +269,7 @@ class Children:
             await self.planner.room_to_wake(child.process.spec, self._neighbours(action.key))
             await child.client.call("/wake_up", {}, timeout=_SLEEP_SECONDS)
         except NoRoomYet as error:
-            cause = Cause(error.error_code, error.detail, error.advice)
+            cause = Cause(error.error_code, error.detail, error.hint)
             self._post(ev.NoRoom(self._now(), action.key, action.run, error.missing, cause))
         except EngineError as error:
             cause = Cause("wake_failed", f"the engine does not wake up: {error.detail}", "set engine.sleep: false")

@@ -289,6 +289,10 @@ def test_create_uploads_what_the_modelfile_names_and_the_service_lacks(
         ("FROM ./nowhere", "there is no directory ./nowhere"),
         ("FROM ./q4.gguf", "GGUF needs a plugin"),
         ("FROM ./empty", "no safetensors weights"),
+        ("FROM ./lora", "is a LoRA adapter, not a model"),
+        ("FROM ./mistral", "is in Mistral's own format only"),
+        ("FROM ./clone", "is a git-LFS pointer"),
+        ("FROM ./elsewhere", "not a weights file of the same directory"),
         ("FROM x\nADAPTER ./nowhere", "there is no directory ./nowhere"),
         ("FROM x\nADAPTER ./empty", "adapter_config.json"),
     ],
@@ -299,6 +303,12 @@ def test_create_tells_what_is_wrong_with_a_modelfile(
     (tmp_path / "Modelfile").write_text(modelfile)
     (tmp_path / "q4.gguf").touch()
     (tmp_path / "empty").mkdir()
+    nothing: dict[str, object] = {"config__json": None, "model__safetensors": None, "tokenizer__json": None}
+    make_model(tmp_path / "lora", **nothing, adapter_config__json={}, adapter_model__safetensors=b"x")
+    make_model(tmp_path / "mistral", **nothing, params__json={}, consolidated__safetensors=b"x", tekken__json={})
+    make_model(tmp_path / "clone", model__safetensors=b"version https://git-lfs.github.com/spec/v1")
+    index = {"weight_map": {"w": "/etc/hostname"}}
+    make_model(tmp_path / "elsewhere", **{"model.safetensors.index.json": index})
     done = vllama("create", "mine", "-f", str(tmp_path / "Modelfile"))
     assert done.returncode == 1
     assert said in done.stderr

@@ -106,8 +106,12 @@ def test_facts_never_wait_for_an_engine_to_be_asked(prefix: Path, tmp_path: Path
     probes = tmp_path / "cache"
     assert known_registry(None, prefix, probes=probes) is shipped_registry()  # there is no engine
     home = put_with_an_old_record(prefix, tmp_path, json.dumps(OLD_ANSWER))
-    assert known_registry(None, prefix, probes=probes) is shipped_registry()  # it was not asked yet
-    assert known_registry(home.python, prefix, probes=probes) is shipped_registry()
+    for python in (None, home.python):  # it was not asked yet, and may know more
+        known = known_registry(python, prefix, probes=probes)
+        assert (known.models, known.sure) == (shipped_registry().models, False)
+        assert known.work_of(["NewForCausalLM"]) == "generate"
+        assert known.work_of(["BertModel"]) == "embed"
+        assert known.quantizes("new")
     assert not (tmp_path / "asked").exists()
     locate(None, prefix, probes=probes)
     assert known_registry(None, prefix, probes=probes).models == {"OtherForCausalLM": "generate"}
