@@ -12,6 +12,7 @@ from vllama.http.choices import open_choices
 from vllama.http.dialects import fresh_id, model_for_chat, not_to_be_cached, reading, without_thinking_where_it_cannot
 from vllama.http.front import front_of, meter_of
 from vllama.http.leasing import answered
+from vllama.http.ollama.asking import rendered_prompt
 from vllama.http.rendering import to_tokenize
 from vllama.http.sse import write_events
 from vllama.models.model import Model
@@ -37,6 +38,10 @@ async def messages(request: web.Request, asked: MessagesRequest) -> web.StreamRe
     message_id = fresh_id("msg_")
     if not call.messages:
         return await _load(request, model, asked, message_id)
+    if asked.render_only:
+        return web.Response(
+            body=encode({"_debug_info": await rendered_prompt(request, model, call)}) + b"\n", headers=_JSON
+        )
     async with open_choices(request, model, call, parallel_calls=asked.parallel_calls) as choices:
         if asked.stream:
             writer = MessageStream(

@@ -9,8 +9,10 @@ from aiohttp import web
 from vllama.http.choices import open_choices
 from vllama.http.dialects import fresh_id, model_for_chat, not_to_be_cached, reading
 from vllama.http.front import front_of, meter_of
+from vllama.http.ollama.asking import rendered_prompt
 from vllama.http.sse import write_events
 from vllama.models.model import Model
+from vllama.translate.jsontext import encode
 from vllama.translate.pieces import Final
 from vllama.translate.responses_replies import ResponseHead, ResponseStream, response_answer
 from vllama.translate.responses_requests import ResponsesRequest, read_responses
@@ -28,6 +30,9 @@ async def responses(request: web.Request, asked: ResponsesRequest) -> web.Stream
     head = ResponseHead(fresh_id(""), _now(), asked.echo)
     if not asked.call.messages:
         return await _load(request, model, asked, head)
+    if asked.render_only:
+        told = {"_debug_info": await rendered_prompt(request, model, asked.call)}
+        return web.Response(body=encode(told) + b"\n", headers=_JSON)
     async with open_choices(request, model, asked.call, parallel_calls=asked.echo.parallel_tool_calls) as choices:
         if asked.stream:
             writer = ResponseStream(head, _now)

@@ -104,6 +104,7 @@ _MESSAGES = struct(
         ),
         "metadata": pointer(struct("Metadata", "anthropic.Metadata", {"user_id": STRING})),
         "chat_template_kwargs": ANY,
+        "_debug_render_only": BOOL,
         "output_config": pointer(
             struct("OutputConfig", "anthropic.OutputConfig", {"effort": STRING, "format": pointer(MAP)})
         ),
@@ -120,6 +121,8 @@ class MessagesRequest:
     call: ChatCall
     stream: bool
     parallel_calls: bool
+    render_only: bool
+    """Tell the rendered prompt instead of answering."""
     input_estimate: int
     """Rough prompt tokens (characters by four), for the start of a stream."""
 
@@ -151,6 +154,7 @@ def read_messages(body: bytes, *, counting: bool = False) -> MessagesRequest:
         call=call,
         stream=fields["stream"],
         parallel_calls=not given_choice.get("disable_parallel_tool_use"),
+        render_only=fields["_debug_render_only"],
         input_estimate=_estimate(call),
     )
 

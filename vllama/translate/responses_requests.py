@@ -68,6 +68,7 @@ _REQUEST = struct(
         "background": pointer(BOOL),
         "metadata": MAP,
         "chat_template_kwargs": ANY,
+        "_debug_render_only": BOOL,
     },
 )
 
@@ -80,6 +81,8 @@ class ResponsesRequest:
     """Without messages: only load the model."""
     echo: Echo
     stream: bool
+    render_only: bool
+    """Tell the rendered prompt instead of answering."""
 
 
 def read_responses(body: bytes) -> ResponsesRequest:
@@ -101,7 +104,8 @@ def read_responses(body: bytes) -> ResponsesRequest:
         options=_options(fields),
         template_fields=read_template_fields(fields["chat_template_kwargs"]),
     )
-    return ResponsesRequest(call, _echo(fields, tools, choice), bool(fields["stream"]))
+    echo = _echo(fields, tools, choice)
+    return ResponsesRequest(call, echo, bool(fields["stream"]), render_only=fields["_debug_render_only"])
 
 
 def _options(fields: Mapping[str, Any]) -> dict[str, Any]:
