@@ -21,8 +21,7 @@ from vllama.translate.anthropic_replies import MessageStream, message_answer
 from vllama.translate.anthropic_requests import MessagesRequest, read_messages
 from vllama.translate.faults import refusal
 from vllama.translate.jsontext import encode
-from vllama.translate.requests import conversation, offered
-from vllama.translate.template_fields import for_template
+from vllama.translate.requests import conversation, for_model
 from vllama.translate.whole import EMPTY
 
 _JSON = {"Content-Type": "application/json"}
@@ -69,10 +68,8 @@ async def count_tokens(request: web.Request, asked: MessagesRequest) -> web.Resp
     call = without_thinking_where_it_cannot(request, asked.model, asked.call)
     model = model_for_chat(request, asked.model, call)
     meter_of(request).model = model.name.short
-    front = front_of(request)
-    prompt = await to_tokenize(
-        front.aside, for_template(offered(call), model), conversation(model, call.messages), model
-    )
+    front, call = front_of(request), for_model(call, model)
+    prompt = await to_tokenize(front.aside, call, conversation(model, call.messages), model)
 
     async def ask(lease: Lease) -> bytes:
         return await lease.client.call("/tokenize", {"model": lease.served_name, **prompt})

@@ -22,6 +22,7 @@ from vllama.models.model import Model
 from vllama.quoting import excerpt
 from vllama.translate.jsontext import encode
 from vllama.translate.options import read_options
+from vllama.translate.pictures import pictures_of_users
 from vllama.translate.pieces import ChatCall
 
 T = TypeVar("T")
@@ -80,7 +81,7 @@ def model_for_chat(request: web.Request, typed: str, call: ChatCall) -> Model:
     if call.tools and "tools" not in model.facts.capabilities:
         raise BadRequest(f"{model.name.full} does not support tools")
     read_options(call.options, model.parameters)
-    check_images(sum(len(message.images) for message in call.messages), fields, model)
+    check_images(pictures_of_users(call.messages), fields, model)
     _check_format(call)
     return model
 

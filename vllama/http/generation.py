@@ -38,9 +38,8 @@ from vllama.translate.faults import is_refused_form, is_too_long, refusal
 from vllama.translate.grammars import enforceable
 from vllama.translate.options import Options, read_options
 from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
-from vllama.translate.requests import offered
+from vllama.translate.requests import for_model
 from vllama.translate.stream import Step
-from vllama.translate.template_fields import for_template
 
 _log = logging.getLogger(__name__)
 
@@ -169,7 +168,7 @@ async def open_answer(
         heavy = True
         await front_of(request).aside.run(client(), check_schemas, schemas_of(call))
     if isinstance(call, ChatCall):
-        call = for_template(offered(call), model)
+        call = for_model(call, model)
     call, ignored = await front_of(request).aside.run(client(), enforceable, call) if heavy else enforceable(call)
     if ignored:
         _log.debug("the grammar of the answer can't enforce %s", ", ".join(ignored))

@@ -9,6 +9,7 @@ from vllama.errors import BadRequest
 from vllama.quoting import excerpt
 from vllama.translate.gotypes import GoValueError, check_base64
 from vllama.translate.passages import joined
+from vllama.translate.pictures import NOT_SEEN
 
 # what carries words in blocks of any type, known or not, in the order in which they are read
 _WORDS: Final = ("title", "url", "context", "text", "stdout", "stderr", "error_code", "tool_name", "content")
@@ -27,6 +28,8 @@ def words(block: Any, depth: int = 0) -> str:
         return joined(words(part, depth + 1) for part in block)
     if not isinstance(block, Mapping) or block.get("type") in _SILENT:
         return ""
+    if block.get("type") == "image":
+        return "" if _image(block) else NOT_SEEN
     said = [words(block.get(key), depth + 1) for key in _WORDS]
     source = block.get("source")
     if isinstance(source, str):  # of a search result: its address
@@ -37,10 +40,9 @@ def words(block: Any, depth: int = 0) -> str:
 
 
 def pictures(blocks: Any) -> tuple[str, ...]:
-    """The images among the parts of a tool's result; raises BadRequest."""
-    if not isinstance(blocks, list):
-        return ()
-    return tuple(picture(part) for part in blocks if isinstance(part, dict) and part.get("type") == "image")
+    """The images among the parts of a tool's result; of one that can't be had ``words`` tells."""
+    found = [_image(part) for part in blocks if isinstance(part, dict)] if isinstance(blocks, list) else []
+    return tuple(image for image in found if image)
 
 
 def picture(block: Mapping[str, Any]) -> str:
@@ -56,6 +58,14 @@ def picture(block: Mapping[str, Any]) -> str:
         return check_base64(data if isinstance(data, str) else "")
     except GoValueError as error:
         raise BadRequest(f"invalid base64 image data: {error}") from None
+
+
+def _image(part: Mapping[str, Any]) -> str:
+    """The base64 text of an image; empty for another part, and for an image that can't be had."""
+    try:
+        return picture(part) if part.get("type") == "image" else ""
+    except BadRequest:
+        return ""
 
 
 def system_text(system: Any) -> Sequence[str]:

@@ -17,7 +17,9 @@ from vllama.translate.grammars import response_format, shown
 from vllama.translate.open_calls import OpenCalls
 from vllama.translate.options import Options, max_tokens, sampling
 from vllama.translate.passages import without_billing
+from vllama.translate.pictures import without_unseen
 from vllama.translate.pieces import ChatCall, Message, Tags, TextCall, ToolCall
+from vllama.translate.template_fields import for_template
 
 CHAT_PATH: Final = "/v1/chat/completions"
 TEXT_PATH: Final = "/v1/completions"
@@ -173,6 +175,11 @@ def offered(call: ChatCall) -> ChatCall:
     vLLM would show them to the model and not look for calls, so that calls come out as text.
     """
     return replace(call, tools=(), enforced_tools=None, tool_choice=None) if call.tool_choice == "none" else call
+
+
+def for_model(call: ChatCall, model: Model) -> ChatCall:
+    """The call as this model can take it: its tools, what its template reads, and no picture that it can't see."""
+    return without_unseen(for_template(offered(call), model), model)
 
 
 def tool_names(tools: Iterable[Mapping[str, Any]]) -> frozenset[str]:

@@ -11,6 +11,7 @@ from vllama.errors import BadRequest
 from vllama.quoting import excerpt
 from vllama.translate.openai_parts import file_text, image_data
 from vllama.translate.passages import joined
+from vllama.translate.pictures import NOT_SEEN
 
 _TEXTS: Final = ("text", "refusal", "logs", "stdout", "stderr")
 _PICTURES: Final = frozenset({"input_image", "computer_screenshot"})
@@ -45,8 +46,15 @@ def content_of(content: Any, where: str, *, own: bool) -> Content:
 def result_of(output: Any) -> Content:
     """Text and images of a tool's result: words where there are some, else the JSON that it is."""
     parts = output if isinstance(output, list) else [output]
-    images = [image for part in parts if string(part, "type") in _PICTURES for image in _image(part)]
-    text = words(output)
+    images: list[str] = []
+    texts = [words(output)]
+    for part in parts:
+        if string(part, "type") in _PICTURES:
+            try:
+                images += _image(part)
+            except BadRequest:
+                texts.append(NOT_SEEN)
+    text = joined(texts)
     if not text and not images and output not in (None, "", [], {}):
         text = orjson.dumps(output).decode()
     return text, tuple(images)

@@ -168,6 +168,15 @@ def test_results_of_tools_in_every_form(content, text):
     assert read({"role": "user", "content": [block]}).call.messages == (Message("tool", text, tool_call_id="c"),)
 
 
+def test_a_picture_in_a_result_is_shown_or_told_of():
+    here = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
+    elsewhere = {"type": "image", "source": {"type": "url", "url": "https://a.example"}}
+    block = {"type": "tool_result", "tool_use_id": "c", "content": [here, elsewhere]}
+    assert read({"role": "user", "content": [block]}).call.messages == (
+        Message("tool", "[a picture that can't be shown here]", images=(PIXEL,), tool_call_id="c"),
+    )
+
+
 def test_an_empty_result_of_a_failure_says_so():
     block = {"type": "tool_result", "tool_use_id": "c", "is_error": True}
     assert read({"role": "user", "content": [block]}).call.messages[0].content == "error"

@@ -207,6 +207,14 @@ def test_calls_of_every_kind_keep_their_words_and_their_result(items, call, resu
     )
 
 
+def test_a_picture_in_a_result_is_shown_or_told_of():
+    here, elsewhere = "data:image/png;base64,AAAA", "https://a.example"
+    parts = [{"type": "input_image", "image_url": url} for url in (here, elsewhere)]
+    assert read([{"type": "function_call_output", "call_id": "c", "output": parts}]).call.messages == (
+        Message("tool", "[a picture that can't be shown here]", images=("AAAA",), tool_call_id="c"),
+    )
+
+
 def test_an_unknown_item_with_words_is_a_message():
     words = [{"type": "input_text", "text": "Look at a.py."}]
     assert read([{"type": "agent_message", "author": "a", "content": words}]).call.messages == (

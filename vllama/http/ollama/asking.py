@@ -24,8 +24,7 @@ from vllama.translate.gosyntax import go_quote
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
 from vllama.translate.replies import ChatWriter, GenerateWriter, Writer, debug_info
-from vllama.translate.requests import conversation, offered
-from vllama.translate.template_fields import for_template
+from vllama.translate.requests import conversation, for_model
 
 
 class FormatError(VllamaError):
@@ -105,7 +104,7 @@ async def render_only(
 
 async def rendered_prompt(request: web.Request, model: Model, call: ChatCall) -> dict[str, Any]:
     """The prompt as the chat template renders it, for people who debug one (``_debug_render_only``)."""
-    offering = for_template(offered(call), model)
+    offering = for_model(call, model)
 
     async def ask(lease: Lease) -> str:
         aside = front_of(request).aside

@@ -22,6 +22,7 @@ from vllama.http.ollama.asking import (
 from vllama.quoting import excerpt
 from vllama.translate import native
 from vllama.translate.options import read_options
+from vllama.translate.pictures import pictures_of_users
 from vllama.translate.pieces import ChatCall
 from vllama.translate.replies import ChatWriter
 from vllama.translate.tool_choice import functions
@@ -46,7 +47,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     if not messages:
         return await load(request, model, fields, writer)
     read_options(fields["options"], model.parameters)
-    check_images(sum(len(message.images) for message in messages), fields, model)
+    check_images(pictures_of_users(messages), fields, model)
     call = ChatCall(
         messages=tuple(messages),
         tools=functions(fields["tools"]),
