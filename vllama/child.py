@@ -22,7 +22,7 @@ from typing import Final, NoReturn, TypedDict
 SAFE_PATH: Final[Mapping[str, str]] = {"PYTHONSAFEPATH": "1"}
 """Python leaves the current directory, and a script's own, out of ``sys.path``. Children of children inherit it."""
 SECRETS: Final = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-"""Variables that a child only sees when it is given them."""
+"""Variables that a child sees only when it is given them by ``more``."""
 SERVICE_USER: Final = "vllama"
 """As whom the system's service runs (``packaging/systemd/vllama.sysusers``)."""
 _ROOT: Final = Path("/")
@@ -48,10 +48,10 @@ def start(
 ) -> Start:
     """Where and as whom a child starts.
 
-    ``environ``: its whole environment; None: ours without secrets. ``more``: added to it. ``user``: as root, the user
-    id that it runs as.
+    ``environ``: its environment instead of ours, of either without secrets. ``more``: added as it is. ``user``: as
+    root, the user id that it runs as.
     """
-    env = {**SAFE_PATH, **(without_secrets(os.environ) if environ is None else environ), **(more or {})}
+    env = {**SAFE_PATH, **without_secrets(os.environ if environ is None else environ), **(more or {})}
     if "PATH" in env:
         env["PATH"] = _absolute_only(env["PATH"])
     mine = user is None or user == os.geteuid()
@@ -94,15 +94,14 @@ def service_user() -> int | None:
         return None
 
 
-def as_whom(python: Path) -> int | None:
-    """As whom to run an interpreter that a configuration names; None: as ourselves.
+def as_whom(python: Path, service: int | None) -> int | None:
+    """As whom to run an interpreter that a configuration names; None: as ourselves. ``service``: ``service_user()``.
 
     Root becomes the service's user for it, except where only root can reach it. Raises PermissionError as root, for one
     that somebody else than these two can change, OSError for one that is missing.
     """
     if os.geteuid() != 0:
         return None
-    service = service_user()
     parts = _parts(python)
     parts[0].stat()
     reason = next(filter(None, (weakness(part, {0, service or 0}) for part in parts)), "")

@@ -102,12 +102,12 @@ async def test_the_last_who_leaves_ends_it_and_the_next_goes_on(hub: Hub, downlo
         await alone
     assert not child.is_running()
     assert find_snapshot(tmp_path, "acme/mini") is None
-    (part,) = (repository_home(tmp_path, "acme/mini") / "blobs").glob("*.incomplete")
-    kept = part.stat().st_size
+    part = repository_home(tmp_path, "acme/mini") / "blobs" / f"{hub.blob(WEIGHTS)}.incomplete"
+    kept = part.stat().st_size  # a small file may have been on its way, too
     assert 0 < kept <= 500_000
     hub.release.set()
     assert await end_of(downloads) == COMMIT
-    assert hub.ranges[-1] == (WEIGHTS, kept)
+    assert (WEIGHTS, kept) in hub.ranges
 
 
 async def test_a_child_that_is_killed_is_told_and_the_next_goes_on(hub: Hub, downloads: Downloads):

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from vllama import child
+from vllama.cli.serve import refuse_root
+from vllama.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -58,7 +60,8 @@ def test_what_a_person_names_by_a_path_is_that_path_from_everywhere(tmp_path: Pa
 def test_secrets_are_not_handed_on_unless_they_are_given(tmp_path: Path) -> None:
     code = "from vllama import child; print(sorted(child.start()['env'].items() & {('HF_TOKEN', 's'), ('A', 'b')}))"
     assert said_by(code, tmp_path, HF_TOKEN="s", A="b") == "[('A', 'b')]"
-    assert child.start({"HF_TOKEN": "s"})["env"]["HF_TOKEN"] == "s"
+    assert "HF_TOKEN" not in child.start({"HF_TOKEN": "s"})["env"]
+    assert child.start({}, more={"HF_TOKEN": "s"})["env"]["HF_TOKEN"] == "s"
     assert child.secrets_in({"HF_TOKEN": "s", "A": "b"}) == {"HF_TOKEN": "s"}
 
 
@@ -169,3 +172,50 @@ def test_a_circle_of_links_and_a_missing_program_are_weak(tmp_path: Path) -> Non
     (tmp_path / "b").symlink_to("a")
     assert "circle" in child.weakness(tmp_path / "a", ME)
     assert "No such file" in child.weakness(tmp_path / "missing", ME)
+
+
+@as_root
+def test_root_runs_a_configured_interpreter_as_the_services_user_and_its_own_secret_one_itself(program: Path) -> None:
+    for folder in program.parents[:5]:
+        folder.chmod(folder.stat().st_mode | 0o055)
+    assert child.as_whom(program, None) is None
+    assert child.as_whom(program, NOBODY) == NOBODY
+    os.chown(program, NOBODY, NOBODY)
+    assert child.as_whom(program, NOBODY) == NOBODY
+    with pytest.raises(PermissionError, match="root does not run what others can change"):
+        child.as_whom(program, None)
+    os.chown(program, 0, 0)
+    program.parent.chmod(0o700)
+    assert child.as_whom(program, NOBODY) is None
+    with pytest.raises(FileNotFoundError):
+        child.as_whom(program.with_name("missing"), NOBODY)
+
+
+@as_root
+def test_root_does_not_run_a_venv_whose_packages_others_can_change(program: Path) -> None:
+    (program.parents[1] / "pyvenv.cfg").touch()
+    packages = program.parents[1] / "lib" / "python3.11" / "site-packages"
+    packages.mkdir(parents=True)
+    assert child.as_whom(program, None) is None
+    os.chown(packages, NOBODY, NOBODY)
+    with pytest.raises(PermissionError, match="site-packages belongs to"):
+        child.as_whom(program, None)
+
+
+@as_root
+def test_root_becomes_the_owner_of_a_directory_for_good(tmp_path: Path) -> None:
+    os.chown(tmp_path, NOBODY, NOBODY)
+    code = "import os; from pathlib import Path; from vllama import child; child.become_owner(Path(%r)); "
+    code += "print(*os.getresuid(), *os.getresgid(), *os.getgroups())"
+    assert set(said_by(code % str(tmp_path), ROOT).split()) == {str(NOBODY)}
+    assert set(said_by(code % str(tmp_path / "missing"), ROOT).split()[:3]) == {"0"}
+
+
+@as_root
+def test_root_does_not_serve_from_the_directories_of_the_services_user(tmp_path: Path) -> None:
+    refuse_root(tmp_path, NOBODY)
+    os.chown(tmp_path, NOBODY, NOBODY)
+    refuse_root(tmp_path, None)
+    with pytest.raises(ConfigError) as caught:
+        refuse_root(tmp_path, NOBODY)
+    assert "systemctl start vllama" in caught.value.hint

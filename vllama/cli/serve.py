@@ -72,7 +72,7 @@ def command(
     logs.set_up(loaded.config.log.level, journal_stream=journal)
     if not journal and loaded.config.log.level == "info":
         logging.getLogger("vllama").setLevel(logging.WARNING)  # people read the progress instead
-    _refuse_root(loaded.state)
+    refuse_root(loaded.state, child.service_user())
     make_directories(loaded.directories)
     library = Library(loaded.state)
     names = _names(models, _known(loaded, library), read_catalog(loaded.config.paths.catalog))
@@ -91,10 +91,10 @@ def command(
         watcher.stopped()
 
 
-def _refuse_root(state: Path) -> None:
-    """Engines of root's would run what the service's engines have compiled and kept. Raises ConfigError."""
+def refuse_root(state: Path, service: int | None) -> None:
+    """Engines of root's would run what those of the ``service``'s user left. Raises ConfigError."""
     with suppress(OSError):
-        if os.geteuid() == 0 and state.stat().st_uid == child.service_user():
+        if os.geteuid() == 0 and state.stat().st_uid == service:
             raise ConfigError(
                 f"{state} belongs to {child.SERVICE_USER}, and root would run what its engines left there",
                 hint=f"sudo systemctl start vllama, or sudo -u {child.SERVICE_USER} vllama serve",

@@ -118,7 +118,7 @@ def ask(python: Path, *arguments: str) -> dict[str, Any]:
             text=True,
             timeout=_ASK_SECONDS,
             check=False,
-            **child.start(user=child.as_whom(python)),
+            **child.start(user=child.as_whom(python, child.service_user())),
         )
     except OSError as error:
         mine = "Ask as the user to whom it belongs, or give it to root." if error.errno == errno.EPERM else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -84,12 +85,20 @@ def own_group(own: Path = _OWN, mount: Path = _MOUNT) -> EngineGroup | None:
         return None
 
 
-def bound_front_end(own: Path = _OWN, mount: Path = _MOUNT) -> bool:
+def delegated(group: Path) -> bool:
+    """Whether systemd has left a group to the service."""
+    try:
+        return os.getxattr(group, _DELEGATED) == b"1"
+    except OSError:
+        return False
+
+
+def bound_front_end(own: Path = _OWN, mount: Path = _MOUNT, marked: Callable[[Path], bool] = delegated) -> bool:
     """Limit the memory of our own group, engines not included; whether that could be done.
 
     Engines have groups of their own beside it, where the kernel counts their memory from then on.
     """
-    service, group = _delegated(own, mount), own_group(own, mount)
+    service, group = _delegated(own, mount, marked), own_group(own, mount)
     if service is None or group is None:
         return False
     try:
@@ -108,19 +117,12 @@ def let_die_first(pid: int, processes: Path = Path("/proc")) -> None:
         score.write_text(str(min(int(score.read_text()) + _DIES_FIRST, 1000)))
 
 
-def limits_begin(group: Path) -> Path:
+def limits_begin(group: Path, marked: Callable[[Path], bool] = delegated) -> Path:
     """Where the limits begin that hold for engines, too: ours, or the service's if ours is a part of it."""
-    try:
-        return group.parent if os.getxattr(group.parent, _DELEGATED) == b"1" else group
-    except OSError:
-        return group
+    return group.parent if marked(group.parent) else group
 
 
-def _delegated(own: Path = _OWN, mount: Path = _MOUNT) -> Path | None:
+def _delegated(own: Path = _OWN, mount: Path = _MOUNT, marked: Callable[[Path], bool] = delegated) -> Path | None:
     """The service's group that was delegated to us, when the daemon is in a subgroup of it."""
     group = own_group(own, mount)
-    try:
-        service = group.path.parent if group is not None else None
-        return service if service is not None and os.getxattr(service, _DELEGATED) == b"1" else None
-    except OSError:
-        return None
+    return group.path.parent if group is not None and marked(group.path.parent) else None

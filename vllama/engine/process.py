@@ -87,7 +87,7 @@ class EngineProcess:
         try:
             process = subprocess.Popen(
                 spec.argv,
-                **child.start(spec.env, cwd=spec.scratch),
+                **child.start({}, more=spec.env, cwd=spec.scratch),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

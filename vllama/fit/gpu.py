@@ -9,6 +9,7 @@ import json
 import math
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -164,7 +165,7 @@ class _Limits:
         self.cpus: float | None = None
 
 
-def _cgroup_limits(membership: Path, root: Path) -> _Limits:
+def _cgroup_limits(membership: Path, root: Path, begin: Callable[[Path], Path] = limits_begin) -> _Limits:
     """Walk from the process's cgroup (version 2) up to the root."""
     limits = _Limits()
     try:
@@ -172,7 +173,7 @@ def _cgroup_limits(membership: Path, root: Path) -> _Limits:
     except (OSError, StopIteration):
         return limits
     relative = line.removeprefix("0::").strip("/")
-    group = limits_begin(root / relative) if ".." not in relative else root
+    group = begin(root / relative) if ".." not in relative else root
     while True:
         memory = _number(group / "memory.max")
         if memory is not None and (limits.memory is None or memory < limits.memory):

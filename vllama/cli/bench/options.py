@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from vllama import files
 from vllama.bench.chart import picture
 from vllama.bench.measure import Progress
 from vllama.bench.page import page
@@ -101,7 +102,10 @@ def write_pictures(record: Record, plot: Path | None, html: Path | None) -> None
 def write(place: Path, data: bytes) -> None:
     """Raises StoreFailed."""
     try:
-        place.write_bytes(data)
+        if place.exists() and not place.is_file():  # /dev/stdout, a pipe
+            place.write_bytes(data)
+        else:
+            files.replace(place, data)
     except OSError as error:
         raise StoreFailed(f"can't write {place}: {error.strerror or error}") from error
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from vllama import files
 from vllama.cli import output
 from vllama.config.environment import shell
 
@@ -43,9 +44,9 @@ class Prompt:
         import readline  # noqa: PLC0415
 
         try:
-            self._history.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self._history, os.O_CREAT | os.O_WRONLY, 0o600))
-            readline.write_history_file(self._history)
+            with tempfile.TemporaryDirectory() as folder:
+                readline.write_history_file(place := Path(folder) / "history")
+                files.replace(self._history, place.read_bytes(), mode=0o600)
         except OSError as error:
             output.warning(f"the history was not saved: {error}")
 
