@@ -6,6 +6,7 @@ import asyncio
 import faulthandler
 import logging
 import os
+import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -38,6 +39,8 @@ from vllama.pulling import make_puller
 from vllama.supervisor.port import EngineView
 
 # Not click's own look whether it is readable: a wrong command line has another status than a wrong configuration.
+_LAST_THREADS: Final = 20.0
+"""Seconds for threads that still work when everything is taken down."""
 _CONFIG_FILE: Final = click.Path(path_type=Path, readable=False)
 
 
@@ -87,8 +90,19 @@ def command(
         asyncio.run(_pull_missing(names, store, loaded, environ, show))
         chosen = [replace(_find(store, name), pinned=True) for name in names]
         watcher = _Terminal(show, chosen)
-        asyncio.run(serve(loaded, chosen, store, environ, watcher=watcher, read_again=read_again))
+        with asyncio.Runner() as runner:
+            try:
+                runner.run(serve(loaded, chosen, store, environ, watcher=watcher, read_again=read_again))
+            finally:
+                _wait_for_nobody()
         watcher.stopped()
+
+
+def _wait_for_nobody() -> None:
+    """Everything is taken down. A thread that still waits, for a disk that is gone, is given up after a while."""
+    timer = threading.Timer(_LAST_THREADS, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def refuse_root(state: Path, service: int | None) -> None:

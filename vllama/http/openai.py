@@ -13,7 +13,7 @@ from vllama.http.dialects import fresh_id, model_for_chat, reading
 from vllama.http.front import front_of, meter_of
 from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, get_model, read_name
 from vllama.http.ollama.asking import check_top_logprobs, rendered_prompt
-from vllama.http.ollama.embed import run_embedding
+from vllama.http.ollama.embed import run_embedding, units
 from vllama.http.sse import write_events
 from vllama.models.model import Model
 from vllama.quoting import excerpt
@@ -25,7 +25,7 @@ from vllama.translate.completions_requests import (
     read_embedding,
     token_lists,
 )
-from vllama.translate.embeddings import Inputs, read_input, unit
+from vllama.translate.embeddings import Inputs, read_input
 from vllama.translate.fim import fill_in_the_middle
 from vllama.translate.openai_listing import embeddings_answer, model_answer, model_entry, model_list
 from vllama.translate.openai_replies import Head, chat_answer, chat_streams, rendered_answer
@@ -125,7 +125,7 @@ async def embeddings(request: web.Request, asked: EmbeddingRequest) -> web.Respo
         raise NotFound(QUOTED.format(""))
     model = find_model(front_of(request), asked.model, missing=PULL_FIRST)
     vectors, tokens, _ = await run_embedding(request, model, texts)
-    found = [unit(vector, asked.dimensions) for vector in vectors]
+    found = await units(vectors, asked.dimensions)
     return web.Response(body=embeddings_answer(asked.model, found, tokens, base64=asked.base64), headers=_JSON)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import orjson
+
 from vllama.errors import BadRequest
 from vllama.translate.options import Options
 from vllama.translate.patterns import written_out
@@ -41,6 +43,8 @@ MAX_OPTIONAL: Final = 500
 MAX_LENGTHS: Final = 5_000
 """The sum of the different lengths that texts and lists may have, each up to a thousand (5,000: 2 s, 20,000: more
 than 12 s)."""
+MAX_SCHEMA_TEXT: Final = 1 << 20
+"""Bytes of one schema as JSON."""
 MAX_PATTERN_TEXT: Final = 32_768
 """Characters of all patterns of a schema, as they were sent."""
 MAX_REFERENCE: Final = 1_000
@@ -92,6 +96,11 @@ def schemas_of(call: ChatCall | TextCall) -> list[Mapping[str, Any]]:
     return [schema for schema in found if isinstance(schema, Mapping)]
 
 
+def check_echo(values: Sequence[Any]) -> None:
+    """What an answer repeats of its request although the model never sees it; raises BadRequest."""
+    _at_most(len(orjson.dumps(values)), MAX_ECHO, "bytes that its answer would only repeat")
+
+
 def check_inputs(texts: Sequence[Any]) -> None:
     """Texts of one embedding request."""
     _at_most(len(texts), MAX_INPUTS, "inputs")
@@ -101,6 +110,7 @@ def check_schemas(schemas: Iterable[Mapping[str, Any]], most: int | None = None)
     """Raises BadRequest for schemas that a grammar can't be made of in bounded time, Heavy as ``check_call``."""
     effort = _Effort(most)
     for schema in schemas:
+        _at_most(len(orjson.dumps(schema)), MAX_SCHEMA_TEXT, "bytes in one schema")
         _Schema(schema, effort).size(schema, 0)
 
 

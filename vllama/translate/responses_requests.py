@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from vllama.translate.bounds import check_echo
 from vllama.translate.gojson import (
     ANY,
     BOOL,
@@ -175,6 +176,7 @@ def _echo(fields: Mapping[str, Any], tools: Sequence[Mapping[str, Any]], choice:
         for tool in tools
     )
     wanted = (fields["text"] or {}).get("format")
+    check_echo([fields[name] for name in ("metadata", "tool_choice", "truncation")] + [reasoning])
     return Echo(
         model=fields["model"],
         instructions=fields["instructions"] or None,

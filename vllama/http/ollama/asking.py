@@ -20,7 +20,7 @@ from vllama.models.model import Model
 from vllama.quoting import excerpt
 from vllama.supervisor.port import Lease
 from vllama.translate.gojson import raw_member
-from vllama.translate.gosyntax import go_quote
+from vllama.translate.gosyntax import go_excerpt
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
 from vllama.translate.replies import ChatWriter, GenerateWriter, Writer, debug_info
@@ -37,7 +37,7 @@ class FormatError(VllamaError):
     status = 500
 
     def __init__(self, raw: str, *, streamed: bool = False) -> None:
-        super().__init__(f'invalid format: {go_quote(raw)}; expected "json" or a valid JSON Schema object')
+        super().__init__(f'invalid format: {go_excerpt(raw)}; expected "json" or a valid JSON Schema object')
         self.streamed = streamed
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 import orjson
 from aiohttp import web
@@ -22,6 +25,12 @@ from vllama.translate.bounds import check_inputs
 from vllama.translate.embeddings import EMBED_PATH, Inputs, embed_body, embed_fault, read_input, read_vectors, unit
 from vllama.translate.jsontext import encode
 from vllama.translate.options import read_options
+
+T = TypeVar("T")
+_TEXT: Final = 20
+"""Bytes of a number as the engine writes it."""
+_LIGHT: Final = 1 << 20
+"""Bytes of numbers that are read in some ten milliseconds."""
 
 
 class EmbeddingFailed(VllamaError):
@@ -43,7 +52,7 @@ async def embed(request: web.Request) -> web.Response:
         request, model, texts, keep_alive=fields["keep_alive"], truncate=fields["truncate"] is not False
     )
     if texts:
-        out["embeddings"] = [unit(vector, fields["dimensions"]) for vector in vectors]
+        out["embeddings"] = await units(vectors, fields["dimensions"])
         began = meter_of(request).began
         out["total_duration"] = max(1, round((time.perf_counter() - began) * 1e9))
         out["load_duration"] = max(1, round((loaded - began) * 1e9))
@@ -67,6 +76,17 @@ async def embeddings(request: web.Request) -> web.Response:
     except BadRequest as error:
         raise EmbeddingFailed(error.message) from error
     return json_response(encode({"embedding": vectors[0] if vectors else []}))
+
+
+async def units(vectors: Sequence[Sequence[float]], dimensions: int) -> list[list[float]]:
+    """All of them at length 1."""
+    numbers = sum(map(len, vectors))
+    return await _beside(lambda: [unit(vector, dimensions) for vector in vectors], _TEXT * numbers)
+
+
+async def _beside(work: Callable[[], T], size: int) -> T:
+    """Do what goes over so many bytes of numbers; where that takes long, beside the event loop."""
+    return work() if size <= _LIGHT else await asyncio.to_thread(work)
 
 
 async def run_embedding(
@@ -94,6 +114,6 @@ async def run_embedding(
         raise embed_fault(error) from error
     if not texts:
         return [], 0, loaded
-    vectors, tokens = read_vectors(orjson.loads(answer))
+    vectors, tokens = await _beside(lambda: read_vectors(orjson.loads(answer)), len(answer))
     meter.usage(tokens, 0)
     return vectors, tokens, loaded
