@@ -98,7 +98,7 @@ def schemas_of(call: ChatCall | TextCall) -> list[Mapping[str, Any]]:
 
 def check_echo(values: Sequence[Any]) -> None:
     """What an answer repeats of its request although the model never sees it; raises BadRequest."""
-    _at_most(len(orjson.dumps(values)), MAX_ECHO, "bytes that its answer would only repeat")
+    _at_most(_written(values), MAX_ECHO, "bytes that its answer would only repeat")
 
 
 def check_inputs(texts: Sequence[Any]) -> None:
@@ -110,7 +110,7 @@ def check_schemas(schemas: Iterable[Mapping[str, Any]], most: int | None = None)
     """Raises BadRequest for schemas that a grammar can't be made of in bounded time, Heavy as ``check_call``."""
     effort = _Effort(most)
     for schema in schemas:
-        _at_most(len(orjson.dumps(schema)), MAX_SCHEMA_TEXT, "bytes in one schema")
+        _at_most(_written(schema), MAX_SCHEMA_TEXT, "bytes in one schema")
         _Schema(schema, effort).size(schema, 0)
 
 
@@ -122,6 +122,14 @@ def check_schema(schema: Mapping[str, Any]) -> None:
 def _at_most(found: int, limit: int, what: str) -> None:
     if found > limit:
         raise BadRequest(f"the request holds {found} {what}; at most {limit} are accepted")
+
+
+def _written(value: Any) -> int:
+    """Bytes of a value as JSON."""
+    try:
+        return len(orjson.dumps(value))
+    except orjson.JSONEncodeError:
+        raise BadRequest("the request holds a number that is too large") from None
 
 
 def _check_length(text: Any, limit: int, what: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -128,7 +129,8 @@ def test_a_schema_that_refers_to_itself_is_fine():
     )
 )
 def test_any_schema_is_accepted_or_refused(value):
-    check_schema({"properties": value} if not isinstance(value, dict) else value)
+    with suppress(BadRequest):
+        check_schema({"properties": value} if not isinstance(value, dict) else value)
 
 
 def test_counts():
