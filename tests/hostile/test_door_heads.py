@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.client import Client
+from tests.hostile.heartbeat import Heartbeat
 from tests.hostile.raw import Raw, request
 from tests.hostile.test_door_callers import configured
 from tests.live import LiveService
@@ -132,3 +133,27 @@ async def test_requests_that_are_sent_ahead_are_answered_or_refused_and_cost_no_
                 await raw.send(request("/api/version", b"", method="GET") * 1_000_000)
         assert psutil.Process(shared.pid).memory_info().rss - before < 32 << 20
     assert (await up.get("/api/version"))[0] == 200
+
+
+async def test_a_protocol_that_nobody_speaks_is_not_kept_in_memory(up: Client, shared: LiveService):
+    asked = request("/api/version", b"", "Connection: Upgrade", "Upgrade: websocket", method="GET")
+    before = psutil.Process(shared.pid).memory_info().rss
+    async with Raw(up.url) as raw:
+        await raw.send(asked)
+        assert b" 200 " in await raw.read()
+        with suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(3):
+                await raw.send(b"\x00" * (256 << 20))
+        assert psutil.Process(shared.pid).memory_info().rss - before < 32 << 20
+
+
+async def test_headers_of_proxies_as_long_as_they_may_be_silence_nobody(up: Client, heart: Heartbeat):
+    listed = ["X-Forwarded-For: " + "," * 8_000, "Forwarded: " + "for=a," * 1_300]
+
+    async def attack() -> None:
+        for header in listed:
+            async with Raw(up.url) as raw:
+                await raw.send(request("/api/tags", b"", *[header] * 120, method="GET"))
+                assert b"HTTP/1.1 " in await raw.read()
+
+    assert await heart.silence_of(attack, enough=0.5) < 0.5

@@ -34,6 +34,8 @@ _BOUNDED: Final = hasattr(web_protocol, "MAX_MSG_QUEUE_SIZE")
 """aiohttp itself lets requests wait that are sent ahead of their turn, from 3.14.1 on."""
 _AHEAD: Final = 32
 """Else so many may be sent ahead; a client that sends more is cut."""
+_BYTES_AHEAD: Final = 2 << 20
+"""More than the longest head that aiohttp reads."""
 _SLICE: Final = 1 << 14
 """Bytes that are read at once while they may be many requests."""
 _FRAMES: Final = 1 << 16
@@ -52,7 +54,7 @@ REASONS: Final = {
 class Connection(RequestHandler):
     """Made for each accepted socket; ``left`` is called when it is over."""
 
-    __slots__ = ("_answer", "_body", "_data_before", "_doomed", "_head_since", "_left", "_line", "_received",
+    __slots__ = ("_ahead", "_answer", "_body", "_data_before", "_doomed", "_head_since", "_left", "_line", "_received",
                  "_since", "limits", "peer", "request", "visit")  # fmt: skip
 
     def __init__(self, manager: web.Server, limits: Limits, peer: str, left: Callable[[Connection], None]) -> None:
@@ -79,12 +81,15 @@ class Connection(RequestHandler):
         self._body: Pace | None = None
         self._answer: Pace | None = None
         self._doomed = False
+        self._ahead = 0
+        """Bytes since the last body or the last handler's beginning."""
 
     # --- a request on its way
 
     def begin(self, request: web.Request, visit: Visit) -> None:
         """A handler begins."""
         self.request, self.visit, self._head_since, self._doomed = request, visit, None, False
+        self._ahead = 0
         self._check_frames()
 
     def end(self) -> None:
@@ -100,7 +105,7 @@ class Connection(RequestHandler):
             if self._head_since is None and data:
                 self._head_since, self._line = self._loop.time(), bytes(data[:_LINE])
         self._received += len(data)
-        if self.request is not None or _BOUNDED:
+        if _BOUNDED:
             super().data_received(data)
         else:
             self._feed(data)
@@ -109,10 +114,15 @@ class Connection(RequestHandler):
             self._check_body(self.request.content)
 
     def _feed(self, data: bytes) -> None:
-        """A part after the other, with an end to requests that are sent ahead."""
+        """With an end to what is sent ahead: requests, and bytes of a protocol that nobody here speaks."""
+        if self.request is not None and not self.request.content.is_eof():
+            self._ahead = 0
+            super().data_received(data)
+            return
+        self._ahead += len(data)
         for at in range(0, len(data), _SLICE):
             super().data_received(data[at : at + _SLICE])
-            if len(self._messages) > _AHEAD:
+            if len(self._messages) > _AHEAD or self._ahead > _BYTES_AHEAD:
                 if self.transport is not None:
                     self.transport.abort()
                 return

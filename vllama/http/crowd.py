@@ -64,12 +64,12 @@ class Crowd:
 
     def look(self) -> None:
         """Close what is held for nothing, and look again later."""
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._timer = loop.call_later(self.limits.look_every, self.look) if self._all else None
         for one in tuple(self._all):
             if reason := one.verdict(now) or self._in_the_way(one, now):
                 self._close(one, reason)
-        again = bool(self._all)
-        self._timer = asyncio.get_running_loop().call_later(self.limits.look_every, self.look) if again else None
 
     def stop(self) -> None:
         """Look no more."""

@@ -16,6 +16,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LONGEST: Final = 100
 """Characters of an address with everything around it. The longest real one has about 60."""
+_LONGEST_TRAIL: Final = 2000
+"""Characters of all addresses: no way is longer, and each takes a moment to be read."""
 _BRACKETS: Final = re.compile(r"\[([^\[\]]*)\](?::\w*)?")
 _WITH_PORT: Final = re.compile(r"(\d+\.\d+\.\d+\.\d+):\w*")
 _PAIR: Final = re.compile(r'\s*([^\s=;,"]+)=(?:"((?:[^"\\]|\\.)*+)"|([^\s;,"]*))\s*')
@@ -41,8 +43,11 @@ DIRECT: Final = Trail()
 
 def read_trail(values: Callable[[str], Sequence[str]]) -> Trail:
     """The trail in a request's headers; ``values`` gives all the values of a header's name."""
-    listed = [read_address(text) for line in values("X-Forwarded-For") for text in line.split(",")]
-    told = _forwarded(",".join(values("Forwarded")))
+    lines, standard = ",".join(values("X-Forwarded-For")), ",".join(values("Forwarded"))
+    if len(lines) + len(standard) > _LONGEST_TRAIL:
+        return Trail((None,), proxied=True)
+    listed = [read_address(text) for text in lines.split(",")] if values("X-Forwarded-For") else []
+    told = _forwarded(standard)
     if listed and told and listed != told:
         return Trail((None,), proxied=True)
     if found := listed or told:
