@@ -50,6 +50,7 @@ _HARMLESS: Final = (
     "leaving Torch threads at",
     "API fast, please install orjson",
     "Default vLLM sampling parameters have been overridden",
+    "Chat template rejected the request",  # who sent it is told
 )
 
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 
-import orjson
 from aiohttp import web
 
-from vllama.errors import EngineRefused
 from vllama.http.choices import open_choices
 from vllama.http.dialects import fresh_id, model_for_chat, not_to_be_cached, reading, without_thinking_where_it_cannot
 from vllama.http.front import front_of, meter_of
 from vllama.http.leasing import answered
 from vllama.http.ollama.asking import rendered_prompt
-from vllama.http.rendering import to_tokenize
+from vllama.http.prompt_tokens import conversation_tokens
 from vllama.http.sse import write_events
 from vllama.models.model import Model
 from vllama.supervisor.port import Lease
 from vllama.translate.anthropic_replies import MessageStream, message_answer
 from vllama.translate.anthropic_requests import MessagesRequest, read_messages
-from vllama.translate.faults import refusal
 from vllama.translate.jsontext import encode
 from vllama.translate.requests import conversation, for_model
 from vllama.translate.whole import EMPTY
@@ -69,16 +66,12 @@ async def count_tokens(request: web.Request, asked: MessagesRequest) -> web.Resp
     model = model_for_chat(request, asked.model, call)
     meter_of(request).model = model.name.short
     front, call = front_of(request), for_model(call, model)
-    prompt = await to_tokenize(front.aside, call, conversation(model, call.messages), model)
 
-    async def ask(lease: Lease) -> bytes:
-        return await lease.client.call("/tokenize", {"model": lease.served_name, **prompt})
+    async def ask(lease: Lease) -> list[int]:
+        return await conversation_tokens(lease, front.aside, model, call, conversation(model, call.messages))
 
-    try:
-        answer = await answered(request, model, ask)
-    except EngineRefused as error:
-        raise refusal(error) from error
-    return web.Response(body=encode({"input_tokens": orjson.loads(answer)["count"]}) + b"\n", headers=_JSON)
+    tokens = await answered(request, model, ask)
+    return web.Response(body=encode({"input_tokens": len(tokens)}) + b"\n", headers=_JSON)
 
 
 routes = [

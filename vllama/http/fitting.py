@@ -10,18 +10,17 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
-
-import orjson
+from typing import Any
 
 from vllama.aside.port import Aside
 from vllama.engine.client import engine_error
-from vllama.errors import BadRequest
-from vllama.http.rendering import render, to_tokenize
+from vllama.errors import BadRequest, EngineRefused
+from vllama.http.prompt_tokens import conversation_tokens, template_refuses, tokens
+from vllama.http.rendering import render
 from vllama.models.model import Model
 from vllama.supervisor.port import Lease
 from vllama.translate import history
-from vllama.translate.faults import TOO_LONG, exceeds_context
+from vllama.translate.faults import TOO_LONG, exceeds_context, is_too_long, refused_by_template
 from vllama.translate.options import Options, max_tokens
 from vllama.translate.pieces import ChatCall, Message, TextCall
 from vllama.translate.requests import (
@@ -36,11 +35,10 @@ from vllama.translate.requests import (
 )
 from vllama.translate.stream import ChatReader, TextReader
 from vllama.translate.tagged_stream import TaggedReader
+from vllama.translate.template_shapes import STRICTEST, TemplateShapes
 from vllama.translate.thinking import CLOSE, OPEN, ThinkingSplitter, closed_thinking, ends_inside
 
 _log = logging.getLogger(__name__)
-_TOKENIZE: Final = "/tokenize"
-_TOKENIZE_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,15 @@ class Fitting:
     model: Model
     call: ChatCall | TextCall
     options: Options
+    shortened: bool = False
+    """It was too long as it came."""
+    plainest: bool = False
+    """The template refused it in a shape that it should take."""
+
+    @property
+    def shapes(self) -> TemplateShapes:
+        """What the conversation is brought into."""
+        return STRICTEST if self.plainest else self.lease.shapes
 
     async def first(self) -> Prepared:
         """The call as it is; shortened at once when it is far too long even to be tried."""
@@ -91,14 +98,30 @@ class Fitting:
             return await self._shorter_text(self.call)
         return await self._shorter_chat(self.call)
 
+    async def instead(self, prepared: Prepared, error: EngineRefused) -> tuple[Fitting, Prepared]:
+        """What to send, and the fitting that made it, after the engine refused ``prepared``.
+
+        Raises ``error`` where there is nothing else, BadRequest where the template takes no form of it.
+        """
+        if is_too_long(error) and not self.shortened:
+            return replace(self, shortened=True), await self.shorter()
+        if prepared.path != CHAT_PATH or not await template_refuses(self.lease, prepared.body):
+            raise error
+        if self.plainest:
+            raise refused_by_template(error) from error
+        _log.warning("%s: the chat template refused a conversation; sent again as plain turns", self.model.name.short)
+        plainest = replace(self, plainest=True)
+        return plainest, await (plainest.shorter() if self.shortened else plainest.first())
+
     async def second(self, call: ChatCall, thoughts: str) -> tuple[Prepared | None, int, int]:
         """The answer in the wanted form after the thoughts, and the tokens of the conversation and of the thoughts.
 
         No answer when the context has no room for one.
         """
-        prompt = await self._ids(await self._prompt(call, call.messages))
+        prompt = await self._tokens(call, call.messages)
         inside = ends_inside(prompt, self.model.facts.special_tokens)
-        closed = await self._ids({"prompt": closed_thinking(thoughts, inside=inside), "add_special_tokens": False})
+        rest = {"prompt": closed_thinking(thoughts, inside=inside), "add_special_tokens": False}
+        closed = await tokens(self.lease, rest)
         answer = None
         if len(prompt) + len(closed) < self.lease.max_model_len:
             answer = self._text(replace(self._as_text(call, (*prompt, *closed)), split_thinking=False))
@@ -123,6 +146,7 @@ class Fitting:
             messages,
             self.options,
             self.model,
+            self.shapes,
             served_name=self.lease.served_name,
             context_length=self.lease.max_model_len,
         )
@@ -153,7 +177,7 @@ class Fitting:
 
     async def _continued(self, call: ChatCall, messages: Sequence[Message]) -> TextCall:
         """An earlier answer's tokens with the new turn behind them; thinking has to be told apart here."""
-        turn = await self._ids(await self._prompt(call, messages))
+        turn = await self._tokens(call, messages)
         return self._as_text(await self._rendered(call, messages) or call, (*call.context, *turn))
 
     async def _rendered(self, call: ChatCall, messages: Sequence[Message]) -> TextCall | None:
@@ -164,8 +188,8 @@ class Fitting:
         text, tags = found
         return replace(self._as_text(call, ()), prompt=text, tags=tags)
 
-    async def _prompt(self, call: ChatCall, messages: Sequence[Message]) -> dict[str, Any]:
-        return await to_tokenize(self.aside, call, messages, self.model)
+    async def _tokens(self, call: ChatCall, messages: Sequence[Message]) -> list[int]:
+        return await conversation_tokens(self.lease, self.aside, self.model, call, messages, shapes=self.shapes)
 
     def _as_text(self, call: ChatCall | TextCall, prompt: Sequence[int]) -> TextCall:
         return TextCall(
@@ -213,7 +237,7 @@ class Fitting:
             return await self._chat(call, rest, dropped=dropped)
         if not call.shift or call.tools or history.hopeless(self._bytes(rest), context):
             raise BadRequest(TOO_LONG)
-        ids = await self._ids(await self._prompt(call, rest))
+        ids = await self._tokens(call, rest)
         return self._cut(await self._rendered(call, rest) or call, ids, dropped=dropped)
 
     async def _shorter_text(self, call: TextCall) -> Prepared:
@@ -223,7 +247,7 @@ class Fitting:
         elif history.hopeless(len(call.prompt), context):
             raise BadRequest(TOO_LONG)
         else:
-            ids = await self._ids(text_prompt(call.prompt))
+            ids = await tokens(self.lease, text_prompt(call.prompt))
         if not call.truncate:
             raise exceeds_context(len(ids), context)
         if not call.shift:
@@ -250,10 +274,4 @@ class Fitting:
         size = self._bytes(messages)
         if history.hopeless(size, self.lease.max_model_len):
             return size // 4
-        return len(await self._ids(await self._prompt(call, messages)))
-
-    async def _ids(self, prompt: dict[str, Any]) -> list[int]:
-        body = {"model": self.lease.served_name, **prompt}
-        answer = await self.lease.client.call(_TOKENIZE, body, timeout=_TOKENIZE_SECONDS)
-        tokens: list[int] = orjson.loads(answer)["tokens"]
-        return tokens
+        return len(await self._tokens(call, messages))

@@ -23,6 +23,7 @@ from functools import partial
 
 from aiohttp import web
 
+from vllama.engine.client import Events
 from vllama.errors import EngineRefused
 from vllama.http.fitting import Fitting, Prepared
 from vllama.http.front import VISIT, front_of, meter_of
@@ -34,7 +35,7 @@ from vllama.models.model import Model
 from vllama.observe.metrics import Meter
 from vllama.supervisor.port import Lease
 from vllama.translate.bounds import LIGHT, Heavy, check_call, check_schemas, schemas_of
-from vllama.translate.faults import is_refused_form, is_too_long, refusal
+from vllama.translate.faults import is_refused_form, refusal
 from vllama.translate.grammars import enforceable
 from vllama.translate.options import Options, read_options
 from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
@@ -196,16 +197,8 @@ async def open_answer(
 
 async def _first_event(fitting: Fitting, meter: Meter, loaded: float, stack: AsyncExitStack) -> Answer:
     """The answer with its first event; ``stack`` ends it. Raises EngineRefused, as the engine said it, too."""
-    lease = fitting.lease
-    prepared = await fitting.first()
-    try:
-        events = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
-    except EngineRefused as error:
-        if not is_too_long(error):
-            raise
-        prepared = await fitting.shorter()
-        events = await stack.enter_async_context(lease.client.stream(prepared.path, prepared.body))
-    reading = Reading(events, prepared.reader, lease)
+    fitting, prepared, events = await _sent(fitting, stack)
+    reading = Reading(events, prepared.reader, fitting.lease)
     steps = None
     if prepared.then is not None:
         steps = think_then_answer(aiter(reading), partial(_ask_again, fitting, prepared.then, stack))
@@ -213,6 +206,18 @@ async def _first_event(fitting: Fitting, meter: Meter, loaded: float, stack: Asy
     await answer.wait()
     meter.shortened(prepared.dropped, prepared.cut)
     return answer
+
+
+async def _sent(fitting: Fitting, stack: AsyncExitStack) -> tuple[Fitting, Prepared, Events]:
+    """The answer's events; what is refused for its length or its shape is sent in another one."""
+    prepared = await fitting.first()
+    while True:
+        try:
+            events = await stack.enter_async_context(fitting.lease.client.stream(prepared.path, prepared.body))
+        except EngineRefused as error:
+            fitting, prepared = await fitting.instead(prepared, error)
+        else:
+            return fitting, prepared, events
 
 
 async def _ask_again(fitting: Fitting, call: ChatCall, stack: AsyncExitStack, thoughts: str) -> Second:

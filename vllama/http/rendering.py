@@ -17,6 +17,7 @@ from vllama.models.model import Model
 from vllama.translate import prompting
 from vllama.translate.gotemplate import BudgetSpent
 from vllama.translate.pieces import ChatCall, Message, Tags
+from vllama.translate.template_shapes import TemplateShapes
 
 _LIGHT_INSERT = 1 << 16
 """Characters around the gap."""
@@ -39,9 +40,11 @@ async def render(aside: Aside, call: ChatCall, messages: Sequence[Message], mode
     return await aside.run(client(), prompting.rendered, call, tuple(messages), model, today())
 
 
-async def to_tokenize(aside: Aside, call: ChatCall, messages: Sequence[Message], model: Model) -> dict[str, Any]:
+async def to_tokenize(
+    aside: Aside, call: ChatCall, messages: Sequence[Message], model: Model, shapes: TemplateShapes
+) -> dict[str, Any]:
     """The fields of vLLM's ``/tokenize`` for a conversation; raises as ``render``."""
-    return prompting.to_tokenize(await render(aside, call, messages, model), call, messages, model)
+    return prompting.to_tokenize(await render(aside, call, messages, model), call, messages, model, shapes)
 
 
 async def insert_prompt(aside: Aside, model: Model, prompt: str, suffix: str, *, foreign: bool) -> str:

@@ -27,6 +27,7 @@ from vllama.supervisor.probes import DIED, Patience, first_answer, until_listeni
 from vllama.supervisor.spawner import Process, Spawner
 from vllama.supervisor.states import LOADING, EngineState
 from vllama.supervisor.tasks import Tasks, outcome
+from vllama.supervisor.template_trials import TemplateTrials
 
 _LOG = logging.getLogger("vllama.supervisor")
 _SLEEP_SECONDS = 120.0  # weights move over the bus: seconds even for the largest (reference 4.3)
@@ -62,6 +63,7 @@ class Child:
     process: Process
     client: Client
     adapters: Adapters = field(default_factory=Adapters)
+    template: TemplateTrials = field(default_factory=TemplateTrials)
     watch: asyncio.Task[None] | None = None
 
 

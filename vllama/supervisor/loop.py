@@ -85,7 +85,8 @@ class Supervisor:
                 name = child.process.spec.served_name
                 if model.adapter is not None:
                     name = await child.adapters.load(child.client, model.adapter)
-                yield Lease(child.client, name, limit, cold, suspect)
+                shapes = await child.template.shapes(child.client, child.process.spec.served_name, model)
+                yield Lease(child.client, name, limit, cold, suspect, shapes)
             except EngineGone:
                 await suspect()
                 raise

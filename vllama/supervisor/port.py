@@ -13,6 +13,7 @@ from typing import Protocol
 from vllama.engine.client import Client
 from vllama.models.model import Model
 from vllama.supervisor.states import FOREVER, Phase
+from vllama.translate.template_shapes import NATURAL, TemplateShapes
 
 __all__ = ["FOREVER", "EngineView", "Engines", "Lease", "Phase"]
 
@@ -61,6 +62,8 @@ class Lease:
     """True when this request had to wait for the engine to load."""
     suspect: Callable[[], Awaitable[None]]
     """Await it when the engine seems gone, before telling the client: who asks next then waits for a new one."""
+    shapes: TemplateShapes = NATURAL
+    """What the model's chat template takes."""
 
 
 class Engines(Protocol):

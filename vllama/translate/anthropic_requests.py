@@ -16,6 +16,7 @@ from vllama.errors import BadRequest
 from vllama.quoting import excerpt
 from vllama.translate.anthropic_blocks import system_text
 from vllama.translate.anthropic_turns import turns
+from vllama.translate.efforts import EFFORTS
 from vllama.translate.gojson import (
     ANY,
     BOOL,
@@ -110,7 +111,6 @@ _MESSAGES = struct(
         ),
     },
 )
-_EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "max"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +170,10 @@ def _options(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _think(fields: Mapping[str, Any]) -> bool | str | None:
     kind = (fields["thinking"] or {}).get("type")
-    if kind in {"enabled", "disabled"}:
-        return bool(kind == "enabled")
-    return _EFFORTS.get((fields["output_config"] or {}).get("effort", ""))
+    if kind == "disabled":
+        return False
+    effort = (fields["output_config"] or {}).get("effort")
+    return effort if effort in EFFORTS else True if kind == "enabled" else None
 
 
 def _format(output: Mapping[str, Any] | None) -> Any:

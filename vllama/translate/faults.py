@@ -12,6 +12,8 @@ TOO_LONG: Final = (
     "the prompt is longer than the context length currently available to the model; shorten the prompt, "
     "adjust the context length in settings, or use a model with a longer context length"
 )
+_SAID: Final = 200
+"""Most characters of a template's own words."""
 _MID_STREAM: Final = "an error was encountered while running the model: "
 
 
@@ -57,6 +59,16 @@ def refusal(error: EngineRefused) -> VllamaError:
     if error.field:
         return BadRequest(f'the model\'s engine does not accept the value of "{error.field}"')
     return BadRequest("the model's engine or its chat template does not accept this request")
+
+
+def refused_by_template(error: EngineRefused) -> BadRequest:
+    """The chat template raised, even for the plainest form of the conversation: in our words, with what it says."""
+    said = " ".join(error.message.split())[:_SAID]
+    return BadRequest(
+        f"the model's chat template refuses this conversation: {said}",
+        hint="Change the roles or the order of the messages.",
+        status=error.http_status,
+    )
 
 
 def mid_stream(error: VllamaError) -> str:

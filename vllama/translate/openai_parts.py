@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from vllama.errors import BadRequest
 from vllama.quoting import excerpt
+from vllama.translate.efforts import EFFORTS
 from vllama.translate.gotypes import GoValueError, check_base64
 from vllama.translate.passages import joined
 
@@ -15,13 +16,8 @@ _IMAGE_PREFIXES = tuple(f"data:{kind};base64," for kind in ("image/jpeg", "image
 _EFFORTS: Mapping[str, bool | str | None] = {
     "": None,
     "none": False,
-    "minimal": "low",
-    "low": "low",
-    "medium": "medium",
-    "high": "high",
-    "xhigh": "max",
+    **{effort: effort for effort in EFFORTS},
     "ultra": "max",
-    "max": "max",
 }
 _TEXT_MEDIA: Final = ("text/", "application/json", "application/xml", "application/x-yaml", "application/javascript")
 

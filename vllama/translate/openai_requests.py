@@ -1,8 +1,8 @@
 """OpenAI's chat requests as calls of ours (contract 6.2). Pure.
 
 Ollama's rules where it has some; beyond it ``max_completion_tokens``, ``tool_choice``, ``parallel_tool_calls``, ``n``
-and ``reasoning_content`` are honoured, role ``developer`` means ``system``, a message with images stays one message,
-and vLLM's own sampling fields work.
+and ``reasoning_content`` are honoured, role ``developer`` means ``system``, a message of parts stays one message, and
+vLLM's own sampling fields work.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from vllama.translate.openai_parts import (
     readable_parts,
     think_of,
 )
+from vllama.translate.passages import joined
 from vllama.translate.pieces import ChatCall, Message, ToolCall
 from vllama.translate.template_fields import read_template_fields
 from vllama.translate.tool_choice import chosen, functions
@@ -238,39 +239,29 @@ def _turns(message: Mapping[str, Any], calls: tuple[ToolCall, ...], names: Mappi
     role = _ROLES.get(message["role"], message["role"])
     content = message["content"]
     thinking = message["reasoning"] or message["reasoning_content"]
+    images: tuple[str, ...] = ()
     if isinstance(content, list):
-        turns: list[tuple[str, tuple[str, ...]]] = _from_parts(readable_parts(content, role))
-        if not turns and (calls or thinking):
-            turns = [("", ())]
+        parts = readable_parts(content, role)
+        if not (parts or calls or thinking):
+            return []
+        text, images = _from_parts(parts)
     elif isinstance(content, str):
-        turns = [(content or message["refusal"], ())]
+        text = content or message["refusal"]
     elif message["tool_calls"] is not None or role in _ANSWERS:
         # with calls, be it none, Ollama does not look at the content; an answer or a result may be empty
-        turns = [(message["refusal"], ())]
+        text = message["refusal"]
     else:
         raise BadRequest(f"invalid message content type: {go_type(content)}")
     call_id = message["tool_call_id"]
     tool_name = message["name"] or names.get(call_id, "") if role == "tool" else ""
-    last = len(turns) - 1
-    return [
-        Message(
-            role,
-            text,
-            thinking=thinking if at == last else "",
-            images=images,
-            tool_calls=calls if at == last else (),
-            tool_name=tool_name,
-            tool_call_id=call_id,
-        )
-        for at, (text, images) in enumerate(turns)
-    ]
+    return [Message(role, text, thinking, images, calls, tool_name, call_id)]
 
 
-def _from_parts(parts: Sequence[Any]) -> list[tuple[str, tuple[str, ...]]]:
-    """Text and images of each turn that the parts become.
+def _from_parts(parts: Sequence[Any]) -> tuple[str, tuple[str, ...]]:
+    """Text and images of one message.
 
-    Ollama makes a turn of each part, and so do we of texts alone; but a turn of nothing than an image is
-    refused by the templates of most vision models, so there text and images stay together.
+    Ollama makes a message of each part; but many templates refuse two messages of one role, and those of most vision
+    models one of nothing than an image.
     """
     texts, images = [], []
     for part in parts:
@@ -283,9 +274,7 @@ def _from_parts(parts: Sequence[Any]) -> list[tuple[str, tuple[str, ...]]]:
             raise BadRequest("audio input is not supported")
         else:
             raise BadRequest("invalid message format")
-    if images:
-        return [("\n".join(texts), tuple(images))]
-    return [(text, ()) for text in texts]
+    return "\n".join(texts) if images else joined(texts), tuple(images)
 
 
 def _url(given: Any) -> str:

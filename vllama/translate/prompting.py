@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any, Final
 
 from vllama.models.model import Facts, Model
+from vllama.translate.efforts import OLLAMA_EFFORTS, nearest
 from vllama.translate.fim import fill_in_the_middle
 from vllama.translate.gotemplate import Budget
 from vllama.translate.gotemplate.limits import LIGHT_CHARACTERS, LIGHT_STEPS, REQUEST_CHARACTERS
@@ -28,6 +29,7 @@ from vllama.translate.ollama_template import (
 )
 from vllama.translate.pieces import ChatCall, Message, Tags
 from vllama.translate.requests import chat_prompt, text_prompt, thinks
+from vllama.translate.template_shapes import NATURAL, TemplateShapes
 
 _LIGHT_MESSAGES: Final = 100
 _LIGHT_TOOLS: Final = 32
@@ -89,6 +91,8 @@ def rendered(
         budget = Budget(characters=REQUEST_CHARACTERS)
     on = thinks(call, model)
     think = on if call.think is None and "thinking" in model.facts.capabilities else call.think
+    if isinstance(think, str):
+        think = nearest(think, OLLAMA_EFFORTS)
     if _keeps_thinking_in_content(model):
         messages = without_old_thinking(messages)
     text = render_chat(template, messages, tools=call.tools, thinking=Thinking.asked(think), today=today, budget=budget)
@@ -97,10 +101,14 @@ def rendered(
 
 
 def to_tokenize(
-    found: tuple[str, Tags] | None, call: ChatCall, messages: Sequence[Message], model: Model
+    found: tuple[str, Tags] | None,
+    call: ChatCall,
+    messages: Sequence[Message],
+    model: Model,
+    shapes: TemplateShapes = NATURAL,
 ) -> dict[str, Any]:
     """The fields of vLLM's ``/tokenize`` for a conversation; ``found``: what ``rendered`` makes of it."""
-    return chat_prompt(call, messages, model) if found is None else text_prompt(found[0])
+    return chat_prompt(call, messages, model, shapes) if found is None else text_prompt(found[0])
 
 
 def check_template(text: str) -> None:

@@ -12,21 +12,25 @@ from typing import Any, Final
 import orjson
 
 from vllama.models.model import Model
+from vllama.translate.alternation import normal
+from vllama.translate.efforts import EFFORTS, nearest
 from vllama.translate.engine_fields import within
 from vllama.translate.grammars import response_format, shown
+from vllama.translate.joining import IMAGE_MARK
 from vllama.translate.open_calls import OpenCalls
 from vllama.translate.options import Options, max_tokens, sampling
 from vllama.translate.passages import without_billing
 from vllama.translate.pictures import without_unseen
 from vllama.translate.pieces import ChatCall, Message, Tags, TextCall, ToolCall
 from vllama.translate.template_fields import for_template
+from vllama.translate.template_shapes import NATURAL, TemplateShapes
 
 CHAT_PATH: Final = "/v1/chat/completions"
 TEXT_PATH: Final = "/v1/completions"
+_RENDERED: Final = ("messages", "tools", "chat_template_kwargs", "add_generation_prompt", "continue_final_message")
 
 # a text that begins with one of these must not get another from the tokenizer
 _BEGIN_OF_TEXT: Final = ("<s>", "<bos>", "[BOS]", "<|begin_of_text|>", "<|startoftext|>", "<｜begin▁of▁sentence｜>")
-_IMAGE_MARK: Final = "[img]"
 _DEFINED: Final = {"name": str, "description": str, "parameters": Mapping, "strict": bool}
 
 
@@ -56,16 +60,21 @@ def thinks(call: ChatCall, model: Model) -> bool:
     return "thinking" in model.facts.capabilities and call.think is not False
 
 
-def chat_prompt(call: ChatCall, messages: Sequence[Message], model: Model) -> dict[str, Any]:
-    """The fields that decide how the chat template is rendered: shared by a generation and by ``/tokenize``."""
+def chat_prompt(
+    call: ChatCall, messages: Sequence[Message], model: Model, shapes: TemplateShapes = NATURAL
+) -> dict[str, Any]:
+    """The fields that decide how the chat template is rendered: shared by a generation and by ``/tokenize``.
+
+    ``shapes``: what the template takes; the messages are brought into it.
+    """
+    messages = normal(messages, shapes, tools=bool(call.tools))
     body: dict[str, Any] = {"messages": list(_wire_messages(messages))}
     if call.tools:
         body["tools"] = [_wire_tool(tool) for tool in call.tools]
     if "thinking" in model.facts.capabilities:
         on = thinks(call, model)
         body["chat_template_kwargs"] = {"enable_thinking": on, "thinking": on}
-        if isinstance(call.think, str):
-            effort = "high" if call.think == "max" and model.facts.family == "gpt_oss" else call.think
+        if effort := _effort(call, shapes):
             body["chat_template_kwargs"]["reasoning_effort"] = effort
     if call.template_fields:
         body["chat_template_kwargs"] = {**call.template_fields, **body.get("chat_template_kwargs", {})}
@@ -80,12 +89,13 @@ def chat_body(
     messages: Sequence[Message],
     options: Options,
     model: Model,
+    shapes: TemplateShapes = NATURAL,
     *,
     served_name: str,
     context_length: int,
 ) -> dict[str, Any]:
     """For CHAT_PATH. ``messages`` is the conversation that is really sent, the stored turns included."""
-    body = chat_prompt(call, messages, model)
+    body = chat_prompt(call, messages, model, shapes)
     body["model"] = served_name
     if call.tools and call.tool_choice is not None:
         body["tool_choice"] = call.tool_choice
@@ -93,12 +103,21 @@ def chat_body(
         body["chat_template_kwargs"] = {**body.get("chat_template_kwargs", {}), "tools": shown(body["tools"])}
         body["tools"] = [_wire_tool(tool) for tool in call.enforced_tools]
     body.update(_generation(call, options, model, context_length))
-    if isinstance(call.think, str):
-        body["reasoning_effort"] = body["chat_template_kwargs"].pop("reasoning_effort", call.think)
+    if effort := _effort(call, shapes):
+        body["reasoning_effort"] = effort
+        body.get("chat_template_kwargs", {}).pop("reasoning_effort", None)
     if call.logprobs:
         body["logprobs"] = True
         body["top_logprobs"] = call.top_logprobs
     return body
+
+
+def rendered_fields(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a body for CHAT_PATH that decide its rendering, for ``/tokenize``."""
+    fields = {name: body[name] for name in _RENDERED if name in body}
+    if effort := body.get("reasoning_effort"):
+        fields["chat_template_kwargs"] = {**fields.get("chat_template_kwargs", {}), "reasoning_effort": effort}
+    return fields
 
 
 def text_body(
@@ -122,6 +141,13 @@ def text_prompt(prompt: str | Sequence[int]) -> dict[str, Any]:
     if not isinstance(prompt, str):
         return {"prompt": list(prompt)}
     return {"prompt": prompt, **({"add_special_tokens": False} if prompt.startswith(_BEGIN_OF_TEXT) else {})}
+
+
+def _effort(call: ChatCall, shapes: TemplateShapes) -> str | None:
+    """The level of thinking that the template takes; None: as much as the model does by itself."""
+    if not isinstance(call.think, str):
+        return None
+    return nearest(call.think, [effort for effort in EFFORTS if effort not in shapes.refused_efforts])
 
 
 def _are_tokens(tags: Tags, special_tokens: Mapping[str, int]) -> bool:
@@ -208,7 +234,7 @@ def _content(message: Message) -> str | list[dict[str, Any]]:
     pictures = [
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}} for image in message.images
     ]
-    texts = message.content.split(_IMAGE_MARK, len(pictures)) if _IMAGE_MARK in message.content else [message.content]
+    texts = message.content.split(IMAGE_MARK, len(pictures)) if IMAGE_MARK in message.content else [message.content]
     before = len(pictures) - (len(texts) - 1)
     parts: list[dict[str, Any]] = pictures[:before]
     for place, text in enumerate(texts):

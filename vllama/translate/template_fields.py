@@ -13,13 +13,13 @@ from functools import lru_cache
 from typing import Any, Final
 
 from vllama.models.model import Model
+from vllama.translate.efforts import EFFORTS
 from vllama.translate.pieces import ChatCall
 
 _TAG: Final = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
 _SWITCHES: Final = ("enable_thinking", "thinking")
 _LEVEL: Final = "reasoning_effort"
-_LEVELS: Final = ("low", "medium", "high", "max")
 # the conversation itself, and what transformers takes besides a template's names
 _NOT_THE_CLIENTS: Final = frozenset(
     {
@@ -53,7 +53,7 @@ def for_template(call: ChatCall, model: Model) -> ChatCall:
 def _wish(fields: Mapping[str, Any]) -> bool | str | None:
     switch = next((fields[name] for name in _SWITCHES if isinstance(fields.get(name), bool)), None)
     level = fields.get(_LEVEL)
-    return level if switch is not False and isinstance(level, str) and level in _LEVELS else switch
+    return level if switch is not False and isinstance(level, str) and level in EFFORTS else switch
 
 
 @lru_cache(maxsize=64)

@@ -110,6 +110,7 @@ async def test_loads_and_unloads(server):
 
 async def test_the_engines_refusal_names_the_field_and_not_its_words(server):
     server.engine.replies[CHAT] = [error(400, "temperature must be in [0, 2], got 5.0.")]
+    server.engine.replies[TOKENIZE] = [Reply(parts=[b'{"tokens":[1]}'])]
     status, body = await server.post("/api/chat", ASK)
     assert (status, body) == (400, {"error": 'the model\'s engine does not accept the value of "temperature"'})
 

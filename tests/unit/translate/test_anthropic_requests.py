@@ -316,7 +316,9 @@ def test_images_are_base64():
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, True),
         ({"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}}, False),
         ({"output_config": {"effort": "low"}}, "low"),
-        ({"output_config": {"effort": "xhigh"}}, "high"),
+        ({"output_config": {"effort": "xhigh"}}, "xhigh"),
+        ({"thinking": {"type": "enabled"}, "output_config": {"effort": "low"}}, "low"),
+        ({"output_config": {"effort": "endless"}}, None),
         ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}, "max"),
     ],
 )

@@ -97,7 +97,7 @@ def test_vllms_own_sampling_fields_work():
 
 @pytest.mark.parametrize(
     ("effort", "think"),
-    [("none", False), ("minimal", "low"), ("low", "low"), ("medium", "medium"), ("xhigh", "max"), ("ultra", "max")],
+    [("none", False), ("minimal", "minimal"), ("low", "low"), ("xhigh", "xhigh"), ("ultra", "max"), ("max", "max")],
 )
 def test_efforts_become_think(effort, think):
     assert read(reasoning_effort=effort).call.think == think
@@ -161,9 +161,14 @@ def test_n_answers_unless_they_would_all_be_the_same():
     assert refused(n=0) == "n must be between 1 and 16"
 
 
-def test_parts_of_text_become_messages_of_their_own():
+@pytest.mark.parametrize("role", ["user", "system", "assistant"])
+def test_parts_of_one_message_stay_one_message(role):
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
-    assert read({"role": "user", "content": parts}).call.messages == (Message("user", "a"), Message("user", "b"))
+    assert read({"role": role, "content": parts}).call.messages == (Message(role, "a\nb"),)
+
+
+def test_a_message_without_any_part_says_nothing():
+    assert read({"role": "user", "content": []}).call.messages == ()
 
 
 def test_text_and_image_stay_one_message():

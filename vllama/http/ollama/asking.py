@@ -15,7 +15,7 @@ from vllama.http.generation import context_headers
 from vllama.http.keeping import check_unload, granted
 from vllama.http.leasing import answered
 from vllama.http.ndjson import json_response
-from vllama.http.rendering import to_tokenize
+from vllama.http.prompt_tokens import conversation_tokens
 from vllama.models.model import Model
 from vllama.quoting import excerpt
 from vllama.supervisor.port import Lease
@@ -108,8 +108,7 @@ async def rendered_prompt(request: web.Request, model: Model, call: ChatCall) ->
 
     async def ask(lease: Lease) -> str:
         aside = front_of(request).aside
-        prompt = await to_tokenize(aside, offering, conversation(model, offering.messages), model)
-        tokens = orjson.loads(await lease.client.call("/tokenize", {"model": lease.served_name, **prompt}))["tokens"]
+        tokens = await conversation_tokens(lease, aside, model, offering, conversation(model, offering.messages))
         body = {"model": lease.served_name, "tokens": tokens}
         text: str = orjson.loads(await lease.client.call("/detokenize", body))["prompt"]
         return text

@@ -1,0 +1,68 @@
+"""Tokens of a conversation, as the engine makes them, and whether its chat template is what refused one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from vllama.aside.port import Aside
+from vllama.errors import EngineRefused
+from vllama.http.rendering import to_tokenize
+from vllama.models.model import Model
+from vllama.supervisor.port import Lease
+from vllama.translate.faults import refusal, refused_by_template
+from vllama.translate.pieces import ChatCall, Message
+from vllama.translate.requests import rendered_fields
+from vllama.translate.template_shapes import STRICTEST, TemplateShapes
+
+_TOKENIZE: Final = "/tokenize"
+_SECONDS: Final = 60.0
+
+
+async def tokens(lease: Lease, prompt: Mapping[str, Any]) -> list[int]:
+    """Of what ``/tokenize`` understands; raises EngineRefused."""
+    body = {"model": lease.served_name, **prompt}
+    found: list[int] = orjson.loads(await lease.client.call(_TOKENIZE, body, timeout=_SECONDS))["tokens"]
+    return found
+
+
+async def conversation_tokens(
+    lease: Lease,
+    aside: Aside,
+    model: Model,
+    call: ChatCall,
+    messages: Sequence[Message],
+    *,
+    shapes: TemplateShapes | None = None,
+) -> list[int]:
+    """Of ``messages`` inside the model's template, in a shape that it takes (``shapes``; None: those of the lease).
+
+    In its plainest form where the template refuses it nevertheless. Raises BadRequest.
+    """
+    asked = await to_tokenize(aside, call, messages, model, shapes or lease.shapes)
+    try:
+        return await tokens(lease, asked)
+    except EngineRefused as error:
+        if "messages" not in asked or not _is_ours(error):
+            raise refusal(error) from error
+    plainest = await to_tokenize(aside, call, messages, model, STRICTEST)
+    try:
+        return await tokens(lease, plainest)
+    except EngineRefused as error:
+        raise refused_by_template(error) from error
+
+
+async def template_refuses(lease: Lease, body: Mapping[str, Any]) -> bool:
+    """Is it the template that refuses a chat request? Its own words don't say so, but then it won't render either."""
+    try:
+        await tokens(lease, rendered_fields(body))
+    except EngineRefused as error:
+        return _is_ours(error)
+    return False
+
+
+def _is_ours(error: EngineRefused) -> bool:
+    """Is it the request that was wrong, not the engine?"""
+    return 400 <= error.http_status < 500
