@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import click
+from click.core import ParameterSource
 
 from vllama.cli import output
 from vllama.cli.format import human_bytes
@@ -18,6 +19,7 @@ from vllama.engine.backends import PINNED, ROCM_REFUSAL
 from vllama.engine.install import Backend, EngineStatus, Wish
 from vllama.engine.prefix import SYSTEM
 from vllama.errors import InstallFailed
+from vllama.redaction import without_passwords
 
 _TORCH_INDEX: Final = "VLLAMA_TORCH_INDEX"
 _PREFIX_HELP: Final = "Folder of the engines (engine.prefix)."
@@ -60,6 +62,9 @@ def install(  # noqa: PLR0917 - click passes them by name
     """
     if backend == "rocm":
         raise InstallFailed("the ROCm build can't be installed by vLLama", hint=_sentence(ROCM_REFUSAL))
+    typed = click.get_current_context().get_parameter_source("torch_index") is ParameterSource.COMMANDLINE
+    if typed and torch_index != without_passwords(torch_index or ""):
+        output.warning(f"other users can read the password in --torch-index: give it as {_TORCH_INDEX}")
     loaded = load_config(file, environ=environment())
     reason = "asked for"
     if backend is None:

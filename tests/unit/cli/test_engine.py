@@ -100,3 +100,12 @@ def test_rollback_says_what_is_in_force_and_what_to_do(prefix: Path) -> None:
     current = Prefix(prefix).current
     assert current is not None
     assert current.path.name == "0.31.0-cpu"
+
+
+def test_a_password_on_the_command_line_is_warned_of(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there_is_none = ("install", "--config", str(prefix / "none.yaml"))  # so nothing is installed
+    warned = call(*there_is_none, "--torch-index", "https://me:s3cret@mirror").output
+    assert "VLLAMA_TORCH_INDEX" in warned
+    assert "s3cret" not in warned
+    monkeypatch.setenv("VLLAMA_TORCH_INDEX", "https://me:s3cret@mirror")
+    assert "VLLAMA_TORCH_INDEX" not in call(*there_is_none).output
