@@ -73,6 +73,10 @@ test: test-setup engine smollm2 ## Run every test, the ones with a real vLLM inc
 # Some tests hold real processes against bounds in seconds: on a machine that is busy for a moment they get another try.
 	$(BIN)/pytest --reruns 2 --reruns-delay 5 $(ARGS)
 
+.PHONY: storm
+storm: test-setup ## Two minutes of everything that clients, files, disks and engines can do to the service
+	STORM_SECONDS=120 $(BIN)/pytest tests/hostile/test_storm.py $(ARGS)
+
 .PHONY: rpm
 rpm: test-setup ## Build the RPM and its source package into dist/
 	packaging/rpm/build.sh $(ARGS)

@@ -7,6 +7,7 @@ import gc
 import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from vllama.config.directories import make_directories
 from vllama.config.load import Loaded
 from vllama.config.ownership import sole_owner
 from vllama.config.schema import Config
+from vllama.disk import Reads
 from vllama.engine.cgroup import bound_front_end
 from vllama.engine.install import locate
 from vllama.engine.leftovers import sweep
@@ -61,6 +63,8 @@ Reader = Callable[[], tuple[Loaded, ModelStore]]
 _LAST_STEPS = 60.0
 """Seconds after the drain time in which engines end, are killed and buried."""
 _LONGEST_SILENCE = 24 * 3600.0
+_PATIENCE = 60.0
+"""Seconds for a look at the installed engine, which is asked what it can do when it is new."""
 _LOOK_AGAIN = 5.0
 """Seconds between two looks at the installed engine: one small file."""
 
@@ -190,6 +194,7 @@ class _EngineWatch:
     def __init__(self, service: Service, notifier: Notifier) -> None:
         self._service = service
         self._notifier = notifier
+        self._reads = Reads()
         self._problem = ""
 
     async def look(self) -> bool:
@@ -198,9 +203,12 @@ class _EngineWatch:
         self._problem = ""
         if loaded.config.engine.python is None:  # a configured one: asking it takes a while, the first load does
             try:
-                await asyncio.to_thread(locate, None, loaded.engine_prefix, probes=loaded.cache)
+                find = partial(locate, None, loaded.engine_prefix, probes=loaded.cache)
+                await self._reads.done("engine", find, _PATIENCE)
             except EngineNotInstalled as error:
                 self._problem = f"{error.detail}. {error.advice}"
+            except TimeoutError:
+                self._problem = "the engine's directory can't be read: the file system does not answer"
         if self._problem != before:
             self._notifier.notice("engine", self._problem)
             if self._problem:

@@ -16,6 +16,8 @@ from vllama.http.connection import Connection
 from vllama.http.crowd import Crowd
 from vllama.http.limits import Limits
 
+_FIRST_WORDS: Final = 2.0
+"""Seconds in which a client that has connected sends its request, when another application takes over."""
 _LAST_WORDS: Final = 10.0
 """Seconds for handlers to end once every engine is gone."""
 
@@ -29,6 +31,7 @@ class Server:
         self._runner: web.AppRunner | None = None
         self._acceptor = Acceptor(self._welcome, self.crowd.has_room)
         self._retired: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
 
     async def serve(self, app: web.Application, sockets: Sequence[socket.socket], limits: Limits | None = None) -> None:
         """Take new connections with ``app``; those of the application before finish their answers."""
@@ -39,9 +42,15 @@ class Server:
         self.crowd.limits = limits or self.crowd.limits
         self._acceptor.start(sockets)
         if before is not None:
-            retired = asyncio.create_task(before.cleanup())
+            retired = asyncio.create_task(self._retire(before))
             self._retired.add(retired)
             retired.add_done_callback(self._retired.discard)
+
+    async def _retire(self, runner: web.AppRunner) -> None:
+        """Let who has just connected ask first: connections without a request are closed by what follows."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), _FIRST_WORDS)
+        await runner.cleanup()
 
     async def pause(self) -> None:
         """Take no new connections; they wait in the sockets' queues."""
@@ -54,6 +63,7 @@ class Server:
 
     async def close(self) -> None:
         """End what is left of all connections; call it when no answer can come any more."""
+        self._closing.set()
         await self.pause()
         endings = [*self._retired]
         if self._runner is not None:

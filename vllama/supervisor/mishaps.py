@@ -30,6 +30,8 @@ def mishap(error: Exception, doing: str, *, outside: bool = False) -> Cause:
             return Cause(error.error_code, text, error.advice, status=error.http_status, outside=outside)
         case VllamaError():
             return Cause(error.error_code, error.detail, error.advice, status=error.http_status, outside=outside)
+        case TimeoutError():
+            return Cause("surroundings", f"{doing}: the file system does not answer", _AGAIN, outside=outside)
         case OSError(errno=number, strerror=reason) if reason:
             hint = _HINTS.get(number or 0, _AGAIN)
             return Cause("surroundings", f"{doing}: {reason[:1].lower()}{reason[1:]}", hint, outside=outside)

@@ -6,11 +6,13 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from vllama.config.load import Loaded
+from vllama.disk import Reads
 from vllama.engine.command import build_spec
 from vllama.engine.install import interpreter, locate
 from vllama.engine.preload import find_preload
@@ -31,6 +33,8 @@ from vllama.supervisor.neighbours import Neighbour, beside, disturbs, lacking
 GpuProbe: TypeAlias = Callable[[], Hardware]
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 _VISIBLE: Final = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+_PATIENCE: Final = 300.0
+"""Seconds for a plan: a new engine is asked what it can do, which may take a minute on a slow disk."""
 _EXACT: Final = 1 << 30
 """The log rounds to 10 MiB: below this it tells less than the sum."""
 
@@ -52,13 +56,15 @@ class Planner:
         """``probe`` looks at the machine, its GPUs above all."""
         self._loaded = loaded
         self._probe = probe
+        self._reads = Reads()
         self._environ = environ
         self._measurements = Measurements(loaded.state)
         self._made: dict[Path, _Made] = {}
 
     async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
-        """See ``loop.Planner.spec``. Raises also EngineNotInstalled, ModelUnusable, ConfigError."""
-        return await asyncio.to_thread(self._spec, model, neighbours, attempt)
+        """See ``loop.Planner.spec``. Raises also EngineNotInstalled, ModelUnusable, ConfigError, TimeoutError."""
+        plan = partial(self._spec, model, neighbours, attempt)
+        return await self._reads.done(model.engine_key, plan, _PATIENCE)
 
     async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
         """See ``loop.Planner.room_to_wake``."""

@@ -69,6 +69,18 @@ async def test_whoever_connects_while_another_application_takes_over_is_answered
     assert not lost
 
 
+async def test_whoever_has_just_connected_may_still_ask_the_application_before(listeners):
+    server = Server()
+    await server.serve(application("old"), listeners)
+    with closing(connected(listeners[0])) as client, closing(connected(listeners[0])) as another:
+        while len(server.crowd) < 2:
+            await asyncio.sleep(0)
+        await server.serve(application("new"), listeners)
+        assert await asked(another) == b"old"  # a whole request later
+        assert await asked(client) == b"old"
+    await server.close()
+
+
 async def test_connections_wait_while_the_server_pauses(listeners):
     server = Server()
     await server.serve(application("one"), listeners)
