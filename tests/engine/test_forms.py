@@ -110,7 +110,8 @@ async def test_tinychat_says_the_same_free_and_in_every_form_on_every_route(up):
     free = json.loads(await said(up, question, model="tinychat", think=False))
     assert free == FRANCE
     for form in ("json", COUNTRY, {}):
-        assert json.loads(await said(up, question, model="tinychat", think=False, format=form)) == free
+        for think in (False, True):
+            assert json.loads(await said(up, question, model="tinychat", think=think, format=form)) == free
     messages = [{"role": "user", "content": question}]
     named = {"name": "x", "schema": COUNTRY}
     chat = {"model": "tinychat", "messages": messages, "temperature": 0, "reasoning_effort": "none", "max_tokens": 99}
