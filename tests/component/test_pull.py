@@ -141,3 +141,28 @@ async def test_two_services_do_not_share_a_store(live: LiveService, tmp_path: Pa
     other = LiveService(tmp_path, {**live.config, "paths": paths})
     with pytest.raises(AssertionError, match=rf"another vllama \(pid {live.pid}, port \d+\) is already running"):
         await asyncio.to_thread(other.start)
+
+
+async def test_a_branch_with_slashes_is_pulled_and_served_under_either_name(hub: Hub, live: LiveService):
+    hub.revisions = ("refs/pr/3",)
+    async with live.session.post("/api/pull", json={"model": "acme/mini@refs/pr/3", "stream": False}) as answer:
+        assert (answer.status, await answer.json()) == (200, {"status": "success"})
+    assert "acme/mini:refs-pr-3" in await names(live)
+    for name in ("acme/mini@refs/pr/3", "acme/mini:refs-pr-3"):
+        status, answer = await live.post("/api/show", {"model": name})
+        assert status == 200, answer
+        assert answer["modelfile"].splitlines()[4] == "FROM acme/mini:refs-pr-3"
+    status, answer = await live.post(
+        "/api/create", {"model": "kind", "from": "acme/mini@refs/pr/3", "system": "Be kind."}
+    )
+    assert status == 200, answer
+
+
+async def test_what_can_not_be_served_is_refused_before_its_weights_are_fetched(hub: Hub, live: LiveService):
+    config = {"architectures": ["WhisperForConditionalGeneration"], "model_type": "whisper"}
+    hub.files = {**hub.files, "config.json": json.dumps(config).encode()}
+    async with live.session.post("/api/pull", json={"model": NAME, "stream": False}) as answer:
+        assert answer.status == 500
+        assert "transcribes speech" in (await answer.json())["error"]
+    assert WEIGHTS not in hub.served
+    assert not [name for name in await names(live) if name.startswith(NAME)]

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vllama.engine.capabilities import QUESTION
+
 GOOD_ANSWER: dict[str, Any] = {
-    "key": {"interpreter": "3.11.7", "vllm": "0.32.0", "torch": "2.13.0+cpu"},
+    "key": {"interpreter": "3.11.7", "vllm": "0.32.0", "torch": "2.13.0+cpu", "question": QUESTION},
     "version": "0.32.0",
     "backend": "cpu",
     "torch": "2.13.0+cpu",

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes import flags
+from vllama.engine.capabilities import QUESTION
 
 _ROOT = Path(__file__).parents[2]
-_KEY = {"interpreter": "3.11.0", "vllm": "0.32.0+cpu", "torch": "2.13.0+cpu"}
+_KEY = {"interpreter": "3.11.0", "vllm": "0.32.0+cpu", "torch": "2.13.0+cpu", "question": QUESTION}
 _TOOL_PARSERS = ("hermes", "llama3_json", "mistral", "qwen3_xml")
 _REASONING_PARSERS = ("deepseek_r1", "qwen3")
 

