@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from vllama.translate.call_turns import apart, as_text, one_by_one, text_first
-from vllama.translate.joining import joined, joined_all
+from vllama.translate.joining import joined
 from vllama.translate.pieces import Message
 from vllama.translate.template_shapes import SYSTEM_ROLES, Kind, Pair, TemplateShapes, kinds_of, neighbours
 
@@ -84,7 +84,7 @@ def _one_turn(messages: Turns) -> Turns:
     turns = _without_tools(messages)
     said = [message for message in turns if message.role != "system"]
     system = tuple(message for message in turns if message.role == "system")
-    return (*system, replace(joined_all(said), role="user")) if said else system
+    return (*system, replace(joined(said), role="user")) if said else system
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,9 @@ class _Form:
         rest = turns[len(front) :]
         alone = not rest and (("system", "end") in shapes.refused or not shapes.userless)
         if front and (alone or not has_system):
-            front, rest = (), _before_the_first(joined_all(front).content, rest)
+            front, rest = (), _before_the_first(joined(front).content, rest)
         elif len(front) > 1 and ("system", "system") in shapes.refused:
-            front = (joined_all(front),)
+            front = (joined(front),)
         if not front and self.tools and has_system and not shapes.tools_alone:
             front = (Message("system"),)
         return (*front, *rest)
@@ -136,22 +136,25 @@ class _Form:
 
     def _joined(self, turns: Turns) -> Turns:
         """Neighbours of one role as one turn, where the template does not take them apart."""
-        out: list[Message] = []
-        kinds: list[Kind] = []
+        groups: list[list[Message]] = []
+        before: Kind = "start"  # of the turn that the last group makes
         for message, kind in zip(turns, kinds_of(turns), strict=True):
-            before = kinds[-1] if kinds else "start"
-            same = kind in _SAME_ROLE and _SAME_ROLE[kind] == _SAME_ROLE.get(before)
-            if (before, kind) == ("assistant", "calls") and not self.shapes.text_beside_calls:
-                same = False
-            if same and (before, kind) in self.shapes.refused:
-                # what was said behind a call can't stand before it in one turn
-                first = as_text(out[-1]) if message.content else out[-1]
-                out[-1] = joined(first, message)
-                kinds[-1] = "calls" if out[-1].tool_calls else kind
-            else:
-                out.append(message)
-                kinds.append(kind)
-        return tuple(out)
+            if not self._joins(before, kind):
+                groups.append([message])
+                before = kind
+                continue
+            if message.content:  # what was said behind a call can't stand before it in one turn
+                _write_calls(groups[-1])
+                before = "assistant" if before == "calls" else before
+            groups[-1].append(message)
+            before = "calls" if kind == "calls" else before
+        return tuple(joined(group) for group in groups)
+
+    def _joins(self, before: Kind, kind: Kind) -> bool:
+        if (before, kind) == ("assistant", "calls") and not self.shapes.text_beside_calls:
+            return False
+        same = kind in _SAME_ROLE and _SAME_ROLE[kind] == _SAME_ROLE.get(before)
+        return same and (before, kind) in self.shapes.refused
 
     def _bridged(self, turns: Turns) -> Turns:
         """Empty turns where the template insists on one: they say nothing."""
@@ -167,6 +170,14 @@ class _Form:
         return tuple(out)
 
 
+def _write_calls(group: list[Message]) -> None:
+    """Those at the end of the group as text; what stands before them has none any more."""
+    place = len(group) - 1
+    while place >= 0 and group[place].tool_calls:
+        group[place] = as_text(group[place])
+        place -= 1
+
+
 def _collated(turns: Turns) -> Turns:
     """All system texts in one message at the front.
 
@@ -179,12 +190,12 @@ def _collated(turns: Turns) -> Turns:
     system = [message for message in turns[: last + 1] if message.role in SYSTEM_ROLES]
     system += [] if asks else turns[last + 1 :]
     said = [message for message in turns[: last + 1] if message.role not in SYSTEM_ROLES]
-    return (*([joined_all(system)] if system else []), *said, *asked)
+    return (*([joined(system)] if system else []), *said, *asked)
 
 
 def _before_the_first(text: str, turns: Turns) -> Turns:
     """A system text as the user's: in the first turn where that is the user's, else in one of its own."""
     system = Message("user", text)
     if turns and turns[0].role == "user":
-        return (joined(system, turns[0]), *turns[1:])
+        return (joined([system, turns[0]]), *turns[1:])
     return (system, *turns)

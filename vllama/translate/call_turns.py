@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -65,21 +66,21 @@ def one_by_one(turns: Sequence[Message]) -> tuple[Message, ...]:
     return tuple(out)
 
 
-def _pairs(message: Message, results: list[Message]) -> list[Message]:
+def _pairs(message: Message, results: Sequence[Message]) -> list[Message]:
+    """Each call with its result; what belongs to none comes last."""
+    by_id = {result.tool_call_id: result for result in reversed(results) if result.tool_call_id}
+    named: defaultdict[str, deque[Message]] = defaultdict(deque)
+    for result in results:
+        if not result.tool_call_id:
+            named[result.tool_name].append(result)
     out: list[Message] = []
+    used: set[int] = set()
     for number, call in enumerate(message.tool_calls):
-        said = replace(message, tool_calls=(call,)) if not number else Message("assistant", tool_calls=(call,))
-        out.append(said)
-        if (result := _result_of(call, results)) is not None:
-            results.remove(result)
-            out.append(result)
-    return out + results
-
-
-def _result_of(call: ToolCall, results: Sequence[Message]) -> Message | None:
-    """By its id, else by the tool's name, else the first that names no call."""
-    if call.id and (found := [result for result in results if result.tool_call_id == call.id]):
-        return found[0]
-    free = [result for result in results if not result.tool_call_id]
-    named = [result for result in free if result.tool_name == call.name]
-    return next(iter(named or free), None)
+        out.append(Message("assistant", tool_calls=(call,)) if number else replace(message, tool_calls=(call,)))
+        found = by_id.pop(call.id, None)
+        if found is None and (queue := named[call.name] or named[""]):
+            found = queue.popleft()
+        if found is not None:
+            out.append(found)
+            used.add(id(found))
+    return out + [result for result in results if id(result) not in used]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import reduce
 from typing import Final
 
 from vllama.translate.pieces import Message
@@ -13,26 +12,23 @@ IMAGE_MARK: Final = "[img]"
 """Where in a text an image belongs; images without one stand before the text."""
 
 
-def joined(first: Message, second: Message) -> Message:
-    """One turn of two; it keeps the first one's role, and the id of its call if it is a result."""
-    if first.images or second.images:
-        first, second = _marked(first), _marked(second)
+def joined(messages: Sequence[Message]) -> Message:
+    """One turn of all (there is one at least); it keeps the first one's role, and the id of its call if a result."""
+    if len(messages) == 1:
+        return messages[0]
+    if any(message.images for message in messages):
+        messages = [_marked(message) for message in messages]
     return replace(
-        first,
-        content=_paragraphs(first.content, second.content),
-        thinking=_paragraphs(first.thinking, second.thinking),
-        images=first.images + second.images,
-        tool_calls=first.tool_calls + second.tool_calls,
+        messages[0],
+        content=_paragraphs(message.content for message in messages),
+        thinking=_paragraphs(message.thinking for message in messages),
+        images=tuple(image for message in messages for image in message.images),
+        tool_calls=tuple(call for message in messages for call in message.tool_calls),
     )
 
 
-def joined_all(messages: Iterable[Message]) -> Message:
-    """One turn of all; there is at least one."""
-    return reduce(joined, messages)
-
-
-def _paragraphs(first: str, second: str) -> str:
-    return "\n\n".join(text for text in (first, second) if text)
+def _paragraphs(texts: Iterable[str]) -> str:
+    return "\n\n".join(filter(None, texts))
 
 
 def _marked(message: Message) -> Message:

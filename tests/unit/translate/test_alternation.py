@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -207,4 +208,14 @@ def test_tools_that_only_a_system_message_shows_get_an_empty_one():
 
 def test_pictures_stay_where_they_stand():
     first, second = Message("user", "This?", images=("a",)), Message("user", "Or [img] this?", images=("b",))
-    assert joined(first, second) == Message("user", "[img]This?\n\nOr [img] this?", images=("a", "b"))
+    assert joined([first, second]) == Message("user", "[img]This?\n\nOr [img] this?", images=("a", "b"))
+
+
+@pytest.mark.parametrize("template", [STRICTEST, refusing(call_lists=False), TURNS])
+def test_a_long_conversation_takes_no_longer_than_its_length(template):
+    calls = tuple(ToolCall(f"c{number}", number, "f", {}) for number in range(5_000))
+    results = [Message("tool", "x", tool_call_id=call.id) for call in reversed(calls)]
+    asked = [*[Message("user", "x" * 100)] * 20_000, Message("assistant", tool_calls=calls), *results]
+    began = time.process_time()
+    normal(asked, template, tools=True)
+    assert time.process_time() - began < 5
