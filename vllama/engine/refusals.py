@@ -12,6 +12,7 @@ from typing import Any, Final
 # as in: min_p must be in [0, 1]. Or: stop cannot contain an empty string.
 _SUBJECT: Final = re.compile(r"`?([a-z][a-z_]*)`? (?:must|cannot|contains|entries)\b")
 _PATH: Final = re.compile(r"[\w.-]{1,200}")
+_PLACE: Final = re.compile(r"'loc': '(?:body\.)?([\w.-]+)'")
 _PARAMETER: Final = re.compile(r"\(parameter=([\w.]+)")
 _SIGNS: Final = (
     ("grammar", "response_format"),
@@ -33,6 +34,6 @@ def field_of(error: Mapping[str, Any]) -> str:
         # pydantic's path names the classes that it tried, too
         steps = [step for step in param.removeprefix("body.").split(".") if step and not step[0].isupper()]
         return ".".join(steps)
-    if found := _PARAMETER.search(message) or _SUBJECT.match(message):
+    if found := _PARAMETER.search(message) or _PLACE.search(message) or _SUBJECT.match(message):
         return found[1]
     return next((field for sign, field in _SIGNS if sign in message), "")

@@ -14,6 +14,7 @@ TOO_LONG: Final = (
 )
 _SAID: Final = 200
 """Most characters of a template's own words."""
+_PYDANTIC: Final = "validation error"
 _MID_STREAM: Final = "an error was encountered while running the model: "
 
 
@@ -61,8 +62,10 @@ def refusal(error: EngineRefused) -> VllamaError:
     return BadRequest("the model's engine or its chat template does not accept this request")
 
 
-def refused_by_template(error: EngineRefused) -> BadRequest:
+def refused_by_template(error: EngineRefused) -> VllamaError:
     """The chat template raised, even for the plainest form of the conversation: in our words, with what it says."""
+    if _PYDANTIC in error.message:  # then it never came to the template
+        return refusal(error)
     said = " ".join(error.message.split())[:_SAID]
     return BadRequest(
         f"the model's chat template refuses this conversation: {said}",
