@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.service import serving
 from vllama.config.tuned import tuned_file
 
 ROOT = Path(__file__).parents[2]
@@ -98,3 +100,17 @@ def test_what_root_tunes_is_written_as_the_user_of_the_directory(theirs: Path, t
     vllama("tune", "tiny", "--forget", "--config", str(config))
     assert victim.read_text() == "precious"
     assert stat.S_IMODE(victim.stat().st_mode) == 0o600
+
+
+def test_what_root_creates_a_model_from_is_read_as_the_owner_of_the_directory(theirs: Path, tmp_path: Path) -> None:
+    """A link in somebody's directory must not bring a file of root's into a model."""
+    secret = tmp_path / "secret"
+    secret.write_text("precious")
+    secret.chmod(0o600)
+    (theirs / "config.json").write_text("{}")
+    (theirs / "model.safetensors").symlink_to(secret)
+    (theirs / "Modelfile").write_text("FROM .\n")
+    with serving() as service:
+        told = vllama("create", "mine", "-f", str(theirs / "Modelfile"), VLLAMA_HOST=service.host)
+        assert told.returncode != 0
+        assert hashlib.sha256(b"precious").hexdigest() not in str(service.asked)

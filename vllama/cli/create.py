@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from vllama import child
 from vllama.cli import output
 from vllama.cli.bars import Bars
 from vllama.cli.progress import Show, progress
@@ -83,6 +84,7 @@ def _local(text: str, folder: Path) -> Path | None:
     """The directory that FROM or ADAPTER means; None for a model's name."""
     place = folder / Path(text).expanduser()
     if place.is_dir():
+        child.become_owner(place)  # a link in it may lead root, and what it uploads, to files of others
         return place
     if place.is_file():
         if place.suffix == ".gguf":
