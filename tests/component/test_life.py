@@ -127,7 +127,7 @@ async def test_an_engine_that_is_full_is_told_as_busy(shared, up):
     await engine.script(refuse=1)
     status, answer = await up.chat("hello")
     assert status == 503
-    assert "busy" in answer["error"]
+    assert "takes no more requests" in answer["error"]
     assert (await up.chat("hello"))[0] == 200
 
 

@@ -61,7 +61,11 @@ async def nginx(folder: Path, backend: int) -> AsyncIterator[Proxy]:
             "127.0.0.1:11434": f"127.0.0.1:{backend}",
         },
     )
-    temporary = "".join(f"{kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    own_folder = folder / "nginx"  # which nginx gives to its own user when root starts it
+    own_folder.mkdir()
+    temporary = "".join(
+        f"{kind}_temp_path {own_folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
     file = folder / "nginx.conf"
     own = f"daemon off; pid {folder}/nginx.pid; error_log stderr; events {{}}"
     file.write_text(f"{own}\nhttp {{ access_log off; {temporary}\n{site} }}\n")

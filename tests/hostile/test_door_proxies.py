@@ -61,5 +61,5 @@ async def test_a_key_opens_what_it_is_for(proxy: Proxy):
 async def test_an_answer_streams_through(proxy: Proxy):
     body = {"model": "tinychat", "messages": [{"role": "user", "content": "hi"}]}
     status, text = await ask(proxy, "POST", "/api/chat", "use", body)
-    assert status == 200
+    assert status == 200, text
     assert '"done":true' in text.splitlines()[-1]
