@@ -58,7 +58,7 @@ class Storm:
             self._over.set()
         self._free_the_disk()
         self._spoilt.write_bytes(self._whole)
-        self._config.write_text(yaml.safe_dump(self._good))
+        self._configure(yaml.safe_dump(self._good))
         self._service.send(signal.SIGHUP)
 
     async def _again_and_again(self, trouble: Callable[[random.Random], Awaitable[None]], dice: random.Random) -> None:
@@ -130,11 +130,17 @@ class Storm:
     async def _reloads(self, dice: random.Random) -> None:
         """Another configuration, a wrong one now and then."""
         good = yaml.safe_dump(self._good | {"keep_alive": f"{dice.randint(60, 600)}s"})
-        self._config.write_text(good if dice.random() < 0.8 else "keep_alive: [nonsense\n")
+        self._configure(good if dice.random() < 0.8 else "keep_alive: [nonsense\n")
         self._service.send(signal.SIGHUP)
         await self._pause(dice.uniform(0.2, 1.0))
-        self._config.write_text(good)
+        self._configure(good)
         self.seen["reloaded"] += 1
+
+    def _configure(self, text: str) -> None:
+        """Whole or not at all: an empty file is a right configuration, with another port and no models."""
+        new = self._config.with_suffix(".new")
+        new.write_text(text)
+        new.replace(self._config)
 
     async def _fills_the_disk(self, dice: random.Random) -> None:
         await self._pause(dice.uniform(1.0, 3.0))
