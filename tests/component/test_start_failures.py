@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -72,10 +73,9 @@ async def test_a_mended_model_is_served_by_the_next_request(service: LiveService
         status, answer = await up.chat("hello")
         assert status == 500, answer
         rescript(service.folder / "tinychat")
-        for _ in range(100):
-            status, answer = await up.chat("count to 3", stream=False)
-            if status == 200:
-                break
+        async with asyncio.timeout(20):
+            while status != 200:
+                status, answer = await up.chat("count to 3", stream=False)
         assert answer["message"]["content"] == "1, 2, 3"
 
 

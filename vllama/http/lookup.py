@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vllama.errors import BadRequest, NoCloud, NotFound
+from vllama.errors import BadRequest, ModelUnusable, NoCloud, NotFound
 from vllama.http.front import Front
 from vllama.models.model import Model
 from vllama.models.names import LONGEST, ModelName, parse_name, split_revision
@@ -43,7 +43,12 @@ def get_model(front: Front, name: ModelName, missing: str) -> Model:
     model = front.models.find(name)
     if model is None:
         if problem := front.models.problem(name):
-            raise problem
+            raise ModelUnusable(
+                f'model "{name.short}" can\'t be served: {problem.message}',
+                hint=problem.hint,
+                advice=problem.advice,
+                where=problem.where,
+            ) from problem
         raise NotFound(missing)
     return model
 

@@ -63,7 +63,8 @@ got.picture = await failure(() =>
   client.chat({ model, messages: [{ role: 'user', content: 'What is this?', images: [new Uint8Array([1, 2, 3])] }] }),
 )
 const long = await client.generate({ model, prompt: 'Count to 100000.', think: false, options, stream: true })
-setTimeout(() => long.abort(), 200)
-got.aborted = await failure(() => gather(long))
+got.aborted = await failure(async () => {
+  for await (const part of long) if (!part.done) long.abort()
+})
 
 console.log(JSON.stringify(got))
