@@ -40,7 +40,7 @@ def check(file: Path | None, *, as_json: bool) -> None:
             raise ConfigError(
                 f"the configuration names what is not here: {loaded.path or 'the defaults'}",
                 problems=missing,
-                hint="The service starts all the same; what is concerned is refused when it is asked for.",
+                hint="The service starts all the same. Requests for what is missing are refused.",
             )
     except ConfigError as error:
         if not as_json:

@@ -159,14 +159,18 @@ class _Live:
         self._spinner = Spinner("dots")
         self._with_status = Group(self._bars, self._spinner)
         self._live = Live(self._bars, console=console, refresh_per_second=12)
-        self._live.start()
 
     def status(self, text: str) -> None:
         # a Text, because a plain string would be read as markup
         self._spinner.update(text=self._text(text))
         self._live.update(self._with_status if text else self._bars)
+        if text:
+            self._live.start()
+        elif not self._bars.tasks:  # drawing nothing again and again would undo what a person selects to copy
+            self._live.stop()
 
     def bar(self, label: str, *, total: float | None = None, unit: Unit = "percent") -> Bar:
+        self._live.start()
         return _LiveBar(self._bars, label, total, unit)
 
     def say(self, text: str) -> None:

@@ -23,7 +23,9 @@ _ANSWER_SECONDS: Final = 60.0
 """For answers that need no model; a generation takes as long as it takes."""
 _QUOTED_BYTES: Final = 200
 _CHUNK: Final = 1 << 20
-_HOW_TO_START: Final = "Start it with: systemctl start vllama   (or in a terminal: vllama serve)"
+_ELSEWHERE: Final = "If it listens on another port: export OLLAMA_HOST=127.0.0.1:PORT"
+_HOW_TO_START: Final = f"Start it with: sudo systemctl start vllama   (or in a terminal: vllama serve)\n{_ELSEWHERE}"
+_HOW_IN_A_CHECKOUT: Final = f"Start it with: make run\n{_ELSEWHERE}"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -172,7 +174,7 @@ class Remote:
         except OSError as error:
             raise Unreachable(
                 f"could not connect to vllama at {self.address.url} ({_reason(error)}), is it running?",
-                hint=_HOW_TO_START if self.address.is_local else "",
+                hint=_how_to_start() if self.address.is_local else "",
             ) from error
         return connection
 
@@ -227,3 +229,7 @@ def _refusal(status: int, body: bytes) -> Refused:
         message = body[:_QUOTED_BYTES].decode("utf-8", "replace").strip() or http.client.responses.get(status, "")
         message = f"{status} {message}".strip()
     return Refused(message, status=status)
+
+
+def _how_to_start() -> str:
+    return _HOW_IN_A_CHECKOUT if shell().checkout else _HOW_TO_START

@@ -88,6 +88,7 @@ def command(
 
     with progress(quiet=bool(journal)) as show:
         asyncio.run(_pull_missing(names, store, loaded, environ, show))
+    with progress(quiet=bool(journal)) as show:
         chosen = [replace(_find(store, name), pinned=True) for name in names]
         watcher = _Terminal(show, chosen)
         with asyncio.Runner() as runner:

@@ -38,6 +38,8 @@ class Shell:
     """``JOURNAL_STREAM``: what systemd's journal reads of us, as ``observe.logs`` understands it."""
     api_key: str = ""
     """``VLLAMA_API_KEY``: the key that the command shows to the service."""
+    checkout: bool = False
+    """The command runs from a checkout, where `make run` starts the service."""
 
 
 def environment() -> Mapping[str, str]:
@@ -61,6 +63,7 @@ def shell() -> Shell:
         no_history=_truth(env.get("OLLAMA_NOHISTORY", "")),
         journal_stream=env.get("JOURNAL_STREAM", ""),
         api_key="".join(env.get("VLLAMA_API_KEY", "").split()),
+        checkout=bool(environment().get(CHECKOUT)),
     )
 
 

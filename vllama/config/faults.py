@@ -39,7 +39,7 @@ def explain(error: ErrorDetails) -> tuple[KeyPath, str]:
     key = tuple(str(part) for part in error["loc"] if part != "[key]")
     kind, context, given = error["type"], error.get("ctx", {}), error["input"]
     if kind == "extra_forbidden":
-        return key, "unknown key" + suggestion(key[-1], _known_keys(key[:-1]))
+        return key, "unknown key" + (_section(key) or suggestion(key[-1], _known_keys(key[:-1])))
     if kind in _TYPES:
         return key, _TYPES[kind] + ("" if kind == "missing" else f", not {shown(given)}")
     if kind in _BOUNDS:
@@ -57,6 +57,13 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """`` (did you mean 'port'?)``, or nothing where no known word is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _section(key: KeyPath) -> str:
+    """`` (it belongs under 'settings')``, where a section beside the key has a key of this name."""
+    *path, word = key
+    homes = [section for section in _known_keys(tuple(path)) if word in _known_keys((*path, section))]
+    return f" (it belongs under {homes[0]!r})" if homes else ""
 
 
 def shown(value: Any) -> str:

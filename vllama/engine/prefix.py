@@ -108,6 +108,9 @@ class Prefix:
 
 def install_command(prefix: Path) -> str:
     """The one command that installs an engine into ``prefix``, as this user would have to type it."""
+    in_checkout = prefix.parent.parent / ".venv" / "bin" / "vllama"
+    if prefix.parent.name == ".vllama" and in_checkout.is_file():  # not on the PATH, and knows its prefix
+        return f"{in_checkout} engine install"
     command = "vllama engine install" if prefix == SYSTEM else f"vllama engine install --prefix {prefix}"
     existing = next((folder for folder in (prefix, *prefix.parents) if folder.exists()), Path("/"))
     return command if os.access(existing, os.W_OK) else f"sudo {command}"

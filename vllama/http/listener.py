@@ -14,6 +14,7 @@ import psutil
 from vllama.errors import CannotListen
 
 _NO_SUCH_FAMILY: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+_ANOTHER_PORT: Final = "stop that program, or choose another port: server.port, or in a checkout 'make run PORT=11500'"
 BACKLOG: Final = 1024
 """Connections that may wait to be taken: one more is dropped, and its client tries again after a whole second."""
 
@@ -78,7 +79,7 @@ def _refusal(host: str, port: int, error: OSError) -> CannotListen:
         if owner and owner.startswith("ollama"):
             return CannotListen(f"{where} is taken by {owner}", hint="stop it: sudo systemctl disable --now ollama")
         by = f" by {owner}" if owner else ""
-        return CannotListen(f"{where} is taken{by}", hint="stop that program, or choose another server.port")
+        return CannotListen(f"{where} is taken{by}", hint=_ANOTHER_PORT)
     if error.errno == errno.EADDRNOTAVAIL:
         return CannotListen(f"{where} is no address of this machine", hint="correct server.host")
     if error.errno == errno.EACCES:

@@ -98,6 +98,8 @@ def _no_manager(reach: Reach, peer: Peer, secret: str, scope: Scope | None) -> F
     hint = (
         "A key made by 'vllama keys add --scope manage' allows it, or server.management in the server's configuration."
     )
+    if scope is not None:
+        return Forbidden("this API key may use models, but not manage them", hint=hint)
     if peer.hidden:
         hint = f"{hint} The proxy's address belongs into server.trusted_proxies."
     return Forbidden(f"{peer} may not manage models: that is for the server's own machine", hint=hint)

@@ -30,7 +30,8 @@ def set_up(
     such socket for us (``journal_socket``).
     """
     out = stream or sys.stderr
-    handler = _handler(out, journal_socket if is_journal(out, journal_stream) else None)
+    journal = journal_socket if is_journal(out, journal_stream) else None
+    handler = _Stderr() if stream is None and journal is None else _handler(out, journal)
     handler.addFilter(plain)
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -38,6 +39,18 @@ def set_up(
     logging.getLogger(ROOT).setLevel(level.upper())
     # What is no HTTP is answered with 400; a traceback each would be noise that any stranger can make.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is now. While a spinner turns that is rich's, which puts the line above it."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self.setFormatter(TerminalLines())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 def _handler(out: TextIO, journal: Path | None) -> logging.Handler:

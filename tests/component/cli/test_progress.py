@@ -33,3 +33,46 @@ def test_a_bar_moves_on_a_terminal(environment: dict[str, str], terminal: Callab
     screen.see("done")
     assert screen.leave() == 0
     assert screen.raw.rindex("\x1b[?25h") > screen.raw.rindex("\x1b[?25l"), "the cursor is hidden"
+
+
+REST = """
+from vllama.cli.progress import progress
+with progress() as show:
+    show.status("loading")
+    show.status("")
+    show.say("ready")
+    input()
+"""
+
+
+def test_a_terminal_is_left_alone_while_nothing_goes_on(environment: dict[str, str]) -> None:
+    """A line that is drawn again and again undoes what a person selects to copy."""
+    screen = Terminal(["-c", REST], environment)
+    screen.see("ready")
+    assert screen.raw.rindex("\x1b[?25h") > screen.raw.rindex("\x1b[?25l"), "something is still drawn"
+    screen.type("\n")
+    assert screen.leave() == 0
+
+
+LOGGED = """
+import logging
+from vllama.cli.progress import progress
+from vllama.observe import logs
+logs.set_up("info")
+with progress() as show:
+    show.status("finishing its answers")
+    input()
+    logging.getLogger("vllama").warning("stopping at once")
+    input()
+"""
+
+
+def test_a_log_line_stands_above_the_spinner(environment: dict[str, str]) -> None:
+    screen = Terminal(["-c", LOGGED], environment)
+    screen.see("finishing its answers")
+    screen.type("\n")
+    screen.see("stopping at once")
+    screen.type("\n")
+    assert screen.leave() == 0
+    before = screen.raw[: screen.raw.index("WARNING")]
+    assert "finishing" not in before[before.rindex("\x1b[2K") :], "it is glued to the spinner's line"

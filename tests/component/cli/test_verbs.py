@@ -168,11 +168,15 @@ def test_version_warns_when_no_service_runs(vllama: Vllama) -> None:
 def test_a_service_that_does_not_run_is_told_with_what_to_do(vllama: Vllama) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        done = vllama("ps", VLLAMA_HOST=f"127.0.0.1:{taken.getsockname()[1]}")
+        here = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = vllama("ps", VLLAMA_HOST=here, VLLAMA_CHECKOUT="")
+        in_a_checkout = vllama("ps", VLLAMA_HOST=here)
     assert done.returncode == 1
     assert "could not connect to vllama at http://127.0.0.1:" in done.stderr
     assert "systemctl start vllama" in done.stderr
+    assert "OLLAMA_HOST=127.0.0.1:PORT" in done.stderr
     assert done.stdout == ""
+    assert "make run" in in_a_checkout.stderr
 
 
 def test_the_host_flag_wins_over_the_environment(vllama: Vllama, service: Service) -> None:
@@ -330,7 +334,7 @@ def test_only_a_service_of_this_machine_is_started_with_systemctl(vllama: Vllama
     assert done.returncode == 1
     assert done.stderr.startswith("Error: could not connect to vllama at http://gpu.invalid:1 ")
     assert "systemctl" not in done.stderr
-    assert "systemctl start vllama" in vllama("ps", "--host", "127.0.0.1:1").stderr
+    assert "systemctl start vllama" in vllama("ps", "--host", "127.0.0.1:1", VLLAMA_CHECKOUT="").stderr
 
 
 def test_an_address_that_is_none_is_refused(vllama: Vllama) -> None:

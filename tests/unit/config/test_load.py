@@ -108,6 +108,21 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_lines(write):
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("port: 1\n", "1: port: unknown key (it belongs under 'server')"),
+        (
+            "models: {a: {source: o/n, max_model_len: 9}}\n",
+            "1: models.a.max_model_len: unknown key (it belongs under 'settings')",
+        ),
+    ],
+)
+def test_a_key_one_level_too_high_is_told_where_it_belongs(write, text: str, told: str):
+    path = write(text)
+    assert problems(path) == (f"{path}:{told}",)
+
+
 def test_a_key_given_twice_is_a_problem(write):
     assert problems(write("keep_alive: 5m\nkeep_alive: 6m\n"))[0].endswith(
         ":2: keep_alive: is given twice (first in line 1)"

@@ -73,6 +73,13 @@ def test_the_system_engine_needs_no_prefix_in_the_command() -> None:
     assert install_command(SYSTEM).endswith("vllama engine install")
 
 
+def test_a_checkouts_engine_is_installed_by_the_checkouts_own_command(tmp_path: Path) -> None:
+    command = tmp_path / ".venv" / "bin" / "vllama"
+    command.parent.mkdir(parents=True)
+    command.touch()
+    assert install_command(tmp_path / ".vllama" / "engine") == f"{command} engine install"
+
+
 def test_a_folder_that_is_not_ours_to_write_needs_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)
     assert install_command(tmp_path / "x").startswith("sudo vllama engine install")

@@ -70,7 +70,9 @@ async def test_this_machine_may_pull(ask):
 async def test_a_key_to_manage_opens_it_and_one_to_use_does_not(ask):
     bearer = {"Authorization": "Bearer {0}"}
     assert (await ask({}, "POST", "/api/pull", {**FROM_AFAR, **bearer}, "manage"))[0] == 200
-    assert (await ask({}, "POST", "/api/pull", {**FROM_AFAR, **bearer}, "use"))[0] == 403
+    status, body = await ask({}, "POST", "/api/pull", {**FROM_AFAR, **bearer}, "use")
+    assert status == 403
+    assert body["error"].startswith("this API key may use models, but not manage them\n")
 
 
 async def test_a_public_peer_is_refused_whatever_it_asks_and_in_its_dialect(ask):
