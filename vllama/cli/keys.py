@@ -22,7 +22,8 @@ _FILE = click.option("--config", "config", type=click.Path(path_type=Path), help
 def command() -> None:
     """Make, list and revoke API keys.
 
-    Keys let other machines manage models, and use them where server.keys is 'required'. A change counts at once.
+    Keys let other machines manage models, and use them where server.keys is 'required' or
+    'everyone'. A change counts at once.
     """
 
 
