@@ -65,6 +65,8 @@ async def count_tokens(request: web.Request, asked: MessagesRequest) -> web.Resp
     call = without_thinking_where_it_cannot(request, asked.model, asked.call)
     model = model_for_chat(request, asked.model, call)
     meter_of(request).model = model.name.short
+    if not call.messages:  # then a message only loads the model
+        return web.Response(body=encode({"input_tokens": 0}) + b"\n", headers=_JSON)
     front, call = front_of(request), for_model(call, model)
 
     async def ask(lease: Lease) -> list[int]:

@@ -40,6 +40,8 @@ from vllama.translate.pieces import ChatCall, Message
 from vllama.translate.template_fields import read_template_fields
 from vllama.translate.tool_choice import chosen
 
+_RUN_BY_CLIENTS = ("bash_", "text_editor_", "computer_", "memory_")
+"""Types of tools whose schema only Anthropic's models know; the client runs them, so the model is told their names."""
 _BLOCKS = slice_of(
     struct(
         "ContentBlock",
@@ -186,8 +188,11 @@ def _system(system: Any) -> str:
 
 
 def _runs_elsewhere(tool: Mapping[str, Any]) -> bool:
-    """Is it a tool of Anthropic's own, which their servers run or only their models know?"""
-    return tool["type"] not in {"", "custom"} and (tool["type"].startswith("web_search") or not tool["input_schema"])
+    """Is it a tool that Anthropic's servers run, or one that nobody here knows?"""
+    kind = tool["type"]
+    if kind in {"", "custom"} or (tool["name"] and kind.startswith(_RUN_BY_CLIENTS)):
+        return False
+    return kind.startswith("web_search") or not tool["input_schema"]
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,7 +204,7 @@ def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool["name"]}
     if tool["description"]:
         function["description"] = tool["description"]
-    function["parameters"] = schema or {"type": "object", "properties": {}}
+    function["parameters"] = schema if schema and isinstance(schema, Mapping) else {"type": "object", "properties": {}}
     return {"type": "function", "function": function}
 
 

@@ -144,6 +144,15 @@ def _is_empty_list(value: Any) -> bool:
     return isinstance(value, list) and not value
 
 
+def says_nothing(value: Any) -> bool:
+    """Is it a schema without a word, which Ollama can't read: ``true``, ``false``, or PHP's empty map?"""
+    return _is_bool(value) or _is_empty_list(value)
+
+
+def _is_types(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+
+
 _PROPERTY_FIELDS: dict[str, Shape] = {}
 # JSON Schema's own words, which Ollama can't read: true and false are schemas, and so each is a member's
 _PROPERTY: Final = unless(_is_bool, struct("ToolProperty", "api.ToolProperty", _PROPERTY_FIELDS))
@@ -160,10 +169,19 @@ _PROPERTY_FIELDS |= {
     "properties": _PROPERTIES,
     "required": _REQUIRED,
 }
-PARAMETERS: Final = struct(
-    "ToolFunctionParameters",
-    "api.ToolFunctionParameters",
-    {"type": STRING, "$defs": ANY, "items": ANY, "required": _REQUIRED, "properties": _PROPERTIES},
+PARAMETERS: Final = unless(
+    says_nothing,
+    struct(
+        "ToolFunctionParameters",
+        "api.ToolFunctionParameters",
+        {
+            "type": unless(_is_types, STRING),
+            "$defs": ANY,
+            "items": ANY,
+            "required": _REQUIRED,
+            "properties": _PROPERTIES,
+        },
+    ),
 )
 _FUNCTION: Final = struct(
     "ToolFunction", "api.ToolFunction", {"name": STRING, "description": STRING, "parameters": PARAMETERS}

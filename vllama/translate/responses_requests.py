@@ -27,7 +27,9 @@ from vllama.translate.gojson import (
     struct,
     unmarshal,
 )
+from vllama.translate.goshapes import unless
 from vllama.translate.jsontext import number
+from vllama.translate.native import says_nothing
 from vllama.translate.openai_parts import think_of
 from vllama.translate.pieces import ChatCall, Message
 from vllama.translate.responses_items import read_input
@@ -43,7 +45,7 @@ _TOOL = struct(
         "name": STRING,
         "description": pointer(STRING),
         "strict": pointer(BOOL),
-        "parameters": MAP,
+        "parameters": unless(says_nothing, MAP),
         "tools": slice_of(MAP),
     },
 )
@@ -150,18 +152,23 @@ def _functions(tool: Mapping[str, Any]) -> list[Mapping[str, Any]]:
                 "name": f"{tool['name']}.{one['name']}",
                 "description": one.get("description"),
                 "strict": one.get("strict"),
-                "parameters": one.get("parameters") or {},
+                "parameters": _schema(one),
             }
             for one in inner
         ]
     return []
 
 
+def _schema(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    schema = tool.get("parameters")
+    return schema if isinstance(schema, Mapping) else {}
+
+
 def _definition(tool: Mapping[str, Any]) -> dict[str, Any]:
     definition: dict[str, Any] = {"name": tool["name"]}
     if tool["description"]:
         definition["description"] = tool["description"]
-    definition["parameters"] = tool["parameters"] or {"type": "object", "properties": {}}
+    definition["parameters"] = _schema(tool) or {"type": "object", "properties": {}}
     if tool["strict"] is not None:
         definition["strict"] = tool["strict"]
     return definition

@@ -170,6 +170,13 @@ async def test_no_models_are_an_empty_list(server):
         assert await answer.json() == {"object": "list", "data": []}
 
 
+@pytest.mark.parametrize("content", ["", [], [{"type": "text", "text": ""}]])
+async def test_a_conversation_that_says_nothing_has_no_tokens(server, content):
+    body = {"model": "tinychat", "messages": [{"role": "user", "content": content}]}
+    assert await server.post("/v1/messages/count_tokens", body) == (200, {"input_tokens": 0})
+    assert server.engine.bodies(TOKENIZE) == []
+
+
 async def test_tokens_are_counted_with_system_and_tools(server):
     server.engine.replies[TOKENIZE] = [Reply(parts=[b'{"tokens":[1,2,3]}'])]
     tool = {"name": "f", "input_schema": {"type": "object"}}

@@ -335,6 +335,30 @@ def test_tools_become_functions_and_those_that_a_server_runs_are_left_out():
     assert refused(tools=[TOOL | {"input_schema": 5}]).startswith('invalid input_schema for tool "get_weather": ')
 
 
+@pytest.mark.parametrize("schema", [True, False, [], None])
+def test_a_schema_without_a_word_is_that_of_any_object(schema):
+    (tool,) = read(tools=[TOOL | {"input_schema": schema}]).call.tools
+    assert tool["function"]["parameters"] == {"type": "object", "properties": {}}
+
+
+def test_a_schema_may_allow_several_types():
+    schema = {"type": ["object", "null"], "properties": {}}
+    assert read(tools=[TOOL | {"input_schema": schema}]).call.tools[0]["function"]["parameters"] == schema
+
+
+def test_tools_of_anthropics_that_the_client_runs_are_offered_by_name():
+    tools = [
+        {"type": "bash_20250124", "name": "bash"},
+        {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool", "max_characters": 1000},
+        {"type": "memory_20250818", "name": "memory"},
+        {"type": "code_execution_20250825", "name": "code_execution"},
+        {"type": "mcp_toolset", "mcp_server_name": "x"},
+    ]
+    offered = read(tools=tools, tool_choice={"type": "any"}).call
+    assert [tool["function"]["name"] for tool in offered.tools] == ["bash", "str_replace_based_edit_tool", "memory"]
+    assert offered.tool_choice == "required"
+
+
 @pytest.mark.parametrize(
     ("choice", "meant"),
     [

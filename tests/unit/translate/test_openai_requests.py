@@ -124,6 +124,12 @@ def test_response_formats():
     assert read(response_format={"type": "text"}).call.format is None
 
 
+@pytest.mark.parametrize("schema", [True, False, [], None, {"type": ["object", "null"]}])
+def test_schemas_of_tools_that_ollama_can_not_read(schema):
+    (tool,) = read(HELLO, tools=[{"type": "function", "function": {"name": "f", "parameters": schema}}]).call.tools
+    assert tool["function"]["name"] == "f"
+
+
 def test_tools_are_passed_on_whole():
     assert read(tools=[TOOL]).call.tools == (TOOL,)
 

@@ -293,6 +293,13 @@ def test_tools_are_flat_or_in_namespaces_and_those_that_a_server_runs_are_left_o
     assert request.echo.tools[0] == TOOL | {"strict": None}
 
 
+@pytest.mark.parametrize("schema", [True, False, [], None])
+def test_a_schema_without_a_word_is_that_of_any_object(schema):
+    inner = {"type": "namespace", "name": "ns", "tools": [TOOL | {"parameters": schema}]}
+    tools = read(tools=[TOOL | {"parameters": schema}, inner]).call.tools
+    assert [tool["function"]["parameters"] for tool in tools] == [{"type": "object", "properties": {}}] * 2
+
+
 def test_tool_choice_is_honoured_and_echoed():
     request = read(tools=[TOOL], tool_choice={"type": "function", "name": "f"})
     assert request.call.tool_choice == {"type": "function", "function": {"name": "f"}}
