@@ -14,7 +14,6 @@ import orjson
 
 from vllama.errors import BadRequest
 from vllama.translate.options import Options
-from vllama.translate.patterns import written_out
 from vllama.translate.pieces import ChatCall, TextCall
 
 MAX_MESSAGES: Final = 10_000
@@ -49,8 +48,6 @@ MAX_PATTERN_TEXT: Final = 32_768
 """Characters of all patterns of a schema, as they were sent."""
 MAX_REFERENCE: Final = 1_000
 """Characters of one ``$ref``."""
-MAX_PATTERN: Final = 2_000
-"""Characters and classes of a pattern, written out as often as its counts say (15,000: 11 s)."""
 
 LIGHT: Final = 500
 """Subschemas that are looked at on the event loop: some five milliseconds of one core."""
@@ -226,7 +223,6 @@ class _Schema:
         self._pattern_text += len(pattern)
         _at_most(self._pattern_text, MAX_PATTERN_TEXT, "characters in the patterns of a schema")
         self._effort.spend(len(pattern) // _CHARACTERS)
-        _at_most(written_out(pattern), MAX_PATTERN, "characters in one pattern, written out as its counts say")
 
     def _reference(self, target: Any, depth: int) -> int:
         if not isinstance(target, str):

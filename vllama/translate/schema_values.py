@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from vllama.translate.patterns import bounded
 from vllama.translate.regexes import for_grammar
 from vllama.translate.schema_words import BOUNDS, Note, key_of
 
@@ -105,8 +106,9 @@ def _string(plain: Mapping[str, Any], note: Note) -> dict[str, Any]:
     lengths = _range(plain, "minLength", "maxLength", note)
     pattern = plain.get("pattern")
     if pattern is not None:
-        regex = for_grammar(pattern)
-        if regex is None or not regex.whole:
+        small = bounded(pattern)
+        regex = None if small is None else for_grammar(small)
+        if regex is None or not regex.whole or small != pattern:
             note("pattern")
         if regex is not None:
             found["pattern"] = regex.text
