@@ -40,6 +40,8 @@ def chunk(data: bytes, extension: bytes = b"") -> bytes:
         (f"POST {{}} HTTP/1.1\r\n{LOCAL}Content-Length: {1 << 40}\r\n\r\n", b"", 413),
         (f"POST {{}} HTTP/1.1\r\n{LOCAL}Expect: wonders\r\nContent-Length: 0\r\n\r\n", b"", 417),
         (f"POST {{}} HTTP/9.9\r\n{LOCAL}\r\n", b"", 400),
+        (f"POST http://xn--a{{}} HTTP/1.1\r\n{LOCAL}Content-Length: 0\r\n\r\n", b"", 403),
+        (f"POST http://[::1{{}}{LARGE[:5000]} HTTP/1.1\r\n{LOCAL}\r\n", b"", 400),
         (f"WONDER {{}} HTTP/1.1\r\n{LOCAL}\r\n", b"", 400),
         (f"p\xf6st {{}} HTTP/1.1\r\n{LOCAL}\r\n", b"", 400),
         (f"POST {{}} HTTP/1.1\r\n{CHUNKED}", b"zz\r\n", 400),

@@ -54,7 +54,7 @@ def make_key(name: str, scope: Scope, today: str) -> tuple[Key, str]:
 def read_keys(path: Path) -> tuple[Key, ...]:
     """The keys of a file; none where there is no file. Raises ConfigError for a line that is none of ours."""
     try:
-        text = path.read_text("utf-8")
+        text = files.read_linked(path).decode()
     except FileNotFoundError:
         return ()
     except OSError as error:

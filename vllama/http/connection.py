@@ -10,9 +10,11 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web, web_protocol
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
@@ -41,6 +43,8 @@ _SLICE: Final = 1 << 14
 _FRAMES: Final = 1 << 16
 _FRAMES_A_BYTE: Final = 8
 """Bytes that the chunks around a body may take altogether: so many, and so many for each byte of the body."""
+_NOBODY: Final = "unreadable.invalid"
+"""In place of a host that can't be decoded."""
 REASONS: Final = {
     "slow_reader": "it does not read its answer",
     "slow_head": "its request's head did not end",
@@ -65,6 +69,7 @@ class Connection(RequestHandler):
             auto_decompress=False,
             keepalive_timeout=_NEVER,
         )
+        self._request_factory = partial(_with_a_host, manager.request_factory)
         self.limits = limits
         self.peer = peer
         """The other end's address; empty where it is not counted."""
@@ -202,6 +207,15 @@ class Connection(RequestHandler):
         if status >= 500:
             self.log_exception("unexpected", exc_info=exc)
         return page_of(Unheard(self._line, status, exc))
+
+
+def _with_a_host(make: Callable[..., web.Request], message: RawRequestMessage, *rest: Any) -> web.Request:
+    """The request. Where its line names a host that can't be decoded, aiohttp raises, and never answers."""
+    try:
+        _ = message.url.host
+    except ValueError:
+        message = message._replace(url=message.url.with_host(_NOBODY))
+    return make(message, *rest)
 
 
 def _bytes_read(transport: asyncio.Transport) -> int:

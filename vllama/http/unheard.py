@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, LineTooLong
 
 from vllama.http.faults import INTERNAL, error_response
+from vllama.quoting import excerpt
 
 _NAMELESS: Final = {"Server": "vLLama"}
 """Where nothing is said, aiohttp puts its own name."""
@@ -27,8 +28,9 @@ class Unheard:
     @property
     def path(self) -> str:
         """As far as it can be seen; it chooses the dialect."""
-        words = self.line.split(b"\r\n", 1)[0].split(b" ")
-        return words[1].decode("latin-1") if len(words) > 1 else "/"
+        words = self.line.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+        path = words[1] if len(words) > 1 else "/"
+        return path if path.startswith("/") else f"/{''.join(path.split('/', 3)[3:])}"
 
 
 def page_of(unheard: Unheard) -> web.Response:
@@ -63,5 +65,5 @@ def _said(unheard: Unheard) -> tuple[int, str]:
 
 
 def _plain(text: str) -> str:
-    """The first line, which has nothing that the client sent."""
-    return text.splitlines()[0].rstrip(":").lower() if text else "bad request"
+    """The first line. Of what the client sent it has at most the address."""
+    return excerpt(text.splitlines()[0].rstrip(":").lower()) if text else "bad request"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,28 @@ def test_a_key_is_found_by_its_secret_and_only_its_hash_is_kept(tmp_path):
     assert ring_of([file]).scope(secret) == "manage"
     assert ring_of([file]).scope("vllama-other") is None
     assert file.stat().st_mode & 0o007 == 0
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda file: file.symlink_to("/dev/zero")])
+async def test_what_is_no_file_is_never_waited_for_and_a_key_can_still_be_revoked(tmp_path, put):
+    file, (key, secret) = tmp_path / "keys", make_key("a", "manage", "2026-11-21")
+    write_keys(file, [key])
+    ring = ring_of([file])
+    file.unlink()
+    put(file)
+    await ring.look()
+    assert ring.scope(secret) == "manage"
+    file.rmdir() if file.is_dir() else file.unlink()
+    write_keys(file, [])
+    await ring.look()
+    assert ring.scope(secret) is None
+
+
+def test_the_file_may_be_a_link(tmp_path):
+    key, secret = make_key("a", "use", "2026-11-21")
+    write_keys(tmp_path / "real", [key])
+    (tmp_path / "keys").symlink_to("real")
+    assert ring_of([tmp_path / "keys"]).scope(secret) == "use"
 
 
 async def test_a_key_that_is_added_or_revoked_counts_at_once(tmp_path):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
+
+from vllama.quoting import excerpt
 
 _UNDERSCORES: Final = re.compile(r"(?:^|[^0-9a-fA-FxXoObB])_|_(?:$|[^0-9a-fA-F])|__")
 _SIMPLE: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
@@ -21,7 +24,7 @@ def number(text: str) -> int | float | str:
         return illegal
     try:
         if _HEX_FLOAT.fullmatch(plain):
-            return float.fromhex(plain)
+            return _finite(float.fromhex(plain))
         digits = plain.lstrip("+-").lower()
         if digits.startswith(("0x", "0o", "0b")):
             value = int(plain, 0)
@@ -30,10 +33,17 @@ def number(text: str) -> int | float | str:
                 return f"integer overflow: {_shown(text)}"  # Go reads 08 as a float and finds that it has no point
             value = int(plain, 8) if digits.startswith("0") else int(plain)
         else:
-            return float(plain)
-    except ValueError:
+            return _finite(float(plain))
+    except (ValueError, OverflowError):
         return illegal
     return value if -_MAX <= value < _MAX else f"integer overflow: {_shown(text)}"
+
+
+def _finite(value: float) -> float:
+    """Go reads no number that is too large for its 64 bits, and knows no word for infinity."""
+    if not math.isfinite(value):
+        raise OverflowError
+    return value
 
 
 def character(text: str) -> int | str:
@@ -41,7 +51,7 @@ def character(text: str) -> int | str:
     inner = _unescaped(text[1:-1], "'")
     if not inner:
         return "invalid syntax"
-    return ord(inner) if len(inner) == 1 else f"malformed character constant: {text}"
+    return ord(inner) if len(inner) == 1 else f"malformed character constant: {excerpt(text)}"
 
 
 def unquote(text: str) -> str | None:
@@ -87,4 +97,4 @@ def _unescaped(text: str, mark: str) -> str | None:
 
 
 def _shown(text: str) -> str:
-    return f'"{text}"'
+    return f'"{excerpt(text)}"'

@@ -131,3 +131,12 @@ def test_dates_are_those_that_were_handed_over():
 
 def test_a_template_is_parsed_once():
     assert parse("{{ .a }} once") is parse("{{ .a }} once")
+
+
+@pytest.mark.parametrize(
+    "text", ["0x1p99999", "-0x1p" + "9" * 5_000, "1e999", "9" * 5_000, "0x" + "f" * 9_000, "07" * 9_000]
+)
+def test_a_number_that_no_64_bits_hold_is_refused_in_few_words(text):
+    with pytest.raises(TemplateError) as refusal:
+        parse("{{ " + text + " }}")
+    assert len(str(refusal.value)) < 300
