@@ -209,7 +209,7 @@ class Connection(RequestHandler):
         return page_of(Unheard(self._line, status, exc))
 
 
-def _with_a_host(make: Callable[..., web.Request], message: RawRequestMessage, *rest: Any) -> web.Request:
+def _with_a_host(make: Callable[..., web.BaseRequest], message: RawRequestMessage, *rest: Any) -> web.BaseRequest:
     """The request. Where its line names a host that can't be decoded, aiohttp raises, and never answers."""
     try:
         _ = message.url.host

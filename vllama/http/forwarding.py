@@ -22,8 +22,11 @@ _BRACKETS: Final = re.compile(r"\[([^\[\]]*)\](?::\w*)?")
 _WITH_PORT: Final = re.compile(r"(\d+\.\d+\.\d+\.\d+):\w*")
 _PAIR: Final = re.compile(r'\s*([^\s=;,"]+)=(?:"((?:[^"\\]|\\.)*+)"|([^\s;,"]*))\s*')
 _ONLY_PROXIES: Final = (
-    *("Via", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server"),
-    *("X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP", "CF-Ray"),
+    *("Via", "CDN-Loop", "X-Forwarded", "X-Original-Forwarded-For", "X-Original-Host", "X-Original-URL", "X-Scheme"),
+    *("X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-By"),
+    *("X-Forwarded-Scheme", "X-Forwarded-Protocol", "X-Forwarded-Ssl", "X-Forwarded-Prefix", "X-Forwarded-Uri"),
+    *("X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP", "CF-Ray", "Fastly-Client-IP"),
+    *("Fly-Client-IP", "X-Appengine-User-IP", "X-Azure-ClientIP", "X-Envoy-External-Address"),
 )
 """Headers that no client writes for itself. They do not say who calls, in a way that all proxies agree on."""
 

@@ -89,7 +89,21 @@ def test_the_real_ip_counts_where_nothing_else_is_said():
     assert texts(trail(X_Real_IP="10.0.0.1", X_Forwarded_For="8.8.8.8")) == ["8.8.8.8"]
 
 
-@pytest.mark.parametrize("name", ["Via", "X-Forwarded-Proto", "X-Forwarded-Host", "CF-Connecting-IP"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Via",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "CF-Connecting-IP",
+        "X-Forwarded-Scheme",
+        "X-Forwarded-Ssl",
+        "Fastly-Client-IP",
+        "X-Envoy-External-Address",
+        "X-Original-Forwarded-For",
+        "CDN-Loop",
+    ],
+)
 def test_a_header_that_only_proxies_write_betrays_one(name):
     found = trail(**{name.replace("-", "_"): "1.1 squid"})
     assert found.proxied
