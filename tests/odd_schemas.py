@@ -57,6 +57,10 @@ ODD: dict[str, tuple[Any, tuple[str, ...]]] = {
     "pattern of quotes": ({"type": "string", "pattern": r'^"\\\n\t/$'}, ()),
     "pattern with a zero": ({"type": "string", "pattern": "\x00"}, ("pattern",)),
     "pattern of everything": ({"type": "string", "pattern": r"^[\s\S]*$"}, ()),
+    "columns of a database": (
+        obj(properties={f"c{i}": {**TEXT, "maxLength": i} for i in (20, 64, 255, *range(1_000, 1_008))}),
+        ("maxLength",),
+    ),
     "large count": ({"type": "string", "pattern": r"^[\w+=,.@-]{1,2048}$"}, ("pattern",)),
     "large counts in each other": ({"type": "string", "pattern": "^(a{1,100}b){0,100}$"}, ("pattern",)),
     "endless count": ({"type": "string", "pattern": "a{99999999999999999999}"}, ("pattern",)),

@@ -39,9 +39,6 @@ MAX_ENUM: Final = 5_000
 MAX_OPTIONAL: Final = 500
 """Members of one object that may be absent: each may follow each, and the time grows with their cube (400: 0.2 s,
 800: 1.6 s, 1600: more than 12 s in xgrammar, on one core of a small server)."""
-MAX_LENGTHS: Final = 5_000
-"""The sum of the different lengths that texts and lists may have, each up to a thousand (5,000: 2 s, 20,000: more
-than 12 s)."""
 MAX_SCHEMA_TEXT: Final = 1 << 20
 """Bytes of one schema as JSON."""
 MAX_PATTERN_TEXT: Final = 32_768
@@ -53,7 +50,6 @@ LIGHT: Final = 500
 """Subschemas that are looked at on the event loop: some five milliseconds of one core."""
 _CHARACTERS: Final = 16
 """Characters of a pattern, or names, that take as long as a subschema."""
-_LENGTHS: Final = ("minLength", "maxLength", "minItems", "maxItems")
 _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
 _MAPS: Final = ("properties", "patternProperties", "dependentSchemas")
 _SINGLE: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
@@ -170,7 +166,6 @@ class _Schema:
         self._seen = 0
         self._pattern_text = 0
         self._sizes: dict[str, int] = {}
-        self._lengths: set[int] = set()
 
     def size(self, schema: Any, depth: int) -> int:
         """Subschemas below and with ``schema``."""
@@ -185,7 +180,6 @@ class _Schema:
         _at_most(len(enum) if isinstance(enum, list) else 0, MAX_ENUM, "values in one enum")
         self._check_pattern(schema.get("pattern"))
         self._check_optional(schema)
-        self._check_lengths(schema)
         total = 1 + self._reference(schema.get("$ref"), depth)
         for key in _LISTS:
             choices = schema.get(key)
@@ -200,14 +194,6 @@ class _Schema:
         total += sum(self.size(schema[key], depth + 1) for key in _SINGLE if isinstance(schema.get(key), Mapping))
         _at_most(total, MAX_NODES, "subschemas, references followed")
         return total
-
-    def _check_lengths(self, schema: Mapping[str, Any]) -> None:
-        numbers = [schema.get(key) for key in _LENGTHS]
-        found = {number for number in numbers if type(number) is int and number > 1}
-        if found - self._lengths:
-            self._lengths |= found
-            total = sum(min(length, 1_000) for length in self._lengths)
-            _at_most(total, MAX_LENGTHS, "characters or items in the different lengths of its schema")
 
     def _check_optional(self, schema: Mapping[str, Any]) -> None:
         members, required = schema.get("properties"), schema.get("required")

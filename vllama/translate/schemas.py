@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from vllama.errors import BadRequest
 from vllama.translate.bounds import MAX_CHOICES, MAX_DEPTH, MAX_NODES
 from vllama.translate.schema_ends import ending
+from vllama.translate.schema_lengths import shorten
 from vllama.translate.schema_merge import merged
 from vllama.translate.schema_values import values
 from vllama.translate.schema_words import LISTS, key_of, read
@@ -76,6 +77,7 @@ class _Preparing:
             body = self._node(self._composed.get(target, self._found(target)), frozenset({target}), 0)
             definitions[self._names[target]] = {} if body is None else body
         ending(made, definitions, self.note)
+        shorten([made, *definitions.values()], self.note)
         return {**made, "$defs": definitions} if definitions else made
 
     def _note_contradiction(self) -> None:

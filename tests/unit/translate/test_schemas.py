@@ -111,6 +111,14 @@ def test_what_can_be_enforced_is_said_in_plain_words(schema, expected):
     assert prepare(schema).ignored == ()
 
 
+def test_the_largest_lengths_go_where_they_are_too_many():
+    lengths = (5, 255, *range(2_000, 2_008))
+    prepared = prepare({"type": "array", "prefixItems": [{**TEXT, "maxLength": i} for i in lengths]})
+    kept = [item.get("maxLength") for item in prepared.schema["prefixItems"]]
+    assert kept == [5, 255, 2_000, 2_001, 2_002, 2_003, None, None, None, None]
+    assert prepared.ignored == ("maxLength",)
+
+
 def test_references_are_followed_or_stay_where_a_schema_holds_itself():
     person = {
         "type": "object",
