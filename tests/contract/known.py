@@ -25,6 +25,15 @@ REASONS: Final = {
     "oai-completions/prompt-tokens": "tokens are continued, as by OpenAI and vLLM",
     "oai-embeddings/bad-numbers": "tokens are embedded, as by OpenAI and vLLM",
     "oai-chat/tool-arguments-bad": "a call in the history whose arguments are no JSON has none; Ollama refuses it",
+    "host/evil": "the 403 says which setting knows the name; Ollama's has no body",
+    "host/trailing-dot": "likewise",
+    "host/lookalike": "likewise",
+    "host/lookalike-local": "likewise",
+    "host/link-local": "likewise",
+    "host/evil-post": "likewise",
+    "host/evil-unknown-path": "likewise",
+    "host/evil-with-origin": "likewise",
+    "host/anyhost-same-origin": "asked on the machine itself by a name that is not its own: a web page could do so (DNS rebinding)",
     "queue/ps-while-busy": "asked 20 ms after a request: a model that is still loading then is not in our list yet",
 }
 
