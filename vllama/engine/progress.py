@@ -43,6 +43,7 @@ _HARMLESS: Final = (
     "doesn't include CPU backend",
     "leaked",
     "Found ulimit of",
+    "Reset SSM cache type",
     "Enforce eager set",
     "Inductor compilation was disabled by user settings",
     "is not found in LD_PRELOAD",
