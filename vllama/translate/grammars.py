@@ -58,14 +58,29 @@ def _enforced_tools(call: ChatCall, ignored: dict[str, None]) -> tuple[Mapping[s
     forced = call.tool_choice not in (None, "", "auto", "none")
     tools = list(call.tools)
     for number, tool in enumerate(call.tools):
-        function = tool.get("function") or {}
+        given = function = tool.get("function") or {}
         if not forced and function.get("strict") is not True:
             continue
-        if (prepared := _parameters(function.get("parameters"), number)) is not None:
+        prepared = _parameters(function.get("parameters"), number)
+        if prepared is not None:
             ignored |= dict.fromkeys(prepared.ignored)
-            tools[number] = {**tool, "function": {**function, "parameters": prepared.schema}}
+            function = {**function, "parameters": prepared.schema}
+        if forced:
+            function = _with_an_object(function)
+        if function is not given:
+            tools[number] = {**tool, "function": function}
     changed = any(given is not made for given, made in zip(call.tools, tools, strict=True))
     return tuple(tools) if changed else None
+
+
+def _with_an_object(function: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The engine writes any JSON as arguments where there is no schema, or where it is said not to be strict."""
+    schema = function.get("parameters")
+    said = isinstance(schema, Mapping) and bool(schema)
+    if said and function.get("strict") is not False:
+        return function
+    rest = {key: value for key, value in function.items() if key != "strict"}
+    return {**rest, "parameters": schema if said else _ANY_OBJECT}
 
 
 def _parameters(schema: Any, number: int) -> Prepared | None:

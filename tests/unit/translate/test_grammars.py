@@ -43,7 +43,7 @@ def test_forced_tools_get_parameters_that_a_grammar_holds(choice):
     assert ignored == ("uniqueItems",)
     assert call.tools == tools  # what the model is shown
     assert "uniqueItems" not in str(call.enforced_tools)
-    assert call.enforced_tools[1:] == tools[1:]  # one that the engine takes stays, with its descriptions
+    assert call.enforced_tools[1] == tools[1]  # one that the engine takes stays, with its descriptions
 
 
 def test_strict_tools_do_so_whatever_the_choice():
@@ -65,3 +65,14 @@ def test_a_template_is_shown_tools_as_the_engine_would_write_them():
     assert shown([given]) == [
         {"type": "function", "function": {"name": "a", "description": None, "parameters": PLAIN}},
     ]
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"parameters": None}, {"parameters": {}}, {"parameters": {"type": "object"}, "strict": False}]
+)
+def test_the_arguments_of_a_call_that_must_be_made_are_an_object(more):
+    tools = ({"type": "function", "function": {"name": "f", **more}},)
+    call, _ = enforceable(ChatCall((USER,), tools=tools, tool_choice="required"))
+    assert call.enforced_tools == ({"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}},)
+    assert call.tools == tools
+    assert enforceable(ChatCall((USER,), tools=tools))[0].enforced_tools is None
