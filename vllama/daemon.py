@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -67,6 +67,8 @@ _PATIENCE = 60.0
 """Seconds for a look at the installed engine, which is asked what it can do when it is new."""
 _LOOK_AGAIN = 5.0
 """Seconds between two looks at the installed engine: one small file."""
+_READ_WITHIN = 20.0
+"""Seconds for the configuration and the models to be read again: their disk may not answer."""
 
 
 async def serve(
@@ -128,8 +130,11 @@ async def serve(
             notifier.ready()
             notifier.status(supervisor.snapshot())
             gc.freeze()  # what is here stays: looking through it again and again would hold up every stream
+            reads = Reads()
             while await signals.reload_wanted():
-                await outcome(_reload(service, read_again, notifier))
+                await outcome(
+                    _reload(service, partial(reads.done, "configuration", read_again, _READ_WITHIN), notifier)
+                )
                 for owner in (runtime, state):
                     owner.listens_on(service.sockets[0].getsockname()[1])
                 await outcome(_renewed(engine, service, watcher, signals))
@@ -237,12 +242,17 @@ async def _renewed(engine: _EngineWatch, service: Service, watcher: Watcher, sig
     await _preload(_wanted(service.loaded, (), service.store), service.supervisor, watcher, signals.any)
 
 
-async def _reload(service: Service, read_again: Reader, notifier: Notifier) -> None:
+async def _reload(
+    service: Service, read_again: Callable[[], Awaitable[tuple[Loaded, ModelStore]]], notifier: Notifier
+) -> None:
     """Answer SIGHUP. A configuration that can't be put in force changes nothing."""
     notifier.reloading()
     sockets = service.sockets
     try:
-        said = await service.reload(*await asyncio.to_thread(read_again))
+        said = await service.reload(*await read_again())
+    except TimeoutError:
+        _LOG.error("not reloaded, all is as before: the configuration could not be read within %d s", _READ_WITHIN)
+        notifier.notice("config", "the changed configuration can't be read and is not in force (see the journal)")
     except VllamaError as error:
         problems = error.problems if isinstance(error, ConfigError) else ()
         told = filter(None, (error.detail, *problems, error.advice))

@@ -124,6 +124,10 @@ class Shelf:
 def unreadable(key: str, error: Exception) -> ModelUnusable:
     """What nobody expected in a model's files."""
     _LOG.error("%s can't be read", key, exc_info=error)
+    if isinstance(error, PermissionError):
+        return ModelUnusable(
+            "its files can't be read: permission denied", hint="Let the service's user read them (chmod, chown)."
+        )
     return ModelUnusable(
         f"its files can't be understood ({type(error).__name__})",
         hint="One of them is broken, or of a kind that vLLama does not know. The service's log says more.",
