@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -43,6 +44,7 @@ from vllama.translate.requests import for_model
 from vllama.translate.stream import Step
 
 _log = logging.getLogger(__name__)
+_Call = TypeVar("_Call", bound=ChatCall | TextCall)
 
 Short = Callable[[bytes], bool]
 """Takes a text as a JSON string; false: no more for now."""
@@ -182,11 +184,9 @@ async def open_answer(
             answer = await _first_event(fitting, meter, loaded, stack)
             answer.headers |= _not_enforced(ignored)
         except EngineRefused as error:
-            if not is_refused_form(error) or not isinstance(call.format, Mapping):
-                raise refusal(error) from error
-            _log.warning("the engine refused the grammar of an answer, which is plain JSON now")
+            plain = _in_plain_json(call, error)
             await stack.aclose()
-            answer = await _first_event(replace(fitting, call=replace(call, format="json")), meter, loaded, stack)
+            answer = await _first_event(replace(fitting, call=plain), meter, loaded, stack)
             answer.headers |= _not_enforced((*ignored, "format"))
         answer.headers |= context_headers(options, lease)
         return answer
@@ -225,8 +225,19 @@ async def _ask_again(fitting: Fitting, call: ChatCall, stack: AsyncExitStack, th
     prepared, before, thought = await fitting.second(call, thoughts)
     if prepared is None:
         return Second(_full(before + thought), before)
-    events = await stack.enter_async_context(fitting.lease.client.stream(prepared.path, prepared.body))
+    try:
+        events = await stack.enter_async_context(fitting.lease.client.stream(prepared.path, prepared.body))
+    except EngineRefused as error:
+        return await _ask_again(fitting, _in_plain_json(call, error), stack, thoughts)
     return Second(aiter(Reading(events, prepared.reader, fitting.lease)), before)
+
+
+def _in_plain_json(call: _Call, error: EngineRefused) -> _Call:
+    """What to ask instead where the engine refused the grammar; raises the refusal where it was something else."""
+    if not is_refused_form(error) or not isinstance(call.format, Mapping):
+        raise refusal(error) from error
+    _log.warning("the engine refused the grammar of an answer, which is plain JSON now")
+    return replace(call, format="json")
 
 
 async def _full(tokens: int) -> AsyncIterator[list[Step]]:

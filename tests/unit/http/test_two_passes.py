@@ -93,8 +93,19 @@ async def test_thoughts_that_fill_the_context_end_the_answer(server, engine):
     assert (body["prompt_eval_count"], body["eval_count"]) == (1024, 1024)
 
 
-async def test_a_refused_form_is_told_at_the_end_of_the_stream(server, engine):
-    engine.replies[TEXT] = [error(400, "Failed to transform json schema into a grammar: x")]
+REFUSED_FORM = "Failed to transform json schema into a grammar: x"
+
+
+async def test_where_the_form_is_refused_after_the_thoughts_the_answer_is_plain_json(server, engine):
+    engine.replies[TEXT] = [error(400, REFUSED_FORM), Reply(parts=[sse(ANSWER)])]
+    status, body = await server.post("/api/chat", {**ASK, "stream": False})
+    assert (status, body["message"]["thinking"], body["message"]["content"]) == (200, "Hm.\n", '{"a":1}')
+    _, again = engine.bodies(TEXT)
+    assert again["response_format"]["format"]["json_schema"] == {"type": "object"}
+
+
+async def test_a_form_that_is_refused_even_so_is_told_at_the_end_of_the_stream(server, engine):
+    engine.replies[TEXT] = [error(400, REFUSED_FORM)]
     _, lines = await server.post("/api/chat", ASK)
     assert "can't hold its answer to this format" in lines[-1]["error"]
 
