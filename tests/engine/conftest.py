@@ -23,8 +23,8 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
     "tinychat": {"source": "builtin:tinychat", "settings": {"kv_cache_memory": "256MiB"}},
     "minilm": {"source": str(embedding_model_dir())},
 }
-ENDLESS = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-"""A form in which tinychat's answers never come to an end: nonsense in numbers."""
+ENDLESS = {"type": "array", "items": {"type": "integer"}, "minItems": 1000}
+"""A form in which an answer fills tinychat's context."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

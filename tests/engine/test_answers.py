@@ -9,6 +9,7 @@ import math
 import pytest
 
 from tests.client import text_of
+from tests.engine.conftest import ENDLESS
 
 COUNTED = " ".join(str(n) for n in range(1, 51))
 WEATHER = {
@@ -139,10 +140,8 @@ async def test_fifty_clients_are_answered_together(up):
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_leaves_frees_the_engine(up, stream):
-    # an integer without end: the grammar lets this model write digits up to its context's end
-    endless = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     running = {"model": "tinychat:latest"}
-    task = asyncio.create_task(up.chat("Describe Italy as JSON.", format=endless, stream=stream))
+    task = asyncio.create_task(up.chat("Describe Italy as JSON.", format=ENDLESS, stream=stream))
     await up.until_metric("vllm:num_requests_running", 1, **running)
     task.cancel()
     await up.until_metric("vllm:num_requests_running", 0, within=5, **running)
@@ -151,7 +150,7 @@ async def test_a_client_that_leaves_frees_the_engine(up, stream):
 
 async def test_bad_requests_are_told_and_the_engine_stays_well(up):
     for body, status in (
-        ({"format": {"type": "nosuch"}}, 400),
+        ({"format": "xml"}, 500),
         ({"options": {"temperature": "hot"}}, 500),
         ({"model": "nope"}, 404),
         ({"model": "minilm"}, 400),
@@ -163,23 +162,23 @@ async def test_bad_requests_are_told_and_the_engine_stays_well(up):
 
 
 @pytest.mark.parametrize(
-    ("option", "status"),
+    "option",
     [
-        ({"temperature": 99}, 400),
-        ({"temperature": -1}, 400),
-        ({"presence_penalty": 9}, 400),
-        ({"repeat_penalty": -1}, 200),
-        ({"top_k": -5}, 200),
-        ({"top_p": 0}, 200),
-        ({"seed": -1}, 200),
-        ({"num_predict": -2}, 200),
+        {"temperature": 99},
+        {"temperature": -1},
+        {"presence_penalty": 9},
+        {"repeat_penalty": -1},
+        {"top_k": -5},
+        {"top_p": 0},
+        {"min_p": 3},
+        {"seed": -1},
+        {"num_predict": -2},
+        {"stop": [""]},
     ],
 )
-async def test_numbers_out_of_range_are_named_or_mean_no_limit(up, option, status):
-    got, answer = await up.chat("Count to 5.", stream=False, options=option)
-    assert got == status, answer
-    if status == 400:
-        assert next(iter(option)) in answer["error"]
+async def test_numbers_out_of_range_become_the_nearest_or_mean_no_limit(up, option):
+    status, answer = await up.chat("Count to 5.", stream=False, options={"temperature": 0, "num_predict": 32} | option)
+    assert status == 200, answer
 
 
 async def test_a_prompt_that_is_too_long_is_cut_or_refused(up):

@@ -11,6 +11,7 @@ lack mmdebstrap mmdebstrap
 lack ip iproute2
 lack nsenter util-linux
 lack rpmlint rpmlint
+lack rpm rpm
 lack nginx nginx-light
 lack caddy caddy
 lack openssl openssl

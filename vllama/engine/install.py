@@ -14,13 +14,12 @@ from vllama.engine.backends import PINNED, TESTED, Backend, Choice, Devices, cho
 from vllama.engine.capabilities import Capabilities, ask, probe, read_capabilities, shipped_registry
 from vllama.engine.ingredients import Audience, Wish
 from vllama.engine.installation import Installation
-from vllama.engine.prefix import Home, Prefix, install_command
+from vllama.engine.prefix import SYSTEM, Home, Prefix, install_command
 from vllama.engine.registry import Registry
 from vllama.engine.runner import Subprocesses
 from vllama.errors import EngineNotInstalled, InstallFailed
 
 _NVIDIA, _AMD = "0x10de", "0x1002"
-_INSTALL: Final = "Install it on the server: vllama engine install"
 _DISPLAY: Final = "0x03"
 """PCI class of display and 3D controllers."""
 
@@ -41,18 +40,25 @@ def locate(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
     command = install_command(prefix)
     home = Prefix(prefix).current
     if home is None or not home.complete:
-        raise EngineNotInstalled("no vLLM engine is installed", hint=_INSTALL, advice=f"Install it with: {command}")
+        raise EngineNotInstalled(
+            "no vLLM engine is installed", hint=_install_hint(prefix), advice=f"Install it with: {command}"
+        )
     if home.interpreter_gone:
         raise EngineNotInstalled(
             f"the Python that the vLLM engine was made with is gone ({home.python.resolve()}), "
             "as happens after a distribution upgrade",
-            hint=_INSTALL,
+            hint=_install_hint(prefix),
             advice=f"Install the engine again with: {command}",
         )
     known = read_capabilities(home.capabilities_file, home.python)
     # An earlier version of ours kept a shorter answer when it installed the engine. That file may be root's: the new
     # answer is kept where the service may write.
     return known or probe(home.python, _kept(home.python, prefix, probes))
+
+
+def _install_hint(prefix: Path) -> str:
+    """For clients, who learn no path: which user has to install an engine is known for the system's own folder."""
+    return f"Install it on the server: {install_command(prefix) if prefix == SYSTEM else 'vllama engine install'}"
 
 
 def known_registry(python: Path | None, prefix: Path, *, probes: Path | None = None) -> Registry:
