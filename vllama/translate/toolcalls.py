@@ -67,6 +67,8 @@ class CallAssembler:
                 return ()
             raise EngineError("error parsing tool call: ", quoted=f"raw='{excerpt(text)}', err={error}") from None
         if not isinstance(arguments, dict):
+            if cut:
+                return ()
             raise EngineError(f"error parsing tool call: raw='{excerpt(text)}', err=the arguments are not an object")
         call = ToolCall(id=short_id(call_id), index=self._made, name=name, arguments=arguments)
         self._made += 1

@@ -98,8 +98,9 @@ def test_calls_come_whole_and_numbered():
     assert steps[-1].reason == "stop"
 
 
-def test_a_call_cut_by_the_token_limit_is_dropped():
-    steps = read_chat([chat(call(0, "f")), chat(call(0, arguments='{"a')), chat({}, "length"), usage()])
+@pytest.mark.parametrize("arguments", ['{"a', '"a"'])
+def test_a_call_cut_by_the_token_limit_is_dropped(arguments):
+    steps = read_chat([chat(call(0, "f")), chat(call(0, arguments=arguments)), chat({}, "length"), usage()])
     assert [type(step) for step in steps] == [Final]
     assert steps[0].reason == "length"
 
