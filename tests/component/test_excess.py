@@ -12,7 +12,7 @@ import pytest
 
 from tests.client import Client
 from tests.component.conftest import engine_of
-from tests.excess import REQUESTS
+from tests.excess import LOOSENED, REQUESTS
 from tests.live import LiveService
 
 REFUSED_WITHIN, SERVED_WITHIN = 10.0, 5.0
@@ -37,6 +37,15 @@ async def test_what_holds_too_much_is_refused_and_the_next_client_served(shared:
     seen = [body["messages"][0]["content"] for body in (await engine.state())["seen"] if "messages" in body]
     assert set(seen) <= {"count to 3"}
     assert psutil.Process(shared.pid).memory_info().rss - before < GROWS_BY
+
+
+@pytest.mark.parametrize("keyword", LOOSENED)
+async def test_a_part_of_a_schema_that_is_too_much_is_left_out_and_named(up: Client, keyword: str):
+    _, schema = LOOSENED[keyword]
+    body = {"model": "tinychat", "messages": [{"role": "user", "content": "count to 3"}], "format": schema}
+    async with asyncio.timeout(SERVED_WITHIN), up.session.post("/api/chat", json=body) as answer:
+        assert answer.status == 200
+        assert keyword in answer.headers["X-Vllama-Ignored"]
 
 
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
