@@ -166,7 +166,7 @@ class EngineError(VllamaError):
 class EngineRefused(EngineError):
     """vLLM answered a request with an error object; ``http_status`` and ``message`` are vLLM's own.
 
-    No client sees that message: ``translate.faults.refusal`` says it in our words.
+    No client sees that message: ``translate.engine.faults.refusal`` says it in our words.
     """
 
     code = "engine_refused"

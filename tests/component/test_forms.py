@@ -14,7 +14,7 @@ from tests.component.conftest import engine_of
 from tests.fakes.answers import REFUSED
 from tests.live import LiveService
 from tests.odd_schemas import ODD
-from vllama.translate.schemas import prepare
+from vllama.translate.schemas.preparing import prepare
 
 ASKED = [{"role": "user", "content": "Describe Italy."}]
 ODD_ITEMS = {"type": "ARRAY", "items": {"type": "string", "format": "color"}, "uniqueItems": True, "contains": {}}

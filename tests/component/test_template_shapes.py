@@ -14,13 +14,13 @@ import pytest
 from tests.templates.shapes import SHAPES, Shape
 from tests.unit.translate.models import model
 from vllama.models.model import Model
-from vllama.translate.anthropic_requests import read_messages
-from vllama.translate.openai_requests import read_chat
+from vllama.translate.anthropic.requests import read_messages
+from vllama.translate.conversation.template_shapes import TemplateShapes
+from vllama.translate.engine.requests import chat_prompt, conversation
+from vllama.translate.engine.template_trials import trials
+from vllama.translate.openai.requests import read_chat
 from vllama.translate.pieces import ChatCall, Message
-from vllama.translate.requests import chat_prompt, conversation
-from vllama.translate.responses_requests import read_responses
-from vllama.translate.template_shapes import TemplateShapes
-from vllama.translate.template_trials import trials
+from vllama.translate.responses.requests import read_responses
 
 WHERE = {"type": "object", "properties": {"at": {"type": "string"}}}
 TOOL = {"name": "look", "description": "Looks.", "parameters": WHERE}

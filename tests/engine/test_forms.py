@@ -19,7 +19,7 @@ from tests.installed_engine import installed_engine
 from tests.live import LiveService
 from tests.smollm2 import smollm2_dir
 from vllama.engine import command
-from vllama.translate.grammars import MOST_BLANKS
+from vllama.translate.schemas.grammars import MOST_BLANKS
 
 FACTS = "Anna is 31 years old and likes tea and chess. Extract the facts as JSON."
 TEXT = {"type": "string"}

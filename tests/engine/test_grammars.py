@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from tests.fakes.model_dir import TINYCHAT
 from tests.installed_engine import installed_engine
 from tests.odd_schemas import ODD, TEXT, obj, schemas
-from vllama.translate.grammars import MOST_BLANKS, response_format
-from vllama.translate.regexes import for_grammar
-from vllama.translate.schemas import prepare
+from vllama.translate.schemas.grammars import MOST_BLANKS, response_format
+from vllama.translate.schemas.preparing import prepare
+from vllama.translate.schemas.regexes import for_grammar
 
 SECONDS = 5.0
 """Of one core, for one schema; most take a thousandth of that."""

@@ -31,8 +31,8 @@ from tests.unit.translate.models import model
 from vllama.engine.client import EngineClient
 from vllama.errors import EngineError
 from vllama.supervisor.template_trials import TemplateTrials
+from vllama.translate.engine.requests import chat_prompt, conversation
 from vllama.translate.pieces import ChatCall
-from vllama.translate.requests import chat_prompt, conversation
 
 _UP_WITHIN = 300.0
 

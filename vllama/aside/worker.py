@@ -25,7 +25,8 @@ _MEMORY: Final = 2 << 30
 def main() -> None:
     """Work until the input ends: that the service has left is told by nothing else."""
     _limit_memory()
-    from vllama.translate import bounds, prompting  # noqa: F401, PLC0415 - once, before the first job
+    from vllama.translate import bounds  # noqa: F401, PLC0415 - once, before the first job
+    from vllama.translate.prompts import prompting  # noqa: F401, PLC0415 - once, before the first job
 
     jobs, answers = os.fdopen(0, "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed must not come between the answers

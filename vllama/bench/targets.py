@@ -18,7 +18,7 @@ from vllama.engine.capabilities import shipped_registry
 from vllama.errors import BadRequest, ModelUnusable, NotFound
 from vllama.models.facts import read_facts
 from vllama.models.files import read_files
-from vllama.translate.details import parameter_size
+from vllama.translate.ollama.details import parameter_size
 
 _PROBE_WORDS: Final = 100
 _MARK: Final = "vllama_requests_in_flight"

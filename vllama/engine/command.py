@@ -27,8 +27,8 @@ _KEEPALIVE_SECONDS: Final = 75  # longer than our client keeps idle connections
 _LONGEST_SOCKET_PATH: Final = 107
 _SLEEP: Final = "--enable-sleep-mode"
 _TOOL_BLANKS: Final = Path(__file__).with_name("tool_blanks.py")
-# Blanks are bounded by each request (translate.grammars) and for tools by the plugin above. Where neither is, none are
-# allowed: weak models would write them for ever.
+# Blanks are bounded by each request (translate.schemas.grammars) and for tools by the plugin above. Where neither
+# happens, none are allowed: weak models would write them for ever.
 _STRUCTURED: Final = {"backend": "xgrammar", "disable_any_whitespace": True}
 # What an engine may see of our own environment: devices, libraries, certificates and language; nothing that would
 # change what we set, and no secrets.

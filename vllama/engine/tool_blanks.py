@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any
 
 MOST_BLANKS = 22
-"""As ``translate.grammars`` says it for answers."""
+"""As ``translate.schemas.grammars`` says it for answers."""
 _UNBOUNDED = '"max_whitespace_cnt": null'
 
 Adjust = Callable[[Any, Any], Any]

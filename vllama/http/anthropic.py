@@ -15,10 +15,10 @@ from vllama.http.prompt_tokens import conversation_tokens
 from vllama.http.sse import write_events
 from vllama.models.model import Model
 from vllama.supervisor.port import Lease
-from vllama.translate.anthropic_replies import MessageStream, message_answer
-from vllama.translate.anthropic_requests import MessagesRequest, read_messages
+from vllama.translate.anthropic.replies import MessageStream, message_answer
+from vllama.translate.anthropic.requests import MessagesRequest, read_messages
+from vllama.translate.engine.requests import conversation, for_model
 from vllama.translate.jsontext import encode
-from vllama.translate.requests import conversation, for_model
 from vllama.translate.whole import EMPTY
 
 _JSON = {"Content-Type": "application/json"}

@@ -12,7 +12,7 @@ from vllama.http.dialects import unreadable
 from vllama.http.front import front_of
 from vllama.http.lookup import find_model
 from vllama.quoting import excerpt
-from vllama.translate.multipart import boundary_of, read_fields
+from vllama.translate.openai.multipart import boundary_of, read_fields
 
 _FORM: Final = "multipart/form-data"
 _PARSING: Final = "failed to parse multipart form: "

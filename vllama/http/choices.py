@@ -15,8 +15,8 @@ from aiohttp import web
 from vllama.errors import EngineError
 from vllama.http.generation import Answer, Short, open_answer
 from vllama.models.model import Model
+from vllama.translate.engine.stream import Step
 from vllama.translate.pieces import ChatCall, Final, Piece, TextCall
-from vllama.translate.stream import Step
 from vllama.translate.whole import Whole, first_call_only, gather
 
 Chosen = tuple[int, list[Step]]

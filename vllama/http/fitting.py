@@ -19,11 +19,10 @@ from vllama.http.prompt_tokens import conversation_tokens, template_refuses, tok
 from vllama.http.rendering import render
 from vllama.models.model import Model
 from vllama.supervisor.port import Lease
-from vllama.translate import history
-from vllama.translate.faults import TOO_LONG, exceeds_context, is_too_long, refused_by_template
-from vllama.translate.options import Options, max_tokens
-from vllama.translate.pieces import ChatCall, Message, TextCall
-from vllama.translate.requests import (
+from vllama.translate.conversation import history
+from vllama.translate.conversation.template_shapes import STRICTEST, TemplateShapes
+from vllama.translate.engine.faults import TOO_LONG, exceeds_context, is_too_long, refused_by_template
+from vllama.translate.engine.requests import (
     CHAT_PATH,
     TEXT_PATH,
     chat_body,
@@ -33,10 +32,11 @@ from vllama.translate.requests import (
     thinks,
     tool_names,
 )
-from vllama.translate.stream import ChatReader, TextReader
-from vllama.translate.tagged_stream import TaggedReader
-from vllama.translate.template_shapes import STRICTEST, TemplateShapes
-from vllama.translate.thinking import CLOSE, OPEN, ThinkingSplitter, closed_thinking, ends_inside
+from vllama.translate.engine.stream import ChatReader, TextReader
+from vllama.translate.engine.thinking import CLOSE, OPEN, ThinkingSplitter, closed_thinking, ends_inside
+from vllama.translate.options import Options, max_tokens
+from vllama.translate.pieces import ChatCall, Message, TextCall
+from vllama.translate.prompts.tagged_stream import TaggedReader
 
 _log = logging.getLogger(__name__)
 

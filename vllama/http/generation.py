@@ -36,12 +36,12 @@ from vllama.models.model import Model
 from vllama.observe.metrics import Meter
 from vllama.supervisor.port import Lease
 from vllama.translate.bounds import LIGHT, Heavy, check_call, check_schemas, schemas_of
-from vllama.translate.faults import is_refused_form, refusal
-from vllama.translate.grammars import enforceable
+from vllama.translate.engine.faults import is_refused_form, refusal
+from vllama.translate.engine.requests import for_model
+from vllama.translate.engine.stream import Step
 from vllama.translate.options import Options, read_options
 from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
-from vllama.translate.requests import for_model
-from vllama.translate.stream import Step
+from vllama.translate.schemas.grammars import enforceable
 
 _log = logging.getLogger(__name__)
 _Call = TypeVar("_Call", bound=ChatCall | TextCall)

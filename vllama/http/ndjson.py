@@ -12,11 +12,11 @@ from vllama.http.generation import Answer, open_answer
 from vllama.http.keeping import granted
 from vllama.http.relay import RelayedResponse, relay
 from vllama.models.model import Model
-from vllama.translate.faults import mid_stream
+from vllama.translate.engine.faults import mid_stream
+from vllama.translate.engine.stream import Step
 from vllama.translate.jsontext import encode
+from vllama.translate.ollama.replies import Writer
 from vllama.translate.pieces import ChatCall, Final, Piece, TextCall
-from vllama.translate.replies import Writer
-from vllama.translate.stream import Step
 from vllama.translate.whole import gather
 
 _NDJSON = {"Content-Type": "application/x-ndjson"}

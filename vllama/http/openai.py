@@ -15,21 +15,21 @@ from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, get_model, read_n
 from vllama.http.ollama.asking import check_top_logprobs, rendered_prompt
 from vllama.http.ollama.embed import run_embedding, units
 from vllama.http.sse import write_events
+from vllama.models.fim import fill_in_the_middle
 from vllama.models.model import Model
 from vllama.quoting import excerpt
-from vllama.translate.completions_replies import completion_answer, completion_streams
-from vllama.translate.completions_requests import (
+from vllama.translate.engine.embeddings import Inputs, read_input
+from vllama.translate.openai.completions_replies import completion_answer, completion_streams
+from vllama.translate.openai.completions_requests import (
     CompletionRequest,
     EmbeddingRequest,
     read_completion,
     read_embedding,
     token_lists,
 )
-from vllama.translate.embeddings import Inputs, read_input
-from vllama.translate.fim import fill_in_the_middle
-from vllama.translate.openai_listing import embeddings_answer, model_answer, model_entry, model_list
-from vllama.translate.openai_replies import Head, chat_answer, chat_streams, rendered_answer
-from vllama.translate.openai_requests import ChatRequest, read_chat
+from vllama.translate.openai.listing import embeddings_answer, model_answer, model_entry, model_list
+from vllama.translate.openai.replies import Head, chat_answer, chat_streams, rendered_answer
+from vllama.translate.openai.requests import ChatRequest, read_chat
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall, Final, Message, TextCall
 from vllama.translate.whole import EMPTY

@@ -12,10 +12,10 @@ from vllama.errors import EngineRefused
 from vllama.http.rendering import to_tokenize
 from vllama.models.model import Model
 from vllama.supervisor.port import Lease
-from vllama.translate.faults import refusal, refused_by_template
+from vllama.translate.conversation.template_shapes import STRICTEST, TemplateShapes
+from vllama.translate.engine.faults import refusal, refused_by_template
+from vllama.translate.engine.requests import rendered_fields
 from vllama.translate.pieces import ChatCall, Message
-from vllama.translate.requests import rendered_fields
-from vllama.translate.template_shapes import STRICTEST, TemplateShapes
 
 _TOKENIZE: Final = "/tokenize"
 _SECONDS: Final = 60.0

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from vllama.engine.client import Events, ShortCut
 from vllama.errors import EngineGone
 from vllama.supervisor.port import Lease
-from vllama.translate.stream import ChatReader, Step, TextReader
+from vllama.translate.engine.stream import ChatReader, Step, TextReader
 
 Accept = Callable[[list[Step]], bool]
 """Takes the steps of one read; false: no more for now."""

@@ -5,8 +5,8 @@ the token's translation. So the task writes only what is there when it looks, an
 and write, from the engine's socket to the client's, without anybody in between. A client that reads too slowly is
 waited for by the task again, and the engine's socket waits with it.
 
-Where a read brings one event that is like the last but for its text (``translate.plain_chunks``), that text goes from
-the one frame into the other as it is: no lists, no objects, nothing parsed.
+Where a read brings one event that is like the last but for its text (``translate.engine.plain_chunks``), that text
+goes from the one frame into the other as it is: no lists, no objects, nothing parsed.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ from vllama.aside.port import Aside
 from vllama.http.front import VISIT
 from vllama.http.today import today
 from vllama.models.model import Model
-from vllama.translate import prompting
-from vllama.translate.gotemplate import BudgetSpent
+from vllama.templates import BudgetSpent
+from vllama.translate.conversation.template_shapes import TemplateShapes
 from vllama.translate.pieces import ChatCall, Message, Tags
-from vllama.translate.template_shapes import TemplateShapes
+from vllama.translate.prompts import prompting
 
 _LIGHT_INSERT = 1 << 16
 """Characters around the gap."""

@@ -14,8 +14,8 @@ from vllama.http.sse import write_events
 from vllama.models.model import Model
 from vllama.translate.jsontext import encode
 from vllama.translate.pieces import Final
-from vllama.translate.responses_replies import ResponseHead, ResponseStream, response_answer
-from vllama.translate.responses_requests import ResponsesRequest, read_responses
+from vllama.translate.responses.replies import ResponseHead, ResponseStream, response_answer
+from vllama.translate.responses.requests import ResponsesRequest, read_responses
 from vllama.translate.whole import EMPTY
 
 _JSON = {"Content-Type": "application/json"}

@@ -10,9 +10,9 @@ from aiohttp import web
 from vllama.errors import VllamaError
 from vllama.http.choices import Choices, Chosen
 from vllama.http.relay import RelayedResponse, relay
-from vllama.translate.faults import mid_stream
+from vllama.translate.engine.faults import mid_stream
+from vllama.translate.engine.stream import Step
 from vllama.translate.pieces import Final, Piece
-from vllama.translate.stream import Step
 
 
 class Writer(Protocol):

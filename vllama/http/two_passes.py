@@ -12,8 +12,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from vllama.translate.engine.stream import Step
 from vllama.translate.pieces import Final
-from vllama.translate.stream import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from vllama.models.names import ModelName
 from vllama.models.pull import Puller
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore
-from vllama.translate.gotemplate import TemplateError
-from vllama.translate.ollama_template import read_template
+from vllama.templates import TemplateError
+from vllama.translate.prompts.ollama_template import read_template
 
 _GGUF: Final = b"GGUF"
 _MAGIC_BYTES: Final = 4

@@ -16,11 +16,11 @@ from vllama.engine.parsers import Parsers, choose_parsers
 from vllama.engine.registry import Registry
 from vllama.errors import ModelUnusable
 from vllama.models.attention import read_attention, text_config, whole_number
+from vllama.models.fim import can_fill_in
 from vllama.models.model import Attention, Facts, Task
 from vllama.models.quantization import MLX, Quantization, read_quantization
 from vllama.models.safetensors import Tensor
 from vllama.models.tasks import read_task
-from vllama.translate.fim import can_fill_in
 
 Json = Mapping[str, Any]
 

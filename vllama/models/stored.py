@@ -16,10 +16,10 @@ from vllama.models.manifest import Manifest, model_digest
 from vllama.models.model import Facts, Model
 from vllama.models.names import ModelName
 from vllama.models.sources import Source
-from vllama.translate import details
-from vllama.translate.gotemplate import TemplateError
+from vllama.templates import TemplateError
 from vllama.translate.jsontext import encode
-from vllama.translate.prompting import with_template
+from vllama.translate.ollama import details
+from vllama.translate.prompts.prompting import with_template
 
 _BUILTIN: Final = Path(__file__).parent / "builtin"
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from vllama.engine.client import Client
 from vllama.models.model import Model
 from vllama.supervisor.states import FOREVER, Phase
-from vllama.translate.template_shapes import NATURAL, TemplateShapes
+from vllama.translate.conversation.template_shapes import NATURAL, TemplateShapes
 
 __all__ = ["FOREVER", "EngineView", "Engines", "Lease", "Phase"]
 

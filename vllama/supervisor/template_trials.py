@@ -13,8 +13,8 @@ import orjson
 from vllama.engine.client import Client
 from vllama.errors import EngineGone, EngineRefused
 from vllama.models.model import Model
-from vllama.translate.template_shapes import NATURAL, TemplateShapes
-from vllama.translate.template_trials import trials, worth_trying
+from vllama.translate.conversation.template_shapes import NATURAL, TemplateShapes
+from vllama.translate.engine.template_trials import trials, worth_trying
 
 _LOG = logging.getLogger("vllama.supervisor")
 _SECONDS: Final = 10.0  # for one small rendering

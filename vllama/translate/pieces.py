@@ -1,6 +1,6 @@
 """What an answer is made of between the engine's dialect and the clients' dialects. Pure.
 
-``translate.stream`` turns vLLM's chunks into these; the writers (Ollama NDJSON, OpenAI SSE, Anthropic SSE,
+``translate.engine.stream`` turns vLLM's chunks into these; the writers (Ollama NDJSON, OpenAI SSE, Anthropic SSE,
 Responses SSE) turn these into bytes. An answer is any number of ``Piece`` and then exactly one ``Final``.
 """
 
@@ -90,7 +90,7 @@ class ChatCall:
     think: bool | str | None = None
     """None = the model's default (on where it can); a string is an effort level."""
     format: str | Mapping[str, Any] | None = None
-    """``"json"``, a JSON schema (a client's, or what ``translate.grammars`` made of it), or None."""
+    """``"json"``, a JSON schema (a client's, or what ``translate.schemas.grammars`` made of it), or None."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Ollama's options, raw from the client; ``translate.options`` checks and maps them."""
     logprobs: bool = False

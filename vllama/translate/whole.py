@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from vllama.translate.engine.stream import Step
 from vllama.translate.pieces import Final, Piece, ToolCall
-from vllama.translate.stream import Step
 
 
 @dataclass(frozen=True, slots=True)

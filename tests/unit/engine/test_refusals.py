@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vllama.engine.client import engine_error
 from vllama.engine.refusals import field_of
 from vllama.errors import EngineRefused
-from vllama.translate.faults import in_our_words
+from vllama.translate.engine.faults import in_our_words
 
 REAL = json.loads((Path(__file__).parent / "refusals.json").read_text())
 WITHOUT_A_FIELD = {  # they can't come of a body of ours

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from vllama.translate.grammars import MOST_BLANKS
+from vllama.translate.schemas.grammars import MOST_BLANKS
 
 FILE = Path(__file__).parents[3] / "vllama" / "engine" / "tool_blanks.py"
 

@@ -26,8 +26,8 @@ from vllama.http.generation import Answer
 from vllama.http.reading import Reading
 from vllama.http.relay import RelayedResponse, relay
 from vllama.observe.metrics import Metrics
+from vllama.translate.engine.stream import ChatReader, Step, TextReader
 from vllama.translate.pieces import Piece
-from vllama.translate.stream import ChatReader, Step, TextReader
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 WORDS = st.lists(

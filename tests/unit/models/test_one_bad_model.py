@@ -22,8 +22,8 @@ from vllama.models.names import ModelName, parse_name
 from vllama.models.shelf import Judge, Shelf
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore
-from vllama.translate import details
 from vllama.translate.jsontext import encode
+from vllama.translate.ollama import details
 
 FILES: dict[str, Any] = {
     "config.json": {

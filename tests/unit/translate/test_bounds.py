@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from vllama.errors import BadRequest
 from vllama.translate.bounds import check_call, check_inputs, check_schema
 from vllama.translate.options import read_options
-from vllama.translate.patterns import MAX_PATTERN, bounded, written_out
 from vllama.translate.pieces import ChatCall, Message
+from vllama.translate.schemas.patterns import MAX_PATTERN, bounded, written_out
 
 NONE = read_options({}, {})
 

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vllama.errors import BadRequest
-from vllama.translate import gojson, native
+from vllama.translate import gojson
 from vllama.translate.arguments import arguments_of
 from vllama.translate.extent import MAX_NESTING, MAX_OBJECTS, MAX_VALUES, check_extent, check_nesting, is_heavy
 from vllama.translate.gojson import decode
-from vllama.translate.openai_requests import read_chat
+from vllama.translate.ollama import native
+from vllama.translate.openai.requests import read_chat
 
 TWO_MILLION = 2_000_000
 HUGE = [

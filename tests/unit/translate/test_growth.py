@@ -11,25 +11,25 @@ import pytest
 from tests.unit.growth import grows_linearly
 from vllama.errors import BadRequest
 from vllama.models.names import parse_name
-from vllama.translate import native
-from vllama.translate.anthropic_requests import read_messages
+from vllama.templates import TemplateError
+from vllama.templates.parser import _parse  # what is remembered takes no time
+from vllama.translate.anthropic.requests import read_messages
 from vllama.translate.bounds import check_schema
-from vllama.translate.call_scanner import CallScanner
+from vllama.translate.conversation.open_calls import OpenCalls
+from vllama.translate.engine.thinking import ThinkingSplitter
 from vllama.translate.gojson import decode
 from vllama.translate.gosyntax import go_quote
-from vllama.translate.gotemplate import TemplateError
-from vllama.translate.gotemplate.parser import _parse  # what is remembered takes no time
 from vllama.translate.gotypes import GoValueError, check_base64, parse_duration
 from vllama.translate.jsontext import encode
-from vllama.translate.ollama_template import merged, read_template, render_chat, without_old_thinking
-from vllama.translate.open_calls import OpenCalls
-from vllama.translate.openai_requests import read_chat
+from vllama.translate.ollama import native
+from vllama.translate.openai.requests import read_chat
 from vllama.translate.passages import without_billing
-from vllama.translate.patterns import written_out
 from vllama.translate.pieces import Message, Tags
-from vllama.translate.responses_requests import read_responses
-from vllama.translate.tagged_text import TaggedText
-from vllama.translate.thinking import ThinkingSplitter
+from vllama.translate.prompts.call_scanner import CallScanner
+from vllama.translate.prompts.ollama_template import merged, read_template, render_chat, without_old_thinking
+from vllama.translate.prompts.tagged_text import TaggedText
+from vllama.translate.responses.requests import read_responses
+from vllama.translate.schemas.patterns import written_out
 
 
 def repeated(text):

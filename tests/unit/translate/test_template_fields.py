@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.unit.translate.models import model
+from vllama.translate.engine.requests import chat_prompt
 from vllama.translate.pieces import ChatCall, Message
-from vllama.translate.requests import chat_prompt
 from vllama.translate.template_fields import for_template, read_template_fields
 
 TEMPLATE = (

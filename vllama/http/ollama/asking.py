@@ -19,12 +19,12 @@ from vllama.http.prompt_tokens import conversation_tokens
 from vllama.models.model import Model
 from vllama.quoting import excerpt
 from vllama.supervisor.port import Lease
+from vllama.translate.engine.requests import conversation, for_model
 from vllama.translate.gojson import raw_member
 from vllama.translate.gosyntax import go_excerpt
+from vllama.translate.ollama.replies import ChatWriter, GenerateWriter, Writer, debug_info
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
-from vllama.translate.replies import ChatWriter, GenerateWriter, Writer, debug_info
-from vllama.translate.requests import conversation, for_model
 
 
 class FormatError(VllamaError):

@@ -20,11 +20,11 @@ from vllama.http.ollama.asking import (
     unload,
 )
 from vllama.quoting import excerpt
-from vllama.translate import native
+from vllama.translate.ollama import native
+from vllama.translate.ollama.replies import ChatWriter
 from vllama.translate.options import read_options
 from vllama.translate.pictures import pictures_of_users
 from vllama.translate.pieces import ChatCall
-from vllama.translate.replies import ChatWriter
 from vllama.translate.tool_choice import functions
 
 

@@ -20,9 +20,9 @@ from vllama.models.blobs import is_relative, read_digest
 from vllama.models.create import Recipe
 from vllama.models.names import ModelName, split_revision
 from vllama.quoting import excerpt
-from vllama.translate import native
+from vllama.templates import TemplateError
 from vllama.translate.gojson import STRING, GoValueError, slice_of, unmarshal
-from vllama.translate.gotemplate import TemplateError
+from vllama.translate.ollama import native
 from vllama.translate.pieces import Message
 
 _INFO_TEXTS: Final = ("model_family", "base_name", "quantization_level", "parameter_size")

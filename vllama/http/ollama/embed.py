@@ -20,10 +20,18 @@ from vllama.http.ndjson import json_response
 from vllama.models.model import Model
 from vllama.quoting import excerpt
 from vllama.supervisor.port import Lease
-from vllama.translate import native
 from vllama.translate.bounds import check_inputs
-from vllama.translate.embeddings import EMBED_PATH, Inputs, embed_body, embed_fault, read_input, read_vectors, unit
+from vllama.translate.engine.embeddings import (
+    EMBED_PATH,
+    Inputs,
+    embed_body,
+    embed_fault,
+    read_input,
+    read_vectors,
+    unit,
+)
 from vllama.translate.jsontext import encode
+from vllama.translate.ollama import native
 from vllama.translate.options import read_options
 
 T = TypeVar("T")

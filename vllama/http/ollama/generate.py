@@ -27,10 +27,10 @@ from vllama.http.ollama.asking import (
 from vllama.http.rendering import check_template, insert_prompt
 from vllama.models.model import Model
 from vllama.quoting import excerpt
-from vllama.translate import native
+from vllama.translate.ollama import native
+from vllama.translate.ollama.replies import GenerateWriter
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall, Message, TextCall
-from vllama.translate.replies import GenerateWriter
 
 
 async def generate(request: web.Request) -> web.StreamResponse:

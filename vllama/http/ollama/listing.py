@@ -18,8 +18,8 @@ from vllama.models.files import read_files
 from vllama.models.model import Model
 from vllama.models.safetensors import Tensor
 from vllama.supervisor.port import EngineView
-from vllama.translate import details, native
 from vllama.translate.jsontext import encode
+from vllama.translate.ollama import details, native
 
 _LOADED = frozenset({"ready", "draining"})
 _READS: Final = Reads()

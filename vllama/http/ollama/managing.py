@@ -12,7 +12,7 @@ from vllama.http.front import front_of
 from vllama.http.lookup import QUOTED, find_model, read_name
 from vllama.models.names import parse_name
 from vllama.quoting import excerpt
-from vllama.translate import native
+from vllama.translate.ollama import native
 
 
 async def copy(request: web.Request) -> web.Response:

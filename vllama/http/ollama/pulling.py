@@ -14,7 +14,7 @@ from vllama.http.lookup import QUOTED, read_name
 from vllama.http.ollama.progress import answer_progress, progress_lines
 from vllama.models.names import parse_name, split_revision
 from vllama.quoting import excerpt
-from vllama.translate import native
+from vllama.translate.ollama import native
 
 _NO_REGISTRY: Final = "this server pushes to no registry"
 

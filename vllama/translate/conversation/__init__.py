@@ -1,0 +1,1 @@
+"""Conversations, shaped and shortened for a model's chat template. Pure."""

@@ -1,0 +1,1 @@
+"""vLLM's dialect: its requests, its stream and its errors. Pure."""

@@ -1,0 +1,1 @@
+"""OpenAI's chats, completions, embeddings and lists: requests and answers. Pure."""

@@ -1,0 +1,1 @@
+"""Prompts of models with a Go template, and how their answers are taken apart. Pure."""
