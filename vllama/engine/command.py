@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from vllama.engine.plugins import with_plugin
 from vllama.engine.spec import EngineSpec, scratch_beside
 from vllama.errors import ConfigError, EngineError
 from vllama.fit.hardware import Hardware
@@ -107,15 +108,18 @@ def build_spec(
     flags.own(settings.values.extra_args, settings.origins.get("extra_args", "extra_args"))
     on_gpu = hardware.kind != "cpu"
     asleep = _sleeping(flags, settings, capabilities) if sleep and on_gpu else 0
-    return EngineSpec(
-        name=name,
-        argv=(str(capabilities.python), "-m", ENTRY, *flags.argv),
-        env={
+    env, plugin_notes = with_plugin(
+        {
             **({"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"} if lora_rank else {}),
             # opens /sleep and /wake_up, and worse: nobody but us reaches the socket
             **({"VLLM_SERVER_DEV_MODE": "1"} if asleep else {}),
             **_environment(settings, hardware, socket=socket, cache=cache, environ=environ, preload=preload),
-        },
+        }
+    )
+    return EngineSpec(
+        name=name,
+        argv=(str(capabilities.python), "-m", ENTRY, *flags.argv),
+        env=env,
         socket=socket,
         served_name=name,
         task=model.facts.task,
@@ -125,7 +129,7 @@ def build_spec(
         kv_cache=settings.estimate.kv_cache,
         gpus=settings.gpus,
         asleep=asleep,
-        notes=(*settings.notes, *flags.notes),
+        notes=(*settings.notes, *flags.notes, *plugin_notes),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.fit.machines import choose, cpu, facts, gpu, model
+from vllama.engine import plugins
 from vllama.engine.command import ENTRY, build_spec
 from vllama.engine.spec import EngineSpec
 from vllama.errors import ConfigError, EngineError
@@ -175,7 +176,8 @@ def test_the_environment_is_whole_and_ours():
     }
     env = build(environ=environ).env
     assert {"PATH": "/bin", "CUDA_VISIBLE_DEVICES": "1", "NCCL_DEBUG": "INFO", "LANG": "C.UTF-8"}.items() <= env.items()
-    assert not {"HF_TOKEN", "VLLM_PORT", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH"} & env.keys()
+    assert not {"HF_TOKEN", "VLLM_PORT", "PYTHONDONTWRITEBYTECODE"} & env.keys()
+    assert env["PYTHONPATH"] == str(plugins.FOLDER)
     assert env["VLLM_CPU_OMP_THREADS_BIND"] == "0-3"
     assert env["HF_HUB_OFFLINE"] == "1"
     assert int(env["VLLM_MAX_STOP_STRINGS"]) >= 64
@@ -328,3 +330,15 @@ def test_what_the_processes_of_an_engine_say_stays_on_this_machine():
     assert interfaces({"extra_args": ["--nnodes", "2", "--pipeline-parallel-size=2"]}) == {None}
     chosen = {"GLOO_SOCKET_IFNAME": "eth1", "NCCL_SOCKET_IFNAME": "eth1"}
     assert interfaces({"tensor_parallel_size": 2}, **chosen) == {"eth1"}
+
+
+def test_a_persons_own_modules_and_plugins_are_found_as_well_as_ours():
+    def plugged(**env: str) -> EngineSpec:
+        return build(config={"profiles": {"small": {"env": env}}})
+
+    assert plugged(PYTHONPATH="/mine").env["PYTHONPATH"] == f"{plugins.FOLDER}:/mine"
+    assert "VLLM_PLUGINS" not in plugged().env  # all are loaded
+    for chosen, loaded in (("theirs", "theirs,vllama"), ("", "vllama"), ("vllama,theirs", "vllama,theirs")):
+        spec = plugged(VLLM_PLUGINS=chosen)
+        assert spec.env["VLLM_PLUGINS"] == loaded
+        assert any("VLLM_PLUGINS" in note for note in spec.notes) == (chosen != loaded)
