@@ -35,6 +35,7 @@ LAYERS: Final = (
         ),
     ),
     ("supervisor", ("vllama.supervisor",)),
+    ("answering", ("vllama.answering",)),
     ("http", ("vllama.http",)),
     ("daemon", ("vllama.daemon", "vllama.reload", "vllama.signals", "vllama.pulling", "vllama.bench", "vllama.tuning")),
     ("cli", ("vllama.cli", "vllama.__main__")),
@@ -168,6 +169,7 @@ def test_every_module_imports_only_its_own_floor_and_those_below() -> None:
         ("vllama.models", ("vllama.supervisor", "vllama.http", "vllama.engine.process"), "models are files"),
         ("vllama.fit", ("vllama.supervisor", "vllama.engine.process"), "fitting is arithmetic"),
         ("vllama.bench", ("vllama.supervisor", "vllama.http", "vllama.daemon"), "the bench is a client"),
+        ("vllama.answering", ("aiohttp", "vllama.http"), "answering knows no HTTP"),
         ("vllama.http", ("vllama.engine.process", "vllama.fit", "vllama.cli"), "http sees no process and no GPU"),
     ],
 )
@@ -183,12 +185,12 @@ def test_a_room_keeps_to_its_own_matter(room: str, strangers: tuple[str, ...], r
     )
 
 
-def test_http_sees_of_the_supervisor_only_its_port() -> None:
+def test_http_and_answering_see_of_the_supervisor_only_its_port() -> None:
     tell(
         [
-            f"{module.name}:{line} imports {name}: http asks the supervisor through supervisor.port only"
+            f"{module.name}:{line} imports {name}: only supervisor.port is for this room"
             for module in modules().values()
-            if within(module.name, "vllama.http")
+            if within(module.name, "vllama.http") or within(module.name, "vllama.answering")
             for name, line in module.imports()
             if within(name, "vllama.supervisor") and name != "vllama.supervisor.port"
         ]
@@ -268,7 +270,7 @@ def test_only_config_environment_reads_the_environment() -> None:
 
 WIDE_CATCHES: Final = {
     "vllama.http.middleware": "a request that fails is an answer",
-    "vllama.http.choices": "hands each error on to the one who waits",
+    "vllama.answering.choices": "hands each error on to the one who waits",
     "vllama.cli.main": "a command that fails is a message",
     "vllama.disk": "hands each error on to the one who waits",
     "vllama.aside.worker": "whatever a job raises is told to the service",

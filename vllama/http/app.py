@@ -7,16 +7,18 @@ from aiohttp import web
 from vllama.aside.port import Aside
 from vllama.config.keys import KeyRing
 from vllama.config.schema import Config
-from vllama.http import anthropic, audio, openai, responses
-from vllama.http import engines as engines_route
-from vllama.http import metrics as metrics_route
 from vllama.http.access import read_host_check, read_origins
+from vllama.http.anthropic import messages
 from vllama.http.front import FRONT, Front, Models
 from vllama.http.intake import Intake
 from vllama.http.middleware import finish_headers, make_middleware
 from vllama.http.ollama.routes import ROUTES as OLLAMA_ROUTES
+from vllama.http.openai import audio, chat
+from vllama.http.own import engines as engines_route
+from vllama.http.own import metrics as metrics_route
 from vllama.http.peers import read_reach
 from vllama.http.permits import make_permits
+from vllama.http.responses import responses
 from vllama.models.create import Creator
 from vllama.models.pull import Puller
 from vllama.observe.metrics import Metrics
@@ -56,7 +58,7 @@ def make_app(
     app[FRONT] = Front(config, engines, models, puller, creator, metrics, aside, version, intake)
     app[metrics_route.METRICS] = metrics
     app.add_routes(OLLAMA_ROUTES)
-    app.add_routes([*openai.routes, *responses.routes, *audio.routes, *anthropic.routes])
+    app.add_routes([*chat.routes, *responses.routes, *audio.routes, *messages.routes])
     app.add_routes([*metrics_route.routes, *engines_route.routes])
     app.on_response_prepare.append(finish_headers)
     return app

@@ -80,7 +80,7 @@ class Crowd:
     def _in_the_way(self, one: Connection, now: float) -> str:
         if one.visit is None or one.stalled(now) < one.limits.stall / _YIELDING:
             return ""
-        return "in_the_way" if one.visit.engine in self._yielding() else ""
+        return "in_the_way" if one.visit.meter.engine in self._yielding() else ""
 
     def _close(self, one: Connection, reason: str) -> None:
         self.closed[reason] += 1

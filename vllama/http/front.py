@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
+from vllama.answering.desk import Desk
 from vllama.aside.port import Aside
 from vllama.config.schema import Config
 from vllama.errors import VllamaError
@@ -76,8 +77,6 @@ class Visit:
     """Who asks, as far as that is known: the peer's address."""
     headers: dict[str, str] = field(default_factory=dict)
     """Headers that go onto the answer, whatever it will be."""
-    engine: str = ""
-    """Key of the engine that answers, once it is leased."""
     body: bytes = b""
     """What was sent, where it is short: an error quotes it."""
     may_manage: Callable[[], Awaitable[bool]] = _nobody
@@ -97,3 +96,9 @@ def front_of(request: web.Request) -> Front:
 def meter_of(_: web.Request) -> Meter:
     """This request's measurements."""
     return VISIT.get().meter
+
+
+def desk_of(request: web.Request) -> Desk:
+    """What answering this request takes."""
+    front = front_of(request)
+    return Desk(front.engines, front.aside, meter_of(request), VISIT.get().client)

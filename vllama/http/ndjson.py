@@ -6,9 +6,10 @@ import time
 
 from aiohttp import web
 
+from vllama.answering.generation import Answer, open_answer
 from vllama.errors import VllamaError
 from vllama.http.faults import error_body, refusal_response
-from vllama.http.generation import Answer, open_answer
+from vllama.http.front import desk_of
 from vllama.http.keeping import granted
 from vllama.http.relay import RelayedResponse, relay
 from vllama.models.model import Model
@@ -40,7 +41,7 @@ async def answer_call(
     """Generate and answer. A failure before the first event is a status, one after it the stream's last line."""
     try:
         kept = await granted(request, model, keep_alive)
-        async with open_answer(request, model, call, keep_alive=kept) as answer:
+        async with open_answer(desk_of(request), model, call, keep_alive=kept) as answer:
             if not stream:
                 return await _whole(answer, writer)
             response = RelayedResponse(headers=_NDJSON | answer.headers)

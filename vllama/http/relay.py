@@ -17,7 +17,7 @@ from typing import Final, Protocol, TypeVar, cast
 
 from aiohttp import web
 
-from vllama.http.generation import Short
+from vllama.answering.generation import Short
 
 _FULL: Final = 1 << 16
 """Bytes that a client may leave unread before it is waited for; asyncio's own high-water mark."""

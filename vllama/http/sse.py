@@ -7,8 +7,8 @@ from typing import Protocol
 
 from aiohttp import web
 
+from vllama.answering.choices import Choices, Chosen
 from vllama.errors import VllamaError
-from vllama.http.choices import Choices, Chosen
 from vllama.http.relay import RelayedResponse, relay
 from vllama.translate.engine.faults import mid_stream
 from vllama.translate.engine.stream import Step

@@ -214,6 +214,8 @@ class Meter:
         self.generated_tokens = 0
         self.dropped_messages = 0
         self.cut_tokens = 0
+        self.engine = ""
+        """Key of the engine that answers, once it is leased."""
         self._metrics = metrics
         self._model = ""
         self._last = 0.0

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from tests.unit.http.test_relay import Transport
 from tests.unit.translate.chunks import chat, sse, text, usage
+from vllama.answering.generation import Answer
+from vllama.answering.reading import Reading
 from vllama.engine.client import Events, engine_error
 from vllama.engine.wire import Connection, Pool
-from vllama.http.generation import Answer
-from vllama.http.reading import Reading
 from vllama.http.relay import RelayedResponse, relay
 from vllama.observe.metrics import Metrics
 from vllama.translate.engine.stream import ChatReader, Step, TextReader

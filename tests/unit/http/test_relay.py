@@ -13,7 +13,7 @@ from aiohttp.http_writer import StreamWriter
 from aiohttp.test_utils import make_mocked_request
 
 from tests.unit.http.scripted import CHAT, Reply
-from vllama.http.generation import Short
+from vllama.answering.generation import Short
 from vllama.http.relay import RelayedResponse, relay
 
 

@@ -1,1 +1,1 @@
-"""The routes under /api."""
+"""Ollama's own routes: those under /api."""

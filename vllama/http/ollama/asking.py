@@ -9,20 +9,17 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from vllama.answering.debugging import rendered_prompt
+from vllama.answering.generation import context_headers
 from vllama.errors import BadRequest, VllamaError
-from vllama.http.front import VISIT, front_of, meter_of
-from vllama.http.generation import context_headers
+from vllama.http.front import VISIT, desk_of, front_of, meter_of
 from vllama.http.keeping import check_unload, granted
-from vllama.http.leasing import answered
 from vllama.http.ndjson import json_response
-from vllama.http.prompt_tokens import conversation_tokens
 from vllama.models.model import Model
 from vllama.quoting import excerpt
-from vllama.supervisor.port import Lease
-from vllama.translate.engine.requests import conversation, for_model
 from vllama.translate.gojson import raw_member
 from vllama.translate.gosyntax import go_excerpt
-from vllama.translate.ollama.replies import ChatWriter, GenerateWriter, Writer, debug_info
+from vllama.translate.ollama.replies import ChatWriter, GenerateWriter, Writer
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
 
@@ -99,19 +96,4 @@ async def render_only(
     request: web.Request, model: Model, call: ChatCall, writer: ChatWriter | GenerateWriter
 ) -> web.Response:
     """The rendered prompt in the place of an answer."""
-    return json_response(writer.rendered(await rendered_prompt(request, model, call), time.time_ns()))
-
-
-async def rendered_prompt(request: web.Request, model: Model, call: ChatCall) -> dict[str, Any]:
-    """The prompt as the chat template renders it, for people who debug one (``_debug_render_only``)."""
-    offering = for_model(call, model)
-
-    async def ask(lease: Lease) -> str:
-        aside = front_of(request).aside
-        tokens = await conversation_tokens(lease, aside, model, offering, conversation(model, offering.messages))
-        body = {"model": lease.served_name, "tokens": tokens}
-        text: str = orjson.loads(await lease.client.call("/detokenize", body))["prompt"]
-        return text
-
-    text = await answered(request, model, ask)
-    return debug_info(text, sum(len(message.images) for message in call.messages))
+    return json_response(writer.rendered(await rendered_prompt(desk_of(request), model, call), time.time_ns()))

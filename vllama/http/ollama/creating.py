@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from vllama.aside.port import Aside
+from vllama.answering.desk import Desk
+from vllama.answering.rendering import check_template
 from vllama.errors import BadRequest
 from vllama.http.bodies import read_body
-from vllama.http.front import Front, front_of
+from vllama.http.front import Front, desk_of, front_of
 from vllama.http.lookup import read_name
 from vllama.http.ollama.progress import answer_progress, progress_lines
-from vllama.http.rendering import check_template
 from vllama.models.blobs import is_relative, read_digest
 from vllama.models.create import Recipe
 from vllama.models.names import ModelName, split_revision
@@ -37,13 +37,15 @@ async def create(request: web.Request) -> web.StreamResponse:
     if not all(is_relative(path) for path in fields["files"] or ()):
         raise BadRequest("file path must be relative")
     name = read_name(fields["model"] or fields["name"])
-    lines = progress_lines(_creating(front_of(request), name, fields))
+    lines = progress_lines(_creating(front_of(request), desk_of(request), name, fields))
     return await answer_progress(request, lines, stream=fields["stream"])
 
 
-async def _creating(front: Front, name: ModelName, fields: Mapping[str, Any]) -> AsyncGenerator[str | tuple[Any, ...]]:
+async def _creating(
+    front: Front, desk: Desk, name: ModelName, fields: Mapping[str, Any]
+) -> AsyncGenerator[str | tuple[Any, ...]]:
     recipe = _recipe(name, fields)
-    await _check_template(front.aside, recipe.template)
+    await _check_template(desk, recipe.template)
     async with aclosing(front.creator.create(recipe)) as steps:
         async for step in steps:
             yield step
@@ -128,14 +130,14 @@ def _digests(files: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-async def _check_template(aside: Aside, text: str) -> None:
+async def _check_template(desk: Desk, text: str) -> None:
     """Raises BadRequest for what is no Go template.
 
     A Jinja text passes: whether it is that of the model's own files is known later.
     """
     if text and not _is_jinja(text):
         try:
-            await check_template(aside, text)
+            await check_template(desk, text)
         except TemplateError as error:
             raise BadRequest(f"template error: {error}") from error
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
-from vllama.aside.port import Aside
+from vllama.answering.desk import Desk
+from vllama.answering.rendering import check_template, insert_prompt
 from vllama.errors import BadRequest, NotFound
 from vllama.http.bodies import read_body
-from vllama.http.front import front_of
+from vllama.http.front import desk_of, front_of
 from vllama.http.lookup import QUOTED, find_model
 from vllama.http.ndjson import answer_call
 from vllama.http.ollama.asking import (
@@ -24,7 +25,6 @@ from vllama.http.ollama.asking import (
     render_only,
     unload,
 )
-from vllama.http.rendering import check_template, insert_prompt
 from vllama.models.model import Model
 from vllama.quoting import excerpt
 from vllama.translate.ollama import native
@@ -55,10 +55,10 @@ async def generate(request: web.Request) -> web.StreamResponse:
     read_options(fields["options"], model.parameters)
     if fields["template"]:
         # what is wrong with it is told before anything is loaded
-        await check_template(front_of(request).aside, fields["template"])
+        await check_template(desk_of(request), fields["template"])
     check_images(sum(map(bool, fields["images"])), fields, model)
     model = _personal(model, fields)
-    call = await _call(front_of(request).aside, model, fields)
+    call = await _call(desk_of(request), model, fields)
     if fields["_debug_render_only"] and isinstance(call, ChatCall):
         return await render_only(request, model, call, writer)
     return await answer_call(
@@ -76,7 +76,7 @@ def _personal(model: Model, fields: Mapping[str, Any]) -> Model:
     )
 
 
-async def _call(aside: Aside, model: Model, fields: Mapping[str, Any]) -> ChatCall | TextCall:
+async def _call(desk: Desk, model: Model, fields: Mapping[str, Any]) -> ChatCall | TextCall:
     """The prompt as one turn of a chat; raw and fill-in-the-middle prompts go without vLLM's chat template."""
     common: dict[str, Any] = {
         "format": read_format(fields),
@@ -90,7 +90,7 @@ async def _call(aside: Aside, model: Model, fields: Mapping[str, Any]) -> ChatCa
         return TextCall(prompt=fields["prompt"], **common)
     if fields["suffix"]:
         foreign = bool(fields["template"])
-        prompt = await insert_prompt(aside, model, fields["prompt"], fields["suffix"], foreign=foreign)
+        prompt = await insert_prompt(desk, model, fields["prompt"], fields["suffix"], foreign=foreign)
         return TextCall(prompt=prompt, want_token_ids=True, **common)
     turn = Message(role="user", content=fields["prompt"], images=tuple(image for image in fields["images"] if image))
     return ChatCall(

@@ -6,10 +6,10 @@ import time
 
 from aiohttp import web
 
-from vllama.http.choices import open_choices
+from vllama.answering.choices import open_choices
+from vllama.answering.debugging import rendered_prompt
 from vllama.http.dialects import fresh_id, model_for_chat, not_to_be_cached, reading
-from vllama.http.front import front_of, meter_of
-from vllama.http.ollama.asking import rendered_prompt
+from vllama.http.front import desk_of, front_of, meter_of
 from vllama.http.sse import write_events
 from vllama.models.model import Model
 from vllama.translate.jsontext import encode
@@ -31,9 +31,11 @@ async def responses(request: web.Request, asked: ResponsesRequest) -> web.Stream
     if not asked.call.messages:
         return await _load(request, model, asked, head)
     if asked.render_only:
-        told = {"_debug_info": await rendered_prompt(request, model, asked.call)}
+        told = {"_debug_info": await rendered_prompt(desk_of(request), model, asked.call)}
         return web.Response(body=encode(told) + b"\n", headers=_JSON)
-    async with open_choices(request, model, asked.call, parallel_calls=asked.echo.parallel_tool_calls) as choices:
+    async with open_choices(
+        desk_of(request), model, asked.call, parallel_calls=asked.echo.parallel_tool_calls
+    ) as choices:
         if asked.stream:
             writer = ResponseStream(head, _now)
             return await write_events(request, choices, [writer])

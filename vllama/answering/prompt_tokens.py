@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import orjson
 
-from vllama.aside.port import Aside
+from vllama.answering.desk import Desk
+from vllama.answering.rendering import to_tokenize
 from vllama.errors import EngineRefused
-from vllama.http.rendering import to_tokenize
 from vllama.models.model import Model
 from vllama.supervisor.port import Lease
 from vllama.translate.conversation.template_shapes import STRICTEST, TemplateShapes
@@ -30,7 +30,7 @@ async def tokens(lease: Lease, prompt: Mapping[str, Any]) -> list[int]:
 
 async def conversation_tokens(
     lease: Lease,
-    aside: Aside,
+    desk: Desk,
     model: Model,
     call: ChatCall,
     messages: Sequence[Message],
@@ -41,13 +41,13 @@ async def conversation_tokens(
 
     In its plainest form where the template refuses it nevertheless. Raises BadRequest.
     """
-    asked = await to_tokenize(aside, call, messages, model, shapes or lease.shapes)
+    asked = await to_tokenize(desk, call, messages, model, shapes or lease.shapes)
     try:
         return await tokens(lease, asked)
     except EngineRefused as error:
         if "messages" not in asked or not _is_ours(error):
             raise refusal(error) from error
-    plainest = await to_tokenize(aside, call, messages, model, STRICTEST)
+    plainest = await to_tokenize(desk, call, messages, model, STRICTEST)
     try:
         return await tokens(lease, plainest)
     except EngineRefused as error:

@@ -6,12 +6,12 @@ from functools import partial
 
 from aiohttp import web
 
-from vllama.http.choices import open_choices
+from vllama.answering.choices import open_choices
+from vllama.answering.debugging import rendered_prompt
+from vllama.answering.leasing import answered
+from vllama.answering.prompt_tokens import conversation_tokens
 from vllama.http.dialects import fresh_id, model_for_chat, not_to_be_cached, reading, without_thinking_where_it_cannot
-from vllama.http.front import front_of, meter_of
-from vllama.http.leasing import answered
-from vllama.http.ollama.asking import rendered_prompt
-from vllama.http.prompt_tokens import conversation_tokens
+from vllama.http.front import desk_of, front_of, meter_of
 from vllama.http.sse import write_events
 from vllama.models.model import Model
 from vllama.supervisor.port import Lease
@@ -36,9 +36,9 @@ async def messages(request: web.Request, asked: MessagesRequest) -> web.StreamRe
         return await _load(request, model, asked, message_id)
     if asked.render_only:
         return web.Response(
-            body=encode({"_debug_info": await rendered_prompt(request, model, call)}) + b"\n", headers=_JSON
+            body=encode({"_debug_info": await rendered_prompt(desk_of(request), model, call)}) + b"\n", headers=_JSON
         )
-    async with open_choices(request, model, call, parallel_calls=asked.parallel_calls) as choices:
+    async with open_choices(desk_of(request), model, call, parallel_calls=asked.parallel_calls) as choices:
         if asked.stream:
             writer = MessageStream(
                 message_id, asked.model, input_estimate=asked.input_estimate, request_id=fresh_id("req_")
@@ -67,12 +67,12 @@ async def count_tokens(request: web.Request, asked: MessagesRequest) -> web.Resp
     meter_of(request).model = model.name.short
     if not call.messages:  # then a message only loads the model
         return web.Response(body=encode({"input_tokens": 0}) + b"\n", headers=_JSON)
-    front, call = front_of(request), for_model(call, model)
+    desk, call = desk_of(request), for_model(call, model)
 
     async def ask(lease: Lease) -> list[int]:
-        return await conversation_tokens(lease, front.aside, model, call, conversation(model, call.messages))
+        return await conversation_tokens(lease, desk, model, call, conversation(model, call.messages))
 
-    tokens = await answered(request, model, ask)
+    tokens = await answered(desk, model, ask)
     return web.Response(body=encode({"input_tokens": len(tokens)}) + b"\n", headers=_JSON)
 
 

@@ -2,13 +2,13 @@
 
 ::
 
-    async with open_answer(request, model, call) as answer:
+    async with open_answer(desk, model, call) as answer:
         async for steps in answer:      # lists of Piece; the last list ends with the Final
             ...
             await answer.pour(...)      # may be: what comes is called back in the read that brings it
 
 Entering waits for the engine's first event, so that what raises there still becomes a status, and an engine that is
-gone before it is replaced by the next one (``http.leasing``); what raises inside comes after output began. Leaving
+gone before it is replaced by the next one (``answering.leasing``); what raises inside comes after output began. Leaving
 early aborts the engine's request and returns the lease.
 """
 
@@ -22,16 +22,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from aiohttp import web
-
+from vllama.answering.desk import Desk
+from vllama.answering.fitting import Fitting, Prepared
+from vllama.answering.leasing import begun
+from vllama.answering.reading import Accept, Reading
+from vllama.answering.two_passes import Second, think_then_answer
 from vllama.engine.client import Events
 from vllama.errors import EngineRefused
-from vllama.http.fitting import Fitting, Prepared
-from vllama.http.front import VISIT, front_of, meter_of
-from vllama.http.leasing import begun
-from vllama.http.reading import Accept, Reading
-from vllama.http.rendering import client
-from vllama.http.two_passes import Second, think_then_answer
 from vllama.models.model import Model
 from vllama.observe.metrics import Meter
 from vllama.supervisor.port import Lease
@@ -155,13 +152,13 @@ def _ns(seconds: float) -> int:
 
 @asynccontextmanager
 async def open_answer(
-    request: web.Request, model: Model, call: ChatCall | TextCall, *, keep_alive: float | None = None
+    desk: Desk, model: Model, call: ChatCall | TextCall, *, keep_alive: float | None = None
 ) -> AsyncIterator[Answer]:
     """Lease the model's engine, send the call and wait for the first event.
 
     ``keep_alive`` as in ``Engines.lease``. Raises OptionError, BadRequest, the EngineError family, Busy, ModelUnusable.
     """
-    meter = meter_of(request)
+    meter = desk.meter
     meter.model = model.name.short
     options = read_options(call.options, model.parameters)
     heavy = False
@@ -169,17 +166,16 @@ async def open_answer(
         check_call(call, options, most=LIGHT)
     except Heavy:
         heavy = True
-        await front_of(request).aside.run(client(), check_schemas, schemas_of(call))
+        await desk.run_aside(check_schemas, schemas_of(call))
     if isinstance(call, ChatCall):
         call = for_model(call, model)
-    call, ignored = await front_of(request).aside.run(client(), enforceable, call) if heavy else enforceable(call)
+    call, ignored = await desk.run_aside(enforceable, call) if heavy else enforceable(call)
     if ignored:
         _log.debug("the grammar of the answer can't enforce %s", ", ".join(ignored))
 
     async def begin(lease: Lease, stack: AsyncExitStack) -> Answer:
         loaded = time.perf_counter()
-        VISIT.get().engine = model.engine_key
-        fitting = Fitting(lease, front_of(request).aside, model, call, options)
+        fitting = Fitting(lease, desk, model, call, options)
         try:
             answer = await _first_event(fitting, meter, loaded, stack)
             answer.headers |= _not_enforced(ignored)
@@ -191,7 +187,7 @@ async def open_answer(
         answer.headers |= context_headers(options, lease)
         return answer
 
-    async with begun(request, model, begin, keep_alive=keep_alive) as answer:
+    async with begun(desk, model, begin, keep_alive=keep_alive) as answer:
         yield answer
 
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vllama.aside.port import Aside
+from vllama.answering.desk import Desk
+from vllama.answering.prompt_tokens import conversation_tokens, template_refuses, tokens
+from vllama.answering.rendering import render
 from vllama.engine.client import engine_error
 from vllama.errors import BadRequest, EngineRefused
-from vllama.http.prompt_tokens import conversation_tokens, template_refuses, tokens
-from vllama.http.rendering import render
 from vllama.models.model import Model
 from vllama.supervisor.port import Lease
 from vllama.translate.conversation import history
@@ -61,7 +61,7 @@ class Fitting:
     """One call on one leased engine."""
 
     lease: Lease
-    aside: Aside
+    desk: Desk
     model: Model
     call: ChatCall | TextCall
     options: Options
@@ -182,14 +182,14 @@ class Fitting:
 
     async def _rendered(self, call: ChatCall, messages: Sequence[Message]) -> TextCall | None:
         """The conversation as the model's Go template renders it; None where vLLM applies a chat template."""
-        found = await render(self.aside, call, messages, self.model)
+        found = await render(self.desk, call, messages, self.model)
         if found is None:
             return None
         text, tags = found
         return replace(self._as_text(call, ()), prompt=text, tags=tags)
 
     async def _tokens(self, call: ChatCall, messages: Sequence[Message]) -> list[int]:
-        return await conversation_tokens(self.lease, self.aside, self.model, call, messages, shapes=self.shapes)
+        return await conversation_tokens(self.lease, self.desk, self.model, call, messages, shapes=self.shapes)
 
     def _as_text(self, call: ChatCall | TextCall, prompt: Sequence[int]) -> TextCall:
         return TextCall(

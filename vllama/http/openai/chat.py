@@ -7,13 +7,15 @@ from typing import Any
 
 from aiohttp import web
 
+from vllama.answering import embedding
+from vllama.answering.choices import open_choices
+from vllama.answering.debugging import rendered_prompt
+from vllama.answering.embedding import units
 from vllama.errors import BadRequest, NotFound
-from vllama.http.choices import open_choices
 from vllama.http.dialects import fresh_id, model_for_chat, reading
-from vllama.http.front import front_of, meter_of
+from vllama.http.front import desk_of, front_of, meter_of
 from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, get_model, read_name
-from vllama.http.ollama.asking import check_top_logprobs, rendered_prompt
-from vllama.http.ollama.embed import run_embedding, units
+from vllama.http.ollama.asking import check_top_logprobs
 from vllama.http.sse import write_events
 from vllama.models.fim import fill_in_the_middle
 from vllama.models.model import Model
@@ -46,10 +48,10 @@ async def chat_completions(request: web.Request, asked: ChatRequest) -> web.Stre
         return await _load_for_chat(request, model, asked, head)
     if asked.render_only:
         return web.Response(
-            body=rendered_answer(head, await rendered_prompt(request, model, asked.call)), headers=_JSON
+            body=rendered_answer(head, await rendered_prompt(desk_of(request), model, asked.call)), headers=_JSON
         )
     async with open_choices(
-        request, model, asked.call, count=asked.choices, parallel_calls=asked.parallel_calls
+        desk_of(request), model, asked.call, count=asked.choices, parallel_calls=asked.parallel_calls
     ) as choices:
         if asked.stream:
             writers = chat_streams(head, include_usage=asked.include_usage, choices=asked.choices)
@@ -82,7 +84,7 @@ async def completions(request: web.Request, asked: CompletionRequest) -> web.Str
             loaded = b"".join([writer.finish(Final("stop"), reason="load") for writer in writers])
             return web.Response(body=loaded, headers=_EVENTS)
     calls = [_text_call(asked, prompt, model) for prompt in asked.prompts]
-    async with open_choices(request, model, *calls, count=asked.choices) as choices:
+    async with open_choices(desk_of(request), model, *calls, count=asked.choices) as choices:
         if asked.stream:
             return await write_events(request, choices, writers)
         body = completion_answer(head, await choices.gather(), each=asked.choices)
@@ -124,9 +126,9 @@ async def embeddings(request: web.Request, asked: EmbeddingRequest) -> web.Respo
     if not asked.model:
         raise NotFound(QUOTED.format(""))
     model = find_model(front_of(request), asked.model, missing=PULL_FIRST)
-    vectors, tokens, _ = await run_embedding(request, model, texts)
-    found = await units(vectors, asked.dimensions)
-    return web.Response(body=embeddings_answer(asked.model, found, tokens, base64=asked.base64), headers=_JSON)
+    found = await embedding.embed(desk_of(request), model, texts)
+    vectors = await units(found.vectors, asked.dimensions)
+    return web.Response(body=embeddings_answer(asked.model, vectors, found.tokens, base64=asked.base64), headers=_JSON)
 
 
 async def list_models(request: web.Request) -> web.Response:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vllama.aside.port import Aside
-from vllama.http.front import VISIT
-from vllama.http.today import today
+from vllama.answering.desk import Desk
+from vllama.answering.today import today
 from vllama.models.model import Model
 from vllama.templates import BudgetSpent
 from vllama.translate.conversation.template_shapes import TemplateShapes
@@ -23,12 +22,7 @@ _LIGHT_INSERT = 1 << 16
 """Characters around the gap."""
 
 
-def client() -> str:
-    """On whose behalf this task works."""
-    return VISIT.get().client
-
-
-async def render(aside: Aside, call: ChatCall, messages: Sequence[Message], model: Model) -> tuple[str, Tags] | None:
+async def render(desk: Desk, call: ChatCall, messages: Sequence[Message], model: Model) -> tuple[str, Tags] | None:
     """The prompt and how its answer is taken apart; None: vLLM renders. Raises TemplateError, TookTooLong, Busy."""
     if not prompting.renders(messages, model):
         return None
@@ -37,26 +31,26 @@ async def render(aside: Aside, call: ChatCall, messages: Sequence[Message], mode
             return prompting.rendered(call, messages, model, today(), prompting.light_budget())
         except BudgetSpent:
             pass  # more than it looked like
-    return await aside.run(client(), prompting.rendered, call, tuple(messages), model, today())
+    return await desk.run_aside(prompting.rendered, call, tuple(messages), model, today())
 
 
 async def to_tokenize(
-    aside: Aside, call: ChatCall, messages: Sequence[Message], model: Model, shapes: TemplateShapes
+    desk: Desk, call: ChatCall, messages: Sequence[Message], model: Model, shapes: TemplateShapes
 ) -> dict[str, Any]:
     """The fields of vLLM's ``/tokenize`` for a conversation; raises as ``render``."""
-    return prompting.to_tokenize(await render(aside, call, messages, model), call, messages, model, shapes)
+    return prompting.to_tokenize(await render(desk, call, messages, model), call, messages, model, shapes)
 
 
-async def insert_prompt(aside: Aside, model: Model, prompt: str, suffix: str, *, foreign: bool) -> str:
+async def insert_prompt(desk: Desk, model: Model, prompt: str, suffix: str, *, foreign: bool) -> str:
     """The prompt for what belongs between; raises as ``render``, and BadRequest. ``foreign``: by the request's own."""
     if not foreign and len(prompt) + len(suffix) <= _LIGHT_INSERT:
         try:
             return prompting.insert_prompt(model, prompt, suffix, today(), prompting.light_budget())
         except BudgetSpent:
             pass
-    return await aside.run(client(), prompting.insert_prompt, model, prompt, suffix, today())
+    return await desk.run_aside(prompting.insert_prompt, model, prompt, suffix, today())
 
 
-async def check_template(aside: Aside, text: str) -> None:
+async def check_template(desk: Desk, text: str) -> None:
     """Raises TemplateError for what is no template, TookTooLong, Busy."""
-    await aside.run(client(), prompting.check_template, text)
+    await desk.run_aside(prompting.check_template, text)

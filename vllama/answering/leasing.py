@@ -11,19 +11,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
-from aiohttp import web
-
+from vllama.answering.desk import Desk
 from vllama.errors import EngineGone
-from vllama.http.front import front_of
 from vllama.models.model import Model
-from vllama.supervisor.port import Engines, Lease
+from vllama.supervisor.port import Lease
 
 T = TypeVar("T")
 
 
 @asynccontextmanager
 async def begun(
-    request: web.Request,
+    desk: Desk,
     model: Model,
     begin: Callable[[Lease, AsyncExitStack], Awaitable[T]],
     *,
@@ -34,32 +32,32 @@ async def begun(
     What it enters into its stack is left with the block, before the lease is returned. ``keep_alive`` as in
     ``Engines.lease``. Raises what ``begin`` and ``Engines.lease`` raise.
     """
-    engines = front_of(request).engines
     async with AsyncExitStack() as stack:
         try:
-            value = await _begin(engines, model, begin, keep_alive, stack)
+            value = await _begin(desk, model, begin, keep_alive, stack)
         except EngineGone:
             await stack.aclose()
-            value = await _begin(engines, model, begin, keep_alive, stack)
+            value = await _begin(desk, model, begin, keep_alive, stack)
         yield value
 
 
 async def answered(
-    request: web.Request, model: Model, ask: Callable[[Lease], Awaitable[T]], *, keep_alive: float | None = None
+    desk: Desk, model: Model, ask: Callable[[Lease], Awaitable[T]], *, keep_alive: float | None = None
 ) -> T:
     """What ``ask`` returned, for questions that the engine answers in one piece."""
-    async with begun(request, model, lambda lease, _: ask(lease), keep_alive=keep_alive) as value:
+    async with begun(desk, model, lambda lease, _: ask(lease), keep_alive=keep_alive) as value:
         return value
 
 
 async def _begin(
-    engines: Engines,
+    desk: Desk,
     model: Model,
     begin: Callable[[Lease, AsyncExitStack], Awaitable[T]],
     keep_alive: float | None,
     stack: AsyncExitStack,
 ) -> T:
-    lease = await stack.enter_async_context(engines.lease(model, keep_alive=keep_alive))
+    lease = await stack.enter_async_context(desk.engines.lease(model, keep_alive=keep_alive))
+    desk.meter.engine = model.engine_key
     try:
         return await begin(lease, await stack.enter_async_context(AsyncExitStack()))
     except EngineGone:

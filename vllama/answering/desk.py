@@ -1,0 +1,29 @@
+"""What answering one request takes besides the request itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from vllama.aside.port import Aside
+from vllama.observe.metrics import Meter
+from vllama.supervisor.port import Engines
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Made for each request by the room that received it."""
+
+    engines: Engines
+    aside: Aside
+    meter: Meter
+    """Measures this request."""
+    client: str
+    """The client's address, as far as it is known."""
+
+    async def run_aside(self, job: Callable[..., T], *args: Any) -> T:
+        """``Aside.run`` on behalf of this client."""
+        return await self.aside.run(self.client, job, *args)

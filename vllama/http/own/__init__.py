@@ -1,0 +1,1 @@
+"""Routes of our own: every engine, and the metrics."""

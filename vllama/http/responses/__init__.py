@@ -1,0 +1,1 @@
+"""OpenAI's newer route: /v1/responses."""
