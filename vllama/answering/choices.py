@@ -15,7 +15,7 @@ from vllama.answering.generation import Answer, Short, open_answer
 from vllama.errors import EngineError
 from vllama.models.model import Model
 from vllama.translate.engine.stream import Step
-from vllama.translate.pieces import ChatCall, Final, Piece, TextCall
+from vllama.translate.pieces import ChatCall, Ending, Piece, TextCall
 from vllama.translate.whole import Whole, first_call_only, gather
 
 Chosen = tuple[int, list[Step]]
@@ -56,10 +56,10 @@ class Choices:
     async def gather(self) -> list[Whole]:
         """Wait for all of them."""
         pieces: list[list[Piece]] = [[] for _ in range(self._count)]
-        finals: dict[int, Final] = {}
+        finals: dict[int, Ending] = {}
         async for choice, steps in self:
             pieces[choice] += [step for step in steps if isinstance(step, Piece)]
-            if isinstance(last := steps[-1], Final):
+            if isinstance(last := steps[-1], Ending):
                 finals[choice] = last
         if len(finals) < self._count:
             raise EngineError("the answer ended without its last event")

@@ -3,7 +3,7 @@
 ::
 
     async with open_answer(desk, model, call) as answer:
-        async for steps in answer:      # lists of Piece; the last list ends with the Final
+        async for steps in answer:      # lists of Piece; the last list ends with the Ending
             ...
             await answer.pour(...)      # may be: what comes is called back in the read that brings it
 
@@ -37,7 +37,7 @@ from vllama.translate.engine.faults import is_refused_form, refusal
 from vllama.translate.engine.requests import for_model
 from vllama.translate.engine.stream import Step
 from vllama.translate.options import Options, read_options
-from vllama.translate.pieces import ChatCall, Final, TextCall, Timing
+from vllama.translate.pieces import ChatCall, Ending, TextCall, Timing
 from vllama.translate.schemas.grammars import enforceable
 
 _log = logging.getLogger(__name__)
@@ -115,10 +115,10 @@ class Answer:
 
     def _count(self, steps: list[Step]) -> None:
         self._meter.tokens()
-        if isinstance(final := steps[-1], Final):
+        if isinstance(final := steps[-1], Ending):
             self._meter.usage(final.prompt_tokens, final.completion_tokens)
 
-    def timing(self, final: Final) -> Timing:
+    def timing(self, final: Ending) -> Timing:
         """Durations for the reply, taken at this moment."""
         return Timing(
             total=_ns(time.perf_counter() - self._meter.began),
@@ -238,4 +238,4 @@ def _in_plain_json(call: _Call, error: EngineRefused) -> _Call:
 
 async def _full(tokens: int) -> AsyncIterator[list[Step]]:
     """No answer: the context is full."""
-    yield [Final("length", prompt_tokens=tokens)]
+    yield [Ending("length", prompt_tokens=tokens)]

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from vllama.translate.engine.stream import Step
-from vllama.translate.pieces import Final
+from vllama.translate.pieces import Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ async def think_then_answer(steps: AsyncIterator[list[Step]], ask_again: AskAgai
     async for batch in steps:
         shown: list[Step] = []
         for step in batch:
-            if isinstance(step, Final):
+            if isinstance(step, Ending):
                 yield [*shown, step]
                 return
             calling = calling or bool(step.tool_calls)
@@ -58,10 +58,10 @@ async def think_then_answer(steps: AsyncIterator[list[Step]], ask_again: AskAgai
     second = await ask_again("".join(thoughts))
     async for batch in second.steps:
         last = batch[-1]
-        yield [*batch[:-1], _counted(last, second.prompt_tokens, spent)] if isinstance(last, Final) else batch
+        yield [*batch[:-1], _counted(last, second.prompt_tokens, spent)] if isinstance(last, Ending) else batch
 
 
-def _counted(final: Final, prompt_tokens: int, seconds: float) -> Final:
+def _counted(final: Ending, prompt_tokens: int, seconds: float) -> Ending:
     """What the thoughts took belongs to the answer, not to the prompt."""
     thought = final.prompt_tokens - prompt_tokens
     return replace(

@@ -16,8 +16,8 @@ from vllama.models.model import Model
 from vllama.translate.engine.faults import mid_stream
 from vllama.translate.engine.stream import Step
 from vllama.translate.jsontext import encode
-from vllama.translate.ollama.replies import Writer
-from vllama.translate.pieces import ChatCall, Final, Piece, TextCall
+from vllama.translate.ollama.replies import ReplyWriter
+from vllama.translate.pieces import ChatCall, Ending, Piece, TextCall
 from vllama.translate.whole import gather
 
 _NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -33,7 +33,7 @@ async def answer_call(
     request: web.Request,
     model: Model,
     call: ChatCall | TextCall,
-    writer: Writer,
+    writer: ReplyWriter,
     *,
     stream: bool,
     keep_alive: float | None,
@@ -53,23 +53,23 @@ async def answer_call(
         return refusal_response(request.path, error, streamed=stream)
 
 
-async def _whole(answer: Answer, writer: Writer) -> web.Response:
+async def _whole(answer: Answer, writer: ReplyWriter) -> web.Response:
     pieces: list[Piece] = []
     async for steps in answer:
         pieces += [step for step in steps if isinstance(step, Piece)]
-        if isinstance(last := steps[-1], Final):
+        if isinstance(last := steps[-1], Ending):
             body = writer.whole(gather(pieces, last), answer.timing(last), time.time_ns())
             return web.Response(body=body, headers=_JSON | answer.headers)
     raise VllamaError("the answer ended without its last event")
 
 
-async def _lines(request: web.Request, response: web.StreamResponse, answer: Answer, writer: Writer) -> None:
+async def _lines(request: web.Request, response: web.StreamResponse, answer: Answer, writer: ReplyWriter) -> None:
     """One line a step; what arrived together goes out in one write."""
 
     def written(steps: list[Step]) -> bytes:
         now = time.time_ns()
         lines = [
-            writer.last(step, answer.timing(step), now) if isinstance(step, Final) else writer.piece(step, now)
+            writer.last(step, answer.timing(step), now) if isinstance(step, Ending) else writer.piece(step, now)
             for step in steps
         ]
         lines.append(b"")

@@ -12,7 +12,7 @@ from vllama.errors import VllamaError
 from vllama.http.relay import RelayedResponse, relay
 from vllama.translate.engine.faults import mid_stream
 from vllama.translate.engine.stream import Step
-from vllama.translate.pieces import Final, Piece
+from vllama.translate.pieces import Ending, Piece
 
 
 class Writer(Protocol):
@@ -30,7 +30,7 @@ class Writer(Protocol):
         """The event of a text and nothing else, given as a JSON string."""
         ...
 
-    def finish(self, final: Final) -> bytes:
+    def finish(self, final: Ending) -> bytes:
         """The events that end the choice, and with the last choice the stream."""
         ...
 
@@ -66,4 +66,4 @@ def _written(writer: Writer, steps: list[Step]) -> bytes:
     pieces = [step for step in steps if isinstance(step, Piece)]
     out = writer.feed(pieces)
     last = steps[-1]
-    return out + writer.finish(last) if isinstance(last, Final) else out
+    return out + writer.finish(last) if isinstance(last, Ending) else out

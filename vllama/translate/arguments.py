@@ -28,3 +28,8 @@ def arguments_of(given: Any) -> dict[str, Any]:
         return {}
     check_nesting(data, value)
     return value if isinstance(value, dict) else {}
+
+
+def arguments_text(arguments: Mapping[str, Any]) -> str:
+    """A call's arguments as most dialects carry them: JSON text."""
+    return orjson.dumps(arguments).decode()

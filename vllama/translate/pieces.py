@@ -1,7 +1,7 @@
 """What an answer is made of between the engine's dialect and the clients' dialects. Pure.
 
 ``translate.engine.stream`` turns vLLM's chunks into these; the writers (Ollama NDJSON, OpenAI SSE, Anthropic SSE,
-Responses SSE) turn these into bytes. An answer is any number of ``Piece`` and then exactly one ``Final``.
+Responses SSE) turn these into bytes. An answer is any number of ``Piece`` and then exactly one ``Ending``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Piece:
 
 
 @dataclass(slots=True)
-class Final:
+class Ending:
     """How the answer ended and what it took."""
 
     reason: DoneReason

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vllama.translate.engine.stream import Step
-from vllama.translate.pieces import Final, Piece, ToolCall
+from vllama.translate.pieces import Ending, Piece, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,14 @@ class Whole:
     logprobs: tuple[dict[str, Any], ...]
     answer_logprobs: tuple[dict[str, Any], ...]
     """Those of the answer's text alone, without the thinking."""
-    final: Final
+    final: Ending
 
 
-EMPTY = Whole("", "", (), (), (), Final("stop"))
+EMPTY = Whole("", "", (), (), (), Ending("stop"))
 """What a request without input gets: the model was loaded, nothing was generated."""
 
 
-def gather(pieces: Iterable[Piece], final: Final) -> Whole:
+def gather(pieces: Iterable[Piece], final: Ending) -> Whole:
     """Join ``pieces`` in their order."""
     content: list[str] = []
     thinking: list[str] = []

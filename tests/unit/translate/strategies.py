@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from vllama.translate.pieces import Final, Piece, ToolCall
+from vllama.translate.pieces import Ending, Piece, ToolCall
 
 TEXT = st.text(min_size=1, max_size=8)
 
@@ -35,5 +35,5 @@ def batches(draw: st.DrawFn, pieces: list[Piece]) -> list[list[Piece]]:
 
 
 FINALS = st.builds(
-    Final, st.sampled_from(("stop", "length")), st.integers(0, 99), st.integers(0, 99), st.sampled_from((0, 16))
+    Ending, st.sampled_from(("stop", "length")), st.integers(0, 99), st.integers(0, 99), st.sampled_from((0, 16))
 )

@@ -19,7 +19,7 @@ from vllama.models.model import Model
 from vllama.quoting import excerpt
 from vllama.translate.gojson import raw_member
 from vllama.translate.gosyntax import go_excerpt
-from vllama.translate.ollama.replies import ChatWriter, GenerateWriter, Writer
+from vllama.translate.ollama.replies import ChatWriter, GenerateWriter, ReplyWriter
 from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall
 
@@ -74,14 +74,14 @@ def asked_to_unload(fields: Mapping[str, Any], *, empty: bool) -> bool:
     return empty and fields["keep_alive"] == 0
 
 
-async def unload(request: web.Request, model: Model, writer: Writer) -> web.Response:
+async def unload(request: web.Request, model: Model, writer: ReplyWriter) -> web.Response:
     """Answers at once; running requests finish first. Raises Forbidden for what the administrator keeps."""
     await check_unload(request, model)
     await front_of(request).engines.unload(model)
     return json_response(writer.mark("unload", time.time_ns()))
 
 
-async def load(request: web.Request, model: Model, fields: Mapping[str, Any], writer: Writer) -> web.Response:
+async def load(request: web.Request, model: Model, fields: Mapping[str, Any], writer: ReplyWriter) -> web.Response:
     """Waits until the model is really loaded."""
     meter_of(request).model = model.name.short
     options = read_options(fields["options"], model.parameters)

@@ -30,10 +30,10 @@ from vllama.translate.openai.completions_requests import (
     token_lists,
 )
 from vllama.translate.openai.listing import embeddings_answer, model_answer, model_entry, model_list
-from vllama.translate.openai.replies import Head, chat_answer, chat_streams, rendered_answer
+from vllama.translate.openai.replies import ReplyHead, chat_answer, chat_streams, rendered_answer
 from vllama.translate.openai.requests import ChatRequest, read_chat
 from vllama.translate.options import read_options
-from vllama.translate.pieces import ChatCall, Final, Message, TextCall
+from vllama.translate.pieces import ChatCall, Ending, Message, TextCall
 from vllama.translate.whole import EMPTY
 
 _JSON = {"Content-Type": "application/json"}
@@ -43,7 +43,7 @@ _EVENTS = {"Content-Type": "text/event-stream"}
 async def chat_completions(request: web.Request, asked: ChatRequest) -> web.StreamResponse:
     """Continue a conversation."""
     model = model_for_chat(request, asked.model, asked.call)
-    head = Head(fresh_id("chatcmpl-"), int(time.time()), asked.model)
+    head = ReplyHead(fresh_id("chatcmpl-"), int(time.time()), asked.model)
     if not asked.call.messages:
         return await _load_for_chat(request, model, asked, head)
     if asked.render_only:
@@ -60,20 +60,20 @@ async def chat_completions(request: web.Request, asked: ChatRequest) -> web.Stre
         return web.Response(body=body, headers={**_JSON, **choices.headers})
 
 
-async def _load_for_chat(request: web.Request, model: Model, asked: ChatRequest, head: Head) -> web.Response:
+async def _load_for_chat(request: web.Request, model: Model, asked: ChatRequest, head: ReplyHead) -> web.Response:
     """Messages without any part say nothing: the model is loaded, as by an empty conversation."""
     meter_of(request).model = model.name.short
     async with front_of(request).engines.lease(model):
         if not asked.stream:
             return web.Response(body=chat_answer(head, [EMPTY], reason="load"), headers=_JSON)
         (writer,) = chat_streams(head, include_usage=asked.include_usage)
-        return web.Response(body=writer.finish(Final("stop"), reason="load"), headers=_EVENTS)
+        return web.Response(body=writer.finish(Ending("stop"), reason="load"), headers=_EVENTS)
 
 
 async def completions(request: web.Request, asked: CompletionRequest) -> web.StreamResponse:
     """Answer a prompt, inside the model's chat template; an empty one only loads the model."""
     model = _model_for_prompt(request, asked)
-    head = Head(fresh_id("cmpl-"), int(time.time()), asked.model)
+    head = ReplyHead(fresh_id("cmpl-"), int(time.time()), asked.model)
     count = asked.choices * max(1, len(asked.prompts))
     writers = completion_streams(head, include_usage=asked.include_usage, choices=count, each=asked.choices)
     if not asked.prompts:
@@ -81,7 +81,7 @@ async def completions(request: web.Request, asked: CompletionRequest) -> web.Str
         async with front_of(request).engines.lease(model):
             if not asked.stream:
                 return web.Response(body=completion_answer(head, [EMPTY], reason="load"), headers=_JSON)
-            loaded = b"".join([writer.finish(Final("stop"), reason="load") for writer in writers])
+            loaded = b"".join([writer.finish(Ending("stop"), reason="load") for writer in writers])
             return web.Response(body=loaded, headers=_EVENTS)
     calls = [_text_call(asked, prompt, model) for prompt in asked.prompts]
     async with open_choices(desk_of(request), model, *calls, count=asked.choices) as choices:

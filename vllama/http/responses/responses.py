@@ -13,7 +13,7 @@ from vllama.http.front import desk_of, front_of, meter_of
 from vllama.http.sse import write_events
 from vllama.models.model import Model
 from vllama.translate.jsontext import encode
-from vllama.translate.pieces import Final
+from vllama.translate.pieces import Ending
 from vllama.translate.responses.replies import ResponseHead, ResponseStream, response_answer
 from vllama.translate.responses.requests import ResponsesRequest, read_responses
 from vllama.translate.whole import EMPTY
@@ -50,7 +50,7 @@ async def _load(request: web.Request, model: Model, asked: ResponsesRequest, hea
         if not asked.stream:
             return web.Response(body=response_answer(head, EMPTY, completed=_now()), headers=_JSON)
         writer = ResponseStream(head, _now)
-        return web.Response(body=writer.start() + writer.finish(Final("stop")), headers=_STREAM)
+        return web.Response(body=writer.start() + writer.finish(Ending("stop")), headers=_STREAM)
 
 
 def _now() -> int:

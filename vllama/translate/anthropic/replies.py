@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import orjson
 
+from vllama.translate.arguments import arguments_text
 from vllama.translate.jsontext import encode
-from vllama.translate.openai.replies import arguments_text
-from vllama.translate.pieces import Final, Piece, ToolCall
+from vllama.translate.pieces import Ending, Piece, ToolCall
 from vllama.translate.whole import Whole
 
 _ERROR_TYPES = {
@@ -57,7 +57,7 @@ def message_answer(message_id: str, model: str, whole: Whole, *, reason: str | N
     return encode(body) + b"\n"
 
 
-def _stop(final: Final, reason: str | None, *, calls: bool) -> dict[str, str]:
+def _stop(final: Ending, reason: str | None, *, calls: bool) -> dict[str, str]:
     if reason is not None:
         return {"stop_reason": reason}
     # a matched stop sequence is reported as Ollama does, end_turn; the text itself says more to those who ask
@@ -66,7 +66,7 @@ def _stop(final: Final, reason: str | None, *, calls: bool) -> dict[str, str]:
     return stop | {"stop_sequence": final.stop_text} if final.stop_text else stop
 
 
-def _usage(final: Final) -> dict[str, int]:
+def _usage(final: Ending) -> dict[str, int]:
     """Anthropic's clients add what was read from a cache to ``input_tokens``, which therefore does not hold it."""
     usage = {"input_tokens": final.prompt_tokens, "output_tokens": final.completion_tokens}
     if cached := final.cached_tokens:
@@ -122,7 +122,7 @@ class MessageStream:
         opened = self._open == "text"
         return self._delta_start + string + self._TEXT_END if opened else self._text("text", orjson.loads(string))
 
-    def finish(self, final: Final, *, reason: str | None = None) -> bytes:
+    def finish(self, final: Ending, *, reason: str | None = None) -> bytes:
         """Close the open block and the message; ``reason`` replaces the answer's own."""
         delta = {"delta": _stop(final, reason, calls=self._calls), "usage": _usage(final)}
         return self._close() + _event("message_delta", delta) + _event("message_stop", {})

@@ -1,6 +1,6 @@
 """vLLM's stream into pieces: chat completions and completions. Pure, one reader per answer.
 
-Feed the payloads of the ``data:`` lines; out come ``Piece`` and, with vLLM's usage at the end, one ``Final``. Tool
+Feed the payloads of the ``data:`` lines; out come ``Piece`` and, with vLLM's usage at the end, one ``Ending``. Tool
 calls come whole, thinking and answer lose the white space after their tags, tokens of tags and of the end leave
 no log probabilities (contract 3.5, 3.8, 3.9).
 """
@@ -17,9 +17,9 @@ from vllama.errors import EngineError, EngineGone, VllamaError
 from vllama.translate.engine.plain_chunks import CHAT_KEY, TEXT_KEY, PlainChunks
 from vllama.translate.engine.thinking import MARKERS, ThinkingSplitter
 from vllama.translate.engine.toolcalls import CallAssembler
-from vllama.translate.pieces import Final, Piece
+from vllama.translate.pieces import Ending, Piece
 
-Step = Piece | Final
+Step = Piece | Ending
 FindError = Callable[[Mapping[str, Any]], VllamaError | None]
 """Finds the error that a payload carries; given by the engine's room, which knows vLLM's forms."""
 
@@ -269,7 +269,7 @@ class _End:
         stop = self._choice.get("stop_reason")
         tokens = usage.get("completion_tokens", 0)
         out.append(
-            Final(
+            Ending(
                 reason="length" if self._choice["finish_reason"] == "length" else "stop",
                 prompt_tokens=usage.get("prompt_tokens", 0),
                 completion_tokens=tokens,

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from vllama.translate.jsontext import encode
 from vllama.translate.ollama.times import utc_time
-from vllama.translate.pieces import Final, Piece, Timing, ToolCall
+from vllama.translate.pieces import Ending, Piece, Timing, ToolCall
 from vllama.translate.whole import Whole
 
 # Joined, because formatting bytes takes several times as long.
@@ -21,7 +21,7 @@ _TO_RESPONSE = b'","response":'
 _AFTER_RESPONSE = b',"done":false}'
 
 
-class Writer(Protocol):
+class ReplyWriter(Protocol):
     """One answer's objects, without line breaks; ``now`` is in Unix nanoseconds."""
 
     def piece(self, piece: Piece, now: int) -> bytes:
@@ -32,7 +32,7 @@ class Writer(Protocol):
         """A step that is text and nothing else, given as the JSON string that it is to be."""
         ...
 
-    def last(self, final: Final, timing: Timing, now: int) -> bytes:
+    def last(self, final: Ending, timing: Timing, now: int) -> bytes:
         """The end of a stream."""
         ...
 
@@ -65,7 +65,7 @@ class ChatWriter:
         """A step that is text and nothing else."""
         return b"".join((self._head, utc_time(now).encode(), _TO_CONTENT, string, _AFTER_CONTENT))
 
-    def last(self, final: Final, timing: Timing, now: int) -> bytes:
+    def last(self, final: Ending, timing: Timing, now: int) -> bytes:
         """The end of a stream."""
         return encode(self._object(now, _message("", "", ()), final.reason) | metrics(final, timing))
 
@@ -115,7 +115,7 @@ class GenerateWriter:
         """A step that is text and nothing else."""
         return b"".join((self._head, utc_time(now).encode(), _TO_RESPONSE, string, _AFTER_RESPONSE))
 
-    def last(self, final: Final, timing: Timing, now: int) -> bytes:
+    def last(self, final: Ending, timing: Timing, now: int) -> bytes:
         """The end of a stream."""
         return encode(self._object(now, "", "", final.reason) | self._ids(final) | metrics(final, timing))
 
@@ -146,11 +146,11 @@ class GenerateWriter:
             out["done_reason"] = reason
         return out
 
-    def _ids(self, final: Final) -> dict[str, Any]:
+    def _ids(self, final: Ending) -> dict[str, Any]:
         return {"context": final.token_ids} if self._context and final.token_ids else {}
 
 
-def metrics(final: Final, timing: Timing) -> dict[str, int]:
+def metrics(final: Ending, timing: Timing) -> dict[str, int]:
     """The numbers of a finished answer (contract 4.1).
 
     ``prompt_eval_count`` holds the tokens that were found in the prefix cache, too; the duration is that of the others.

@@ -12,12 +12,12 @@ from typing import Any
 import orjson
 
 from vllama.translate.jsontext import encode
-from vllama.translate.openai.replies import FINGERPRINT, Ending, Head, error_event, usage
-from vllama.translate.pieces import Final, Piece
+from vllama.translate.openai.replies import FINGERPRINT, ReplyHead, StreamEnd, error_event, usage
+from vllama.translate.pieces import Ending, Piece
 from vllama.translate.whole import Whole
 
 
-def completion_answer(head: Head, wholes: Sequence[Whole], *, each: int = 0, reason: str | None = None) -> bytes:
+def completion_answer(head: ReplyHead, wholes: Sequence[Whole], *, each: int = 0, reason: str | None = None) -> bytes:
     """The whole ``text_completion`` object; ``each`` answers to a prompt (0: there is one prompt).
 
     ``reason`` replaces the answers' own (``load``).
@@ -60,7 +60,7 @@ def text_logprobs(entries: Iterable[dict[str, Any]], offset: int) -> dict[str, A
 
 
 def completion_streams(
-    head: Head, *, include_usage: bool = False, choices: int = 1, each: int = 0
+    head: ReplyHead, *, include_usage: bool = False, choices: int = 1, each: int = 0
 ) -> list[CompletionStream]:
     """The writers of one answer, one for each choice; ``each`` of them answer one prompt (0: all)."""
 
@@ -75,14 +75,14 @@ def completion_streams(
             "usage": counts,
         }
 
-    ending = Ending(choices, usage_chunk if include_usage else None, each=each)
+    ending = StreamEnd(choices, usage_chunk if include_usage else None, each=each)
     return [CompletionStream(head, index, ending, include_usage=include_usage) for index in range(choices)]
 
 
 class CompletionStream:
     """Writes one choice as chunks."""
 
-    def __init__(self, head: Head, index: int, ending: Ending, *, include_usage: bool) -> None:
+    def __init__(self, head: ReplyHead, index: int, ending: StreamEnd, *, include_usage: bool) -> None:
         self._before = b'data: {"id":%b,"object":"text_completion","created":%d,"choices":[{"text":' % (
             encode(head.id),
             head.created,
@@ -114,7 +114,7 @@ class CompletionStream:
         self._length += len(orjson.loads(string))
         return self._before + string + self._between + b"null" + self._after
 
-    def finish(self, final: Final, *, reason: str | None = None) -> bytes:
+    def finish(self, final: Ending, *, reason: str | None = None) -> bytes:
         """The choice's last chunk; ``reason`` replaces the answer's own (``load``)."""
         return self._chunk("", encode(reason or final.reason)) + self._ending.after(final)
 

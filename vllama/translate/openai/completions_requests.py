@@ -14,8 +14,8 @@ from vllama.quoting import excerpt
 from vllama.translate.engine_fields import VLLM_FIELDS, engine_fields
 from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, STRING, Shape, decode, pointer, struct
 from vllama.translate.goshapes import Trace, kind_of, plain
-from vllama.translate.openai.parts import go_type
 from vllama.translate.openai.requests import SEED, STREAM_OPTIONS, choices_of, sampling_options
+from vllama.translate.openai_parts import go_type
 
 MAX_ANSWERS = 128
 """To all prompts of one request; each answer is a request of its own to the engine."""

@@ -20,7 +20,7 @@ _PARAMETER: Final = re.compile(rb';[ \t]*(\w+)\*?=(?:"((?:[^"\\]|\\.)*+)"|([^;\s
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FormField:
     """One part."""
 
     text: str
@@ -37,10 +37,10 @@ def boundary_of(content_type: str) -> str:
     return text if len(text) <= _LONGEST_BOUNDARY else ""
 
 
-def read_fields(body: bytes, boundary: str) -> Mapping[str, Field]:
+def read_fields(body: bytes, boundary: str) -> Mapping[str, FormField]:
     """The parts by name, of several the first. Raises BadRequest for a body that is no form."""
     mark = b"--" + boundary.encode("latin-1", "replace")
-    found: dict[str, Field] = {}
+    found: dict[str, FormField] = {}
     at = body.find(mark)
     for _ in range(_MOST_PARTS):
         if at < 0:
@@ -67,7 +67,7 @@ def _name(head: bytes) -> tuple[str, bool] | None:
     return (given[b"name"].decode("utf-8", "replace"), b"filename" in given) if b"name" in given else None
 
 
-def _field(body: bytes, begin: int, end: int, *, is_file: bool) -> Field:
+def _field(body: bytes, begin: int, end: int, *, is_file: bool) -> FormField:
     size = max(0, end - begin)
     text = body[begin : begin + min(size, 1 if is_file else _LONGEST_TEXT)].decode("utf-8", "replace")
-    return Field(text, size, is_file)
+    return FormField(text, size, is_file)

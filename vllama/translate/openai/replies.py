@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
+from vllama.translate.arguments import arguments_text
 from vllama.translate.jsontext import encode
-from vllama.translate.pieces import Final, Piece, ToolCall
+from vllama.translate.pieces import Ending, Piece, ToolCall
 from vllama.translate.whole import Whole
 
 FINGERPRINT = "fp_ollama"
@@ -23,7 +24,7 @@ _ERROR_TYPES = {400: "invalid_request_error", 404: "not_found_error"}
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ReplyHead:
     """What every object of one answer repeats."""
 
     id: str
@@ -45,7 +46,7 @@ def error_event(status: int, message: str) -> bytes:
     return b"data: " + encode(error_body(status, message)) + b"\n\n"
 
 
-def usage(finals: Sequence[Final], *, each: int = 0) -> dict[str, Any]:
+def usage(finals: Sequence[Ending], *, each: int = 0) -> dict[str, Any]:
     """Token counts of one request; ``each`` of its choices share one prompt (0: all do)."""
     prompts = len(finals) // each if each else 1
     if prompts > 1:
@@ -65,7 +66,7 @@ def usage(finals: Sequence[Final], *, each: int = 0) -> dict[str, Any]:
     return counts
 
 
-def chat_answer(head: Head, wholes: Sequence[Whole], *, reason: str | None = None) -> bytes:
+def chat_answer(head: ReplyHead, wholes: Sequence[Whole], *, reason: str | None = None) -> bytes:
     """The whole ``chat.completion`` object, with the line break that Ollama's layer ends it with.
 
     ``reason`` replaces the answers' own (``load``).
@@ -74,13 +75,13 @@ def chat_answer(head: Head, wholes: Sequence[Whole], *, reason: str | None = Non
     return encode(_completion(head, choices, [whole.final for whole in wholes])) + b"\n"
 
 
-def rendered_answer(head: Head, info: Mapping[str, Any]) -> bytes:
+def rendered_answer(head: ReplyHead, info: Mapping[str, Any]) -> bytes:
     """The rendered prompt instead of an answer (``_debug_render_only``)."""
     choice = {"index": 0, "message": {"role": "", "content": ""}, "finish_reason": None}
     return encode(_completion(head, [choice], []) | {"_debug_info": info}) + b"\n"
 
 
-def _completion(head: Head, choices: list[dict[str, Any]], finals: Sequence[Final]) -> dict[str, Any]:
+def _completion(head: ReplyHead, choices: list[dict[str, Any]], finals: Sequence[Ending]) -> dict[str, Any]:
     return {
         "id": head.id,
         "object": "chat.completion",
@@ -108,14 +109,9 @@ def _choice(index: int, whole: Whole, reason: str | None) -> dict[str, Any]:
     return choice
 
 
-def finish_reason(final: Final, *, calls: bool) -> str:
+def finish_reason(final: Ending, *, calls: bool) -> str:
     """``tool_calls`` only where the answer ended by itself."""
     return "tool_calls" if calls and final.reason == "stop" else final.reason
-
-
-def arguments_text(arguments: Mapping[str, Any]) -> str:
-    """A call's arguments as OpenAI carries them: JSON text."""
-    return orjson.dumps(arguments).decode()
 
 
 def _tool_call(call: ToolCall) -> dict[str, Any]:
@@ -123,7 +119,7 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "index": call.index, "type": "function", "function": function}
 
 
-class Ending:
+class StreamEnd:
     """What follows the last choice of a streamed answer: the usage, when it was asked for, and ``[DONE]``."""
 
     def __init__(
@@ -133,9 +129,9 @@ class Ending:
         self._open = choices
         self._each = each
         self._usage_chunk = usage_chunk
-        self._finals: list[Final] = []
+        self._finals: list[Ending] = []
 
-    def after(self, final: Final) -> bytes:
+    def after(self, final: Ending) -> bytes:
         """What to write behind a choice's last chunk: nothing until all have ended."""
         self._finals.append(final)
         if len(self._finals) < self._open:
@@ -145,7 +141,7 @@ class Ending:
         return b"data: " + encode(self._usage_chunk(usage(self._finals, each=self._each))) + b"\n\n" + DONE
 
 
-def chat_streams(head: Head, *, include_usage: bool = False, choices: int = 1) -> list[ChatStream]:
+def chat_streams(head: ReplyHead, *, include_usage: bool = False, choices: int = 1) -> list[ChatStream]:
     """The writers of one answer, one for each choice."""
 
     def usage_chunk(counts: dict[str, Any]) -> dict[str, Any]:
@@ -159,7 +155,7 @@ def chat_streams(head: Head, *, include_usage: bool = False, choices: int = 1) -
             "usage": counts,
         }
 
-    ending = Ending(choices, usage_chunk if include_usage else None)
+    ending = StreamEnd(choices, usage_chunk if include_usage else None)
     return [ChatStream(head, index, ending) for index in range(choices)]
 
 
@@ -170,7 +166,7 @@ class ChatStream:
 
     _SUFFIX = b'},"finish_reason":null}]}\n\n'
 
-    def __init__(self, head: Head, index: int, ending: Ending) -> None:
+    def __init__(self, head: ReplyHead, index: int, ending: StreamEnd) -> None:
         self._prefix = (
             b'data: {"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,'
             b'"system_fingerprint":%b,"choices":[{"index":%d,"delta":{'
@@ -192,7 +188,7 @@ class ChatStream:
         """The chunk of a text and nothing else, given as JSON."""
         return self._content + string + self._SUFFIX if self._opened else self._chunk(Piece(orjson.loads(string)))
 
-    def finish(self, final: Final, *, reason: str | None = None) -> bytes:
+    def finish(self, final: Ending, *, reason: str | None = None) -> bytes:
         """The chunk that carries the reason; an answer without any piece is opened first.
 
         ``reason`` replaces the answer's own (``load``).

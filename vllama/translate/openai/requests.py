@@ -30,7 +30,7 @@ from vllama.translate.gojson import (
 )
 from vllama.translate.goshapes import kind_of, plain
 from vllama.translate.ollama.native import TOOL
-from vllama.translate.openai.parts import (
+from vllama.translate.openai_parts import (
     go_type,
     image_data,
     part_text,

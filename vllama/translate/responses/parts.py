@@ -9,7 +9,7 @@ import orjson
 
 from vllama.errors import BadRequest
 from vllama.quoting import excerpt
-from vllama.translate.openai.parts import file_text, image_data
+from vllama.translate.openai_parts import file_text, image_data
 from vllama.translate.passages import joined
 from vllama.translate.pictures import NOT_SEEN
 

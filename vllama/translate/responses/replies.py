@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import orjson
 
+from vllama.translate.arguments import arguments_text
 from vllama.translate.jsontext import encode
-from vllama.translate.openai.replies import arguments_text
-from vllama.translate.pieces import Final, Piece, ToolCall
+from vllama.translate.pieces import Ending, Piece, ToolCall
 from vllama.translate.whole import Whole
 
 
@@ -98,7 +98,7 @@ def response_object(
     }
 
 
-def response_usage(final: Final) -> dict[str, Any]:
+def response_usage(final: Ending) -> dict[str, Any]:
     """Token counts in the words of this dialect."""
     return {
         "input_tokens": final.prompt_tokens,
@@ -185,7 +185,7 @@ class ResponseStream:
         text: str = orjson.loads(string)
         return self._added(string, text) if self._open == "message" else self._text("message", text)
 
-    def finish(self, final: Final) -> bytes:
+    def finish(self, final: Ending) -> bytes:
         """Close the open item and the response; an answer without text or call gets an empty message."""
         out = self._close()
         if all(item["type"] == "reasoning" for item in self._output):

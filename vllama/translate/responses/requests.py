@@ -30,7 +30,7 @@ from vllama.translate.gojson import (
 from vllama.translate.goshapes import unless
 from vllama.translate.jsontext import number
 from vllama.translate.ollama.native import says_nothing
-from vllama.translate.openai.parts import think_of
+from vllama.translate.openai_parts import think_of
 from vllama.translate.pieces import ChatCall, Message
 from vllama.translate.responses.items import read_input
 from vllama.translate.responses.replies import Echo

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from vllama.translate.pieces import ChatCall, TextCall
-from vllama.translate.schemas.preparing import Prepared, prepare
+from vllama.translate.schemas.preparing import PreparedSchema, prepare
 
 MOST_BLANKS: Final = 22
 """Blanks and line breaks in a row between two parts of a JSON text. Ollama's grammars allow two line breaks and twenty
@@ -83,7 +83,7 @@ def _with_an_object(function: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**rest, "parameters": schema if said else _ANY_OBJECT}
 
 
-def _parameters(schema: Any, number: int) -> Prepared | None:
+def _parameters(schema: Any, number: int) -> PreparedSchema | None:
     """None: there is no schema, or the engine takes it as it is."""
     if not isinstance(schema, Mapping) or not schema:
         return None

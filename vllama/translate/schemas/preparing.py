@@ -34,7 +34,7 @@ Open = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedSchema:
     """What the engine gets, and what it does not."""
 
     schema: dict[str, Any]
@@ -44,14 +44,14 @@ class Prepared:
     """The client's schema says the same in the same words."""
 
 
-def prepare(schema: Any, *, prefix: str = "") -> Prepared:
+def prepare(schema: Any, *, prefix: str = "") -> PreparedSchema:
     """A schema that the grammar takes, for any that a client sends; ``prefix``: of the definitions' names.
 
     Raises BadRequest for one that would become too large.
     """
     preparing = _Preparing(schema, prefix)
     made = preparing.whole()
-    return Prepared(made, tuple(preparing.ignored), as_it_was=_bare(schema) == made)
+    return PreparedSchema(made, tuple(preparing.ignored), as_it_was=_bare(schema) == made)
 
 
 class _Preparing:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.translate.sse_events import events
 from tests.unit.translate.strategies import FINALS, answers, batches
 from vllama.translate.anthropic.replies import MessageStream, error_body, message_answer
-from vllama.translate.pieces import Final, Piece, ToolCall
+from vllama.translate.pieces import Ending, Piece, ToolCall
 from vllama.translate.whole import gather
 
 CALL = ToolCall("call_k3v9x0qa", 0, "tide_at", {"port": "Brest"})
@@ -19,7 +19,7 @@ def writer() -> MessageStream:
 
 
 def test_blocks_come_in_order_thinking_text_calls():
-    whole = gather([Piece(thinking="Look."), Piece("So."), Piece(tool_calls=(CALL,))], Final("stop", 212, 34))
+    whole = gather([Piece(thinking="Look."), Piece("So."), Piece(tool_calls=(CALL,))], Ending("stop", 212, 34))
     assert message_answer("msg_5b", "thinker", whole) == (
         b'{"id":"msg_5b","type":"message","role":"assistant","model":"thinker","content":['
         b'{"type":"thinking","thinking":"Look."},{"type":"text","text":"So."},'
@@ -29,32 +29,32 @@ def test_blocks_come_in_order_thinking_text_calls():
 
 
 def test_what_came_from_the_prefix_cache_is_no_part_of_the_input():
-    def usage(final: Final) -> dict:
+    def usage(final: Ending) -> dict:
         return json.loads(message_answer("msg_1", "mini", gather([], final)))["usage"]
 
-    assert usage(Final("stop", 152, 6, 128)) == {
+    assert usage(Ending("stop", 152, 6, 128)) == {
         "input_tokens": 24,
         "output_tokens": 6,
         "cache_read_input_tokens": 128,
     }
     for nothing in (None, 0):
-        assert usage(Final("stop", 152, 6, nothing)) == {"input_tokens": 152, "output_tokens": 6}
+        assert usage(Ending("stop", 152, 6, nothing)) == {"input_tokens": 152, "output_tokens": 6}
 
 
 def test_an_empty_answer_has_an_empty_list():
-    body = json.loads(message_answer("msg_1", "mini", gather([], Final("length"))))
+    body = json.loads(message_answer("msg_1", "mini", gather([], Ending("length"))))
     assert body["content"] == []
     assert body["stop_reason"] == "max_tokens"
 
 
 def test_a_matched_stop_sequence_is_named():
-    body = json.loads(message_answer("msg_1", "mini", gather([Piece("1")], Final("stop", stop_text=" 6"))))
+    body = json.loads(message_answer("msg_1", "mini", gather([Piece("1")], Ending("stop", stop_text=" 6"))))
     assert (body["stop_reason"], body["stop_sequence"]) == ("end_turn", " 6")
 
 
 def test_a_stream_is_framed_by_message_and_blocks():
     w = writer()
-    out = w.start() + w.feed([Piece("Hel"), Piece("lo")]) + w.finish(Final("stop", 14, 2))
+    out = w.start() + w.feed([Piece("Hel"), Piece("lo")]) + w.finish(Ending("stop", 14, 2))
     assert events(out) == [
         (
             "message_start",

@@ -17,13 +17,13 @@ from vllama.translate.engine.thinking import ThinkingSplitter
 from vllama.translate.jsontext import encode
 from vllama.translate.ollama.replies import ChatWriter, GenerateWriter
 from vllama.translate.openai.completions_replies import completion_streams
-from vllama.translate.openai.replies import Head, chat_streams
+from vllama.translate.openai.replies import ReplyHead, chat_streams
 from vllama.translate.pieces import Piece
 from vllama.translate.responses.replies import Echo, ResponseHead, ResponseStream
 
 Reader = ChatReader | TextReader
 NOW = 1795263743_123456789
-HEAD = Head("chatcmpl-1", 1, "m")
+HEAD = ReplyHead("chatcmpl-1", 1, "m")
 TEXTS = st.text(max_size=12) | st.sampled_from(
     ['"', "\\", '","x":"', "\n", "\u2028", "\x85", "<b>", "a & b", "é", "\0"]
 )

@@ -13,7 +13,7 @@ from vllama.engine.sse import SseCutter
 from vllama.errors import EngineError, EngineGone, EngineRefused
 from vllama.translate.engine.stream import ChatReader, Step, TextReader
 from vllama.translate.engine.thinking import ThinkingSplitter
-from vllama.translate.pieces import Final, Piece, ToolCall
+from vllama.translate.pieces import Ending, Piece, ToolCall
 
 
 def read_chat(payloads: list[bytes], **options: Any) -> list[Step]:
@@ -38,7 +38,7 @@ def test_content_arrives_piece_by_piece_and_the_end_has_the_engines_counts():
     steps = read_chat([ROLE, chat({"content": "Hello"}), chat({"content": "!"}), chat({}, "stop"), usage(16, 3)])
     assert steps[:-1] == [Piece("Hello"), Piece("!")]
     final = steps[-1]
-    assert isinstance(final, Final)
+    assert isinstance(final, Ending)
     assert (final.reason, final.prompt_tokens, final.completion_tokens) == ("stop", 16, 3)
     assert (final.prefill_ns, final.decode_ns, final.queue_ns) == (10_500_000, 20_000_000, 1_000_000)
 
@@ -50,7 +50,7 @@ def test_the_last_chunk_may_carry_text():
 def test_a_single_token_takes_at_least_one_interval():
     metrics = {"time_to_first_token_ms": 1.0, "generation_time_ms": 0.0, "mean_itl_ms": 2.0}
     final = read_chat([chat({"content": "a"}, "stop"), usage(metrics=metrics)])[-1]
-    assert isinstance(final, Final)
+    assert isinstance(final, Ending)
     assert final.decode_ns == 2_000_000
 
 
@@ -101,7 +101,7 @@ def test_calls_come_whole_and_numbered():
 @pytest.mark.parametrize("arguments", ['{"a', '"a"'])
 def test_a_call_cut_by_the_token_limit_is_dropped(arguments):
     steps = read_chat([chat(call(0, "f")), chat(call(0, arguments=arguments)), chat({}, "length"), usage()])
-    assert [type(step) for step in steps] == [Final]
+    assert [type(step) for step in steps] == [Ending]
     assert steps[0].reason == "length"
 
 
@@ -243,13 +243,13 @@ json_values = st.recursive(
 @given(st.lists(json_values.map(orjson.dumps) | st.binary(max_size=20), max_size=4))
 def test_whatever_an_engine_sends_is_read_or_is_its_fault(payloads):
     for reader in (ChatReader(engine_error), TextReader(engine_error, splitter=ThinkingSplitter())):
-        assert all(isinstance(step, Piece | Final) for step in reader.feed(payloads))
+        assert all(isinstance(step, Piece | Ending) for step in reader.feed(payloads))
         assert reader.failure is None or isinstance(reader.failure, EngineError)
 
 
-def folded(steps: list[Step]) -> tuple[str, str, list[ToolCall], Final]:
+def folded(steps: list[Step]) -> tuple[str, str, list[ToolCall], Ending]:
     pieces = [step for step in steps if isinstance(step, Piece)]
-    (final,) = [step for step in steps if isinstance(step, Final)]
+    (final,) = [step for step in steps if isinstance(step, Ending)]
     calls = [c for p in pieces for c in p.tool_calls]
     return "".join(p.content for p in pieces), "".join(p.thinking for p in pieces), calls, final
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vllama.translate.ollama.replies import ChatWriter, GenerateWriter
-from vllama.translate.pieces import Final, Piece, Timing, ToolCall
+from vllama.translate.pieces import Ending, Piece, Timing, ToolCall
 from vllama.translate.whole import gather
 
 NOW = 1795263743_100000000
 AT = "2026-11-21T12:22:23.1Z"
 TIMING = Timing(total=4, load=1, prompt=2, answer=3)
-FINAL = Final("stop", prompt_tokens=5, completion_tokens=6, token_ids=(1, 2))
+FINAL = Ending("stop", prompt_tokens=5, completion_tokens=6, token_ids=(1, 2))
 CALL = ToolCall("call_a", 0, "f", {"b": 1, "a": "<"})
 NUMBERS = (
     '"total_duration":4,"load_duration":1,"prompt_eval_count":5,'
@@ -64,17 +64,17 @@ def test_raw_answers_tell_no_context():
 
 
 def test_zero_counts_are_left_out():
-    assert "eval_count" not in json.loads(ChatWriter("m").last(Final("stop", prompt_tokens=1), TIMING, NOW))
+    assert "eval_count" not in json.loads(ChatWriter("m").last(Ending("stop", prompt_tokens=1), TIMING, NOW))
 
 
 @pytest.mark.parametrize("writer", [ChatWriter("m"), GenerateWriter("m")])
 @pytest.mark.parametrize("cached", [0, 128])
 def test_what_the_prefix_cache_held_is_told_where_the_engine_says_it(writer, cached):
-    told = json.loads(writer.last(Final("stop", 152, 6, cached), TIMING, NOW))
+    told = json.loads(writer.last(Ending("stop", 152, 6, cached), TIMING, NOW))
     assert (told["prompt_eval_count"], told["prompt_eval_cached_count"]) == (152, cached)
     keys = list(told)
     assert keys[keys.index("prompt_eval_count") + 1] == "prompt_eval_cached_count"
-    assert "prompt_eval_cached_count" not in json.loads(writer.last(Final("stop", 152, 6), TIMING, NOW))
+    assert "prompt_eval_cached_count" not in json.loads(writer.last(Ending("stop", 152, 6), TIMING, NOW))
 
 
 @given(st.text())

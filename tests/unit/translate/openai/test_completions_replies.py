@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from tests.unit.translate.sse_events import datas
 from tests.unit.translate.strategies import FINALS, answers, batches
 from vllama.translate.openai.completions_replies import completion_answer, completion_streams, text_logprobs
-from vllama.translate.openai.replies import Head
-from vllama.translate.pieces import Final, Piece
+from vllama.translate.openai.replies import ReplyHead
+from vllama.translate.pieces import Ending, Piece
 from vllama.translate.whole import EMPTY, gather
 
-HEAD = Head("cmpl-12", 1786705400, "mini")
+HEAD = ReplyHead("cmpl-12", 1786705400, "mini")
 ENTRIES = [
     {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": [{"token": "Ho", "logprob": -0.4}]},
     {"token": "!", "logprob": -1.5, "bytes": [33]},
@@ -20,7 +20,7 @@ ENTRIES = [
 
 
 def test_whole_answer_has_ollamas_keys_in_ollamas_order():
-    body = completion_answer(HEAD, [gather([Piece(thinking="hm"), Piece(" and calm.")], Final("stop", 9, 4))])
+    body = completion_answer(HEAD, [gather([Piece(thinking="hm"), Piece(" and calm.")], Ending("stop", 9, 4))])
     assert body == (
         b'{"id":"cmpl-12","object":"text_completion","created":1786705400,"model":"mini",'
         b'"system_fingerprint":"fp_ollama","choices":[{"text":" and calm.","index":0,"finish_reason":"stop"}],'
@@ -35,7 +35,7 @@ def test_an_empty_prompt_is_answered_by_load():
 
 def test_logprobs_are_four_parallel_lists_without_those_of_the_thinking():
     pieces = [Piece(thinking="hm", logprobs=[{"token": "hm", "logprob": -9.0}]), Piece("Hi!", logprobs=ENTRIES)]
-    choice = json.loads(completion_answer(HEAD, [gather(pieces, Final("stop"))]))["choices"][0]
+    choice = json.loads(completion_answer(HEAD, [gather(pieces, Ending("stop"))]))["choices"][0]
     assert choice["logprobs"] == {
         "tokens": ["Hi", "!"],
         "token_logprobs": [-0.5, -1.5],
@@ -53,7 +53,7 @@ def test_text_offsets_go_on_where_the_text_before_ended():
 
 def test_the_last_chunk_of_text_carries_the_reason():
     (writer,) = completion_streams(HEAD)
-    chunks = datas(writer.start() + writer.feed([Piece("a")]) + writer.finish(Final("length")))
+    chunks = datas(writer.start() + writer.feed([Piece("a")]) + writer.finish(Ending("length")))
     assert [chunk["choices"][0] for chunk in chunks[:-1]] == [
         {"text": "a", "index": 0, "finish_reason": None},
         {"text": "", "index": 0, "finish_reason": "length"},
@@ -70,7 +70,7 @@ def test_thinking_shows_as_an_empty_chunk():
 
 def test_usage_is_real_in_a_last_chunk_of_its_own():
     (writer,) = completion_streams(HEAD, include_usage=True)
-    chunks = datas(writer.feed([Piece("a")]) + writer.finish(Final("stop", 9, 2)))
+    chunks = datas(writer.feed([Piece("a")]) + writer.finish(Ending("stop", 9, 2)))
     assert chunks[0]["usage"] == {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     assert chunks[2]["choices"] == []
     assert chunks[2]["usage"] == {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}

@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from tests.unit.translate.sse_events import datas
 from tests.unit.translate.strategies import FINALS, answers, batches
-from vllama.translate.openai.replies import Head, chat_answer, chat_streams, error_body
-from vllama.translate.pieces import Final, Piece, ToolCall
+from vllama.translate.openai.replies import ReplyHead, chat_answer, chat_streams, error_body
+from vllama.translate.pieces import Ending, Piece, ToolCall
 from vllama.translate.whole import gather
 
-HEAD = Head("chatcmpl-1", 1786705200, "mini")
+HEAD = ReplyHead("chatcmpl-1", 1786705200, "mini")
 CALL = ToolCall("call_q0w8e1r7", 0, "tide_at", {"port": "Brest"})
 LOGPROBS = [{"token": "Hi", "logprob": -0.5, "bytes": [72, 105]}]
 
 
-def stream(*pieces: Piece, final: Final, include_usage: bool = False) -> list:
+def stream(*pieces: Piece, final: Ending, include_usage: bool = False) -> list:
     (writer,) = chat_streams(HEAD, include_usage=include_usage)
     return datas(writer.start() + writer.feed(pieces) + writer.finish(final))
 
@@ -26,7 +26,7 @@ def deltas(chunks: list) -> list:
 
 
 def test_whole_answer_has_ollamas_keys_in_ollamas_order():
-    body = chat_answer(HEAD, [gather([Piece("Par"), Piece("is")], Final("stop", 9, 3))])
+    body = chat_answer(HEAD, [gather([Piece("Par"), Piece("is")], Ending("stop", 9, 3))])
     assert body == (
         b'{"id":"chatcmpl-1","object":"chat.completion","created":1786705200,"model":"mini",'
         b'"system_fingerprint":"fp_ollama","choices":[{"index":0,"message":{"role":"assistant","content":"Paris"},'
@@ -35,7 +35,7 @@ def test_whole_answer_has_ollamas_keys_in_ollamas_order():
 
 
 def test_calls_are_whole_and_content_beside_them_is_an_empty_string():
-    choice = json.loads(chat_answer(HEAD, [gather([Piece(tool_calls=(CALL,))], Final("stop"))]))["choices"][0]
+    choice = json.loads(chat_answer(HEAD, [gather([Piece(tool_calls=(CALL,))], Ending("stop"))]))["choices"][0]
     assert choice["message"]["content"] == ""
     assert choice["message"]["tool_calls"] == [
         {
@@ -49,44 +49,44 @@ def test_calls_are_whole_and_content_beside_them_is_an_empty_string():
 
 
 def test_an_answer_cut_by_length_says_so_even_beside_calls():
-    body = json.loads(chat_answer(HEAD, [gather([Piece(tool_calls=(CALL,))], Final("length"))]))
+    body = json.loads(chat_answer(HEAD, [gather([Piece(tool_calls=(CALL,))], Ending("length"))]))
     assert body["choices"][0]["finish_reason"] == "length"
 
 
 def test_several_choices_share_one_prompt_in_the_usage():
-    wholes = [gather([Piece(text)], Final("stop", 10, 2)) for text in "ab"]
+    wholes = [gather([Piece(text)], Ending("stop", 10, 2)) for text in "ab"]
     body = json.loads(chat_answer(HEAD, wholes))
     assert [(c["index"], c["message"]["content"]) for c in body["choices"]] == [(0, "a"), (1, "b")]
     assert body["usage"] == {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}
 
 
 def test_cached_prompt_tokens_are_told_when_there_are_any():
-    body = json.loads(chat_answer(HEAD, [gather([], Final("stop", 40, 2, 16))]))
+    body = json.loads(chat_answer(HEAD, [gather([], Ending("stop", 40, 2, 16))]))
     assert body["usage"]["prompt_tokens_details"] == {"cached_tokens": 16}
 
 
 def test_logprobs_stand_in_the_choice():
-    body = json.loads(chat_answer(HEAD, [gather([Piece("Hi", logprobs=LOGPROBS)], Final("stop"))]))
+    body = json.loads(chat_answer(HEAD, [gather([Piece("Hi", logprobs=LOGPROBS)], Ending("stop"))]))
     assert body["choices"][0]["logprobs"] == {"content": LOGPROBS}
 
 
 def test_only_the_first_chunk_has_a_role():
-    chunks = stream(Piece("a"), Piece("b"), final=Final("stop"))
+    chunks = stream(Piece("a"), Piece("b"), final=Ending("stop"))
     assert deltas(chunks) == [{"role": "assistant", "content": "a"}, {"content": "b"}, {}]
 
 
 def test_thinking_goes_beside_empty_content():
-    chunks = stream(Piece(thinking="hm"), Piece("4"), final=Final("stop"))
+    chunks = stream(Piece(thinking="hm"), Piece("4"), final=Ending("stop"))
     assert deltas(chunks)[:2] == [{"role": "assistant", "content": "", "reasoning": "hm"}, {"content": "4"}]
 
 
 def test_a_piece_with_thinking_and_content_becomes_two_chunks():
-    chunks = stream(Piece("4", "hm"), final=Final("stop"))
+    chunks = stream(Piece("4", "hm"), final=Ending("stop"))
     assert deltas(chunks)[:2] == [{"role": "assistant", "content": "", "reasoning": "hm"}, {"content": "4"}]
 
 
 def test_the_reason_comes_in_a_chunk_of_its_own_then_usage_then_done():
-    chunks = stream(Piece("a"), final=Final("length", 3, 1), include_usage=True)
+    chunks = stream(Piece("a"), final=Ending("length", 3, 1), include_usage=True)
     assert chunks[1]["choices"] == [{"index": 0, "delta": {}, "finish_reason": "length"}]
     assert chunks[2]["choices"] == []
     assert chunks[2]["usage"] == {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
@@ -94,15 +94,15 @@ def test_the_reason_comes_in_a_chunk_of_its_own_then_usage_then_done():
 
 
 def test_without_include_usage_no_chunk_has_usage():
-    assert not any("usage" in chunk for chunk in stream(Piece("a"), final=Final("stop")))
+    assert not any("usage" in chunk for chunk in stream(Piece("a"), final=Ending("stop")))
 
 
 def test_an_empty_answer_still_opens_with_a_role():
-    assert deltas(stream(final=Final("stop"))) == [{"role": "assistant", "content": ""}, {}]
+    assert deltas(stream(final=Ending("stop"))) == [{"role": "assistant", "content": ""}, {}]
 
 
 def test_streamed_logprobs_stand_beside_their_delta():
-    chunk = stream(Piece("Hi", logprobs=LOGPROBS), final=Final("stop"))[0]
+    chunk = stream(Piece("Hi", logprobs=LOGPROBS), final=Ending("stop"))[0]
     assert chunk["choices"][0] == {
         "index": 0,
         "delta": {"role": "assistant", "content": "Hi"},
@@ -122,7 +122,7 @@ def test_a_failure_in_mid_stream_is_told_and_done_is_not():
 def test_choices_end_one_by_one_and_done_comes_once():
     first, second = chat_streams(HEAD, choices=2, include_usage=True)
     out = second.feed([Piece("a")]) + first.feed([Piece("b")])
-    out += second.finish(Final("stop", 5, 1)) + first.finish(Final("length", 5, 1))
+    out += second.finish(Ending("stop", 5, 1)) + first.finish(Ending("length", 5, 1))
     chunks = datas(out)
     assert [c["choices"][0]["index"] for c in chunks[:4]] == [1, 0, 1, 0]
     assert chunks[4]["usage"]["completion_tokens"] == 2

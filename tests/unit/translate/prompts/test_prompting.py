@@ -9,7 +9,7 @@ from tests.unit.translate.chunks import text, usage
 from tests.unit.translate.models import model
 from vllama.errors import BadRequest
 from vllama.templates import TemplateError
-from vllama.translate.pieces import ChatCall, Final, Message, Tags
+from vllama.translate.pieces import ChatCall, Ending, Message, Tags
 from vllama.translate.prompts.prompting import insert_prompt, rendered, template_of, to_tokenize, with_template
 from vllama.translate.prompts.tagged_stream import TaggedReader
 
@@ -121,7 +121,7 @@ class TestTaggedReader:
             ("", "Ok", 0),
             ("", "", 1),
         ]
-        assert isinstance(final, Final)
+        assert isinstance(final, Ending)
 
     def test_calls_have_ids_that_tell_answers_apart(self):
         *_, piece, _ = self.read(text('<c>get {"a":1}'), text("", "stop"))

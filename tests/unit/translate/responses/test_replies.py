@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.unit.translate.sse_events import events
 from tests.unit.translate.strategies import FINALS, answers, batches
-from vllama.translate.pieces import Final, Piece, ToolCall
+from vllama.translate.pieces import Ending, Piece, ToolCall
 from vllama.translate.responses.replies import Echo, ResponseHead, ResponseStream, response_answer
 from vllama.translate.whole import gather
 
@@ -16,7 +16,7 @@ CALL = ToolCall("call_k3v9x0qa", 0, "tide_at", {"port": "Brest"})
 
 
 def test_whole_answer_has_ollamas_keys_in_ollamas_order():
-    body = response_answer(HEAD, gather([Piece("Done.")], Final("stop", 18, 3)), completed=1786705501)
+    body = response_answer(HEAD, gather([Piece("Done.")], Ending("stop", 18, 3)), completed=1786705501)
     assert body == (
         b'{"id":"resp_20","object":"response","created_at":1786705500,"completed_at":1786705501,'
         b'"status":"completed","incomplete_details":null,"model":"mini","previous_response_id":null,'
@@ -34,7 +34,7 @@ def test_whole_answer_has_ollamas_keys_in_ollamas_order():
 
 def test_thinking_text_and_calls_are_items_in_this_order():
     pieces = [Piece(thinking="Hm."), Piece("Wait."), Piece(tool_calls=(CALL,))]
-    output = json.loads(response_answer(HEAD, gather(pieces, Final("stop")), completed=1))["output"]
+    output = json.loads(response_answer(HEAD, gather(pieces, Ending("stop")), completed=1))["output"]
     assert [item["type"] for item in output] == ["reasoning", "message", "function_call"]
     assert output[0]["summary"] == [{"type": "summary_text", "text": "Hm."}]
     assert output[0]["encrypted_content"] == "Hm."
@@ -50,7 +50,7 @@ def test_thinking_text_and_calls_are_items_in_this_order():
 
 def test_a_stream_announces_itself_and_ends_with_the_whole_response():
     writer = ResponseStream(HEAD, lambda: 9)
-    out = events(writer.start() + writer.feed([Piece("Do"), Piece("ne")]) + writer.finish(Final("stop")))
+    out = events(writer.start() + writer.feed([Piece("Do"), Piece("ne")]) + writer.finish(Ending("stop")))
     assert [name for name, _ in out] == [
         "response.created",
         "response.in_progress",
@@ -84,7 +84,7 @@ def test_a_streamed_effort_has_a_summary_beside_it():
 
 def test_an_answer_without_text_or_call_gets_an_empty_message():
     writer = ResponseStream(HEAD, lambda: 9)
-    out = events(writer.start() + writer.feed([Piece(thinking="hm")]) + writer.finish(Final("length")))
+    out = events(writer.start() + writer.feed([Piece(thinking="hm")]) + writer.finish(Ending("length")))
     assert [item["type"] for item in out[-1][1]["response"]["output"]] == ["reasoning", "message"]
 
 
@@ -136,5 +136,5 @@ def test_any_cut_of_the_pieces_gives_the_same_bytes_and_well_formed_items(data, 
 
 
 def test_the_usage_tells_what_came_from_the_prefix_cache():
-    body = json.loads(response_answer(HEAD, gather([Piece("Done.")], Final("stop", 152, 3, 128)), completed=1))
+    body = json.loads(response_answer(HEAD, gather([Piece("Done.")], Ending("stop", 152, 3, 128)), completed=1))
     assert body["usage"]["input_tokens_details"] == {"cached_tokens": 128}
