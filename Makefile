@@ -67,11 +67,24 @@ run: engine ## Serve MODEL (default: the small model kept in the project) on HOS
 doctor: setup ## Look whether everything is there for make run
 	@$(if $(PORT),VLLAMA_HOST=$(HOST):$(PORT)) $(BIN)/vllama doctor $(if $(CONFIG),--config $(CONFIG))
 
+# Unit and component tests share nothing, so they run on both cores; one that fails once has failed. The other rings hold
+# real processes to bounds in seconds: on a machine that is busy for a moment a test gets another try.
+AT_ONCE := -n 2 --dist worksteal
+TRY_AGAIN := --reruns 2 --reruns-delay 5
+
 .PHONY: test
-test: test-setup engine smollm2 ## Run every test, the ones with a real vLLM included
+test: test-setup engine smollm2 ## Run the tests, with a real vLLM (12 minutes on two cores)
+	$(BIN)/pytest $(AT_ONCE) -m "not long" tests/unit tests/component tests/clients $(ARGS)
+	$(BIN)/pytest $(TRY_AGAIN) -m "not long" tests/hostile tests/fault tests/engine tests/contract $(ARGS)
+
+.PHONY: test-all
+test-all: test ## Run all of them: also the long ones, and the RPM in a booted systemd (40 minutes)
 	@tests/system/prepare.sh
-# Some tests hold real processes against bounds in seconds: on a machine that is busy for a moment they get another try.
-	$(BIN)/pytest --reruns 2 --reruns-delay 5 $(ARGS)
+	$(BIN)/pytest $(TRY_AGAIN) -m long tests $(ARGS)
+
+.PHONY: test-fast
+test-fast: test-setup ## Run the unit tests (a minute)
+	$(BIN)/pytest $(AT_ONCE) tests/unit $(ARGS)
 
 .PHONY: storm
 storm: test-setup ## Two minutes of everything that clients, files, disks and engines can do to the service
@@ -80,10 +93,6 @@ storm: test-setup ## Two minutes of everything that clients, files, disks and en
 .PHONY: rpm
 rpm: test-setup ## Build the RPM and its source package into dist/
 	packaging/rpm/build.sh $(ARGS)
-
-.PHONY: test-fast
-test-fast: test-setup ## Run the tests that need no engine (unit and component)
-	$(BIN)/pytest tests/unit tests/component $(ARGS)
 
 .PHONY: plan-check
 plan-check: test-setup engine ## Hold the planned memory of every kind of attention against a real vLLM

@@ -10,6 +10,7 @@ from tests.engine.predictions import hold, off
 from tests.engine.shapes import make_model
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["gqa", "hybrid"])
 async def test_weights_and_kv_cache_take_what_was_predicted(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -103,6 +103,7 @@ async def words_of(client: Client, path: str, body: Mapping[str, Any]) -> list[s
     return sorted({word for word in re.findall(r"qz\w+", str(body)) if word not in prompt})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("served", SHAPES, indirect=True)
 async def test_official_clients_are_answered_and_no_word_is_lost(service: LiveService, served: str):
     tools = next(shape.tools for name, shape in SHAPES.items() if NAMES[name] == served)

@@ -20,6 +20,7 @@ MORE_MEMORY = 64 << 20
 MORE_DESCRIPTORS = 16
 
 
+@pytest.mark.long
 @pytest.mark.timeout(SECONDS + 300)
 async def test_a_storm_leaves_nothing_behind(service: LiveService):
     service.config["models"][SPOILT] = {"source": str(scripted_copy(service))}
