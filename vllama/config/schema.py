@@ -126,6 +126,7 @@ Access = Literal["loopback", "lan", "any"]
 Keys = Literal["optional", "required", "everyone"]
 SizeClass = Literal["small", "medium", "large", "xlarge"]
 GpuClass = Literal["cpu", "16", "24", "32", "80", "141"]
+CompileMode = Literal["auto", "always", "never"]
 
 
 class Section(BaseModel):
@@ -292,6 +293,9 @@ class Engine(Section):
     """Time in which crashes are counted."""
     breaker_cooloff: Duration = 60.0
     """... and a new request may try again after this pause."""
+    compile: CompileMode = "auto"
+    """auto: on a CPU the first load of a model is eager, and its code is compiled while the machine is idle. always:
+    every load waits for compiled code. never: all engines are eager. ``enforce_eager`` of a model is stronger."""
     max_loaded: Count | None = None
     """Engines that may be loaded at once; null: as many as memory allows."""
     parallel_starts: Count | None = None

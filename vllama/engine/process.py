@@ -24,7 +24,7 @@ from vllama import child
 from vllama.engine.cgroup import EngineGroup, let_die_first, make_group, own_group
 from vllama.engine.diagnose import Cause, diagnose
 from vllama.engine.progress import Line, Progress, read_line
-from vllama.engine.session import CpuMeter, kill_session, living, tidy
+from vllama.engine.session import CpuMeter, kill_session, living, lowest_priority, signal_session, tidy
 from vllama.engine.spec import EngineSpec
 from vllama.engine.tracebacks import Tracebacks, is_traceback
 from vllama.errors import LoadFailed
@@ -105,6 +105,8 @@ class EngineProcess:
             process.communicate()
             raise
         self._process = process
+        if spec.background:
+            lowest_priority(process.pid)  # before it forks: all it starts inherits it
         let_die_first(process.pid)
         self._group = make_group(spec.socket.stem)
         if self._group is not None:
@@ -171,6 +173,12 @@ class EngineProcess:
             else:
                 return
         self._kill_all(process.pid, spare_trackers=True)
+
+    def pause(self, *, paused: bool) -> None:
+        """Let all of it stand still where it is, or go on."""
+        if self._process is not None:
+            with suppress(OSError):  # /proc can't be read without a free descriptor
+                signal_session(self._process.pid, signal.SIGSTOP if paused else signal.SIGCONT)
 
     def cpu_seconds(self) -> float:
         """CPU time that the engine has used, with all it started; never falls. A hung start does not use any."""

@@ -30,6 +30,7 @@ _STAGES: Final = (
 _KV_TOKENS = re.compile(r"KV cache size: ([\d,]+) tokens")
 _WEIGHTS = re.compile(r"Model loading took ([\d.]+) GiB")
 _KV_MEMORY = re.compile(r"Available KV cache memory: ([\d.]+) GiB")
+_CODE = re.compile(r"(?:saved AOT compiled function to|Directly load AOT compilation from path) (\S.*)$")
 _GIB: Final = 1 << 30
 _TEXT_LINE = re.compile(
     r"^\((\w+)(?: pid=\d+)?\)\s+(DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d [\d:]+ \[[^\]]+\] (.*)$"
@@ -114,6 +115,9 @@ class Progress:
     kv_memory: int = 0
     """Bytes of the KV cache on one GPU, to 10 MiB; 0 until it said so (not where it was told the size)."""
 
+    code: str = ""
+    """The file of its compiled code that it saved or loaded; empty until it said so."""
+
     def feed(self, text: str) -> bool:
         """True when the stage changed."""
         if match := _KV_TOKENS.search(text):
@@ -122,6 +126,8 @@ class Progress:
             self.weights = int(float(match[1]) * _GIB)
         elif match := _KV_MEMORY.search(text):
             self.kv_memory = int(float(match[1]) * _GIB)
+        elif match := _CODE.search(text):
+            self.code = match[1]
         for pattern, words in _STAGES:
             if match := pattern.search(text):
                 stage = words.format(*match.groups())

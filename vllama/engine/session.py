@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+_LOWEST: Final = 19
 _TRACKER: Final = b"multiprocessing.resource_tracker"
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - POSIX shared memory has its place there
 
@@ -58,6 +59,23 @@ def kill_session(session: int, *, spare_trackers: bool = False, only: Callable[[
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     return found
+
+
+def signal_session(session: int, number: signal.Signals) -> None:
+    """Send a signal to every process of the session, also to those that were forked meanwhile."""
+    sent: set[int] = set()
+    while new := living(session) - sent:
+        for pid in new:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        sent |= new
+
+
+def lowest_priority(pid: int) -> None:
+    """Let a process, and what it starts from now on, run only when nothing else wants the CPU or the disk."""
+    with suppress(OSError):  # it has ended
+        os.setpriority(os.PRIO_PROCESS, pid, _LOWEST)
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
 
 def start_time(pid: int) -> int:

@@ -32,6 +32,13 @@ class EngineSpec:
     """Numbers of the GPUs it lives on."""
     asleep: int = 0
     """Bytes of the GPUs that it keeps while it sleeps (context, graphs); 0: it can't sleep."""
+    code: str = ""
+    """Names the compiled code that its start leaves in the cache; empty: it leaves none, it computes eagerly."""
+    compiles: EngineSpec | None = None
+    """Of an engine that computes eagerly for want of compiled code: the start that makes the code. It runs once, at the
+    lowest priority, while no request runs."""
+    background: bool = False
+    """It runs at the lowest priority: only when nothing else wants the CPU."""
     lora_rank: int = 0
     """Largest rank of an adapter that it can load; 0: none at all."""
     notes: tuple[str, ...] = field(default=())

@@ -85,7 +85,7 @@ def wanted_settings(model: Model, config: Config, hardware: Hardware) -> WantedS
     choice.drop_what_hardware_lacks(hardware)
     if hardware.kind == "cpu":
         choice.for_cpu(facts, hardware)
-    choice.eager(facts, on_cpu=hardware.kind == "cpu")
+    choice.eager(facts, on_cpu=hardware.kind == "cpu", never=config.engine.compile == "never")
     choice.limit_context(facts)
     return WantedSettings(
         size_class=size,
@@ -135,7 +135,7 @@ class _Choice:
         else:
             self.set("dtype", "float32", why="bfloat16 is 5 times slower on CPUs without AVX-512")
 
-    def eager(self, facts: Facts, *, on_cpu: bool) -> None:
+    def eager(self, facts: Facts, *, on_cpu: bool, never: bool) -> None:
         if "enforce_eager" in self.values:
             return
         why = ""
@@ -143,6 +143,8 @@ class _Choice:
             why = "compiling embedding models gains nothing on CPUs"
         elif facts.parameter_count < self.values.get("eager_below", 0):
             why = "so small a model is not worth compiling"
+        elif never:
+            why = "engine.compile is never"
         if why:
             self.set("enforce_eager", value=True, why=why)
 

@@ -50,8 +50,12 @@ class Planner(Protocol):
         """Raises NoRoomYet when the sleeping engine of ``spec`` would not find its memory free."""
         ...
 
+    async def room_to_compile(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
+        """Raises NoRoomYet when the compilation of ``spec`` would not find its memory free."""
+        ...
+
     async def learn(self, spec: EngineSpec, progress: Progress) -> None:
-        """The engine of ``spec`` told this about its memory."""
+        """The engine of ``spec`` reported this about its memory and its compiled code."""
         ...
 
 
@@ -149,7 +153,7 @@ class Children:
 
     async def _plan(self, action: ev.Plan) -> None:
         try:
-            spec = await self.planner.spec(action.model, self._neighbours(action.key), action.attempt)
+            spec = await self.planner.spec(action.model, self.neighbours(action.key), action.attempt)
         except NoRoomYet as error:
             cause = Cause(error.error_code, error.detail, error.hint)
             self._post(ev.NoRoom(self._now(), action.key, action.run, error.missing, cause))
@@ -161,8 +165,8 @@ class Children:
         else:
             self._post(ev.Planned(self._now(), action.key, action.run, spec))
 
-    def _neighbours(self, key: str) -> tuple[Neighbour, ...]:
-        """Every other engine that has a process."""
+    def neighbours(self, key: str = "") -> tuple[Neighbour, ...]:
+        """Every other engine than ``key`` that has a process."""
         return tuple(
             Neighbour(
                 child.process.spec,
@@ -268,7 +272,7 @@ class Children:
         if child is None:
             return
         try:
-            await self.planner.room_to_wake(child.process.spec, self._neighbours(action.key))
+            await self.planner.room_to_wake(child.process.spec, self.neighbours(action.key))
             await child.client.call("/wake_up", {}, timeout=_SLEEP_SECONDS)
         except NoRoomYet as error:
             cause = Cause(error.error_code, error.detail, error.hint)

@@ -168,6 +168,29 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
+class CompilationProgressed:
+    """The process that compiles reported a stage."""
+
+    now: float
+    run: int
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompilationEnded:
+    """The process that compiled is gone, or was not started."""
+
+    now: float
+    run: int
+    made: bool = False
+    """The compiled code is in the cache."""
+    later: bool = False
+    """There was no room for it in memory: try again later."""
+    cause: Cause | None = None
+    """Why it failed, if it did so by itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     """Time passed."""
 
@@ -187,7 +210,16 @@ LifeEvent: TypeAlias = (
 """Of one run of an engine."""
 
 Event: TypeAlias = (
-    LeaseWanted | LeaseReturned | UnloadWanted | Reconfigured | PolicyChanged | Ticked | Closing | LifeEvent
+    LeaseWanted
+    | LeaseReturned
+    | UnloadWanted
+    | Reconfigured
+    | PolicyChanged
+    | CompilationProgressed
+    | CompilationEnded
+    | Ticked
+    | Closing
+    | LifeEvent
 )
 
 
@@ -261,4 +293,30 @@ class Refuse:
     cause: Cause
 
 
-Action: TypeAlias = Plan | Spawn | Warm | Sleep | Wake | Stop | Grant | Refuse
+@dataclass(frozen=True, slots=True)
+class Compile:
+    """Start the process that makes compiled code, at the lowest priority; answer with CompilationEnded."""
+
+    run: int
+    model: Model
+    spec: EngineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PauseCompilation:
+    """Let the process stand still (``paused``), or go on."""
+
+    run: int
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EndCompilation:
+    """Kill the process; its CompilationEnded comes soon."""
+
+    run: int
+
+
+Action: TypeAlias = (
+    Plan | Spawn | Warm | Sleep | Wake | Stop | Grant | Refuse | Compile | PauseCompilation | EndCompilation
+)

@@ -27,11 +27,13 @@ from vllama.errors import (
 from vllama.models.model import Model
 from vllama.supervisor import events as ev
 from vllama.supervisor.children import Children, Planner
+from vllama.supervisor.compilation import compilation_due, describe
+from vllama.supervisor.compiler import Compiler
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import EngineView, Lease
 from vllama.supervisor.probes import Patience
 from vllama.supervisor.spawner import LocalSpawner, Spawner
-from vllama.supervisor.states import LOADING, EngineState, Phase, State, next_deadline
+from vllama.supervisor.states import LOADING, Compilation, EngineState, Phase, State, next_deadline
 from vllama.supervisor.step import step
 from vllama.supervisor.tasks import told
 
@@ -57,7 +59,11 @@ class Supervisor:
         self._turning = False
         self._tickets = itertools.count(1)
         self._asking: dict[int, asyncio.Future[tuple[str, int]]] = {}
-        self._children = Children(planner, patience, self.post, self._engine, spawner or LocalSpawner())
+        spawner = spawner or LocalSpawner()
+        self._children = children = Children(planner, patience, self.post, self._engine, spawner)
+        self._compiler = Compiler(
+            lambda: children.planner, lambda: children.patience, children.neighbours, self.post, spawner
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
         self._began: dict[str, float] = {}
@@ -99,7 +105,12 @@ class Supervisor:
         """See ``port.Engines.snapshot``."""
         shift = time.time() - self.now()
         engines = self._state.engines.values()
-        return tuple(_view(e, shift) for e in engines if e.phase != "absent" or e.waiters or e.wanted)
+        running = self._state.compilation
+        return tuple(
+            _view(e, shift, running)
+            for e in engines
+            if e.phase != "absent" or e.waiters or e.wanted or (running is not None and running.key == e.key)
+        )
 
     async def unload(self, model: Model) -> None:
         """See ``port.Engines.unload``."""
@@ -135,6 +146,7 @@ class Supervisor:
                 await self._empty.wait()
         if self._timer is not None:
             self._timer.cancel()
+        await self._compiler.close()
         await self._children.close()
 
     def hurry(self) -> None:
@@ -164,7 +176,7 @@ class Supervisor:
         self._set_timer()
 
     def _handle(self, event: ev.Event) -> None:
-        before = self._state.engines
+        before, compiled = self._state.engines, self._state.compilation
         self._state, actions = step(self._state, event)
         for action in actions:
             self._act(action)
@@ -172,11 +184,13 @@ class Supervisor:
             old = before.get(key)
             if old is not engine and (old is None or (old.phase, old.stage) != (engine.phase, engine.stage)):
                 self._changed(old.phase if old else "absent", engine)
+        if compiled is not None and self._state.compilation is None:
+            self._note_empty()
 
     def _changed(self, old: Phase, engine: EngineState) -> None:
         if old != engine.phase:
             self._tell(old, engine)
-        told(lambda: self._on_change(_view(engine, time.time() - self.now())))
+        told(lambda: self._on_change(_view(engine, time.time() - self.now(), self._state.compilation)))
         self._note_empty()
 
     def _tell(self, old: Phase, engine: EngineState) -> None:
@@ -198,14 +212,16 @@ class Supervisor:
                 _LOG.debug("%s: %s -> %s", name, old, engine.phase)
 
     def _note_empty(self) -> None:
-        if self._state.closing and all(e.phase in {"absent", "broken"} for e in self._state.engines.values()):
+        idle = self._state.compilation is None
+        if self._state.closing and idle and all(e.phase in {"absent", "broken"} for e in self._state.engines.values()):
             self._empty.set()
 
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = next_deadline(self._state)
+        times = (next_deadline(self._state), compilation_due(self._state))
+        due = min((at for at in times if at is not None), default=None)
         if due is not None:
             self._timer = self._loop.call_at(due, self.turn)
 
@@ -229,6 +245,12 @@ class Supervisor:
                 self._children.wake(action)
             case ev.Stop():
                 self._children.stop(action)
+            case ev.Compile():
+                self._compiler.start(action)
+            case ev.PauseCompilation():
+                self._compiler.pause(paused=action.paused)
+            case ev.EndCompilation():
+                self._compiler.end()
 
     def _answer(self, ticket: int, answer: tuple[str, int] | VllamaError) -> None:
         future = self._asking.get(ticket)
@@ -249,7 +271,7 @@ def _as_error(cause: Cause) -> VllamaError:
     return LoadFailed(cause.text, hint=cause.hint, status=cause.status, code=cause.code)
 
 
-def _view(engine: EngineState, shift: float) -> EngineView:
+def _view(engine: EngineState, shift: float, running: Compilation | None) -> EngineView:
     spec = engine.spec
     return EngineView(
         model=engine.model,
@@ -268,4 +290,5 @@ def _view(engine: EngineState, shift: float) -> EngineView:
         cause=engine.cause.sentence if engine.cause else "",
         python=spec.argv[0] if spec else "",
         yielding=engine.yielding,
+        compiling=describe(engine, running),
     )

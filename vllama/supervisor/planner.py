@@ -14,12 +14,14 @@ from typing import Final, TypeAlias
 from vllama.config.load import Loaded
 from vllama.disk import Reads
 from vllama.engine.command import build_spec
+from vllama.engine.compiled import CompiledCode, code_name
 from vllama.engine.install import interpreter, locate
 from vllama.engine.preload import find_preload
 from vllama.engine.progress import Progress
 from vllama.engine.spec import EngineSpec
 from vllama.errors import LoadFailed, NoRoomYet
 from vllama.fit.alternatives import alternatives
+from vllama.fit.compiling import for_compiling, may_be_eager_first, without_code
 from vllama.fit.gpu import detect
 from vllama.fit.hardware import Hardware
 from vllama.fit.measurements import Measurements, plan_as_measured
@@ -35,6 +37,8 @@ _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 _VISIBLE: Final = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _PATIENCE: Final = 300.0
 """Seconds for a plan: a new engine is asked what it can do, which may take a minute on a slow disk."""
+_COMPILERS: Final = 1 << 30
+"""Bytes that compilers take next to the engine which starts them."""
 _EXACT: Final = 1 << 30
 """The log rounds to 10 MiB: below this it tells less than the sum."""
 
@@ -59,6 +63,7 @@ class Planner:
         self._reads = Reads()
         self._environ = environ
         self._measurements = Measurements(loaded.state)
+        self._code = CompiledCode(loaded.cache)
         self._made: dict[Path, _Made] = {}
 
     async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
@@ -72,8 +77,19 @@ class Planner:
         if missing := lacking(hardware, spec):
             raise NoRoomYet("there is not enough GPU memory beside the models that are loaded", missing=missing)
 
+    async def room_to_compile(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
+        """See ``loop.Planner.room_to_compile``."""
+        hardware = beside(await asyncio.to_thread(self._probe), neighbours, self._loaded.config.engine.max_ram)
+        free = hardware.ram_available - hardware.ram_promised
+        if hardware.ram_left is not None:
+            free = min(free, hardware.ram_left)
+        if (missing := spec.size + _COMPILERS - free) > 0:
+            raise NoRoomYet("there is not enough memory to compile next to the models that are loaded", missing=missing)
+
     async def learn(self, spec: EngineSpec, progress: Progress) -> None:
         """See ``loop.Planner.learn``."""
+        if spec.code and progress.code:
+            await asyncio.to_thread(self._code.keep, spec.code, progress.code)
         made = self._made.get(spec.socket)
         if made is not None and (measured := _measured(made, progress)) is not None:
             await asyncio.to_thread(self._measurements.keep, made.key, measured)
@@ -94,20 +110,33 @@ class Planner:
         if disturbs(found.place, hardware, neighbours):
             raise NoRoomYet("another engine is starting on the same GPU", missing=1)
         settings = replace(found.settings, notes=(*found.settings.notes, found.sum))
-        spec = build_spec(
+        build = partial(
+            build_spec,
             model,
-            settings,
-            hardware,
-            capabilities,
+            hardware=hardware,
+            capabilities=capabilities,
             name=model.name.short,
-            socket=socket_path(loaded.runtime, model),
             cache=loaded.cache,
             environ=self._environ,
             preload=find_preload(capabilities.python) if hardware.kind == "cpu" else (),
             sleep=loaded.config.engine.sleep,
         )
+        socket = socket_path(loaded.runtime, model)
+        spec = build(settings=settings, socket=socket)
         self._made[spec.socket] = _Made(key, settings, found.place.total if found.place.on_gpu else 0)
-        return spec
+        if settings.values.enforce_eager:
+            return spec
+        code = code_name(model.digest, capabilities.version, spec.argv, spec.env)
+        eager_first = may_be_eager_first(settings, model.facts.task, hardware, loaded.config.engine.compile)
+        if not eager_first or self._code.has(code):
+            return replace(spec, code=code)
+        compiles = build(
+            settings=for_compiling(settings, found.requests), socket=socket.with_suffix(f".c{socket.suffix}")
+        )
+        return replace(
+            build(settings=without_code(settings), socket=socket),
+            compiles=replace(compiles, code=code, background=True, name=f"{spec.name} (compiling)"),
+        )
 
 
 def _planned(answer: Plan | Missing | Refusal, model: Model, wanted: WantedSettings, hardware: Hardware) -> Plan:

@@ -32,6 +32,8 @@ class Policy:
     """Engines that may be on their way from the plan to the first token at the same time."""
     start_attempts: int = 2
     """Failed starts in a row after which those who wait are told."""
+    compiles: bool = True
+    """Missing compiled code is made while nothing else is to be done (``engine.compile``)."""
     gentler_plans: int = GENTLER_PLANS
     """Plans with less memory that are tried after an engine ran out of it."""
 

@@ -46,6 +46,8 @@ class EngineView:
     """Why it failed, with what to do; empty when it did not."""
     python: str = ""
     """The interpreter of its vLLM; empty before it was planned."""
+    compiling: str = ""
+    """What is being done about its missing compiled code, in people's words; empty when nothing is."""
     yielding: bool = False
     """It finishes its answers and takes no new ones, because another model needs its memory."""
 

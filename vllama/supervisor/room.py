@@ -22,8 +22,8 @@ TOO_MANY = Cause("no_room", "as many models are loaded as may be, and none of th
 
 def start_next(state: State, now: float, actions: list[Action]) -> State:
     """The head of the queue begins to load, or room is made for it, or it waits."""
-    if state.closing:
-        return state
+    if state.closing or (state.queue and state.compilation is not None):
+        return state  # what compiles is killed first: its memory must be free before the plan looks
     if any(e.phase in LOADING for e in state.engines.values()):
         return _begin(state, now, actions, beside=True) if _may_begin_beside(state) else state
     if state.queue and state.engines[state.queue[0]].missing:

@@ -57,6 +57,10 @@ class Process(Protocol):
         """Kill all of it and see it gone; nothing to do when it was not spawned or is gone."""
         ...
 
+    def pause(self, *, paused: bool) -> None:
+        """Let all of it stand still where it is, or go on."""
+        ...
+
     def cpu_seconds(self) -> float:
         """CPU time that it has used."""
         ...

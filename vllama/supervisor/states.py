@@ -81,11 +81,33 @@ class EngineState:
     """Its plans that ran out of memory: the next one asks for less."""
     restarts: int = 0
     cause: Cause | None = None
+    compiles: EngineSpec | None = None
+    """The start that makes the compiled code which its last plan missed; None: it is there, or is not wanted."""
+    compile_at: float = 0.0
+    """Not to be compiled sooner than this: there was no room."""
+    uncompiled: str = ""
+    """Why the compiled code could not be made ..."""
+    uncompiled_code: str = ""
+    """... which is called so in ``EngineSpec.code``: it is not tried again."""
 
     @property
     def key(self) -> str:
         """Names this engine in events and actions."""
         return self.model.engine_key
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """The one process that makes compiled code in idle time. ``run`` numbers them."""
+
+    key: str
+    run: int
+    since: float
+    stage: str = ""
+    paused: bool = False
+    """It stands still, because a request runs."""
+    ending: bool = False
+    """It is being killed; its CompilationEnded follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +118,10 @@ class State:
     engines: Mapping[str, EngineState] = field(default_factory=dict)
     queue: tuple[str, ...] = ()
     closing: bool = False
+    compilation: Compilation | None = None
+    """While there is one, no engine is planned or loaded."""
+    compilations: int = 0
+    """How many there were."""
 
 
 def next_deadline(state: State) -> float | None:

@@ -16,9 +16,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vllama.engine.diagnose import Cause
+from vllama.supervisor.compilation import give_up_compiling, lived, tend, with_compilation
 from vllama.supervisor.events import (
     Action,
     Closing,
+    CompilationEnded,
+    CompilationProgressed,
     Died,
     Event,
     Exited,
@@ -64,9 +67,11 @@ def step(state: State, event: Event) -> tuple[State, list[Action]]:
         case LeaseReturned():
             state = _lease_returned(state, event, actions)
         case UnloadWanted():
-            state = _unload_wanted(state, event, actions)
+            state = give_up_compiling(_unload_wanted(state, event, actions), event.key)
         case Reconfigured():
             state = _reconfigured(state, event, actions)
+        case CompilationProgressed() | CompilationEnded():
+            state = lived(state, event)
         case PolicyChanged():
             state = replace(state, policy=event.policy)
         case Ticked():
@@ -78,7 +83,7 @@ def step(state: State, event: Event) -> tuple[State, list[Action]]:
             if engine is None or engine.run != event.run:
                 return state, []
             state = _lived(state, engine, event, actions)
-    return start_next(state, event.now, actions), actions
+    return tend(start_next(state, event.now, actions), event.now, actions), actions
 
 
 # ------------------------------------------------------------------------------------- requests come and go
@@ -168,7 +173,7 @@ def _reconfigured(state: State, event: Reconfigured, actions: list[Action]) -> S
     engine = state.engines.get(event.model.engine_key)
     if engine is None:
         return state
-    engine = replace(engine, model=event.model)
+    engine = replace(engine, model=event.model, compiles=None, uncompiled="", uncompiled_code="")
     match engine.phase:
         case "ready" if engine.leases:
             stage = "finishing its answers, then starting as configured now"
@@ -246,6 +251,7 @@ def _lived(state: State, engine: EngineState, event: LifeEvent, actions: list[Ac
         case Planned() if engine.phase == "planning":
             actions.append(Spawn(engine.key, engine.run, event.spec))
             engine = replace(enter(engine, "starting", now, "engine is starting"), spec=event.spec, beside=False)
+            engine = with_compilation(engine, event.spec.compiles)
         case PlanRefused() | NoRoom() if engine.phase in {"planning", "waking"} and (engine.overtaken or engine.beside):
             engine = replace(engine, beside=engine.beside and not engine.overtaken)
             state = put(state, enter(engine, resting(engine), now, "waiting to load"))

@@ -22,6 +22,7 @@ def policy_of(config: Config, cores: int) -> Policy:
         max_loaded=engine.max_loaded,
         parallel_starts=engine.parallel_starts or starts_for(cores),
         min_residence=engine.min_residence,
+        compiles=engine.compile == "auto",
     )
 
 

@@ -52,6 +52,9 @@ class ScriptedPlanner:
     async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
         self._seams.step("planner.room_to_wake")
 
+    async def room_to_compile(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
+        self._seams.step("planner.room_to_compile")
+
     async def learn(self, spec: EngineSpec, progress: Progress) -> None:
         self._seams.step("planner.learn")
 
@@ -64,6 +67,7 @@ class ScriptedProcess:
         self.progress = Progress()
         self.pid = 4711
         self.alive = False
+        self.paused = False
         self.last_output = time.monotonic()
         self._seams = seams
         self._gone = asyncio.Event()
@@ -88,6 +92,10 @@ class ScriptedProcess:
     async def end(self) -> None:
         self._seams.step("process.end")
         self.die()
+
+    def pause(self, *, paused: bool) -> None:
+        self._seams.step("process.pause")
+        self.paused = paused
 
     def die(self) -> None:
         self.alive = False

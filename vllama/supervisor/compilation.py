@@ -1,0 +1,136 @@
+"""When compiled code is made: while nobody needs the machine, one model after the other. Pure.
+
+An engine without compiled code computes eagerly and is ready a minute sooner. The code is made afterwards by a process
+of its own at the lowest priority, once all engines have been idle for a moment. It stands still while a request runs.
+It is killed when a model is to be loaded, and begins again later. What fails is reported once and not tried again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from vllama.engine.spec import EngineSpec
+from vllama.supervisor.events import (
+    Action,
+    CompilationEnded,
+    CompilationProgressed,
+    Compile,
+    EndCompilation,
+    PauseCompilation,
+)
+from vllama.supervisor.moves import put
+from vllama.supervisor.states import LOADING, Compilation, EngineState, Phase, State
+
+QUIET: Final = 5.0
+"""Seconds without a request before the process starts or goes on: who has just read an answer often asks again."""
+_LATER: Final = 60.0
+"""Seconds until the machine is looked at again when there was no room."""
+_RESTLESS: Final[tuple[Phase, ...]] = (*LOADING, "stopping", "failing", "draining", "dozing")
+_SETTLED: Final[tuple[Phase, ...]] = ("absent", "ready", "asleep")
+
+
+def tend(state: State, now: float, actions: list[Action]) -> State:
+    """After every event: the compilation starts, stands still, goes on or ends, as what else happens allows."""
+    running = state.compilation
+    if running is None:
+        return _begin(state, now, actions)
+    if running.ending:
+        return state
+    unwanted = state.engines[running.key].compiles is None or not state.policy.compiles
+    if state.closing or state.queue or _loading(state) or unwanted:
+        actions.append(EndCompilation(running.run))
+        return replace(state, compilation=replace(running, ending=True))
+    if running.paused == _asked(state) or (running.paused and now < _quiet_at(state)):
+        return state
+    actions.append(PauseCompilation(running.run, not running.paused))
+    return replace(state, compilation=replace(running, paused=not running.paused))
+
+
+def lived(state: State, event: CompilationProgressed | CompilationEnded) -> State:
+    """An event in the life of the process; of an older one it is history."""
+    running = state.compilation
+    if running is None or running.run != event.run:
+        return state
+    if isinstance(event, CompilationProgressed):
+        return replace(state, compilation=replace(running, stage=event.stage))
+    state, engine = replace(state, compilation=None), state.engines[running.key]
+    if event.made:
+        return put(state, replace(engine, compiles=None))
+    if event.later:
+        return put(state, replace(engine, compile_at=event.now + _LATER))
+    if running.ending or event.cause is None or engine.compiles is None:
+        return state
+    failed = replace(engine, compiles=None, uncompiled=event.cause.sentence, uncompiled_code=engine.compiles.code)
+    return put(state, failed)
+
+
+def with_compilation(engine: EngineState, compiles: EngineSpec | None) -> EngineState:
+    """The engine was planned: this start would make the code that it misses, unless that has failed before."""
+    failed = compiles is not None and compiles.code == engine.uncompiled_code
+    if failed:
+        return replace(engine, compiles=None)
+    return replace(engine, compiles=compiles, compile_at=0.0, uncompiled="", uncompiled_code="")
+
+
+def give_up_compiling(state: State, key: str) -> State:
+    """Its code is not made any more, until the engine is planned again."""
+    engine = state.engines.get(key)
+    return state if engine is None or engine.compiles is None else put(state, replace(engine, compiles=None))
+
+
+def compilation_due(state: State) -> float | None:
+    """When ``tend`` has something to do, if nothing else happens."""
+    running = state.compilation
+    if running is not None:
+        return _quiet_at(state) if running.paused and not running.ending and not _asked(state) else None
+    if state.closing or state.queue or _asked(state) or _restless(state) or not state.policy.compiles:
+        return None
+    waiting = [engine.compile_at for engine in state.engines.values() if _wants(engine)]
+    return max(_quiet_at(state), min(waiting)) if waiting else None
+
+
+def describe(engine: EngineState, running: Compilation | None) -> str:
+    """What is being done about the engine's compiled code, in people's words; empty when there is nothing to say."""
+    if engine.compiles is None:
+        return f"eager, because compiling failed: {engine.uncompiled}" if engine.uncompiled else ""
+    if running is None or running.key != engine.key or running.ending:
+        return "eager; it is compiled when the machine is idle"
+    if running.paused:
+        return "eager; compiling goes on when the machine is idle"
+    return f"eager; compiling now ({running.stage or 'looking for room'})"
+
+
+def _begin(state: State, now: float, actions: list[Action]) -> State:
+    due = compilation_due(state)
+    if due is None or now < due:
+        return state
+    ripe = [engine for engine in state.engines.values() if _wants(engine) and now >= engine.compile_at]
+    engine = max(ripe, key=lambda engine: engine.used_at)
+    if engine.compiles is None:
+        return state
+    run = state.compilations + 1
+    actions.append(Compile(run, engine.model, engine.compiles))
+    return replace(state, compilation=Compilation(engine.key, run, now), compilations=run)
+
+
+def _wants(engine: EngineState) -> bool:
+    return engine.compiles is not None and engine.phase in _SETTLED
+
+
+def _asked(state: State) -> bool:
+    """A request runs or waits."""
+    return any(engine.leases or engine.waiters for engine in state.engines.values())
+
+
+def _loading(state: State) -> bool:
+    return any(engine.phase in LOADING for engine in state.engines.values())
+
+
+def _restless(state: State) -> bool:
+    return any(engine.phase in _RESTLESS for engine in state.engines.values())
+
+
+def _quiet_at(state: State) -> float:
+    """When the last use is ``QUIET`` ago."""
+    return max((max(e.used_at, e.since) for e in state.engines.values()), default=0.0) + QUIET

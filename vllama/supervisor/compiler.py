@@ -1,0 +1,173 @@
+"""Carries out compilations: one engine at the lowest priority that is started for the code it leaves in the cache.
+
+It is an engine like any other, with a socket of its own, and is killed as soon as it listens: by then vLLM has saved
+the code. ``supervisor.compilation`` decides when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from vllama.engine.diagnose import Cause
+from vllama.engine.spec import EngineSpec
+from vllama.errors import NoRoomYet
+from vllama.supervisor import events as ev
+from vllama.supervisor.children import Planner
+from vllama.supervisor.mishaps import mishap
+from vllama.supervisor.neighbours import Neighbour
+from vllama.supervisor.probes import Patience, until_listening
+from vllama.supervisor.spawner import Process, Spawner
+from vllama.supervisor.tasks import outcome
+
+_LOG = logging.getLogger("vllama.supervisor")
+_NOT_KEPT: Final = Cause(
+    "no_code", "the engine compiled the model but kept no code", "its lines in the log say why; the disk may be full"
+)
+_COMPILING: Final = "the model can't be compiled"
+_LAST_SECONDS: Final = 45.0  # SIGKILL and the burial
+_TRIES: Final = 3  # to end a process whose end failed
+
+
+class Compiler:
+    """At most one process at a time. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        planner: Callable[[], Planner],
+        patience: Callable[[], Patience],
+        neighbours: Callable[[], Sequence[Neighbour]],
+        post: Callable[[ev.Event], None],
+        spawner: Spawner,
+    ) -> None:
+        """``post`` brings an event to the loop; ``neighbours`` are the engines that have a process."""
+        self._planner, self._patience, self._neighbours = planner, patience, neighbours
+        self._post, self._spawner = post, spawner
+        self._task: asyncio.Task[ev.CompilationEnded] | None = None
+        self._process: Process | None = None
+        self._pauses = 0
+        """Odd while it stands still."""
+        self._loop = asyncio.get_running_loop()
+
+    def start(self, action: ev.Compile) -> None:
+        """Ends in CompilationEnded."""
+        self._pauses = 0
+        began = self._loop.time()
+
+        def done(task: asyncio.Task[ev.CompilationEnded]) -> None:
+            # here and not in the task: one that is cancelled before its first step runs none of its code
+            ended = ev.CompilationEnded(self._loop.time(), action.run) if task.cancelled() else task.result()
+            _report(action.model.name.short, self._loop.time() - began, ended)
+            self._post(ended)
+
+        self._task = self._loop.create_task(self._compile(action))
+        self._task.add_done_callback(done)
+
+    def pause(self, *, paused: bool) -> None:
+        """Let it stand still, or go on."""
+        self._pauses += 1
+        if self._process is not None:
+            self._process.pause(paused=paused)
+
+    def end(self) -> None:
+        """Makes CompilationEnded come soon."""
+        if self._task is not None and not self._task.cancelling():  # once: what is left is cleaned up after it
+            self._task.cancel()
+
+    async def close(self) -> None:
+        """Kill what still runs, at once."""
+        self.end()
+        if self._task is not None:
+            await asyncio.wait((self._task,), timeout=_LAST_SECONDS)
+
+    async def _compile(self, action: ev.Compile) -> ev.CompilationEnded:
+        """Until the code is made, or why it is not. Cancelled when it must end."""
+        try:
+            found = await outcome(self._made(action))
+        finally:
+            await self._gone()
+        now, run = self._loop.time(), action.run
+        match found:
+            case NoRoomYet():
+                return ev.CompilationEnded(now, run, later=True)
+            case Exception():
+                return ev.CompilationEnded(now, run, cause=mishap(found, _COMPILING))
+            case _:
+                return ev.CompilationEnded(now, run, made=found is None, cause=found)
+
+    async def _made(self, action: ev.Compile) -> Cause | NoRoomYet | None:
+        """None once the code is in the cache."""
+        name = action.model.name.short
+        if not await asyncio.to_thread(action.model.path.exists):
+            return Cause("gone", "the model's files are gone")
+        try:
+            await self._planner().room_to_compile(action.spec, self._neighbours())
+        except NoRoomYet as error:
+            return error
+        _LOG.info("%s: compiling while the machine is idle", name, extra={"model": name})
+        return await self._run(action.run, action.spec)
+
+    async def _run(self, run: int, spec: EngineSpec) -> Cause | None:
+        """The life of the process; None once it has left its code."""
+        process = self._spawner.process(
+            spec, lambda stage: self._post(ev.CompilationProgressed(self._loop.time(), run, stage))
+        )
+        process.spawn()
+        self._process = process
+        self._spawner.remember(spec, process.pid)
+        if self._pauses % 2:  # a request came while it was started
+            process.pause(paused=True)
+        listening = asyncio.create_task(self._until_listening(process))
+        exited = asyncio.create_task(process.exited())
+        try:
+            await asyncio.wait((listening, exited), return_when=asyncio.FIRST_COMPLETED)
+            if not listening.done():
+                return await process.wait()
+            if (cause := listening.result()) is not None:
+                return cause
+        finally:
+            listening.cancel()
+            exited.cancel()
+            await asyncio.gather(listening, exited, return_exceptions=True)
+        if not process.progress.code:
+            return _NOT_KEPT
+        await self._planner().learn(spec, process.progress)
+        return None
+
+    async def _until_listening(self, process: Process) -> Cause | None:
+        """As for any engine; but the time in which it stood still does not count as a stall."""
+        client = self._spawner.client(process.spec.socket)
+        try:
+            while True:
+                pauses = self._pauses
+                cause = await until_listening(client, process, self._patience())
+                if cause is None or (pauses == self._pauses and not pauses % 2):
+                    return cause
+        finally:
+            await client.close()
+
+    async def _gone(self) -> None:
+        """Nothing of it is left: no process, no note of it."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for _ in range(_TRIES):
+            if await outcome(process.end()) is None:
+                break
+        await outcome(process.wait())  # removes its socket and its directory
+        await outcome(self._forget(process.spec))
+
+    async def _forget(self, spec: EngineSpec) -> None:
+        self._spawner.forget(spec)
+
+
+def _report(name: str, seconds: float, ended: ev.CompilationEnded) -> None:
+    about = {"model": name}
+    if ended.made:
+        _LOG.info("%s: compiled in %.0f s; the next load uses it", name, seconds, extra=about)
+    elif ended.cause is not None:
+        _LOG.warning("%s: it stays eager: %s", name, ended.cause.sentence, extra=about)
+    elif not ended.later:
+        _LOG.info("%s: the machine is needed; it is compiled later", name, extra=about)
