@@ -18,7 +18,7 @@ from importlib import import_module
 
 from .changing import change_when_imported
 
-CHANGES = ("aot_loading",)
+CHANGES = ("aot_loading", "token_ranks")
 """Names of modules in here."""
 
 
