@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.fakes import flags
 from tests.fakes.children import Children
+from tests.fakes.compiling import compiled
 from tests.fakes.failures import FAILURES
 from tests.fakes.generating import Served
 from tests.fakes.script import Script, load
@@ -35,6 +36,10 @@ def main(argv: list[str]) -> int:
     children: list[Children] = []
     try:
         _start(served, script, output, children)
+        if not args.enforce_eager and not served.embeds:
+            compiled(
+                script, output, f"{model} {args.max_num_seqs}", Path(os.environ.get("VLLM_CACHE_ROOT", "/dev/null"))
+            )
     except _Failed as failed:
         for spawned in children:
             spawned.kill()

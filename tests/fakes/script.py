@@ -24,6 +24,10 @@ class Script:
     """Stop moving in the middle of the start, silently, for ever."""
     swallow_sigterm: bool = False
     """Ignore SIGTERM while starting, as vLLM does once its EngineCore is spawned."""
+    compile_seconds: float = 0.0
+    """How long a start without ``--enforce-eager`` compiles, where it finds no compiled code."""
+    keeps_no_code: bool = False
+    """What it compiles can't be saved."""
     failing_warmup: str = ""
     """Become healthy, but answer every generation with this error (HTTP 500)."""
 

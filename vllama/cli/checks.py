@@ -94,6 +94,8 @@ class Facts:
     nvidia_card: bool
     compiler: str
     """Path of a C compiler, empty when there is none."""
+    compiled: int
+    """How many compiled models are in the cache; each once for each way in which it is started."""
     places: tuple[Place, ...]
     port: PortFact
     models: tuple[ModelFact, ...]
@@ -184,9 +186,9 @@ def _memory(facts: Facts) -> Iterator[Finding]:
 
 def _compiler(facts: Facts) -> Iterator[Finding]:
     if facts.compiler:
-        yield Finding("compiler", "good", facts.compiler)
+        yield Finding("compiler", "good", f"{facts.compiler}; compiled models in the cache: {facts.compiled}")
     else:
-        text = "no C compiler: vLLM compiles its kernels with one, models above a few hundred MB need it"
+        text = "no C compiler: vLLM compiles its kernels with one, without one, engines on a CPU stay eager"
         yield Finding("compiler", "warning", text, "sudo dnf install gcc-c++")
 
 

@@ -23,6 +23,7 @@ from vllama.config.environment import CHECKOUT, environment, shell
 from vllama.config.exposure import exposures
 from vllama.config.load import Loaded, load_config
 from vllama.engine.backends import PYTHONS
+from vllama.engine.compiled import CompiledCode
 from vllama.engine.install import locate
 from vllama.engine.prefix import install_command
 from vllama.errors import ConfigError, EngineNotInstalled, VllamaError
@@ -97,6 +98,7 @@ def gather(config_path: Path | None) -> Facts:
         hardware=detect(),
         nvidia_card=_nvidia_card(),
         compiler=next(filter(None, map(child.which, _COMPILERS)), ""),
+        compiled=CompiledCode(paths.cache).count(),
         places=(
             _place("models", paths.state, user),
             _place("cache", paths.cache, user),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +17,11 @@ from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.engine.capabilities import Capabilities
 from vllama.engine.command import build_spec
+from vllama.engine.compiled import CompiledCode, code_name
 from vllama.engine.install import locate
 from vllama.errors import BadRequest, EngineNotInstalled, LoadFailed, NotFound
 from vllama.fit.alternatives import Alternative, alternatives
+from vllama.fit.compiling import loads, may_be_eager_first
 from vllama.fit.gpu import detect
 from vllama.fit.hardware import Hardware, imagined
 from vllama.fit.measurements import Measurements, plan_as_measured
@@ -71,15 +73,15 @@ def command(*, model: str, gpu: str | None, as_json: bool, file: Path | None, ho
         Measurements(loaded.state), found, wanted, hardware, version=engine.version if engine else ""
     )
     others = alternatives(found.facts, wanted, hardware)
+    start = _start(found, answer, hardware, engine, loaded)
     if as_json:
-        flags = _flags(found, answer, hardware, engine, loaded)
-        output.data(_as_json(found, answer, others, flags))
+        output.data(_as_json(found, answer, others, start))
         if isinstance(answer, Refusal):
             raise click.exceptions.Exit(1)
     elif isinstance(answer, Refusal):
         raise LoadFailed(too_big(answer.need, answer.place), hint=hint_of(answer.need, others), code="too_big")
     else:
-        for text in _lines(found, answer, others, _flags(found, answer, hardware, engine, loaded)):
+        for text in _lines(found, answer, others, start):
             output.line(text)
 
 
@@ -145,12 +147,20 @@ def _here(engine: Capabilities | None, host: str, max_ram: int | None) -> Hardwa
     return hardware.holding(sizes, max_ram)
 
 
-def _flags(
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """How vLLM would be started; nothing where no engine is installed."""
+
+    flags: tuple[str, ...] = ()
+    loads: str = ""
+    """What the first and the next load do."""
+
+
+def _start(
     model: Model, answer: Plan | Missing | Refusal, hardware: Hardware, engine: Capabilities | None, loaded: Loaded
-) -> tuple[str, ...]:
-    """What vLLM would be started with; nothing where no engine is installed."""
+) -> _Start:
     if engine is None or not isinstance(answer, Plan):
-        return ()
+        return _Start()
     name = model.name.short
     spec = build_spec(
         model,
@@ -162,12 +172,15 @@ def _flags(
         cache=loaded.cache,
         environ={},
     )
-    return spec.argv[3:]
+    settings = answer.settings
+    eager_first = may_be_eager_first(settings, model.facts.task, hardware, loaded.config.engine.compile)
+    code = code_name(model.digest, engine.version, spec.argv, spec.env)
+    return _Start(
+        spec.argv[3:], loads(settings, eager_first=eager_first, has_code=CompiledCode(loaded.cache).has(code))
+    )
 
 
-def _lines(
-    model: Model, answer: Plan | Missing, others: tuple[Alternative, ...], flags: tuple[str, ...]
-) -> Iterator[str]:
+def _lines(model: Model, answer: Plan | Missing, others: tuple[Alternative, ...], start: _Start) -> Iterator[str]:
     place = answer.place
     where = f"GPU {', '.join(map(str, place.gpus))}" if place.on_gpu else "the CPU"
     yield output.bold(f"{model.name.short} on {where}")
@@ -178,8 +191,9 @@ def _lines(
     settings = answer.settings
     yield f"  {answer.sum}"
     yield f"  {parts_of(settings.estimate)}"
-    for note in settings.notes:
-        yield f"  {note}"
+    for note in (start.loads, *settings.notes):
+        if note:
+            yield f"  {note}"
     values = settings.values.model_dump()
     if values["kv_cache_memory"] is not None:
         values["kv_cache_memory"] = memory(values["kv_cache_memory"])
@@ -188,8 +202,8 @@ def _lines(
     if others:
         choices = [[other.text, other.plan.sum] for other in others]
         yield from ("", *fmt.table(["OR", "WOULD TAKE"], choices))
-    if flags:
-        yield from ("", f"vllm {' '.join(map(_quoted, flags))}")
+    if start.flags:
+        yield from ("", f"vllm {' '.join(map(_quoted, start.flags))}")
 
 
 def _quoted(argument: str) -> str:
@@ -197,7 +211,7 @@ def _quoted(argument: str) -> str:
 
 
 def _as_json(
-    model: Model, answer: Plan | Missing | Refusal, others: tuple[Alternative, ...], flags: tuple[str, ...]
+    model: Model, answer: Plan | Missing | Refusal, others: tuple[Alternative, ...], start: _Start
 ) -> dict[str, Any]:
     found: dict[str, Any] = {
         "model": model.name.short,
@@ -216,7 +230,8 @@ def _as_json(
             "settings": values,
             "origins": dict(settings.origins),
             "notes": list(settings.notes),
-            "flags": list(flags),
+            "flags": list(start.flags),
+            **({"loads": start.loads} if start.loads else {}),
         }
     if isinstance(answer, Missing):
         found["missing"] = answer.bytes

@@ -31,6 +31,9 @@ def command(*, as_json: bool, host: str) -> None:
     listed = {model["name"] for model in answer["models"]}
     rows += [_on_its_way(engine) for engine in engines if engine["name"] not in listed]
     output.table(["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"], rows)
+    for engine in engines:
+        if engine.get("compiling"):
+            output.line(fmt.clean(f"{engine['name']}: {engine['compiling']}"))
 
 
 def _engines(remote: Remote) -> list[dict[str, Any]]:

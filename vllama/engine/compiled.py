@@ -48,10 +48,16 @@ class CompiledCode:
 
     def has(self, code: str) -> bool:
         """Whether the code is in the cache."""
-        with suppress(OSError, orjson.JSONDecodeError, AttributeError, TypeError):
+        with suppress(OSError, orjson.JSONDecodeError, KeyError, TypeError):
             note = orjson.loads(files.read(self._place(code), most=_SMALL))
             return Path(note["artifact"]).is_file()
         return False
+
+    def count(self) -> int:
+        """How many there are."""
+        with suppress(OSError):
+            return sum(self.has(note.stem) for note in self._folder.glob("*.json"))
+        return 0
 
     def keep(self, code: str, artifact: str) -> None:
         """The start ``code`` has left this file. A note that can't be written costs a compilation, no more."""

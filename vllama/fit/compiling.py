@@ -35,6 +35,17 @@ def may_be_eager_first(settings: EffectiveSettings, task: Task, hardware: Hardwa
     )
 
 
+def loads(settings: EffectiveSettings, *, eager_first: bool, has_code: bool) -> str:
+    """What the first and the next load do, in people's words."""
+    if settings.values.enforce_eager:
+        return "loads eagerly, without compiled code"
+    if has_code:
+        return "loads with compiled code, which is in the cache"
+    if eager_first:
+        return "the first load is eager; the model is compiled when the machine is idle, and the next load uses that"
+    return "the first load compiles, which takes a minute or more; the next loads use that"
+
+
 def without_code(settings: EffectiveSettings) -> EffectiveSettings:
     """The same, computed eagerly; in the memory that the compiled engine takes as well."""
     values = settings.values.model_copy(update={"enforce_eager": True})

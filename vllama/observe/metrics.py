@@ -31,6 +31,7 @@ _PHASES: Final = (
     "planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken", "dozing",
     "asleep", "waking",
 )  # fmt: skip
+_CODE: Final = ("missing", "compiling", "failed")
 _LOADING: Final = frozenset({"planning", "starting", "warming", "waking"})
 _DIALECTS: Final = (("/v1/messages", "anthropic"), ("/v1/", "openai"), ("/api/", "ollama"))
 
@@ -71,6 +72,11 @@ class EngineSeen(Protocol):
     @property
     def size(self) -> int:
         """Planned bytes."""
+        ...
+
+    @property
+    def code(self) -> str:
+        """One of ``_CODE``, or empty."""
         ...
 
 
@@ -281,15 +287,18 @@ class _AtScrape(Collector):
             "Exits that nobody asked for, failed starts included.",
             labels=("model",),
         )
+        code = GaugeMetricFamily("vllama_engine_code", "1 for what its compiled code is.", labels=("model", "state"))
         for engine in self._engines.snapshot():
             name = engine.model.name.short
             for phase in _PHASES:
                 state.add_metric((name, phase), float(phase == engine.phase))
+            for how in _CODE:
+                code.add_metric((name, how), float(how == engine.code))
             waiting.add_metric((name,), engine.waiting)
             leases.add_metric((name,), engine.leases)
             size.add_metric((name,), engine.size)
             crashes.add_metric((name,), engine.restarts)
-        yield from (state, waiting, leases, size, crashes)
+        yield from (state, code, waiting, leases, size, crashes)
         yield from (latency.family() for latency in self._latencies)
 
 

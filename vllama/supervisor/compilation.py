@@ -20,7 +20,7 @@ from vllama.supervisor.events import (
     PauseCompilation,
 )
 from vllama.supervisor.moves import put
-from vllama.supervisor.states import LOADING, Compilation, EngineState, Phase, State
+from vllama.supervisor.states import LOADING, CodeState, Compilation, EngineState, Phase, State
 
 QUIET: Final = 5.0
 """Seconds without a request before the process starts or goes on: who has just read an answer often asks again."""
@@ -90,15 +90,26 @@ def compilation_due(state: State) -> float | None:
     return max(_quiet_at(state), min(waiting)) if waiting else None
 
 
+def code_state(engine: EngineState, running: Compilation | None) -> CodeState:
+    """How the engine's compiled code is."""
+    if engine.compiles is None:
+        return "failed" if engine.uncompiled else ""
+    return "compiling" if running is not None and running.key == engine.key and not running.ending else "missing"
+
+
 def describe(engine: EngineState, running: Compilation | None) -> str:
     """What is being done about the engine's compiled code, in people's words; empty when there is nothing to say."""
-    if engine.compiles is None:
-        return f"eager, because compiling failed: {engine.uncompiled}" if engine.uncompiled else ""
-    if running is None or running.key != engine.key or running.ending:
-        return "eager; it is compiled when the machine is idle"
-    if running.paused:
-        return "eager; compiling goes on when the machine is idle"
-    return f"eager; compiling now ({running.stage or 'looking for room'})"
+    match code_state(engine, running):
+        case "":
+            return ""
+        case "failed":
+            return f"eager, because compiling failed: {engine.uncompiled}"
+        case "compiling" if running is not None and running.paused:
+            return "eager; compiling goes on when the machine is idle"
+        case "compiling" if running is not None:
+            return f"eager; compiling now ({running.stage or 'looking for room'})"
+        case _:
+            return "eager; it is compiled when the machine is idle"
 
 
 def _begin(state: State, now: float, actions: list[Action]) -> State:

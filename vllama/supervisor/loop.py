@@ -27,7 +27,7 @@ from vllama.errors import (
 from vllama.models.model import Model
 from vllama.supervisor import events as ev
 from vllama.supervisor.children import Children, Planner
-from vllama.supervisor.compilation import compilation_due, describe
+from vllama.supervisor.compilation import code_state, compilation_due, describe
 from vllama.supervisor.compiler import Compiler
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import EngineView, Lease
@@ -290,5 +290,6 @@ def _view(engine: EngineState, shift: float, running: Compilation | None) -> Eng
         cause=engine.cause.sentence if engine.cause else "",
         python=spec.argv[0] if spec else "",
         yielding=engine.yielding,
+        code=code_state(engine, running),
         compiling=describe(engine, running),
     )

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from vllama.engine.client import Client
 from vllama.models.model import Model
-from vllama.supervisor.states import FOREVER, Phase
+from vllama.supervisor.states import FOREVER, CodeState, Phase
 from vllama.translate.conversation.template_shapes import NATURAL, TemplateShapes
 
 __all__ = ["FOREVER", "EngineView", "Engines", "Lease", "Phase"]
@@ -46,6 +46,8 @@ class EngineView:
     """Why it failed, with what to do; empty when it did not."""
     python: str = ""
     """The interpreter of its vLLM; empty before it was planned."""
+    code: CodeState = ""
+    """How its compiled code is, where it misses any."""
     compiling: str = ""
     """What is being done about its missing compiled code, in people's words; empty when nothing is."""
     yielding: bool = False

@@ -16,6 +16,9 @@ Phase = Literal[
     "dozing", "asleep", "waking",
 ]  # fmt: skip
 
+CodeState = Literal["", "missing", "compiling", "failed"]
+"""Compiled code that an eager engine misses; empty: it misses none."""
+
 FOREVER = float("inf")
 
 LOADING: tuple[Phase, ...] = ("planning", "starting", "warming", "waking")

@@ -25,6 +25,7 @@ HEALTHY = Facts(
     hardware=Hardware("cpu", (0, 1), 24 * GIB, 16 * GIB),
     nvidia_card=False,
     compiler="/usr/bin/gcc",
+    compiled=2,
     places=(Place("models", Path("/var/lib/vllama"), 100 * GIB, writable=True),),
     port=PortFact("127.0.0.1:11434", "nobody"),
     models=(ModelFact("tinychat", 3_720_000),),

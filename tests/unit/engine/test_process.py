@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -142,3 +143,28 @@ async def test_ending_what_was_never_started_or_is_gone_is_no_fault(tmp_path):
     process, _ = await started(tmp_path, "true")
     await process.wait()
     await process.end()
+
+
+async def test_a_process_in_the_background_runs_only_when_nothing_else_does_and_can_stand_still(tmp_path):
+    stages: asyncio.Queue[str] = asyncio.Queue()
+    process = EngineProcess(replace(spec(tmp_path, sys.executable, "-c", PARENT), background=True), stages.put_nowait)
+    process.spawn()
+    assert await stages.get() == "loading weights"
+    family = session(process.pid)
+    assert len(family) == 2
+    assert [(one.nice(), os.sched_getscheduler(one.pid)) for one in family] == [(19, os.SCHED_IDLE)] * 2
+    process.pause(paused=True)
+    await until_status(family, stopped=True)
+    process.pause(paused=False)
+    await until_status(family, stopped=False)
+    process.pause(paused=True)
+    await process.end()
+    await process.wait()
+    assert session(family[0].pid) == []
+    process.pause(paused=True)
+
+
+async def until_status(family: list[psutil.Process], *, stopped: bool) -> None:
+    async with asyncio.timeout(10):
+        while any((one.status() == psutil.STATUS_STOPPED) != stopped for one in family):
+            await asyncio.sleep(0.01)

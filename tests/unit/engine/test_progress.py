@@ -56,3 +56,15 @@ def test_no_line_breaks_the_reader(raw):
     line = read_line(raw)
     if line is not None:
         Progress().feed(line.text)
+
+
+@pytest.mark.parametrize(
+    "line", ["saved AOT compiled function to {}", "rank 0: Directly load AOT compilation from path {}"]
+)
+def test_the_file_of_compiled_code_is_known_once_it_was_saved_or_loaded(line):
+    progress = Progress()
+    progress.feed("unable to save AOT compiled function to /c/model: no space")
+    progress.feed("Compiling model again due to a load failure from /c/model, reason: x")
+    assert progress.code == ""
+    progress.feed(line.format("/c/a b/model"))
+    assert progress.code == "/c/a b/model"

@@ -22,6 +22,7 @@ class Engine:
     waiting: int = 0
     restarts: int = 0
     size: int = 0
+    code: str = ""
     model: Any = field(default_factory=lambda: SimpleNamespace(name=SimpleNamespace(short="tiny:latest")))
 
 
@@ -91,12 +92,14 @@ def test_a_request_without_a_model_names_none():
 
 
 def test_engines_are_read_at_the_scrape():
-    engine = Engine(phase="backoff", leases=2, waiting=3, restarts=1, size=1000)
+    engine = Engine(phase="backoff", leases=2, waiting=3, restarts=1, size=1000, code="missing")
     metrics = Metrics(Engines((engine,)))
     assert value(metrics, "vllama_engine_state", state="backoff", model="tiny:latest") == 1
     assert value(metrics, "vllama_engine_state", state="ready") == 0
     assert value(metrics, "vllama_requests_waiting") == 3
     assert value(metrics, "vllama_engine_crashes_total") == 1
+    assert value(metrics, "vllama_engine_code", state="missing") == 1
+    assert value(metrics, "vllama_engine_code", state="failed") == 0
     engine.phase = "ready"
     assert value(metrics, "vllama_engine_state", state="ready") == 1
 

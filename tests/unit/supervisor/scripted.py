@@ -29,6 +29,8 @@ class Seams:
         """The ``number``-th step called ``name`` raises ``error``."""
         self.passed: Counter[str] = Counter()
         self.failed = False
+        self.deaf = False
+        """No engine answers."""
         self._name, self._number, self._error = name, number, error
 
     def step(self, name: str) -> None:
@@ -132,7 +134,7 @@ class ScriptedClient:
 
     def _answer(self, name: str) -> None:
         self._seams.step(name)
-        if not self._process.alive:
+        if not self._process.alive or self._seams.deaf:
             raise EngineGone("it is gone")
 
 
@@ -143,10 +145,13 @@ class ScriptedSpawner:
         self._seams = seams
         self.made: list[ScriptedProcess] = []
         self.noted: set[Path] = set()
+        self.code = ""
+        """What its engines say that they keep of compiled code."""
 
     def process(self, spec: EngineSpec, on_stage: Callable[[str], None]) -> ScriptedProcess:
         self._seams.step("spawner.process")
         self.made.append(ScriptedProcess(self._seams, spec))
+        self.made[-1].progress.code = self.code
         on_stage("starting")
         return self.made[-1]
 

@@ -195,3 +195,52 @@ async def test_a_sleeper_needs_all_but_what_it_kept_and_finds_what_others_gave_b
     assert caught.value.missing == 3 * GIB
     awake, asleep = Neighbour(held, 1, pinned=False), Neighbour(replace(held, asleep=GIB), 1, pinned=False, asleep=True)
     assert beside(gpu(24), [awake, asleep]).gpus[0].kept == 15 * GIB
+
+
+class CpuBuild(OnPaper):
+    backend = "cpu"
+
+
+def on_cpu(monkeypatch: pytest.MonkeyPatch, folder: Path, machine: Hardware) -> Planner:
+    monkeypatch.setattr(room, "locate", lambda *_, **__: CpuBuild())
+    return Planner(loaded(folder), {}, lambda: machine)
+
+
+async def test_on_a_cpu_the_first_engine_is_eager_and_knows_the_start_that_compiles(monkeypatch, tmp_path):
+    planner = on_cpu(monkeypatch, tmp_path, cpu(64))
+    spec = await planner.spec(LLAMA, (), 0)
+    compiles = spec.compiles
+    assert compiles is not None
+    assert "--enforce-eager" in spec.argv
+    assert "--enforce-eager" not in compiles.argv
+    assert (compiles.background, spec.background) == (True, False)
+    assert compiles.socket != spec.socket
+    assert compiles.scratch != spec.scratch
+    assert compiles.kv_cache < spec.kv_cache
+    assert value_of(compiles, "--max-num-seqs") == value_of(spec, "--max-num-seqs")
+
+
+async def test_once_its_code_is_in_the_cache_the_engine_is_compiled(monkeypatch, tmp_path):
+    planner = on_cpu(monkeypatch, tmp_path, cpu(64))
+    compiles = (await planner.spec(LLAMA, (), 0)).compiles
+    assert compiles is not None
+    artifact = tmp_path / "model"
+    artifact.touch()
+    await planner.learn(compiles, Progress(code=str(artifact)))
+    spec = await on_cpu(monkeypatch, tmp_path, cpu(64)).spec(LLAMA, (), 0)
+    assert (spec.compiles, "--enforce-eager" in spec.argv) == (None, False)
+    artifact.unlink()
+    assert (await planner.spec(LLAMA, (), 0)).compiles is not None, "the cache was deleted"
+
+
+async def test_on_a_gpu_a_load_waits_for_its_code(monkeypatch, tmp_path):
+    spec = await make(monkeypatch, tmp_path, gpu(24)).spec(LLAMA, (), 0)
+    assert (spec.compiles, "--enforce-eager" in spec.argv) == (None, False)
+
+
+async def test_compiling_needs_its_memory_free_next_to_what_runs(monkeypatch, tmp_path):
+    compiles = (await on_cpu(monkeypatch, tmp_path, cpu(64)).spec(LLAMA, (), 0)).compiles
+    assert compiles is not None
+    await on_cpu(monkeypatch, tmp_path, cpu(64)).room_to_compile(compiles, ())
+    with pytest.raises(NoRoomYet):
+        await on_cpu(monkeypatch, tmp_path, replace(cpu(64), ram_available=compiles.size)).room_to_compile(compiles, ())

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.unit.supervisor.worlds import BAD_FLAG, CRASH, OUT_OF_MEMORY, SIZE, World, model, spec
 from vllama.engine.diagnose import Cause
 from vllama.supervisor import events as ev
+from vllama.supervisor.compilation import compilation_due
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.states import FOREVER, LOADING, RESTING, Capacity, next_deadline
 
@@ -548,16 +549,18 @@ class Histories(RuleBasedStateMachine):
         """Whether each engine's last plan was begun while nothing else was loading."""
         self.closed = False
         self.living: dict[str, int] = {}
+        self.compiling: int | None = None
 
     @initialize(
         at_once=st.integers(1, 3),
         most=st.sampled_from([2, 3, None]),
         asleep=st.sampled_from([0, 10]),
+        code=st.sampled_from(["", "code"]),
         begun=st.lists(st.tuples(st.sampled_from(MODELS), st.integers(0, 4)), min_size=1, max_size=8),
     )
-    def begin(self, at_once, most, asleep, begun) -> None:
+    def begin(self, at_once, most, asleep, code, begun) -> None:
         """Engines that are on their way already: chance alone would hardly bring two of them there."""
-        self.world.sleeps = asleep
+        self.world.sleeps, self.world.code = asleep, code
         limits = Policy(max_waiting=4, max_loaded=most, parallel_starts=at_once, breaker_crashes=3, backoff=1)
         self.feed(ev.PolicyChanged(0, limits))
         for which, steps in begun:
@@ -573,6 +576,11 @@ class Histories(RuleBasedStateMachine):
             if isinstance(action, ev.Spawn):
                 assert action.key not in self.living, "a second process for one engine"
                 self.living[action.key] = action.run
+            if isinstance(action, ev.Compile):
+                assert self.compiling is None, "two of them compile"
+                self.compiling = action.run
+            if isinstance(action, (ev.PauseCompilation, ev.EndCompilation)):
+                assert self.compiling == action.run, "something to do for a compilation that is not there"
             if isinstance(action, (ev.Stop, ev.Sleep, ev.Wake)):
                 assert self.living.get(action.key) == action.run, "something to do for a process that is not there"
             if isinstance(action, (ev.Grant, ev.Refuse)):
@@ -627,7 +635,7 @@ class Histories(RuleBasedStateMachine):
             return
         self.feed(
             {
-                "plan": ev.Planned(now, key, run, spec(which, asleep)),
+                "plan": ev.Planned(now, key, run, spec(which, asleep, self.world.code)),
                 "spawn": ev.Spawned(now, key, run, 100),
                 "listen": ev.Listening(now, key, run),
                 "warm": ev.Warmed(now, key, run, Capacity(2048, 4096)),
@@ -663,7 +671,7 @@ class Histories(RuleBasedStateMachine):
             now, run = self.world.now, engine.run if engine else 0
             match engine.phase if engine else "":
                 case "planning":
-                    self.feed(ev.Planned(now, key, run, spec(which, self.world.sleeps)))
+                    self.feed(ev.Planned(now, key, run, spec(which, self.world.sleeps, self.world.code)))
                 case "starting" if engine.pid is None:
                     self.feed(ev.Spawned(now, key, run, 100))
                 case "starting":
@@ -680,6 +688,21 @@ class Histories(RuleBasedStateMachine):
         run = self.living.pop(which.engine_key, None)
         if run is not None:
             self.feed(ev.Exited(self.world.now, which.engine_key, run, cause))
+
+    @precondition(lambda self: self.compiling is not None)
+    @rule(how=st.sampled_from(["goes on", "made", "later", "fails"]))
+    def compile(self, how) -> None:
+        now, run = self.world.now, self.compiling
+        if how == "goes on":
+            self.feed(ev.CompilationProgressed(now, run, "compiling"))
+            return
+        self.compiling = None
+        cause = CRASH if how == "fails" else None
+        self.feed(ev.CompilationEnded(now, run, made=how == "made", later=how == "later", cause=cause))
+
+    @rule(compiles=st.booleans())
+    def change_the_policy(self, compiles) -> None:
+        self.feed(ev.PolicyChanged(self.world.now, replace(self.world.state.policy, compiles=compiles)))
 
     @precondition(lambda self: not self.closed)
     @rule(really=st.integers(0, 20))
@@ -710,9 +733,25 @@ class Histories(RuleBasedStateMachine):
         assert sum(e.phase in {"planning", "waking"} or e.pid is None for e in loading) <= 1
 
     @invariant()
+    def a_compilation_delays_nobody(self) -> None:
+        state = self.world.state
+        running = state.compilation
+        assert (running.run if running else None) == self.compiling
+        if running is None:
+            return
+        assert not any(e.phase in LOADING for e in state.engines.values()), "a load and a compilation"
+        if not running.ending:
+            assert not state.queue, "somebody waits for its end, which nobody asked for"
+            assert not state.closing
+            assert running.paused or not any(e.leases or e.waiters for e in state.engines.values())
+            assert not running.paused or compilation_due(state) or any(e.leases for e in state.engines.values())
+
+    @invariant()
     def who_stands_in_the_queue_waits_for_something_that_comes(self) -> None:
         state = self.world.state
         if not state.queue or any(e.phase in {*LOADING, *LEAVING} or e.yielding for e in state.engines.values()):
+            return
+        if state.compilation is not None and state.compilation.ending:
             return
         assert state.engines[state.queue[0]].missing
         assert next_deadline(state) is not None

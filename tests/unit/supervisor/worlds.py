@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from vllama.engine.diagnose import Cause
@@ -27,9 +28,12 @@ def model(name: str = "mini", digest: str = "0" * 64) -> Model:
     return Model(parsed, Path(f"/models/{name}"), facts, digest, 20, 0.0)
 
 
-def spec(of: Model, asleep: int = 0) -> EngineSpec:
-    socket = Path("/run/x.sock")
-    return EngineSpec(of.name.model, ("true",), {}, socket, of.name.model, "generate", size=SIZE, asleep=asleep)
+def spec(of: Model, asleep: int = 0, code: str = "") -> EngineSpec:
+    """``code``: what it misses in the cache, for which it is eager."""
+    socket, name = Path("/run/x.sock"), of.name.model
+    made = EngineSpec(name, ("true",), {}, socket, name, "generate", size=SIZE, asleep=asleep)
+    compiles = replace(made, socket=Path("/run/x.c.sock"), code=code, background=True)
+    return replace(made, compiles=compiles) if code else made
 
 
 class World:
@@ -42,6 +46,8 @@ class World:
         self.tickets = 0
         self.sleeps = 0
         """What its engines keep while they sleep."""
+        self.code = ""
+        """The compiled code that its engines miss."""
 
     def feed(self, event: ev.Event) -> list[ev.Action]:
         self.state, actions = step(self.state, event)
@@ -65,7 +71,7 @@ class World:
     def start(self, of: Model) -> None:
         """From planning to ready."""
         key, run = of.engine_key, self.engine(of).run
-        self.feed(ev.Planned(self.now, key, run, spec(of, self.sleeps)))
+        self.feed(ev.Planned(self.now, key, run, spec(of, self.sleeps, self.code)))
         self.feed(ev.Spawned(self.now, key, run, 100))
         self.feed(ev.Listening(self.now, key, run))
         self.feed(ev.Warmed(self.now, key, run, Capacity(2048, 4096)))

@@ -33,6 +33,8 @@ def _told(view: EngineView) -> dict[str, Any]:
         "context_length": view.context_length,
         "kv_tokens": view.kv_tokens,
         "pid": view.pid,
+        "code": view.code,
+        "compiling": without_paths(view.compiling),
         "cause": without_paths(view.cause),
     }
     return {

@@ -1,0 +1,207 @@
+"""Compiled code is made while nobody needs the machine, and whoever needs it does not wait."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.supervisor.worlds import CRASH, World, model
+from vllama.supervisor import events as ev
+from vllama.supervisor.compilation import QUIET, compilation_due, describe
+from vllama.supervisor.policy import Policy
+
+MINI, OTHER = model("mini"), model("other")
+
+
+def idle(policy: Policy | None = None) -> tuple[World, int]:
+    """A world in which MINI is ready, eager and unused; and the ticket that it was loaded for."""
+    world = World(policy)
+    world.code = "abc"
+    ticket = world.ready(MINI)
+    world.give_back(MINI, ticket)
+    return world, ticket
+
+
+def compiling(policy: Policy | None = None) -> World:
+    world, _ = idle(policy)
+    assert [type(action) for action in world.tick(QUIET)] == [ev.Compile]
+    return world
+
+
+def end(world: World, **how) -> list[ev.Action]:
+    assert world.state.compilation is not None
+    return world.feed(ev.CompilationEnded(world.now, world.state.compilation.run, **how))
+
+
+def compilations(world: World) -> int:
+    return sum(isinstance(action, ev.Compile) for action in world.actions)
+
+
+def test_an_eager_engine_is_compiled_once_it_was_idle_for_a_moment():
+    world, _ = idle()
+    assert compilation_due(world.state) == QUIET
+    assert world.tick(QUIET - 1) == []
+    (action,) = world.tick(1)
+    assert isinstance(action, ev.Compile)
+    assert (action.model, action.spec.code) == (MINI, "abc")
+
+
+def test_an_engine_that_misses_no_code_is_not_compiled():
+    world = World()
+    world.give_back(MINI, world.ready(MINI))
+    assert compilation_due(world.state) is None
+    assert world.tick(100) == []
+
+
+def test_nothing_is_compiled_while_a_request_runs():
+    world = World()
+    world.code = "abc"
+    world.ready(MINI)
+    assert compilation_due(world.state) is None
+    assert world.tick(100) == []
+
+
+def test_a_request_lets_it_stand_still_and_is_granted_at_once():
+    world = compiling()
+    told = len(world.actions)
+    ticket = world.want(MINI)
+    assert world.actions[told:] == [ev.Grant(ticket, MINI.engine_key, 1), ev.PauseCompilation(1, paused=True)]
+    world.give_back(MINI, ticket)
+    assert compilation_due(world.state) == world.now + QUIET
+    assert world.tick(QUIET - 1) == []
+    assert world.tick(1) == [ev.PauseCompilation(1, paused=False)]
+
+
+def test_a_load_kills_it_and_is_planned_as_soon_as_its_memory_is_free():
+    world = compiling()
+    told = len(world.actions)
+    world.want(OTHER)
+    assert world.actions[told:] == [ev.EndCompilation(1)]
+    (plan,) = end(world)
+    assert isinstance(plan, ev.Plan)
+    assert plan.model == OTHER
+
+
+def test_what_was_killed_for_a_load_begins_again_when_the_machine_is_idle():
+    world = compiling()
+    ticket = world.want(OTHER)
+    end(world)
+    world.code = ""
+    world.start(OTHER)
+    world.give_back(OTHER, ticket)
+    world.tick(QUIET)
+    assert compilations(world) == 2
+
+
+def test_it_goes_on_when_its_engine_is_unloaded_for_being_idle():
+    world = compiling(Policy(keep_alive=20))
+    world.tick(20)
+    world.exit(MINI)
+    assert world.engine(MINI).phase == "absent"
+    assert world.state.compilation is not None
+    end(world, made=True)
+    assert world.tick(1000) == []
+
+
+def test_a_model_that_is_unloaded_by_a_client_is_not_compiled():
+    world = compiling()
+    actions = world.feed(ev.UnloadWanted(world.now, MINI.engine_key))
+    assert ev.EndCompilation(1) in actions
+    end(world)
+    world.exit(MINI)
+    assert world.tick(1000) == []
+
+
+def test_a_model_that_is_configured_anew_is_not_compiled_as_it_was():
+    world = compiling()
+    assert ev.EndCompilation(1) in world.feed(ev.Reconfigured(world.now, MINI))
+
+
+def test_made_code_is_not_made_again():
+    world = compiling()
+    end(world, made=True)
+    assert describe(world.engine(MINI), None) == ""
+    assert world.tick(100) == []
+
+
+def test_a_failure_is_not_tried_again_until_the_model_is_configured_anew():
+    world = compiling(Policy(keep_alive=50))
+    end(world, cause=CRASH)
+    assert describe(world.engine(MINI), None) == f"eager, because compiling failed: {CRASH.sentence}"
+    assert world.tick(100) != []  # its time is over
+    world.exit(MINI)
+    world.give_back(MINI, world.ready(MINI))
+    world.tick(10)
+    assert compilations(world) == 1
+    world.feed(ev.Reconfigured(world.now, MINI))
+    world.exit(MINI)
+    world.give_back(MINI, world.ready(MINI))
+    world.tick(QUIET)
+    assert compilations(world) == 2
+
+
+def test_other_code_is_tried_where_one_has_failed():
+    world = compiling()
+    end(world, cause=CRASH)
+    world.tick(1000)
+    world.exit(MINI)
+    world.code = "of other settings"
+    world.give_back(MINI, world.ready(MINI))
+    world.tick(QUIET)
+    assert compilations(world) == 2
+
+
+def test_without_room_it_is_tried_again_later():
+    world = compiling()
+    end(world, later=True)
+    assert compilation_due(world.state) == world.now + 60
+    assert world.tick(59) == []
+    assert [type(action) for action in world.tick(1)] == [ev.Compile]
+
+
+def test_a_configuration_that_wants_none_ends_it():
+    world = compiling()
+    assert world.feed(ev.PolicyChanged(world.now, Policy(compiles=False))) == [ev.EndCompilation(1)]
+    end(world)
+    assert world.tick(100) == []
+
+
+def test_a_shutdown_ends_it():
+    world = compiling()
+    assert ev.EndCompilation(1) in world.feed(ev.Closing(world.now))
+    assert end(world) == []
+    assert world.state.compilation is None
+
+
+def test_code_that_was_made_just_before_the_end_counts():
+    world = compiling()
+    world.want(OTHER)
+    end(world, made=True)
+    assert world.engine(MINI).compiles is None
+
+
+def test_the_end_of_an_older_one_changes_nothing():
+    world = compiling()
+    before = world.state
+    world.feed(ev.CompilationEnded(world.now, 0, cause=CRASH))
+    assert world.state == before
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([], "eager; it is compiled when the machine is idle"),
+        (["compile"], "eager; compiling now (looking for room)"),
+        (["compile", "stage"], "eager; compiling now (loading weights)"),
+        (["compile", "stage", "ask"], "eager; compiling goes on when the machine is idle"),
+    ],
+)
+def test_people_read_how_far_it_is(steps, said):
+    world, _ = idle()
+    for step in steps:
+        if step == "compile":
+            world.tick(QUIET)
+        elif step == "stage":
+            world.feed(ev.CompilationProgressed(world.now, 1, "loading weights"))
+        else:
+            world.want(MINI)
+    assert describe(world.engine(MINI), world.state.compilation) == said
