@@ -107,7 +107,8 @@ def with_settings(loaded: Loaded, model: Model, changes: Mapping[str, object]) -
     before = next((found for name, found in loaded.config.tuned.items() if _same(name, model)), Settings())
     values = {**before.model_dump(exclude_unset=True), **changes}
     tuned[model.name.short] = Settings.model_validate(values)
-    return replace(loaded, config=loaded.config.model_copy(update={"tuned": tuned}))
+    engine = loaded.config.engine.model_copy(update={"compile": "always"})  # what is measured is what will be served
+    return replace(loaded, config=loaded.config.model_copy(update={"tuned": tuned, "engine": engine}))
 
 
 def _same(name: str, model: Model) -> bool:

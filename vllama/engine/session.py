@@ -62,10 +62,15 @@ def kill_session(session: int, *, spare_trackers: bool = False, only: Callable[[
 
 
 def signal_session(session: int, number: signal.Signals) -> None:
-    """Send a signal to every process of the session, also to those that were forked meanwhile."""
+    """Send a signal to every process of the session, also to those that were forked meanwhile.
+
+    Not to Python's resource trackers: they have to see the others' end, also of those that stand still.
+    """
     sent: set[int] = set()
     while new := living(session) - sent:
         for pid in new:
+            if _is_tracker(pid):
+                continue
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
         sent |= new

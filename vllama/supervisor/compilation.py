@@ -19,11 +19,13 @@ from vllama.supervisor.events import (
     EndCompilation,
     PauseCompilation,
 )
-from vllama.supervisor.moves import put
+from vllama.supervisor.moves import put, stop
 from vllama.supervisor.states import LOADING, CodeState, Compilation, EngineState, Phase, State
 
 QUIET: Final = 5.0
 """Seconds without a request before the process starts or goes on: who has just read an answer often asks again."""
+LONG: Final = 60.0
+"""Seconds without a request after which an eager engine is loaded again with its compiled code."""
 _LATER: Final = 60.0
 """Seconds until the machine is looked at again when there was no room."""
 _RESTLESS: Final[tuple[Phase, ...]] = (*LOADING, "stopping", "failing", "draining", "dozing")
@@ -34,7 +36,7 @@ def tend(state: State, now: float, actions: list[Action]) -> State:
     """After every event: the compilation starts, stands still, goes on or ends, as what else happens allows."""
     running = state.compilation
     if running is None:
-        return _begin(state, now, actions)
+        return _begin(_renew(state, now, actions), now, actions)
     if running.ending:
         return state
     unwanted = state.engines[running.key].compiles is None or not state.policy.compiles
@@ -56,7 +58,7 @@ def lived(state: State, event: CompilationProgressed | CompilationEnded) -> Stat
         return replace(state, compilation=replace(running, stage=event.stage))
     state, engine = replace(state, compilation=None), state.engines[running.key]
     if event.made:
-        return put(state, replace(engine, compiles=None))
+        return put(state, replace(engine, compiles=None, renew=engine.phase == "ready"))
     if event.later:
         return put(state, replace(engine, compile_at=event.now + _LATER))
     if running.ending or event.cause is None or engine.compiles is None:
@@ -70,7 +72,7 @@ def with_compilation(engine: EngineState, compiles: EngineSpec | None) -> Engine
     failed = compiles is not None and compiles.code == engine.uncompiled_code
     if failed:
         return replace(engine, compiles=None)
-    return replace(engine, compiles=compiles, compile_at=0.0, uncompiled="", uncompiled_code="")
+    return replace(engine, compiles=compiles, compile_at=0.0, renew=False, uncompiled="", uncompiled_code="")
 
 
 def give_up_compiling(state: State, key: str) -> State:
@@ -84,10 +86,12 @@ def compilation_due(state: State) -> float | None:
     running = state.compilation
     if running is not None:
         return _quiet_at(state) if running.paused and not running.ending and not _asked(state) else None
-    if state.closing or state.queue or _asked(state) or _restless(state) or not state.policy.compiles:
+    if not _idle(state):
         return None
     waiting = [engine.compile_at for engine in state.engines.values() if _wants(engine)]
-    return max(_quiet_at(state), min(waiting)) if waiting else None
+    times = [max(_quiet_at(state), min(waiting))] if waiting else []
+    times += [engine.used_at + LONG for engine in state.engines.values() if _renewable(engine)]
+    return min(times, default=None)
 
 
 def code_state(engine: EngineState, running: Compilation | None) -> CodeState:
@@ -112,17 +116,37 @@ def describe(engine: EngineState, running: Compilation | None) -> str:
             return "eager; it is compiled when the machine is idle"
 
 
-def _begin(state: State, now: float, actions: list[Action]) -> State:
-    due = compilation_due(state)
-    if due is None or now < due:
+def _renew(state: State, now: float, actions: list[Action]) -> State:
+    """An eager engine whose code is made is loaded again: once in a model's life somebody might have to wait for it."""
+    if not _idle(state):
         return state
+    for engine in state.engines.values():
+        if _renewable(engine) and now >= engine.used_at + LONG:
+            stopping = stop(engine, now, actions, gentle=True)
+            return put(state, replace(stopping, renew=False, wanted=True, stage="loading again, with compiled code"))
+    return state
+
+
+def _begin(state: State, now: float, actions: list[Action]) -> State:
     ripe = [engine for engine in state.engines.values() if _wants(engine) and now >= engine.compile_at]
+    if not ripe or not _idle(state) or now < _quiet_at(state):
+        return state
     engine = max(ripe, key=lambda engine: engine.used_at)
     if engine.compiles is None:
         return state
     run = state.compilations + 1
     actions.append(Compile(run, engine.model, engine.compiles))
     return replace(state, compilation=Compilation(engine.key, run, now), compilations=run)
+
+
+def _idle(state: State) -> bool:
+    """Nothing else is going on, and compiled code is wanted."""
+    return state.policy.compiles and not (state.closing or state.queue or _asked(state) or _restless(state))
+
+
+def _renewable(engine: EngineState) -> bool:
+    """It is worth while: else it is unloaded soon, and its next load has the code."""
+    return engine.renew and engine.phase == "ready" and (engine.expires_at or 0.0) >= engine.used_at + 2 * LONG
 
 
 def _wants(engine: EngineState) -> bool:

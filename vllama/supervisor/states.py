@@ -88,6 +88,8 @@ class EngineState:
     """The start that makes the compiled code which its last plan missed; None: it is there, or is not wanted."""
     compile_at: float = 0.0
     """Not to be compiled sooner than this: there was no room."""
+    renew: bool = False
+    """It is ready and eager, and its compiled code was made meanwhile: it is loaded again once it was idle for long."""
     uncompiled: str = ""
     """Why the compiled code could not be made ..."""
     uncompiled_code: str = ""

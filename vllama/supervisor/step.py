@@ -165,6 +165,8 @@ def _unload_wanted(state: State, event: UnloadWanted, actions: list[Action]) -> 
             return put(state, replace(engine, unload=True))
         case "dozing":
             return put(state, replace(engine, outdated=True))
+        case "stopping":
+            return put(state, replace(engine, wanted=False))
         case _:
             return state
 
@@ -173,7 +175,7 @@ def _reconfigured(state: State, event: Reconfigured, actions: list[Action]) -> S
     engine = state.engines.get(event.model.engine_key)
     if engine is None:
         return state
-    engine = replace(engine, model=event.model, compiles=None, uncompiled="", uncompiled_code="")
+    engine = replace(engine, model=event.model, compiles=None, renew=False, uncompiled="", uncompiled_code="")
     match engine.phase:
         case "ready" if engine.leases:
             stage = "finishing its answers, then starting as configured now"
@@ -324,7 +326,8 @@ def _exited(state: State, engine: EngineState, event: Exited, actions: list[Acti
     state = room_changed(state)
     if asked_for or state.closing:
         engine = replace(enter(engine, "absent", now), unload=False)
-        return enqueue(state, engine, now) if engine.waiters else put(state, engine)
+        again = bool(engine.waiters) or engine.wanted  # wanted: it was stopped to be loaded again
+        return enqueue(state, engine, now) if again else put(state, engine)
     cause = failing_cause or event.cause
     if cause.outside:
         return put(state, _not_started(engine, cause, now, policy, actions))

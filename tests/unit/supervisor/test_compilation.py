@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.supervisor.worlds import CRASH, World, model
 from vllama.supervisor import events as ev
-from vllama.supervisor.compilation import QUIET, compilation_due, describe
+from vllama.supervisor.compilation import LONG, QUIET, compilation_due, describe
 from vllama.supervisor.policy import Policy
 
 MINI, OTHER = model("mini"), model("other")
@@ -120,7 +120,47 @@ def test_made_code_is_not_made_again():
     world = compiling()
     end(world, made=True)
     assert describe(world.engine(MINI), None) == ""
-    assert world.tick(100) == []
+    world.tick(10)
+    assert compilations(world) == 1
+
+
+def test_an_idle_engine_that_stays_is_loaded_again_with_its_code_and_stays_as_long_as_before():
+    world = compiling()
+    end(world, made=True)
+    assert compilation_due(world.state) == LONG
+    world.code = ""
+    assert world.tick(LONG - QUIET) == [ev.Stop(MINI.engine_key, 1, gentle=True)]
+    assert [type(action) for action in world.exit(MINI)] == [ev.Plan]
+    world.start(MINI)
+    assert (world.engine(MINI).phase, world.engine(MINI).restarts) == ("ready", 0)
+    assert world.engine(MINI).expires_at == world.now + 300
+    assert compilation_due(world.state) is None
+
+
+def test_a_request_puts_the_second_load_off():
+    world = compiling()
+    end(world, made=True)
+    ticket = world.want(MINI)
+    assert world.tick(1000) == []
+    world.give_back(MINI, ticket)
+    assert compilation_due(world.state) == world.now + LONG
+
+
+def test_an_engine_that_is_unloaded_soon_is_not_loaded_again():
+    world = compiling(Policy(keep_alive=LONG))
+    end(world, made=True)
+    world.tick(LONG - QUIET)
+    world.exit(MINI)
+    assert world.engine(MINI).phase == "absent"
+
+
+def test_who_unloads_a_model_meanwhile_gets_it_unloaded():
+    world = compiling()
+    end(world, made=True)
+    world.tick(LONG)
+    world.feed(ev.UnloadWanted(world.now, MINI.engine_key))
+    assert world.exit(MINI) == []
+    assert world.engine(MINI).phase == "absent"
 
 
 def test_a_failure_is_not_tried_again_until_the_model_is_configured_anew():
