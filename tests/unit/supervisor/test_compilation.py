@@ -245,3 +245,11 @@ def test_people_read_how_far_it_is(steps, said):
         else:
             world.want(MINI)
     assert describe(world.engine(MINI), world.state.compilation) == said
+
+
+def test_what_is_killed_has_not_failed_whatever_its_process_reports():
+    world = compiling()
+    world.want(OTHER)
+    end(world, cause=CRASH)
+    assert world.engine(MINI).uncompiled == ""
+    assert world.engine(MINI).compiles is not None
