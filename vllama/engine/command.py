@@ -25,6 +25,7 @@ _MAX_STOP_STRINGS: Final = 256
 _LORA_RANKS: Final = (8, 16, 32, 64, 128, 256, 512)  # what vLLM has kernels for
 _MOST_LORAS: Final = 4  # adapters computed in one step: each takes memory; the others wait their turn
 _KEEPALIVE_SECONDS: Final = 75  # longer than our client keeps idle connections
+_READY_SECONDS: Final = 7 * 24 * 3600
 _LONGEST_SOCKET_PATH: Final = 107
 _SLEEP: Final = "--enable-sleep-mode"
 _TOOL_BLANKS: Final = Path(__file__).with_name("tool_blanks.py")
@@ -301,6 +302,9 @@ def _environment(
         "DO_NOT_TRACK": "1",
         "VLLM_MAX_STOP_STRINGS": str(_MAX_STOP_STRINGS),
         "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": str(_KEEPALIVE_SECONDS),
+        # Who compiles in the background stands still for hours where the machine is busy; starts that stall are ours to
+        # find. All engines have it: compiled code is found by the environment it was made in.
+        "VLLM_ENGINE_READY_TIMEOUT_S": str(_READY_SECONDS),
         "VLLM_SKIP_MODEL_NAME_VALIDATION": "1",  # derived models share the engine under names of their own
         "VLLM_DISABLE_LOG_LOGO": "1",
         "NO_COLOR": "1",
