@@ -149,9 +149,10 @@ def _here(engine: Capabilities | None, host: str, max_ram: int | None) -> Hardwa
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """How vLLM would be started; nothing where no engine is installed."""
+    """How vLLM would be started; nothing of a model that does not fit."""
 
     flags: tuple[str, ...] = ()
+    """Empty where no engine is installed."""
     loads: str = ""
     """What the first and the next load do."""
 
@@ -159,8 +160,12 @@ class _Start:
 def _start(
     model: Model, answer: Plan | Missing | Refusal, hardware: Hardware, engine: Capabilities | None, loaded: Loaded
 ) -> _Start:
-    if engine is None or not isinstance(answer, Plan):
+    if not isinstance(answer, Plan):
         return _Start()
+    settings = answer.settings
+    eager_first = may_be_eager_first(settings, model.facts.task, hardware, loaded.config.engine.compile)
+    if engine is None:
+        return _Start((), loads(settings, eager_first=eager_first, has_code=False))
     name = model.name.short
     spec = build_spec(
         model,
@@ -172,8 +177,6 @@ def _start(
         cache=loaded.cache,
         environ={},
     )
-    settings = answer.settings
-    eager_first = may_be_eager_first(settings, model.facts.task, hardware, loaded.config.engine.compile)
     code = code_name(model.digest, engine.version, spec.argv, spec.env)
     return _Start(
         spec.argv[3:], loads(settings, eager_first=eager_first, has_code=CompiledCode(loaded.cache).has(code))

@@ -29,7 +29,7 @@ def command(*, as_json: bool, host: str) -> None:
         return
     rows = [_row(model, time.time()) for model in answer["models"]]
     listed = {model["name"] for model in answer["models"]}
-    rows += [_on_its_way(engine) for engine in engines if engine["name"] not in listed]
+    rows += [_on_its_way(engine) for engine in engines if engine["name"] not in listed and not _unloaded(engine)]
     output.table(["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"], rows)
     for engine in engines:
         if engine.get("compiling"):
@@ -43,6 +43,11 @@ def _engines(remote: Remote) -> list[dict[str, Any]]:
     except (Refused, Broken):
         return []
     return engines
+
+
+def _unloaded(engine: dict[str, Any]) -> bool:
+    """It is only listed because it is compiled."""
+    return engine["phase"] == "absent" and not engine["waiting"] and "compiling" in engine
 
 
 def _on_its_way(engine: dict[str, Any]) -> list[str]:

@@ -76,6 +76,20 @@ def test_everything_as_json(vllama: Vllama, llama: Path) -> None:
     assert found["settings"]["max_model_len"] == found["context"] == 8192
     assert found["place"]["gpus"] == [0]
     assert {"change", "sum", "need", "context", "requests"} <= found["alternatives"][0].keys()
+    assert found["loads"].startswith("the first load compiles")
+
+
+def test_what_the_first_and_the_next_load_do(vllama: Vllama, llama: Path, tmp_path: Path) -> None:
+    config = tmp_path / "vllama.yaml"
+    for mode, said in (
+        ("auto", "the first load is eager"),
+        ("always", "the first load compiles"),
+        ("never", "eagerly"),
+    ):
+        model = {"source": "builtin:tinychat", "settings": {"eager_below": 1}}
+        config.write_text(json.dumps({"engine": {"compile": mode}, "models": {"tinychat": model}}))
+        done = vllama("plan", "tinychat", "--config", str(config), VLLAMA_HOST=NOBODY)
+        assert said in done.stdout, done.stdout + done.stderr
 
 
 def test_too_big_is_refused_with_the_sum_and_with_what_would_fit(vllama: Vllama, llama: Path) -> None:

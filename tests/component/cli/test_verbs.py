@@ -77,6 +77,20 @@ def test_ps_without_models_prints_only_the_headers(vllama: Vllama, service: Serv
     assert vllama("ps").stdout.split() == ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]
 
 
+def test_ps_tells_how_far_a_compilation_is_also_of_a_model_that_was_unloaded_meanwhile(
+    vllama: Vllama, service: Service
+) -> None:
+    model = {"name": "mini:latest", "size": 1, "size_vram": 0, "expires_at": "2999-01-01T00:00:00Z", "digest": DIGEST}
+    service.fixed["/api/ps"] = (200, {"models": [{**model, "context_length": 8192}]})
+    rest = {"digest": DIGEST, "since": 0.0, "leases": 0, "restarts": 0, "waiting": 0}
+    eager = {"name": "mini:latest", "phase": "ready", "compiling": "eager; it is compiled when the machine is idle"}
+    gone = {"name": "gone:latest", "phase": "absent", "compiling": "eager; compiling now (loading weights)"}
+    service.fixed["/vllama/engines"] = (200, {"engines": [{**eager, **rest}, {**gone, **rest}]})
+    _, row, *notes = vllama("ps").stdout.splitlines()
+    assert row.startswith("mini:latest ")
+    assert notes == [f"{engine['name']}: {engine['compiling']}" for engine in (eager, gone)]
+
+
 def test_ps_tells_how_far_a_load_is_and_why_one_failed(vllama: Vllama, service: Service) -> None:
     service.fixed["/api/ps"] = (200, {"models": []})
     on_its_way = {"name": "mini:latest", "phase": "starting", "stage": "loading weights 62 %", "waiting": 3}
