@@ -36,7 +36,7 @@ from vllama.signals import Signals
 from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.notify import Notifier, passed_sockets
 from vllama.supervisor.planner import Planner
-from vllama.supervisor.port import FOREVER, EngineView
+from vllama.supervisor.port import FOREVER, EngineView, Wish
 from vllama.supervisor.states import LOADING
 from vllama.supervisor.tasks import Tasks, outcome
 from vllama.supervisor.tuning import patience_of, policy_of
@@ -289,7 +289,7 @@ async def _preload(
 
     async def one(model: Model, keep_alive: float | None) -> None:
         try:
-            async with supervisor.lease(model, keep_alive=keep_alive):
+            async with supervisor.lease(Wish(model, keep_alive)):
                 pass
         except VllamaError as error:
             _LOG.error("%s: %s %s", model.name.short, error.detail, error.advice)

@@ -26,7 +26,7 @@ from vllama.models.model import Model
 from vllama.models.names import parse_name
 from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.planner import Planner, socket_path
-from vllama.supervisor.port import FOREVER, EngineView
+from vllama.supervisor.port import FOREVER, EngineView, Wish
 from vllama.supervisor.tuning import patience_of, policy_of
 
 
@@ -90,7 +90,7 @@ class Tuning:
             Planner(loaded, self.environ), policy_of(config, usable_cores()), patience_of(config), changed
         )
         try:
-            async with supervisor.lease(self.model, keep_alive=FOREVER) as lease:
+            async with supervisor.lease(Wish(self.model, FOREVER)) as lease:
                 address = f"unix:{socket_path(runtime, self.model)}"
                 place = Place(candidate.name, address, "openai", lease.served_name)
                 progress = Progress(lambda _: None, lambda what, _, __: tell(what))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from vllama.engine.client import EngineClient
 from vllama.errors import VllamaError
 from vllama.models.model import Model
-from vllama.supervisor.port import FOREVER, EngineView, Lease
+from vllama.supervisor.port import FOREVER, EngineView, Lease, Wish
 
 
 @dataclass
@@ -36,8 +36,9 @@ class FakeEngines:
         self._loaded: dict[str, _Loaded] = {}
 
     @asynccontextmanager
-    async def lease(self, model: Model, *, keep_alive: float | None = None) -> AsyncIterator[Lease]:
+    async def lease(self, wish: Wish) -> AsyncIterator[Lease]:
         """The port's ``lease``; the first of a model is cold."""
+        model, keep_alive = wish.model, wish.keep_alive
         self.keep_alives.append(keep_alive)
         if self.failure is not None:
             raise self.failure

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from vllama.answering.desk import Desk
 from vllama.answering.generation import Answer, Short, open_answer
 from vllama.errors import EngineError
-from vllama.models.model import Model
+from vllama.supervisor.port import Wish
 from vllama.translate.engine.stream import Step
 from vllama.translate.pieces import ChatCall, Ending, Piece, TextCall
 from vllama.translate.whole import Whole, first_call_only, gather
@@ -68,7 +68,7 @@ class Choices:
 
 @asynccontextmanager
 async def open_choices(
-    desk: Desk, model: Model, *calls: ChatCall | TextCall, count: int = 1, parallel_calls: bool = True
+    desk: Desk, wish: Wish, *calls: ChatCall | TextCall, count: int = 1, parallel_calls: bool = True
 ) -> AsyncIterator[Choices]:
     """Open ``count`` answers to each call and wait for the first event; raises what ``open_answer`` raises.
 
@@ -77,12 +77,12 @@ async def open_choices(
     each, count = count, count * len(calls)
     if count == 1:
         (call,) = calls
-        async with open_answer(desk, model, call) as answer:
+        async with open_answer(desk, wish, call) as answer:
             yield Choices(_numbered(0, answer), answer.headers, 1, only=answer, parallel_calls=parallel_calls)
         return
     told: asyncio.Queue[_Told] = asyncio.Queue(maxsize=count * 2)
     asked = [_varied(call, n) for call in calls for n in range(each)]
-    pumps = [asyncio.create_task(_pump(desk, model, call, n, told)) for n, call in enumerate(asked)]
+    pumps = [asyncio.create_task(_pump(desk, wish, call, n, told)) for n, call in enumerate(asked)]
     try:
         first = await told.get()
         steps = _merged(first, told, count)
@@ -105,9 +105,9 @@ class _News:
 _Told = _News | Exception
 
 
-async def _pump(desk: Desk, model: Model, call: ChatCall | TextCall, choice: int, told: asyncio.Queue[_Told]) -> None:
+async def _pump(desk: Desk, wish: Wish, call: ChatCall | TextCall, choice: int, told: asyncio.Queue[_Told]) -> None:
     try:
-        async with open_answer(desk, model, call) as answer:
+        async with open_answer(desk, wish, call) as answer:
             async for steps in answer:
                 await told.put(_News(choice, steps, answer.headers))
             await told.put(_News(choice, None, answer.headers))

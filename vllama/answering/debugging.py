@@ -10,7 +10,7 @@ from vllama.answering.desk import Desk
 from vllama.answering.leasing import answered
 from vllama.answering.prompt_tokens import conversation_tokens
 from vllama.models.model import Model
-from vllama.supervisor.port import Lease
+from vllama.supervisor.port import Lease, Wish
 from vllama.translate.engine.requests import conversation, for_model
 from vllama.translate.ollama.replies import debug_info
 from vllama.translate.pieces import ChatCall
@@ -26,5 +26,5 @@ async def rendered_prompt(desk: Desk, model: Model, call: ChatCall) -> dict[str,
         text: str = orjson.loads(await lease.client.call("/detokenize", body))["prompt"]
         return text
 
-    text = await answered(desk, model, ask)
+    text = await answered(desk, Wish(model), ask)
     return debug_info(text, sum(len(message.images) for message in call.messages))

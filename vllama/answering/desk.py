@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from vllama.aside.port import Aside
+from vllama.caller import Caller
 from vllama.observe.metrics import Meter
 from vllama.supervisor.port import Engines
 
@@ -21,9 +22,8 @@ class Desk:
     aside: Aside
     meter: Meter
     """Measures this request."""
-    client: str
-    """The client's address, as far as it is known."""
+    caller: Caller
 
     async def run_aside(self, job: Callable[..., T], *args: Any) -> T:
         """``Aside.run`` on behalf of this client."""
-        return await self.aside.run(self.client, job, *args)
+        return await self.aside.run(self.caller.address, job, *args)

@@ -13,8 +13,7 @@ import orjson
 from vllama.answering.desk import Desk
 from vllama.answering.leasing import answered
 from vllama.errors import EngineRefused
-from vllama.models.model import Model
-from vllama.supervisor.port import Lease
+from vllama.supervisor.port import Lease, Wish
 from vllama.translate.bounds import check_inputs
 from vllama.translate.engine.embeddings import EMBED_PATH, Inputs, embed_body, embed_fault, read_vectors, unit
 
@@ -37,14 +36,11 @@ class Embedded:
     """When the model was ready (``perf_counter`` seconds)."""
 
 
-async def embed(
-    desk: Desk, model: Model, texts: Inputs, *, keep_alive: float | None = None, truncate: bool = True
-) -> Embedded:
-    """A vector for each text; without texts the model is only loaded. ``keep_alive`` as in ``Engines.lease``.
+async def embed(desk: Desk, wish: Wish, texts: Inputs, *, truncate: bool = True) -> Embedded:
+    """A vector for each text; without texts the model is only loaded.
 
     Raises BadRequest, the EngineError family, Busy, ModelUnusable.
     """
-    desk.meter.model = model.name.short
     check_inputs(texts)
 
     async def ask(lease: Lease) -> tuple[bytes, float]:
@@ -55,7 +51,7 @@ async def embed(
         return await lease.client.call(EMBED_PATH, body), loaded
 
     try:
-        answer, loaded = await answered(desk, model, ask, keep_alive=keep_alive)
+        answer, loaded = await answered(desk, wish, ask)
     except EngineRefused as error:
         raise embed_fault(error) from error
     if not texts:

@@ -2,7 +2,7 @@
 
 ::
 
-    async with open_answer(desk, model, call) as answer:
+    async with open_answer(desk, wish, call) as answer:
         async for steps in answer:      # lists of Piece; the last list ends with the Ending
             ...
             await answer.pour(...)      # may be: what comes is called back in the read that brings it
@@ -29,9 +29,8 @@ from vllama.answering.reading import Accept, Reading
 from vllama.answering.two_passes import Second, think_then_answer
 from vllama.engine.client import Events
 from vllama.errors import EngineRefused
-from vllama.models.model import Model
 from vllama.observe.metrics import Meter
-from vllama.supervisor.port import Lease
+from vllama.supervisor.port import Lease, Wish
 from vllama.translate.bounds import LIGHT, Heavy, check_call, check_schemas, schemas_of
 from vllama.translate.engine.faults import is_refused_form, refusal
 from vllama.translate.engine.requests import for_model
@@ -151,15 +150,12 @@ def _ns(seconds: float) -> int:
 
 
 @asynccontextmanager
-async def open_answer(
-    desk: Desk, model: Model, call: ChatCall | TextCall, *, keep_alive: float | None = None
-) -> AsyncIterator[Answer]:
+async def open_answer(desk: Desk, wish: Wish, call: ChatCall | TextCall) -> AsyncIterator[Answer]:
     """Lease the model's engine, send the call and wait for the first event.
 
-    ``keep_alive`` as in ``Engines.lease``. Raises OptionError, BadRequest, the EngineError family, Busy, ModelUnusable.
+    Raises OptionError, BadRequest, the EngineError family, Busy, ModelUnusable.
     """
-    meter = desk.meter
-    meter.model = model.name.short
+    meter, model = desk.meter, wish.model
     options = read_options(call.options, model.parameters)
     heavy = False
     try:
@@ -187,7 +183,7 @@ async def open_answer(
         answer.headers |= context_headers(options, lease)
         return answer
 
-    async with begun(desk, model, begin, keep_alive=keep_alive) as answer:
+    async with begun(desk, wish, begin) as answer:
         yield answer
 
 

@@ -13,51 +13,38 @@ from typing import TypeVar
 
 from vllama.answering.desk import Desk
 from vllama.errors import EngineGone
-from vllama.models.model import Model
-from vllama.supervisor.port import Lease
+from vllama.supervisor.port import Lease, Wish
 
 T = TypeVar("T")
 
 
 @asynccontextmanager
-async def begun(
-    desk: Desk,
-    model: Model,
-    begin: Callable[[Lease, AsyncExitStack], Awaitable[T]],
-    *,
-    keep_alive: float | None = None,
-) -> AsyncIterator[T]:
+async def begun(desk: Desk, wish: Wish, begin: Callable[[Lease, AsyncExitStack], Awaitable[T]]) -> AsyncIterator[T]:
     """What ``begin`` returned, with the lease held; ``begin`` returns when the engine has answered something.
 
-    What it enters into its stack is left with the block, before the lease is returned. ``keep_alive`` as in
-    ``Engines.lease``. Raises what ``begin`` and ``Engines.lease`` raise.
+    What it enters into its stack is left with the block, before the lease is returned.
+    Raises what ``begin`` and ``Engines.lease`` raise.
     """
     async with AsyncExitStack() as stack:
         try:
-            value = await _begin(desk, model, begin, keep_alive, stack)
+            value = await _begin(desk, wish, begin, stack)
         except EngineGone:
             await stack.aclose()
-            value = await _begin(desk, model, begin, keep_alive, stack)
+            value = await _begin(desk, wish, begin, stack)
         yield value
 
 
-async def answered(
-    desk: Desk, model: Model, ask: Callable[[Lease], Awaitable[T]], *, keep_alive: float | None = None
-) -> T:
+async def answered(desk: Desk, wish: Wish, ask: Callable[[Lease], Awaitable[T]]) -> T:
     """What ``ask`` returned, for questions that the engine answers in one piece."""
-    async with begun(desk, model, lambda lease, _: ask(lease), keep_alive=keep_alive) as value:
+    async with begun(desk, wish, lambda lease, _: ask(lease)) as value:
         return value
 
 
 async def _begin(
-    desk: Desk,
-    model: Model,
-    begin: Callable[[Lease, AsyncExitStack], Awaitable[T]],
-    keep_alive: float | None,
-    stack: AsyncExitStack,
+    desk: Desk, wish: Wish, begin: Callable[[Lease, AsyncExitStack], Awaitable[T]], stack: AsyncExitStack
 ) -> T:
-    lease = await stack.enter_async_context(desk.engines.lease(model, keep_alive=keep_alive))
-    desk.meter.engine = model.engine_key
+    lease = await stack.enter_async_context(desk.engines.lease(wish))
+    desk.meter.engine = wish.model.engine_key
     try:
         return await begin(lease, await stack.enter_async_context(AsyncExitStack()))
     except EngineGone:

@@ -9,9 +9,10 @@ from typing import cast
 
 import click
 
+from vllama.caller import Scope
 from vllama.cli import output
 from vllama.config.environment import environment
-from vllama.config.keys import Scope, keys_file, make_key, read_keys, write_keys
+from vllama.config.keys import keys_file, make_key, read_keys, write_keys
 from vllama.config.load import load_config
 from vllama.errors import BadRequest, NotFound
 

@@ -15,14 +15,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, cast, get_args
+from typing import Final, cast, get_args
 
 from vllama import files
+from vllama.caller import Scope
 from vllama.disk import Reads
 from vllama.errors import ConfigError
 
-Scope = Literal["use", "manage"]
-"""``manage`` includes ``use``."""
 SYSTEM_FILE: Final = Path("/etc/vllama.keys")
 _CREDENTIAL: Final = "vllama.keys"
 _GROUP: Final = "vllama"
@@ -109,11 +108,11 @@ class KeyRing:
         self._reads = Reads()
         self._seen: dict[Path, tuple[int, int] | None] = {}
         self._keys: dict[Path, tuple[Key, ...]] = {}
-        self._scopes: Mapping[str, Scope] = {}
+        self._known: Mapping[str, Key] = {}
 
-    def scope(self, secret: str) -> Scope | None:
-        """What a key allows, by what was last read; None for one that is none."""
-        return self._scopes.get(_digest(secret))
+    def find(self, secret: str) -> Key | None:
+        """The key of this secret, by what was last read; None where there is no such key."""
+        return self._known.get(_digest(secret))
 
     async def look(self) -> None:
         """Read files that have changed, in a thread; a file system that does not answer changes nothing."""
@@ -131,7 +130,7 @@ class KeyRing:
             except ConfigError as error:
                 _LOG.error("the keys that were last read stay valid: %s. %s", error, error.hint)
             self._seen[file] = stamp
-        self._scopes = {key.digest: key.scope for keys in self._keys.values() for key in keys}
+        self._known = {key.digest: key for keys in self._keys.values() for key in keys}
 
 
 def _digest(secret: str) -> str:

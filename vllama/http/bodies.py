@@ -13,7 +13,8 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
-from vllama.http.front import VISIT, front_of
+from vllama.http.front import front_of
+from vllama.http.visit import visit_of
 from vllama.translate.extent import is_heavy
 from vllama.translate.gojson import Shape, decode
 
@@ -25,7 +26,7 @@ async def read_body(request: web.Request, shape: Shape, *, empty: str = "missing
     """The body as ``shape`` reads it; raises BadRequest, and aiohttp's 413 when it is over the limit."""
     async with front_of(request).intake.body(request) as data:
         body: dict[str, Any] = await decoded(data, lambda data: decode(data, shape, empty=empty))
-        VISIT.get().body = b"" if is_heavy(data) else data
+        visit_of(request).body = b"" if is_heavy(data) else data
     return body
 
 

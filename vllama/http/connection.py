@@ -23,8 +23,8 @@ from vllama.http.pace import Pace
 from vllama.http.unheard import Unheard, page_of
 
 if TYPE_CHECKING:
-    from vllama.http.front import Visit
     from vllama.http.limits import Limits
+    from vllama.http.visit import Visit
 
 _TCP_INFO: Final = struct.Struct("=120xQ")
 """Of ``struct tcp_info`` its ``tcpi_bytes_acked``."""

@@ -14,9 +14,10 @@ from aiohttp.typedefs import Handler
 from vllama.errors import BadRequest, TooLarge, VllamaError
 from vllama.http.bodies import decoded, decoded_apart
 from vllama.http.faults import error_body, message_of
-from vllama.http.front import VISIT, front_of
+from vllama.http.front import front_of
 from vllama.http.lookup import find_model
 from vllama.http.ollama.asking import FormatError, check_images, check_thinking, check_top_logprobs
+from vllama.http.visit import visit_of
 from vllama.http.zstd import unpacked
 from vllama.models.model import Model
 from vllama.quoting import excerpt
@@ -63,9 +64,9 @@ def fresh_id(prefix: str) -> str:
     return prefix + secrets.token_hex(12)
 
 
-def not_to_be_cached() -> None:
+def not_to_be_cached(request: web.Request) -> None:
     """What Ollama says of an event stream, and of the error that a client gets in its place."""
-    VISIT.get().headers["Cache-Control"] = "no-cache"
+    visit_of(request).headers["Cache-Control"] = "no-cache"
 
 
 def model_for_chat(request: web.Request, typed: str, call: ChatCall) -> Model:

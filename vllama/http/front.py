@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -14,11 +12,12 @@ from vllama.aside.port import Aside
 from vllama.config.schema import Config
 from vllama.errors import VllamaError
 from vllama.http.intake import Intake
+from vllama.http.visit import visit_of
 from vllama.models.create import Creator
 from vllama.models.model import Model
 from vllama.models.names import ModelName
 from vllama.models.pull import Puller
-from vllama.observe.metrics import Meter, Metrics
+from vllama.observe.metrics import Metrics
 from vllama.supervisor.port import Engines
 
 
@@ -63,29 +62,7 @@ class Front:
     intake: Intake
 
 
-async def _nobody() -> bool:
-    return False
-
-
-@dataclass(slots=True)
-class Visit:
-    """One request on its way through the house; made by ``middleware`` before any handler runs."""
-
-    request_id: str
-    meter: Meter
-    client: str = ""
-    """Who asks, as far as that is known: the peer's address."""
-    headers: dict[str, str] = field(default_factory=dict)
-    """Headers that go onto the answer, whatever it will be."""
-    body: bytes = b""
-    """What was sent, where it is short: an error quotes it."""
-    may_manage: Callable[[], Awaitable[bool]] = _nobody
-    """Whether the client may change what models there are, and how long they stay loaded; set by ``permits``."""
-
-
 FRONT: Final = web.AppKey("front", Front)
-# not kept in the request's own storage: its typed keys came only with newer versions of aiohttp
-VISIT: Final[ContextVar[Visit]] = ContextVar("visit")
 
 
 def front_of(request: web.Request) -> Front:
@@ -93,12 +70,9 @@ def front_of(request: web.Request) -> Front:
     return request.app[FRONT]
 
 
-def meter_of(_: web.Request) -> Meter:
-    """This request's measurements."""
-    return VISIT.get().meter
-
-
-def desk_of(request: web.Request) -> Desk:
-    """What answering this request takes."""
-    front = front_of(request)
-    return Desk(front.engines, front.aside, meter_of(request), VISIT.get().client)
+def desk_of(request: web.Request, model: Model | None = None) -> Desk:
+    """What answering this request takes. From here on the request's measurements are those of ``model``."""
+    front, visit = front_of(request), visit_of(request)
+    if model is not None:
+        visit.meter.model = model.name.short
+    return Desk(front.engines, front.aside, visit.meter, visit.caller)

@@ -12,7 +12,8 @@ from typing import Final
 from aiohttp import web
 
 from vllama.errors import Forbidden
-from vllama.http.front import VISIT, Front, front_of
+from vllama.http.front import Front, front_of
+from vllama.http.visit import visit_of
 from vllama.models.model import Model
 from vllama.models.names import parse_name
 
@@ -21,7 +22,7 @@ HEADER: Final = "X-Vllama-Keep-Alive"
 
 async def granted(request: web.Request, model: Model, asked: float | None) -> float | None:
     """The ``keep_alive`` for a lease, in seconds; None leaves it as it is."""
-    visit = VISIT.get()
+    visit = visit_of(request)
     if asked is None or await visit.may_manage():
         return asked
     front = front_of(request)
@@ -36,7 +37,7 @@ async def granted(request: web.Request, model: Model, asked: float | None) -> fl
 
 async def check_unload(request: web.Request, model: Model) -> None:
     """Raises Forbidden where the administrator keeps the model and the client may not manage any."""
-    if is_kept(front_of(request), model) and not await VISIT.get().may_manage():
+    if is_kept(front_of(request), model) and not await visit_of(request).may_manage():
         raise Forbidden(
             f"{model.name.short} stays loaded: the server's administrator keeps it",
             hint="A client that may manage models can unload it; server.management and API keys say who that is.",

@@ -18,10 +18,11 @@ from vllama.http import pages
 from vllama.http.access import HostCheck, Origins, same_origin
 from vllama.http.connection import Connection
 from vllama.http.faults import INTERNAL, error_response, refusal_response
-from vllama.http.front import VISIT, Visit, front_of
+from vllama.http.front import front_of
 from vllama.http.ollama.asking import FormatError
 from vllama.http.permits import host_of, names_a_host
 from vllama.http.unheard import refused
+from vllama.http.visit import Visit, begin_visit, known_visit, visit_of
 from vllama.observe.journal import REQUEST_ID
 from vllama.quoting import excerpt
 
@@ -43,7 +44,7 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
         route = resource.canonical if resource else "unknown"
         meter = front_of(request).metrics.meter(route)
         visit = Visit(request_id, meter)
-        VISIT.set(visit)
+        begin_visit(request, visit)
         REQUEST_ID.set(request_id)
         status = LEFT
         connection = request.protocol
@@ -54,7 +55,7 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
             status = response.status
             return response
         finally:
-            meter.end(status)
+            meter.end(status, visit.caller)
             if isinstance(connection, Connection):
                 connection.end()
             if log_access:
@@ -86,7 +87,7 @@ async def _admitted(request: web.Request, handler: Handler, origins: Origins, ho
             return web.Response(status=403)
         if request.method == "OPTIONS":
             return web.Response(status=204, headers=origins.headers(origin, preflight=True))
-        VISIT.get().headers |= origins.headers(origin, preflight=False)
+        visit_of(request).headers |= origins.headers(origin, preflight=False)
     if request.method == "OPTIONS" and hosts.is_name(host) and hosts.allow(host):
         return web.Response(status=204)
     return await handler(request)
@@ -121,7 +122,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionError:
         return web.Response(status=LEFT)  # nobody reads it
     except Exception:
-        _log.exception("%s %s failed (%s)", request.method, excerpt(request.raw_path), VISIT.get().request_id)
+        _log.exception("%s %s failed (%s)", request.method, excerpt(request.raw_path), visit_of(request).request_id)
         if request.writer.output_size:  # too late for a status: cutting the answer is the honest end
             raise
         return error_response(request.path, 500, INTERNAL)
@@ -129,7 +130,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def finish_headers(request: web.Request, response: web.StreamResponse) -> None:
     """``on_response_prepare``: CORS and the like, the request's id, and no word about our library."""
-    visit = VISIT.get(None)
+    visit = known_visit(request)
     if visit is not None:  # an Expect that is not understood is refused before any of this
         response.headers.update(visit.headers)
         response.headers["X-Request-Id"] = visit.request_id

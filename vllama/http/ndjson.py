@@ -13,6 +13,7 @@ from vllama.http.front import desk_of
 from vllama.http.keeping import granted
 from vllama.http.relay import RelayedResponse, relay
 from vllama.models.model import Model
+from vllama.supervisor.port import Wish
 from vllama.translate.engine.faults import mid_stream
 from vllama.translate.engine.stream import Step
 from vllama.translate.jsontext import encode
@@ -41,7 +42,7 @@ async def answer_call(
     """Generate and answer. A failure before the first event is a status, one after it the stream's last line."""
     try:
         kept = await granted(request, model, keep_alive)
-        async with open_answer(desk_of(request), model, call, keep_alive=kept) as answer:
+        async with open_answer(desk_of(request, model), Wish(model, kept), call) as answer:
             if not stream:
                 return await _whole(answer, writer)
             response = RelayedResponse(headers=_NDJSON | answer.headers)

@@ -9,12 +9,13 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from vllama.config.keys import KeyRing, Scope
+from vllama.caller import Caller, Scope
+from vllama.config.keys import Key, KeyRing
 from vllama.errors import Forbidden, Unauthorized
 from vllama.http.access import HostCheck
 from vllama.http.forwarding import read_trail
-from vllama.http.front import VISIT
 from vllama.http.peers import Peer, Reach, is_management
+from vllama.http.visit import known_visit
 from vllama.observe.seldom import Seldom
 
 _OPEN: Final = frozenset({"/", "/api/version"})
@@ -38,12 +39,13 @@ def make_permits(reach: Reach, hosts: HostCheck, keys: KeyRing) -> Middleware:
         foreign = (managing or peer.local) and not hosts.allow(host)
         if secret and (foreign or managing or not reach.lets_in(peer, None)):  # others' keys may be anything
             await keys.look()
-        scope = keys.scope(secret) if secret else None
+        caller = _caller(peer, keys.find(secret) if secret else None)
+        scope = caller.scope
         if foreign and scope is None:  # a page that its DNS server bound to our address has no key
             seldom.warn("host", "refused Host %s, sent by %s", host[:_SHOWN], peer)
             raise _foreign(host)
-        if visit := VISIT.get(None):
-            visit.client = str(peer)
+        if (visit := known_visit(request)) is not None:
+            visit.caller = caller
             visit.may_manage = partial(_may_manage, reach, peer, keys, secret)
         if managing and not reach.lets_manage(peer, scope):
             raise _no_manager(reach, peer, secret, scope)
@@ -58,7 +60,12 @@ async def _may_manage(reach: Reach, peer: Peer, keys: KeyRing, secret: str) -> b
     if reach.lets_manage(peer, None) or not secret:
         return reach.lets_manage(peer, None)
     await keys.look()
-    return reach.lets_manage(peer, keys.scope(secret))
+    key = keys.find(secret)
+    return reach.lets_manage(peer, key.scope if key is not None else None)
+
+
+def _caller(peer: Peer, key: Key | None) -> Caller:
+    return Caller(str(peer)) if key is None else Caller(str(peer), key.id, key.name, key.scope)
 
 
 def peer_of(request: web.Request, reach: Reach) -> Peer:

@@ -15,11 +15,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from vllama.caller import Caller
 from vllama.engine.client import Client
 from vllama.errors import EngineError
 from vllama.models.model import Model
 from vllama.observe.exposition import merge
 from vllama.observe.latency import Latency, Series
+from vllama.observe.spent import Spent
 
 _SCRAPE_SECONDS: Final = 1.0
 """An engine that takes longer is left out of the scrape."""
@@ -195,19 +197,19 @@ class Metrics:
         """Time to first token and inter-token latency of a model."""
         return self._first.of(model), self._between.of(model)
 
-    def ended(self, meter: Meter, status: int, now: float) -> None:
+    def ended(self, spent: Spent) -> None:
         """Count a request out (``Meter.end``)."""
         self._in_flight.dec()
-        self._seconds.labels(meter.route).observe(now - meter.began)
-        self._requests.labels(dialect(meter.route), meter.route, meter.model, str(status)).inc()
-        if meter.prompt_tokens:
-            self._prompt.labels(meter.model).inc(meter.prompt_tokens)
-        if meter.generated_tokens:
-            self._generated.labels(meter.model).inc(meter.generated_tokens)
-        if meter.dropped_messages:
-            self._dropped.labels(meter.model).inc(meter.dropped_messages)
-        if meter.cut_tokens:
-            self._cut.labels(meter.model).inc(meter.cut_tokens)
+        self._seconds.labels(spent.route).observe(spent.seconds)
+        self._requests.labels(dialect(spent.route), spent.route, spent.model, str(spent.status)).inc()
+        if spent.prompt_tokens:
+            self._prompt.labels(spent.model).inc(spent.prompt_tokens)
+        if spent.generated_tokens:
+            self._generated.labels(spent.model).inc(spent.generated_tokens)
+        if spent.dropped_messages:
+            self._dropped.labels(spent.model).inc(spent.dropped_messages)
+        if spent.cut_tokens:
+            self._cut.labels(spent.model).inc(spent.cut_tokens)
 
 
 class Meter:
@@ -216,14 +218,12 @@ class Meter:
     def __init__(self, metrics: Metrics, route: str) -> None:
         self.route = route
         self.began = time.perf_counter()
-        self.prompt_tokens = 0
-        self.generated_tokens = 0
-        self.dropped_messages = 0
-        self.cut_tokens = 0
         self.engine = ""
         """Key of the engine that answers, once it is leased."""
         self._metrics = metrics
         self._model = ""
+        self._prompt_tokens = self._generated_tokens = self._dropped_messages = self._cut_tokens = 0
+        self._first_token: float | None = None
         self._last = 0.0
         self._first: Series | None = None
         self._between: Series | None = None
@@ -244,23 +244,38 @@ class Meter:
         if self._last:
             if self._between is not None:
                 self._between.observe(now - self._last)
-        elif self._first is not None:
-            self._first.observe(now - self.began)
+        else:
+            self._first_token = now - self.began
+            if self._first is not None:
+                self._first.observe(self._first_token)
         self._last = now
 
     def usage(self, prompt_tokens: int, generated_tokens: int) -> None:
-        """The engine's own count."""
-        self.prompt_tokens = prompt_tokens
-        self.generated_tokens = generated_tokens
+        """The engine's own count for one answer; several answers to the request add up."""
+        self._prompt_tokens += prompt_tokens
+        self._generated_tokens += generated_tokens
 
     def shortened(self, dropped_messages: int, cut_tokens: int) -> None:
-        """What had to go out of the prompt to make it fit."""
-        self.dropped_messages = dropped_messages
-        self.cut_tokens = cut_tokens
+        """What was left out of one answer's prompt to make it fit; several answers add up."""
+        self._dropped_messages += dropped_messages
+        self._cut_tokens += cut_tokens
 
-    def end(self, status: int) -> None:
-        """The answer is out, with this HTTP status (499 when the client left before it was)."""
-        self._metrics.ended(self, status, time.perf_counter())
+    def end(self, status: int, caller: Caller) -> None:
+        """The answer has ended, with this HTTP status (499 when the client left before its end)."""
+        self._metrics.ended(
+            Spent(
+                caller,
+                self.route,
+                self._model,
+                status,
+                seconds=time.perf_counter() - self.began,
+                first_token=self._first_token,
+                prompt_tokens=self._prompt_tokens,
+                generated_tokens=self._generated_tokens,
+                dropped_messages=self._dropped_messages,
+                cut_tokens=self._cut_tokens,
+            )
+        )
 
 
 async def _scraped(client: Client) -> str:

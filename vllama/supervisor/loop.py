@@ -30,7 +30,7 @@ from vllama.supervisor.children import Children, Planner
 from vllama.supervisor.compilation import code_state, compilation_due, describe
 from vllama.supervisor.compiler import Compiler
 from vllama.supervisor.policy import Policy
-from vllama.supervisor.port import EngineView, Lease
+from vllama.supervisor.port import EngineView, Lease, Wish
 from vllama.supervisor.probes import Patience
 from vllama.supervisor.spawner import LocalSpawner, Spawner
 from vllama.supervisor.states import LOADING, Compilation, EngineState, Phase, State, next_deadline
@@ -73,13 +73,13 @@ class Supervisor:
     # ------------------------------------------------------------------------- what others may ask (port.Engines)
 
     @asynccontextmanager
-    async def lease(self, model: Model, *, keep_alive: float | None = None) -> AsyncIterator[Lease]:
+    async def lease(self, wish: Wish) -> AsyncIterator[Lease]:
         """See ``port.Engines.lease``."""
-        ticket = next(self._tickets)
+        model, ticket = wish.model, next(self._tickets)
         answer: asyncio.Future[tuple[str, int]] = self._loop.create_future()
         self._asking[ticket] = answer
         try:
-            self.post(ev.LeaseWanted(self.now(), ticket, model, keep_alive))
+            self.post(ev.LeaseWanted(self.now(), ticket, model, wish.keep_alive))
             cold = not answer.done()
             key, run = await answer
             child = self._children.find(key, run)

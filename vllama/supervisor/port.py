@@ -15,7 +15,7 @@ from vllama.models.model import Model
 from vllama.supervisor.states import FOREVER, CodeState, Phase
 from vllama.translate.conversation.template_shapes import NATURAL, TemplateShapes
 
-__all__ = ["FOREVER", "EngineView", "Engines", "Lease", "Phase"]
+__all__ = ["FOREVER", "EngineView", "Engines", "Lease", "Phase", "Wish"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,22 @@ class Lease:
     """What the model's chat template takes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a request wants of the supervisor."""
+
+    model: Model
+    keep_alive: float | None = None
+    """Seconds to stay loaded after the last use; ``FOREVER``; 0: unload at the end; None: leave the current duration,
+    or take the configured default where this request loads the model."""
+
+
 class Engines(Protocol):
     """Implemented by ``supervisor.loop.Supervisor``; faked in tests by a class of the same shape."""
 
-    def lease(self, model: Model, *, keep_alive: float | None = None) -> AbstractAsyncContextManager[Lease]:
-        """Wait until ``model`` has a ready engine and use it.
+    def lease(self, wish: Wish) -> AbstractAsyncContextManager[Lease]:
+        """Wait until the model has a ready engine, and use it.
 
-        ``keep_alive``: seconds to stay loaded after the last use; ``FOREVER``; 0 = unload at the end;
-        None = leave the current duration (or the configured default when this request loads it).
         Raises LoadFailed, EngineNotInstalled, Busy, ModelUnusable. Cancelling the waiting task gives the place back.
         """
         ...

@@ -23,8 +23,8 @@ def test_a_key_is_found_by_its_secret_and_only_its_hash_is_kept(tmp_path):
     write_keys(file, [key])
     assert read_keys(file) == (key,)
     assert secret not in file.read_text()
-    assert ring_of([file]).scope(secret) == "manage"
-    assert ring_of([file]).scope("vllama-other") is None
+    assert ring_of([file]).find(secret) == key
+    assert ring_of([file]).find("vllama-other") is None
     assert file.stat().st_mode & 0o007 == 0
 
 
@@ -36,18 +36,18 @@ async def test_what_is_no_file_is_never_waited_for_and_a_key_can_still_be_revoke
     file.unlink()
     put(file)
     await ring.look()
-    assert ring.scope(secret) == "manage"
+    assert ring.find(secret) == key
     file.rmdir() if file.is_dir() else file.unlink()
     write_keys(file, [])
     await ring.look()
-    assert ring.scope(secret) is None
+    assert ring.find(secret) is None
 
 
 def test_the_file_may_be_a_link(tmp_path):
     key, secret = make_key("a", "use", "2026-11-21")
     write_keys(tmp_path / "real", [key])
     (tmp_path / "keys").symlink_to("real")
-    assert ring_of([tmp_path / "keys"]).scope(secret) == "use"
+    assert ring_of([tmp_path / "keys"]).find(secret) == key
 
 
 async def test_a_key_that_is_added_or_revoked_counts_at_once(tmp_path):
@@ -55,13 +55,13 @@ async def test_a_key_that_is_added_or_revoked_counts_at_once(tmp_path):
     ring = KeyRing([file])
     key, secret = make_key("a", "use", "2026-11-21")
     await ring.look()
-    assert ring.scope(secret) is None
+    assert ring.find(secret) is None
     write_keys(file, [key])
     await ring.look()
-    assert ring.scope(secret) == "use"
+    assert ring.find(secret) == key
     write_keys(file, [])
     await ring.look()
-    assert ring.scope(secret) is None
+    assert ring.find(secret) is None
 
 
 @pytest.mark.parametrize("garbage", [b"nonsense\n", b"\xff\xfe\n", b"# half a line\n1234 use"])
@@ -76,11 +76,11 @@ def test_a_broken_file_leaves_the_keys_that_were_last_read(tmp_path, garbage, ca
     with caplog.at_level(logging.ERROR):
         ring.read()
         ring.read()
-    assert [ring.scope(secret) for _, secret in (kept, first, second)] == ["use", None, "use"]
+    assert [ring.find(secret) for _, secret in (kept, first, second)] == [kept[0], None, second[0]]
     assert len(caplog.records) == 1
     write_keys(broken, [])
     ring.read()
-    assert ring.scope(kept[1]) is None
+    assert ring.find(kept[1]) is None
 
 
 def test_a_file_that_is_removed_takes_its_keys_along(tmp_path):
@@ -89,14 +89,14 @@ def test_a_file_that_is_removed_takes_its_keys_along(tmp_path):
     ring = ring_of([tmp_path / "keys"])
     (tmp_path / "keys").unlink()
     ring.read()
-    assert ring.scope(secret) is None
+    assert ring.find(secret) is None
 
 
 def test_the_credential_of_systemd_counts_too(tmp_path):
     key, secret = make_key("a", "use", "2026-11-21")
     write_keys(tmp_path / "vllama.keys", [key])
     files = key_files(tmp_path / "none", tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
-    assert ring_of(files).scope(secret) == "use"
+    assert ring_of(files).find(secret) == key
 
 
 def test_a_damaged_file_is_told_with_its_line(tmp_path):
@@ -121,4 +121,4 @@ def test_who_reads_the_file_sees_it_whole(tmp_path):
 
 
 def test_a_header_of_any_bytes_is_no_key_and_no_failure(tmp_path):
-    assert ring_of([tmp_path / "keys"]).scope(b"\xff\xfe".decode("utf-8", "surrogateescape")) is None
+    assert ring_of([tmp_path / "keys"]).find(b"\xff\xfe".decode("utf-8", "surrogateescape")) is None

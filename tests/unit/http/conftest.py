@@ -15,6 +15,7 @@ from tests.fakes.engines import FakeEngines
 from tests.unit.http.scripted import CHAT, TEXT, Reply, ScriptedEngine
 from tests.unit.translate.chunks import chat, sse, text, usage
 from tests.unit.translate.models import model
+from vllama.config.keys import KeyRing
 from vllama.config.schema import Config
 from vllama.config.schema import Server as ServerSection
 from vllama.engine.client import EngineClient
@@ -29,6 +30,7 @@ from vllama.models.downloads import Part
 from vllama.models.model import Model
 from vllama.models.names import ModelName
 from vllama.observe.metrics import Metrics
+from vllama.observe.spent import Spent
 
 CHATTER = model(
     "tinychat",
@@ -61,6 +63,18 @@ class KnownModels:
 
     def remove(self, name: ModelName) -> bool:
         return self.models.pop(name.key, None) is not None
+
+
+class KeptMetrics(Metrics):
+    """Keeps what each request spent, too."""
+
+    def __init__(self, engines: FakeEngines) -> None:
+        super().__init__(engines)
+        self.spent: list[Spent] = []
+
+    def ended(self, spent: Spent) -> None:
+        self.spent.append(spent)
+        super().ended(spent)
 
 
 class ScriptedPuller:
@@ -108,7 +122,7 @@ class Door:
     models: KnownModels
     puller: ScriptedPuller
     creator: ScriptedCreator
-    metrics: Metrics
+    metrics: KeptMetrics
     aside: InPlace
     session: ClientSession
 
@@ -133,7 +147,13 @@ def config() -> Config:
 
 
 @pytest.fixture
-async def server(config: Config) -> AsyncIterator[Door]:
+def keys() -> KeyRing:
+    """Overridden by tests that need some."""
+    return KeyRing(())
+
+
+@pytest.fixture
+async def server(config: Config, keys: KeyRing) -> AsyncIterator[Door]:
     with tempfile.TemporaryDirectory(prefix="vl-") as folder:
         engine = ScriptedEngine()
         await engine.start(Path(folder) / "e")
@@ -144,10 +164,11 @@ async def server(config: Config) -> AsyncIterator[Door]:
         models = KnownModels(CHATTER, PLAIN, EMBEDDER)
         puller = ScriptedPuller(models)
         creator = ScriptedCreator(Path(folder))
-        metrics = Metrics(engines)
+        metrics = KeptMetrics(engines)
         aside = InPlace()
         listening, sockets = Server(), bind("127.0.0.1", 0)
-        app = make_app(config, engines, models, metrics, puller=puller, creator=creator, aside=aside)
+        made = {"puller": puller, "creator": creator, "aside": aside, "keys": keys}
+        app = make_app(config, engines, models, metrics, **made)
         await listening.serve(app, sockets, limits_of(config.server))
         host, port = sockets[0].getsockname()[:2]
         async with ClientSession(connector=TCPConnector(force_close=True), auto_decompress=False) as session:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from vllama.caller import NOBODY
 from vllama.engine.client import EngineClient
 from vllama.observe.metrics import Metrics, dialect
 
@@ -53,7 +54,7 @@ def test_a_request_is_counted_once_with_its_tokens_and_latencies():
     for _ in range(3):
         meter.tokens()
     meter.usage(12, 5)
-    meter.end(200)
+    meter.end(200, NOBODY)
     labels = {"model": "tiny:latest"}
     assert value(metrics, "vllama_requests_in_flight") == 0
     assert value(metrics, "vllama_requests_total", dialect="ollama", route="/api/chat", status="200", **labels) == 1
@@ -63,12 +64,25 @@ def test_a_request_is_counted_once_with_its_tokens_and_latencies():
     assert value(metrics, "vllama_generated_tokens_total", **labels) == 5
 
 
+def test_several_answers_to_one_request_are_counted_together():
+    metrics = Metrics(Engines())
+    meter = metrics.meter("/v1/chat/completions")
+    meter.model = "tiny:latest"
+    for _ in range(2):
+        meter.usage(12, 5)
+        meter.shortened(1, 2)
+    meter.end(200, NOBODY)
+    names = ("prompt_tokens", "generated_tokens", "dropped_messages", "cut_tokens")
+    found = [value(metrics, f"vllama_{name}_total", model="tiny:latest") for name in names]
+    assert found == [24, 10, 2, 4]
+
+
 def test_what_had_to_go_out_of_a_prompt_is_counted():
     metrics = Metrics(Engines())
     meter = metrics.meter("/api/chat")
     meter.model = "tiny:latest"
     meter.shortened(3, 40)
-    meter.end(200)
+    meter.end(200, NOBODY)
     assert value(metrics, "vllama_dropped_messages_total", model="tiny:latest") == 3
     assert value(metrics, "vllama_cut_tokens_total", model="tiny:latest") == 40
 
@@ -87,7 +101,7 @@ def test_a_request_without_a_model_names_none():
     metrics = Metrics(Engines())
     meter = metrics.meter("/api/chat")
     meter.tokens()
-    meter.end(404)
+    meter.end(404, NOBODY)
     assert value(metrics, "vllama_requests_total", model="", status="404") == 1
 
 
@@ -122,7 +136,7 @@ def test_a_load_that_failed_is_not_measured():
 
 def test_two_instances_share_nothing():
     one, other = Metrics(Engines()), Metrics(Engines())
-    one.meter("/api/chat").end(200)
+    one.meter("/api/chat").end(200, NOBODY)
     assert value(other, "vllama_requests_total") is None
 
 

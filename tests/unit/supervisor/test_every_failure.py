@@ -15,7 +15,7 @@ from tests.unit.supervisor.worlds import model
 from vllama.errors import VllamaError
 from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.policy import Policy
-from vllama.supervisor.port import EngineView, Phase
+from vllama.supervisor.port import EngineView, Phase, Wish
 from vllama.supervisor.probes import Patience
 from vllama.supervisor.states import LOADING
 
@@ -66,7 +66,7 @@ async def world(seams: Seams) -> AsyncIterator[World]:
 
 
 async def lease(on: World, which: str) -> None:
-    async with on.supervisor.lease(ONE if which == "one" else OTHER):
+    async with on.supervisor.lease(Wish(ONE if which == "one" else OTHER)):
         pass
 
 
@@ -131,6 +131,6 @@ async def test_who_is_told_of_changes_may_fail():
 
     seams = Seams()
     supervisor = Supervisor(ScriptedPlanner(seams), POLICY, PATIENCE, broken, ScriptedSpawner(seams))
-    async with asyncio.timeout(WITHIN), supervisor.lease(ONE):
+    async with asyncio.timeout(WITHIN), supervisor.lease(Wish(ONE)):
         pass
     await supervisor.close()

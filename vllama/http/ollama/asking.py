@@ -12,11 +12,13 @@ from aiohttp import web
 from vllama.answering.debugging import rendered_prompt
 from vllama.answering.generation import context_headers
 from vllama.errors import BadRequest, VllamaError
-from vllama.http.front import VISIT, desk_of, front_of, meter_of
+from vllama.http.front import desk_of, front_of
 from vllama.http.keeping import check_unload, granted
 from vllama.http.ndjson import json_response
+from vllama.http.visit import visit_of
 from vllama.models.model import Model
 from vllama.quoting import excerpt
+from vllama.supervisor.port import Wish
 from vllama.translate.gojson import raw_member
 from vllama.translate.gosyntax import go_excerpt
 from vllama.translate.ollama.replies import ChatWriter, GenerateWriter, ReplyWriter
@@ -56,7 +58,7 @@ def check_images(images: int, fields: Mapping[str, Any], model: Model) -> None:
         raise BadRequest(f'"{excerpt(fields["model"])}" does not support vision')
 
 
-def read_format(fields: Mapping[str, Any]) -> str | Mapping[str, Any] | None:
+def read_format(request: web.Request, fields: Mapping[str, Any]) -> str | Mapping[str, Any] | None:
     """``"json"``, a schema or None; raises FormatError."""
     wanted = fields["format"]
     if wanted is None or wanted == "":  # 0 and [] are errors, only these two mean nothing
@@ -64,7 +66,7 @@ def read_format(fields: Mapping[str, Any]) -> str | Mapping[str, Any] | None:
     if wanted == "json" or isinstance(wanted, dict):
         checked: str | Mapping[str, Any] = wanted
         return checked
-    data = VISIT.get().body
+    data = visit_of(request).body
     raw = raw_member(data, "format") if data else orjson.dumps(wanted)
     raise FormatError(raw.decode("utf-8", "replace"), streamed=fields["stream"] is not False)
 
@@ -83,10 +85,9 @@ async def unload(request: web.Request, model: Model, writer: ReplyWriter) -> web
 
 async def load(request: web.Request, model: Model, fields: Mapping[str, Any], writer: ReplyWriter) -> web.Response:
     """Waits until the model is really loaded."""
-    meter_of(request).model = model.name.short
     options = read_options(fields["options"], model.parameters)
     keep_alive = await granted(request, model, fields["keep_alive"])
-    async with front_of(request).engines.lease(model, keep_alive=keep_alive) as lease:
+    async with desk_of(request, model).engines.lease(Wish(model, keep_alive)) as lease:
         response = json_response(writer.mark("load", time.time_ns()))
         response.headers.update(context_headers(options, lease))
         return response
@@ -96,4 +97,4 @@ async def render_only(
     request: web.Request, model: Model, call: ChatCall, writer: ChatWriter | GenerateWriter
 ) -> web.Response:
     """The rendered prompt in the place of an answer."""
-    return json_response(writer.rendered(await rendered_prompt(desk_of(request), model, call), time.time_ns()))
+    return json_response(writer.rendered(await rendered_prompt(desk_of(request, model), model, call), time.time_ns()))

@@ -52,7 +52,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
         messages=tuple(messages),
         tools=functions(fields["tools"]),
         think=fields["think"],
-        format=read_format(fields),
+        format=read_format(request, fields),
         options=fields["options"],
         logprobs=fields["logprobs"],
         top_logprobs=fields["top_logprobs"],

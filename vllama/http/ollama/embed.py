@@ -10,11 +10,13 @@ from vllama.answering import embedding
 from vllama.answering.embedding import units
 from vllama.errors import BadRequest, NotFound, VllamaError
 from vllama.http.bodies import read_body
-from vllama.http.front import desk_of, front_of, meter_of
+from vllama.http.front import desk_of, front_of
 from vllama.http.keeping import granted
 from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, read_name
 from vllama.http.ndjson import json_response
+from vllama.http.visit import visit_of
 from vllama.quoting import excerpt
+from vllama.supervisor.port import Wish
 from vllama.translate.engine.embeddings import read_input
 from vllama.translate.jsontext import encode
 from vllama.translate.ollama import native
@@ -38,11 +40,11 @@ async def embed(request: web.Request) -> web.Response:
     out: dict[str, object] = {"model": fields["model"], "embeddings": []}
     kept = await granted(request, model, fields["keep_alive"])
     found = await embedding.embed(
-        desk_of(request), model, texts, keep_alive=kept, truncate=fields["truncate"] is not False
+        desk_of(request, model), Wish(model, kept), texts, truncate=fields["truncate"] is not False
     )
     if texts:
         out["embeddings"] = await units(found.vectors, fields["dimensions"])
-        began = meter_of(request).began
+        began = visit_of(request).meter.began
         out["total_duration"] = max(1, round((time.perf_counter() - began) * 1e9))
         out["load_duration"] = max(1, round((found.loaded - began) * 1e9))
     if found.tokens:
@@ -62,7 +64,7 @@ async def embeddings(request: web.Request) -> web.Response:
     texts = [fields["prompt"]] if fields["prompt"] else []
     kept = await granted(request, model, fields["keep_alive"])
     try:
-        found = await embedding.embed(desk_of(request), model, texts, keep_alive=kept, truncate=False)
+        found = await embedding.embed(desk_of(request, model), Wish(model, kept), texts, truncate=False)
     except BadRequest as error:
         raise EmbeddingFailed(error.message) from error
     return json_response(encode({"embedding": found.vectors[0] if found.vectors else []}))

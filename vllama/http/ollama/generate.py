@@ -8,7 +8,6 @@ from typing import Any
 
 from aiohttp import web
 
-from vllama.answering.desk import Desk
 from vllama.answering.rendering import check_template, insert_prompt
 from vllama.errors import BadRequest, NotFound
 from vllama.http.bodies import read_body
@@ -55,10 +54,10 @@ async def generate(request: web.Request) -> web.StreamResponse:
     read_options(fields["options"], model.parameters)
     if fields["template"]:
         # what is wrong with it is told before anything is loaded
-        await check_template(desk_of(request), fields["template"])
+        await check_template(desk_of(request, model), fields["template"])
     check_images(sum(map(bool, fields["images"])), fields, model)
     model = _personal(model, fields)
-    call = await _call(desk_of(request), model, fields)
+    call = await _call(request, model, fields)
     if fields["_debug_render_only"] and isinstance(call, ChatCall):
         return await render_only(request, model, call, writer)
     return await answer_call(
@@ -76,10 +75,10 @@ def _personal(model: Model, fields: Mapping[str, Any]) -> Model:
     )
 
 
-async def _call(desk: Desk, model: Model, fields: Mapping[str, Any]) -> ChatCall | TextCall:
+async def _call(request: web.Request, model: Model, fields: Mapping[str, Any]) -> ChatCall | TextCall:
     """The prompt as one turn of a chat; raw and fill-in-the-middle prompts go without vLLM's chat template."""
     common: dict[str, Any] = {
-        "format": read_format(fields),
+        "format": read_format(request, fields),
         "options": fields["options"],
         "logprobs": fields["logprobs"],
         "top_logprobs": fields["top_logprobs"],
@@ -90,7 +89,9 @@ async def _call(desk: Desk, model: Model, fields: Mapping[str, Any]) -> ChatCall
         return TextCall(prompt=fields["prompt"], **common)
     if fields["suffix"]:
         foreign = bool(fields["template"])
-        prompt = await insert_prompt(desk, model, fields["prompt"], fields["suffix"], foreign=foreign)
+        prompt = await insert_prompt(
+            desk_of(request, model), model, fields["prompt"], fields["suffix"], foreign=foreign
+        )
         return TextCall(prompt=prompt, want_token_ids=True, **common)
     turn = Message(role="user", content=fields["prompt"], images=tuple(image for image in fields["images"] if image))
     return ChatCall(

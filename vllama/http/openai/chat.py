@@ -13,13 +13,14 @@ from vllama.answering.debugging import rendered_prompt
 from vllama.answering.embedding import units
 from vllama.errors import BadRequest, NotFound
 from vllama.http.dialects import fresh_id, model_for_chat, reading
-from vllama.http.front import desk_of, front_of, meter_of
+from vllama.http.front import desk_of, front_of
 from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, get_model, read_name
 from vllama.http.ollama.asking import check_top_logprobs
 from vllama.http.sse import write_events
 from vllama.models.fim import fill_in_the_middle
 from vllama.models.model import Model
 from vllama.quoting import excerpt
+from vllama.supervisor.port import Wish
 from vllama.translate.engine.embeddings import Inputs, read_input
 from vllama.translate.openai.completions_replies import completion_answer, completion_streams
 from vllama.translate.openai.completions_requests import (
@@ -48,10 +49,10 @@ async def chat_completions(request: web.Request, asked: ChatRequest) -> web.Stre
         return await _load_for_chat(request, model, asked, head)
     if asked.render_only:
         return web.Response(
-            body=rendered_answer(head, await rendered_prompt(desk_of(request), model, asked.call)), headers=_JSON
+            body=rendered_answer(head, await rendered_prompt(desk_of(request, model), model, asked.call)), headers=_JSON
         )
     async with open_choices(
-        desk_of(request), model, asked.call, count=asked.choices, parallel_calls=asked.parallel_calls
+        desk_of(request, model), Wish(model), asked.call, count=asked.choices, parallel_calls=asked.parallel_calls
     ) as choices:
         if asked.stream:
             writers = chat_streams(head, include_usage=asked.include_usage, choices=asked.choices)
@@ -62,8 +63,7 @@ async def chat_completions(request: web.Request, asked: ChatRequest) -> web.Stre
 
 async def _load_for_chat(request: web.Request, model: Model, asked: ChatRequest, head: ReplyHead) -> web.Response:
     """Messages without any part say nothing: the model is loaded, as by an empty conversation."""
-    meter_of(request).model = model.name.short
-    async with front_of(request).engines.lease(model):
+    async with desk_of(request, model).engines.lease(Wish(model)):
         if not asked.stream:
             return web.Response(body=chat_answer(head, [EMPTY], reason="load"), headers=_JSON)
         (writer,) = chat_streams(head, include_usage=asked.include_usage)
@@ -77,14 +77,13 @@ async def completions(request: web.Request, asked: CompletionRequest) -> web.Str
     count = asked.choices * max(1, len(asked.prompts))
     writers = completion_streams(head, include_usage=asked.include_usage, choices=count, each=asked.choices)
     if not asked.prompts:
-        meter_of(request).model = model.name.short
-        async with front_of(request).engines.lease(model):
+        async with desk_of(request, model).engines.lease(Wish(model)):
             if not asked.stream:
                 return web.Response(body=completion_answer(head, [EMPTY], reason="load"), headers=_JSON)
             loaded = b"".join([writer.finish(Ending("stop"), reason="load") for writer in writers])
             return web.Response(body=loaded, headers=_EVENTS)
     calls = [_text_call(asked, prompt, model) for prompt in asked.prompts]
-    async with open_choices(desk_of(request), model, *calls, count=asked.choices) as choices:
+    async with open_choices(desk_of(request, model), Wish(model), *calls, count=asked.choices) as choices:
         if asked.stream:
             return await write_events(request, choices, writers)
         body = completion_answer(head, await choices.gather(), each=asked.choices)
@@ -126,7 +125,7 @@ async def embeddings(request: web.Request, asked: EmbeddingRequest) -> web.Respo
     if not asked.model:
         raise NotFound(QUOTED.format(""))
     model = find_model(front_of(request), asked.model, missing=PULL_FIRST)
-    found = await embedding.embed(desk_of(request), model, texts)
+    found = await embedding.embed(desk_of(request, model), Wish(model), texts)
     vectors = await units(found.vectors, asked.dimensions)
     return web.Response(body=embeddings_answer(asked.model, vectors, found.tokens, base64=asked.base64), headers=_JSON)
 

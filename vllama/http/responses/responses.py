@@ -9,9 +9,10 @@ from aiohttp import web
 from vllama.answering.choices import open_choices
 from vllama.answering.debugging import rendered_prompt
 from vllama.http.dialects import fresh_id, model_for_chat, not_to_be_cached, reading
-from vllama.http.front import desk_of, front_of, meter_of
+from vllama.http.front import desk_of
 from vllama.http.sse import write_events
 from vllama.models.model import Model
+from vllama.supervisor.port import Wish
 from vllama.translate.jsontext import encode
 from vllama.translate.pieces import Ending
 from vllama.translate.responses.replies import ResponseHead, ResponseStream, response_answer
@@ -25,16 +26,16 @@ _STREAM = {"Content-Type": "text/event-stream"}
 async def responses(request: web.Request, asked: ResponsesRequest) -> web.StreamResponse:
     """Continue a conversation; without input only load the model."""
     if asked.stream:
-        not_to_be_cached()
+        not_to_be_cached(request)
     model = model_for_chat(request, asked.echo.model, asked.call)
     head = ResponseHead(fresh_id(""), _now(), asked.echo)
     if not asked.call.messages:
         return await _load(request, model, asked, head)
     if asked.render_only:
-        told = {"_debug_info": await rendered_prompt(desk_of(request), model, asked.call)}
+        told = {"_debug_info": await rendered_prompt(desk_of(request, model), model, asked.call)}
         return web.Response(body=encode(told) + b"\n", headers=_JSON)
     async with open_choices(
-        desk_of(request), model, asked.call, parallel_calls=asked.echo.parallel_tool_calls
+        desk_of(request, model), Wish(model), asked.call, parallel_calls=asked.echo.parallel_tool_calls
     ) as choices:
         if asked.stream:
             writer = ResponseStream(head, _now)
@@ -45,8 +46,7 @@ async def responses(request: web.Request, asked: ResponsesRequest) -> web.Stream
 
 
 async def _load(request: web.Request, model: Model, asked: ResponsesRequest, head: ResponseHead) -> web.Response:
-    meter_of(request).model = model.name.short
-    async with front_of(request).engines.lease(model):
+    async with desk_of(request, model).engines.lease(Wish(model)):
         if not asked.stream:
             return web.Response(body=response_answer(head, EMPTY, completed=_now()), headers=_JSON)
         writer = ResponseStream(head, _now)
