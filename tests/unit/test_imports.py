@@ -197,6 +197,23 @@ def test_http_and_answering_see_of_the_supervisor_only_its_port() -> None:
     )
 
 
+DIALECTS: Final = tuple(f"vllama.http.{name}" for name in ("ollama", "openai", "anthropic", "responses", "own"))
+"""Packages of routes; what they share is in ``vllama.http`` itself."""
+
+
+def test_no_dialect_imports_another_and_only_the_application_imports_them_all() -> None:
+    findings = []
+    for module in modules().values():
+        if not within(module.name, "vllama.http") or module.name == "vllama.http.app":
+            continue
+        mine = next((dialect for dialect in DIALECTS if within(module.name, dialect)), "the floor of all dialects")
+        for name, line in module.imports():
+            theirs = next((dialect for dialect in DIALECTS if within(name, dialect)), mine)
+            if theirs != mine:
+                findings.append(f"{module.name}:{line} imports {name}: {mine} imports no dialect, or itself alone")
+    tell(findings)
+
+
 def test_the_rooms_that_should_be_pure_say_so() -> None:
     tell(
         [

@@ -6,12 +6,13 @@ Each is a call of its own, and their steps come as they are made.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from vllama.answering.desk import Desk
-from vllama.answering.generation import Answer, Short, open_answer
+from vllama.answering.generation import Answer, open_answer
+from vllama.engine.wire import Accept
 from vllama.errors import EngineError
 from vllama.supervisor.port import Wish
 from vllama.translate.engine.stream import Step
@@ -45,10 +46,10 @@ class Choices:
         async for choice, steps in self._steps:
             yield choice, self._allowed(steps)
 
-    async def pour(self, accept: Callable[[Chosen], bool], short: Short) -> None:
+    async def pour(self, accept: Accept[Chosen], accept_text: Accept[bytes]) -> None:
         """The fast path of ``Answer.pour``; several answers have none, because each has a task of its own."""
         if self._only is not None:
-            await self._only.pour(lambda steps: accept((0, self._allowed(steps))), short)
+            await self._only.pour(lambda steps: accept((0, self._allowed(steps))), accept_text)
 
     def _allowed(self, steps: list[Step]) -> list[Step]:
         return steps if self._parallel_calls else first_call_only(steps)
@@ -135,10 +136,8 @@ def _raised(news: _Told) -> _News:
 
 def _varied(call: ChatCall | TextCall, choice: int) -> ChatCall | TextCall:
     """The same call with another seed: with the same one all answers would be the same."""
-    seed = call.options.get("seed")
-    if not isinstance(seed, int):
-        return call
-    return replace(call, options={**call.options, "seed": seed + choice})
+    seed = call.checked.seed
+    return call if seed < 0 else replace(call, checked=replace(call.checked, seed=seed + choice))
 
 
 async def _numbered(choice: int, answer: AsyncIterable[list[Step]]) -> AsyncIterator[Chosen]:

@@ -34,7 +34,7 @@ from vllama.translate.engine.requests import (
 )
 from vllama.translate.engine.stream import ChatReader, TextReader
 from vllama.translate.engine.thinking import CLOSE, OPEN, ThinkingSplitter, closed_thinking, ends_inside
-from vllama.translate.options import Options, max_tokens
+from vllama.translate.options import max_tokens
 from vllama.translate.pieces import ChatCall, Message, TextCall
 from vllama.translate.prompts.tagged_stream import TaggedReader
 
@@ -64,7 +64,6 @@ class Fitting:
     desk: Desk
     model: Model
     call: ChatCall | TextCall
-    options: Options
     shortened: bool = False
     """It was too long as it came."""
     plainest: bool = False
@@ -144,7 +143,7 @@ class Fitting:
         body = chat_body(
             call,
             messages,
-            self.options,
+            call.checked,
             self.model,
             self.shapes,
             served_name=self.lease.served_name,
@@ -161,7 +160,7 @@ class Fitting:
     def _text(self, call: TextCall, *, dropped: int = 0, cut: int = 0) -> Prepared:
         body = text_body(
             call,
-            self.options,
+            call.checked,
             self.model,
             served_name=self.lease.served_name,
             context_length=self.lease.max_model_len,
@@ -195,7 +194,7 @@ class Fitting:
         return TextCall(
             prompt=tuple(prompt),
             format=call.format,
-            options=call.options,
+            checked=call.checked,
             logprobs=call.logprobs,
             top_logprobs=call.top_logprobs,
             truncate=call.truncate,
@@ -215,7 +214,7 @@ class Fitting:
             return await self._shorter_text(await self._continued(call, messages))
         if not call.truncate:
             raise exceeds_context(await self._count(call, messages), context)
-        wanted = max_tokens(self.options, context)
+        wanted = max_tokens(call.checked, context)
         limit = context - history.room_for_answer(wanted, context)
         least, most = 0, history.droppable(messages)
         while least < most:  # the fewest that must go; each step halves what is left to try
@@ -255,7 +254,7 @@ class Fitting:
         return self._cut(call, ids)
 
     def _cut(self, call: ChatCall | TextCall, ids: Sequence[int], *, dropped: int = 0) -> Prepared:
-        kept = history.cut_middle(ids, self.options.num_keep, self.lease.max_model_len)
+        kept = history.cut_middle(ids, call.checked.num_keep, self.lease.max_model_len)
         _log.warning(
             "%s: cut %d of %d tokens out of the prompt, because it doesn't fit the context of %d tokens",
             self.model.name.short,

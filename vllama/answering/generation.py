@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,10 +24,11 @@ from typing import TypeVar
 
 from vllama.answering.desk import Desk
 from vllama.answering.fitting import Fitting, Prepared
-from vllama.answering.leasing import begun
-from vllama.answering.reading import Accept, Reading
+from vllama.answering.leasing import begun, context_headers
+from vllama.answering.reading import Reading
 from vllama.answering.two_passes import Second, think_then_answer
 from vllama.engine.client import Events
+from vllama.engine.wire import Accept
 from vllama.errors import EngineRefused
 from vllama.observe.metrics import Meter
 from vllama.supervisor.port import Lease, Wish
@@ -35,15 +36,11 @@ from vllama.translate.bounds import LIGHT, Heavy, check_call, check_schemas, sch
 from vllama.translate.engine.faults import is_refused_form, refusal
 from vllama.translate.engine.requests import for_model
 from vllama.translate.engine.stream import Step
-from vllama.translate.options import Options, read_options
-from vllama.translate.pieces import ChatCall, Ending, TextCall, Timing
+from vllama.translate.pieces import ChatCall, Ending, TextCall
 from vllama.translate.schemas.grammars import enforceable
 
 _log = logging.getLogger(__name__)
 _Call = TypeVar("_Call", bound=ChatCall | TextCall)
-
-Short = Callable[[bytes], bool]
-"""Takes a text as a JSON string; false: no more for now."""
 
 
 class Answer:
@@ -88,27 +85,27 @@ class Answer:
             self._count(steps)
         return steps
 
-    async def pour(self, accept: Accept, short: Short) -> None:
+    async def pour(self, accept: Accept[list[Step]], accept_text: Accept[bytes]) -> None:
         """The fast path, as ``Events.pour``; to be called between two steps of the iteration.
 
-        Where a read brings one more text and nothing else, ``short`` gets it.
+        Where a read brings one more text and nothing else, ``accept_text`` gets it as a JSON string.
         """
         if self._reading is None:
             return
-        plain, count = self._reading.plain, self._meter.tokens
+        extract_text, count = self._reading.extract_text, self._meter.tokens
 
-        def take_short(data: bytes) -> bool | None:
-            if not (string := plain(data)):
+        def take_text(data: bytes) -> bool | None:
+            if not (string := extract_text(data)):
                 return None
             count()
-            return short(string)
+            return accept_text(string)
 
         def take(steps: list[Step]) -> bool:
             self._count(steps)
             return accept(steps)
 
         try:
-            await self._reading.pour(take, take_short)
+            await self._reading.pour(take, take_text)
         except EngineRefused as error:
             raise refusal(error) from error
 
@@ -116,22 +113,8 @@ class Answer:
         self._meter.tokens()
         if isinstance(final := steps[-1], Ending):
             self._meter.usage(final.prompt_tokens, final.completion_tokens)
-
-    def timing(self, final: Ending) -> Timing:
-        """Durations for the reply, taken at this moment."""
-        return Timing(
-            total=_ns(time.perf_counter() - self._meter.began),
-            load=_ns(self._loaded - self._meter.began),
-            prompt=max(1, final.prefill_ns),
-            answer=max(1, final.decode_ns),
-        )
-
-
-def context_headers(options: Options, lease: Lease) -> dict[str, str]:
-    """``X-Vllama-Context-Length`` where ``num_ctx`` asks for more than the engine has: none is loaded anew for it."""
-    if 0 < lease.max_model_len < options.num_ctx:
-        return {"X-Vllama-Context-Length": str(lease.max_model_len)}
-    return {}
+            final.load_ns = _ns(self._loaded - self._meter.began)
+            final.total_ns = _ns(time.perf_counter() - self._meter.began)
 
 
 def _left_out(prepared: Prepared) -> dict[str, str]:
@@ -156,10 +139,9 @@ async def open_answer(desk: Desk, wish: Wish, call: ChatCall | TextCall) -> Asyn
     Raises OptionError, BadRequest, the EngineError family, Busy, ModelUnusable.
     """
     meter, model = desk.meter, wish.model
-    options = read_options(call.options, model.parameters)
     heavy = False
     try:
-        check_call(call, options, most=LIGHT)
+        check_call(call, call.checked, most=LIGHT)
     except Heavy:
         heavy = True
         await desk.run_aside(check_schemas, schemas_of(call))
@@ -171,7 +153,7 @@ async def open_answer(desk: Desk, wish: Wish, call: ChatCall | TextCall) -> Asyn
 
     async def begin(lease: Lease, stack: AsyncExitStack) -> Answer:
         loaded = time.perf_counter()
-        fitting = Fitting(lease, desk, model, call, options)
+        fitting = Fitting(lease, desk, model, call)
         try:
             answer = await _first_event(fitting, meter, loaded, stack)
             answer.headers |= _not_enforced(ignored)
@@ -180,7 +162,7 @@ async def open_answer(desk: Desk, wish: Wish, call: ChatCall | TextCall) -> Asyn
             await stack.aclose()
             answer = await _first_event(replace(fitting, call=plain), meter, loaded, stack)
             answer.headers |= _not_enforced((*ignored, "format"))
-        answer.headers |= context_headers(options, lease)
+        answer.headers |= context_headers(call.checked, lease)
         return answer
 
     async with begun(desk, wish, begin) as answer:

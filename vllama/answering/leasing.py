@@ -14,6 +14,7 @@ from typing import TypeVar
 from vllama.answering.desk import Desk
 from vllama.errors import EngineGone
 from vllama.supervisor.port import Lease, Wish
+from vllama.translate.options import Options
 
 T = TypeVar("T")
 
@@ -50,3 +51,10 @@ async def _begin(
     except EngineGone:
         await lease.suspect()
         raise
+
+
+def context_headers(options: Options, lease: Lease) -> dict[str, str]:
+    """``X-Vllama-Context-Length`` where ``num_ctx`` wants more than the engine has: none is loaded again for it."""
+    if 0 < lease.max_model_len < options.num_ctx:
+        return {"X-Vllama-Context-Length": str(lease.max_model_len)}
+    return {}

@@ -8,13 +8,14 @@ from typing import Any, Final
 import orjson
 
 from vllama.answering.desk import Desk
+from vllama.answering.leasing import answered
 from vllama.answering.rendering import to_tokenize
 from vllama.errors import EngineRefused
 from vllama.models.model import Model
-from vllama.supervisor.port import Lease
+from vllama.supervisor.port import Lease, Wish
 from vllama.translate.conversation.template_shapes import STRICTEST, TemplateShapes
 from vllama.translate.engine.faults import refusal, refused_by_template
-from vllama.translate.engine.requests import rendered_fields
+from vllama.translate.engine.requests import conversation, for_model, rendered_fields
 from vllama.translate.pieces import ChatCall, Message
 
 _TOKENIZE: Final = "/tokenize"
@@ -52,6 +53,16 @@ async def conversation_tokens(
         return await tokens(lease, plainest)
     except EngineRefused as error:
         raise refused_by_template(error) from error
+
+
+async def count_tokens(desk: Desk, model: Model, call: ChatCall) -> int:
+    """How many tokens the prompt of a conversation has; loads the model. Raises as ``leasing.answered``."""
+    offering = for_model(call, model)
+
+    async def ask(lease: Lease) -> int:
+        return len(await conversation_tokens(lease, desk, model, offering, conversation(model, offering.messages)))
+
+    return await answered(desk, Wish(model), ask)
 
 
 async def template_refuses(lease: Lease, body: Mapping[str, Any]) -> bool:

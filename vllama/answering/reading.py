@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from vllama.engine.client import Events, ShortCut
+from vllama.engine.wire import Accept
 from vllama.errors import EngineGone
 from vllama.supervisor.port import Lease
 from vllama.translate.engine.stream import ChatReader, Step, TextReader
-
-Accept = Callable[[list[Step]], bool]
-"""Takes the steps of one read; false: no more for now."""
 
 
 class Reading:
@@ -20,7 +18,7 @@ class Reading:
         self._events = events
         self._reader = reader
         self._lease = lease
-        self.plain = reader.plain
+        self.extract_text = reader.extract_text
         """Of the bytes of a read that are one more text and nothing else: that text as JSON, else nothing."""
 
     async def __aiter__(self) -> AsyncIterator[list[Step]]:
@@ -35,7 +33,7 @@ class Reading:
             await self._lease.suspect()
             raise
 
-    async def pour(self, accept: Accept, short: ShortCut) -> None:
+    async def pour(self, accept: Accept[list[Step]], short: ShortCut) -> None:
         """The fast path, as ``Events.pour``; to be called between two steps of the iteration."""
         reader = self._reader
         if reader.failure is not None:  # behind the steps that were just given

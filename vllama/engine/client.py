@@ -17,7 +17,7 @@ import orjson
 
 from vllama.engine.refusals import field_of
 from vllama.engine.sse import DONE, SseCutter
-from vllama.engine.wire import Connection, Pool
+from vllama.engine.wire import Accept, Connection, Pool
 from vllama.errors import Busy, EngineGone, EngineRefused
 
 # vLLM closes idle connections after VLLM_HTTP_TIMEOUT_KEEP_ALIVE (we set 75 s); ours must be shorter or a
@@ -33,8 +33,6 @@ _JSON = {"Content-Type": "application/json"}
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10)
 
 
-Accept = Callable[[list[bytes]], bool]
-"""Takes the payloads of one read; false: no more for now."""
 ShortCut = Callable[[bytes], bool | None]
 """Takes the bytes of one read as they are, when they are what it knows: true or false as ``Accept``, else None."""
 
@@ -60,7 +58,7 @@ class Events:
             if found := self._cut(data):
                 yield found
 
-    async def pour(self, accept: Accept, short: ShortCut) -> None:
+    async def pour(self, accept: Accept[list[bytes]], short: ShortCut) -> None:
         """The fast path: what comes goes to ``short``, else to ``accept``, in the read that brings it.
 
         No task is woken for it. Returns at the end, when one of them says false, and at once where something waits

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from vllama.engine.framing import Body, Head, body_of, read_head
 from vllama.errors import VllamaError
@@ -22,8 +22,9 @@ _IDLE_SECONDS: Final = 30.0
 """How long a connection is kept unused; vLLM closes it after ``VLLM_HTTP_TIMEOUT_KEEP_ALIVE``, which must be longer."""
 _CONNECT_SECONDS: Final = 10.0
 
-Accept = Callable[[bytes], bool]
-"""Takes what has come; false: no more for now."""
+T = TypeVar("T")
+Accept = Callable[[T], bool]
+"""Takes what has come; false: no more for now. The one type of all callbacks on a token's way, whatever they take."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -38,7 +39,7 @@ class Connection(asyncio.BufferedProtocol):
         self._arrived: list[bytes] = []
         self._waiting = 0
         self._paused = False
-        self._accept: Accept | None = None
+        self._accept: Accept[bytes] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
         self._released = False
@@ -67,7 +68,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         return data
 
-    async def pour(self, accept: Accept) -> None:
+    async def pour(self, accept: Accept[bytes]) -> None:
         """Call ``accept`` with what comes, as it comes, until the body ends or ``accept`` wants no more.
 
         Returns at once while something waits to be read.

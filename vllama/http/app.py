@@ -13,7 +13,7 @@ from vllama.http.front import FRONT, Front, Models
 from vllama.http.intake import Intake
 from vllama.http.middleware import finish_headers, make_middleware
 from vllama.http.ollama.routes import ROUTES as OLLAMA_ROUTES
-from vllama.http.openai import audio, chat
+from vllama.http.openai import routes as openai
 from vllama.http.own import engines as engines_route
 from vllama.http.own import metrics as metrics_route
 from vllama.http.peers import read_reach
@@ -58,7 +58,7 @@ def make_app(
     app[FRONT] = Front(config, engines, models, puller, creator, metrics, aside, version, intake)
     app[metrics_route.METRICS] = metrics
     app.add_routes(OLLAMA_ROUTES)
-    app.add_routes([*chat.routes, *responses.routes, *audio.routes, *messages.routes])
+    app.add_routes([*openai.routes, *responses.routes, *messages.routes])
     app.add_routes([*metrics_route.routes, *engines_route.routes])
     app.on_response_prepare.append(finish_headers)
     return app

@@ -16,10 +16,10 @@ from aiohttp.typedefs import Handler, Middleware
 from vllama.errors import NoCloud, VllamaError
 from vllama.http import pages
 from vllama.http.access import HostCheck, Origins, same_origin
+from vllama.http.checks import FormatError
 from vllama.http.connection import Connection
 from vllama.http.faults import INTERNAL, error_response, refusal_response
 from vllama.http.front import front_of
-from vllama.http.ollama.asking import FormatError
 from vllama.http.permits import host_of, names_a_host
 from vllama.http.unheard import refused
 from vllama.http.visit import Visit, begin_visit, known_visit, visit_of

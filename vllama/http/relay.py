@@ -17,7 +17,7 @@ from typing import Final, Protocol, TypeVar, cast
 
 from aiohttp import web
 
-from vllama.answering.generation import Short
+from vllama.engine.wire import Accept
 
 _FULL: Final = 1 << 16
 """Bytes that a client may leave unread before it is waited for; asyncio's own high-water mark."""
@@ -33,8 +33,8 @@ class Pouring(Protocol[Given_co]):
         """The long way."""
         ...
 
-    async def pour(self, accept: Callable[[Given_co], bool], short: Short) -> None:
-        """The fast one: returns at the end, when ``accept`` or ``short`` says false, or at once where it can't."""
+    async def pour(self, accept: Accept[Given_co], accept_text: Accept[bytes]) -> None:
+        """The fast one: returns at the end, when one of the two says false, or at once where it can't."""
         ...
 
 
@@ -49,11 +49,11 @@ async def relay(
     response: web.StreamResponse,
     answer: Pouring[Item],
     written: Callable[[Item], bytes],
-    plain: Callable[[bytes], bytes],
+    write_text: Callable[[bytes], bytes],
 ) -> None:
     """Write every item of the answer to a response that is prepared.
 
-    ``written`` makes the bytes of an item; ``plain`` those of a text that is given as a JSON string, as nearly all
+    ``written`` makes the bytes of an item; ``write_text`` those of a text that is given as a JSON string, as nearly all
     of a long answer's are.
     """
     chunked = response.headers.get("Transfer-Encoding") == "chunked"
@@ -63,8 +63,8 @@ async def relay(
         # a chunk of no bytes would be the last
         return send(data) if (data := written(item)) else True
 
-    def put_plain(string: bytes) -> bool:
-        return send(plain(string))
+    def put_text(string: bytes) -> bool:
+        return send(write_text(string))
 
     def send(data: bytes) -> bool:
         transport.write(b"%x\r\n%b\r\n" % (len(data), data))  # as aiohttp does, without its two coroutines
@@ -74,4 +74,4 @@ async def relay(
         await response.write(written(item))  # the first time, the head goes with it
         if chunked:  # not to clients that speak HTTP/1.0
             await request.writer.drain()
-            await answer.pour(put, put_plain)
+            await answer.pour(put, put_text)

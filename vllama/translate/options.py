@@ -125,6 +125,10 @@ def _checked(name: str, value: Any) -> Any:
     return value
 
 
+DEFAULTS: Final = read_options({}, {})
+"""What applies where neither the request nor the model says anything."""
+
+
 def sampling(options: Options, special_tokens: Mapping[str, int]) -> dict[str, Any]:
     """vLLM's sampling fields, without ``max_tokens``.
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from vllama.translate.options import DEFAULTS, Options
+
 DoneReason = Literal["stop", "length"]
 
 
@@ -47,6 +49,10 @@ class Ending:
     queue_ns: int = 0
     prefill_ns: int = 0
     decode_ns: int = 0
+    load_ns: int = 0
+    """From the request's head until the model was ready."""
+    total_ns: int = 0
+    """From the request's head to the end of the answer."""
     stop_text: str = ""
     """The stop string that matched, when one did."""
     token_ids: tuple[int, ...] = field(default=())
@@ -92,7 +98,9 @@ class ChatCall:
     format: str | Mapping[str, Any] | None = None
     """``"json"``, a JSON schema (a client's, or what ``translate.schemas.grammars`` made of it), or None."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Ollama's options, raw from the client; ``translate.options`` checks and maps them."""
+    """Ollama's options, raw from the client."""
+    checked: Options = DEFAULTS
+    """The same over those of the model, checked (``http.checks``)."""
     logprobs: bool = False
     top_logprobs: int = 0
     truncate: bool = True
@@ -132,6 +140,7 @@ class TextCall:
     prompt: str | tuple[int, ...]
     format: str | Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    checked: Options = DEFAULTS
     logprobs: bool = False
     top_logprobs: int = 0
     truncate: bool = True

@@ -48,11 +48,15 @@ class KnownModels:
     def __init__(self, *models: Model) -> None:
         self.models = {m.name.key: m for m in models}
         self.problems: dict[str, VllamaError] = {}
+        self.failure: Exception | None = None
+        """What listing them raises."""
 
     def find(self, name: ModelName) -> Model | None:
         return self.models.get(name.key)
 
     def all(self) -> tuple[Model, ...]:
+        if self.failure is not None:
+            raise self.failure
         return tuple(self.models.values())
 
     def problem(self, name: ModelName) -> VllamaError | None:

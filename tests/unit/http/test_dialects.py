@@ -13,7 +13,6 @@ import pytest
 
 from tests.unit.http.scripted import CHAT, EMBED, TEXT, TOKENIZE, Reply
 from vllama.http.bodies import decoded
-from vllama.http.ollama import asking
 
 HI = [{"role": "user", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
@@ -243,11 +242,11 @@ async def test_heavy_bodies_are_decoded_beside_the_loop_and_two_at_a_time():
     assert await decoded(b"{}", lambda _: threading.get_ident()) == here
 
 
-async def test_the_text_of_a_wrong_format_is_not_looked_for_among_thousands_of_members(server, monkeypatch):
-    monkeypatch.setattr(asking, "raw_member", None)
-    asked = {"model": "tinychat", "prompt": "x", "format": 7, "context": list(range(10_000))}
+@pytest.mark.parametrize(("members", "shown"), [(1, "7e0"), (10_000, "7.0")])
+async def test_the_text_of_a_wrong_format_is_not_looked_for_among_thousands_of_members(server, members, shown):
+    asked = b'{"model":"tinychat","prompt":"x","format":7e0,"context":%b}' % orjson.dumps(list(range(members)))
     status, told = await server.post("/api/generate", asked)
-    assert (status, told["error"]) == (500, 'invalid format: "7"; expected "json" or a valid JSON Schema object')
+    assert (status, told["error"]) == (500, f'invalid format: "{shown}"; expected "json" or a valid JSON Schema object')
 
 
 async def test_a_list_of_prompts_gets_an_answer_each_and_one_usage(server):

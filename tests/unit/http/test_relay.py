@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -13,7 +13,7 @@ from aiohttp.http_writer import StreamWriter
 from aiohttp.test_utils import make_mocked_request
 
 from tests.unit.http.scripted import CHAT, Reply
-from vllama.answering.generation import Short
+from vllama.engine.wire import Accept
 from vllama.http.relay import RelayedResponse, relay
 
 
@@ -46,7 +46,7 @@ class Poured:
         while self.items:
             yield self.items.pop(0)
 
-    async def pour(self, accept: Callable[[bytes], bool], short: Short) -> None:
+    async def pour(self, accept: Accept[bytes], short: Accept[bytes]) -> None:
         while self.items:
             self.poured += 1
             item = self.items.pop(0)

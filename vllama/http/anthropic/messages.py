@@ -1,79 +1,98 @@
-"""Anthropic's messages and the count of their tokens (contract 7)."""
+"""Anthropic's messages and the count of their tokens."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, Final
 
 from aiohttp import web
 
-from vllama.answering.choices import open_choices
-from vllama.answering.debugging import rendered_prompt
-from vllama.answering.leasing import answered
-from vllama.answering.prompt_tokens import conversation_tokens
-from vllama.http.dialects import fresh_id, model_for_chat, not_to_be_cached, reading, without_thinking_where_it_cannot
-from vllama.http.front import desk_of
-from vllama.http.sse import write_events
+from vllama.answering.prompt_tokens import count_tokens
+from vllama.http.checks import checked_chat
+from vllama.http.dialects import fresh_id, not_to_be_cached, reading
+from vllama.http.front import desk_of, front_of
+from vllama.http.lookup import find_model
+from vllama.http.serving import Order, serve_call
 from vllama.models.model import Model
-from vllama.supervisor.port import Lease, Wish
 from vllama.translate.anthropic.replies import MessageStream, message_answer
 from vllama.translate.anthropic.requests import MessagesRequest, read_messages
-from vllama.translate.engine.requests import conversation, for_model
 from vllama.translate.jsontext import encode
-from vllama.translate.whole import EMPTY
+from vllama.translate.pieces import ChatCall
+from vllama.translate.whole import EMPTY, Whole
 
-_JSON = {"Content-Type": "application/json"}
-_OTHER_REASON = "stop_sequence"
+_OTHER_REASON: Final = "stop_sequence"
+"""Ollama's reason for all that it has no word for; an answer that only loaded the model has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesReply:
+    """``serving.Reply``."""
+
+    id: str
+    asked: MessagesRequest
+
+    whole_type = "application/json"
+    stream_type = "text/event-stream"
+
+    def writers(self) -> Sequence[MessageStream]:
+        """There is one answer to each request."""
+        return [self._stream(self.asked.input_estimate)]
+
+    def whole(self, answers: Sequence[Whole]) -> bytes:
+        """One message."""
+        (answer,) = answers
+        return message_answer(self.id, self.asked.model, answer)
+
+    def loaded(self) -> bytes:
+        """A message without content."""
+        if not self.asked.stream:
+            return message_answer(self.id, self.asked.model, EMPTY, reason=_OTHER_REASON)
+        writer = self._stream(0)
+        return writer.start() + writer.finish(EMPTY.final, reason=_OTHER_REASON)
+
+    def rendered(self, info: Mapping[str, Any]) -> bytes:
+        """The rendered prompt in the place of a message."""
+        return encode({"_debug_info": info}) + b"\n"
+
+    def _stream(self, input_estimate: int) -> MessageStream:
+        return MessageStream(self.id, self.asked.model, input_estimate=input_estimate, request_id=fresh_id("req_"))
 
 
 async def messages(request: web.Request, asked: MessagesRequest) -> web.StreamResponse:
-    """Continue a conversation."""
+    """Continue a conversation; one that says nothing only loads the model."""
     if asked.stream:
         not_to_be_cached(request)
-    call = without_thinking_where_it_cannot(request, asked.model, asked.call)
-    model = model_for_chat(request, asked.model, call)
-    message_id = fresh_id("msg_")
-    if not call.messages:
-        return await _load(request, model, asked, message_id)
-    if asked.render_only:
-        told = {"_debug_info": await rendered_prompt(desk_of(request, model), model, call)}
-        return web.Response(body=encode(told) + b"\n", headers=_JSON)
-    async with open_choices(desk_of(request, model), Wish(model), call, parallel_calls=asked.parallel_calls) as choices:
-        if asked.stream:
-            writer = MessageStream(
-                message_id, asked.model, input_estimate=asked.input_estimate, request_id=fresh_id("req_")
-            )
-            return await write_events(request, choices, [writer])
-        (whole,) = await choices.gather()
-        return web.Response(body=message_answer(message_id, asked.model, whole), headers={**_JSON, **choices.headers})
+    model, call = _checked(request, asked)
+    order = Order(
+        model,
+        (call,) if call.messages else (),
+        stream=asked.stream,
+        parallel_calls=asked.parallel_calls,
+        render_only=asked.render_only,
+    )
+    return await serve_call(request, order, MessagesReply(fresh_id("msg_"), asked))
 
 
-async def _load(request: web.Request, model: Model, asked: MessagesRequest, message_id: str) -> web.Response:
-    """Messages that say nothing load the model; Ollama gives the reason that it keeps for all it has no word for."""
-    async with desk_of(request, model).engines.lease(Wish(model)):
-        if not asked.stream:
-            body = message_answer(message_id, asked.model, EMPTY, reason=_OTHER_REASON)
-            return web.Response(body=body, headers=_JSON)
-        writer = MessageStream(message_id, asked.model, input_estimate=0, request_id=fresh_id("req_"))
-        events = writer.start() + writer.finish(EMPTY.final, reason=_OTHER_REASON)
-        return web.Response(body=events, headers={"Content-Type": "text/event-stream"})
-
-
-async def count_tokens(request: web.Request, asked: MessagesRequest) -> web.Response:
+async def count(request: web.Request, asked: MessagesRequest) -> web.Response:
     """How many prompt tokens a message would take, counted by the engine."""
-    call = without_thinking_where_it_cannot(request, asked.model, asked.call)
-    model = model_for_chat(request, asked.model, call)
-    if not call.messages:  # then a message only loads the model
-        return web.Response(body=encode({"input_tokens": 0}) + b"\n", headers=_JSON)
-    desk, call = desk_of(request, model), for_model(call, model)
+    model, call = _checked(request, asked)
+    desk = desk_of(request, model)
+    # without messages, a message only loads the model
+    tokens = await count_tokens(desk, model, call) if call.messages else 0
+    return web.Response(body=encode({"input_tokens": tokens}) + b"\n", headers={"Content-Type": "application/json"})
 
-    async def ask(lease: Lease) -> list[int]:
-        return await conversation_tokens(lease, desk, model, call, conversation(model, call.messages))
 
-    tokens = await answered(desk, Wish(model), ask)
-    return web.Response(body=encode({"input_tokens": len(tokens)}) + b"\n", headers=_JSON)
+def _checked(request: web.Request, asked: MessagesRequest) -> tuple[Model, ChatCall]:
+    """Anthropic's layer in Ollama drops a wish to think that the model can't fulfil, where all others refuse it."""
+    front, call = front_of(request), asked.call
+    if call.think and asked.model and "thinking" not in find_model(front, asked.model).facts.capabilities:
+        call = replace(call, think=None)
+    return checked_chat(front, asked.model, call)
 
 
 routes = [
     web.post("/v1/messages", reading(read_messages, messages)),
-    web.post("/v1/messages/count_tokens", reading(partial(read_messages, counting=True), count_tokens)),
+    web.post("/v1/messages/count_tokens", reading(partial(read_messages, counting=True), count)),
 ]

@@ -13,7 +13,7 @@ from vllama.http.bodies import read_body
 from vllama.http.front import desk_of, front_of
 from vllama.http.keeping import granted
 from vllama.http.lookup import PULL_FIRST, QUOTED, find_model, read_name
-from vllama.http.ndjson import json_response
+from vllama.http.plain_json import json_response
 from vllama.http.visit import visit_of
 from vllama.quoting import excerpt
 from vllama.supervisor.port import Wish

@@ -1,4 +1,4 @@
-"""``POST /api/generate`` (contract 5.2)."""
+"""``POST /api/generate``."""
 
 from __future__ import annotations
 
@@ -11,58 +11,49 @@ from aiohttp import web
 from vllama.answering.rendering import check_template, insert_prompt
 from vllama.errors import BadRequest, NotFound
 from vllama.http.bodies import read_body
+from vllama.http.checks import check_generates, check_images, check_thinking, check_top_logprobs
 from vllama.http.front import desk_of, front_of
 from vllama.http.lookup import QUOTED, find_model
-from vllama.http.ndjson import answer_call
-from vllama.http.ollama.asking import (
-    asked_to_unload,
-    check_images,
-    check_thinking,
-    check_top_logprobs,
-    load,
-    read_format,
-    render_only,
-    unload,
-)
+from vllama.http.ollama.asking import asked_to_unload, load_only, read_format, unload
+from vllama.http.ollama.replying import OllamaReply
+from vllama.http.serving import Order, serve_call
 from vllama.models.model import Model
-from vllama.quoting import excerpt
 from vllama.translate.ollama import native
 from vllama.translate.ollama.replies import GenerateWriter
-from vllama.translate.options import read_options
+from vllama.translate.options import Options, read_options
 from vllama.translate.pieces import ChatCall, Message, TextCall
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
     """Answer a prompt; without one load the model, with ``keep_alive`` 0 unload it."""
     fields = await read_body(request, native.GENERATE)
-    check_top_logprobs(fields)
-    if not fields["model"]:
+    check_top_logprobs(fields["top_logprobs"])
+    typed = fields["model"]
+    if not typed:
         raise NotFound(QUOTED.format(""))
-    model = find_model(front_of(request), fields["model"])
-    writer = GenerateWriter(fields["model"], context=not fields["raw"])
+    model = find_model(front_of(request), typed)
+    reply = OllamaReply(GenerateWriter(typed, context=not fields["raw"]))
     if asked_to_unload(fields, empty=not fields["prompt"]):
-        return await unload(request, model, writer)
+        return await unload(request, model, reply)
     if fields["raw"] and (fields["template"] or fields["system"] or fields["context"]):
         raise BadRequest("raw mode does not support template, system, or context")
-    check_thinking(fields, model)
-    if "completion" not in model.facts.capabilities:
-        raise BadRequest(f'"{excerpt(fields["model"])}" does not support generate')
-    if fields["suffix"] and "insert" not in model.facts.capabilities:
-        raise BadRequest(f"{model.name.full} does not support insert")
+    check_thinking(typed, model, fields["think"])
+    check_generates(typed, model, suffix=bool(fields["suffix"]))
     if not fields["prompt"]:
-        return await load(request, model, fields, writer)
-    read_options(fields["options"], model.parameters)
-    if fields["template"]:
-        # what is wrong with it is told before anything is loaded
+        return await serve_call(request, load_only(model, fields), reply)
+    checked = read_options(fields["options"], model.parameters)
+    if fields["template"]:  # what is wrong with it is said before anything is loaded
         await check_template(desk_of(request, model), fields["template"])
-    check_images(sum(map(bool, fields["images"])), fields, model)
+    check_images(typed, model, sum(map(bool, fields["images"])))
     model = _personal(model, fields)
-    call = await _call(request, model, fields)
-    if fields["_debug_render_only"] and isinstance(call, ChatCall):
-        return await render_only(request, model, call, writer)
-    return await answer_call(
-        request, model, call, writer, stream=fields["stream"] is not False, keep_alive=fields["keep_alive"]
+    order = Order(
+        model,
+        (await _call(request, model, fields, checked),),
+        stream=fields["stream"] is not False,
+        render_only=bool(fields["_debug_render_only"]),
+        keep_alive=fields["keep_alive"],
     )
+    return await serve_call(request, order, reply)
 
 
 def _personal(model: Model, fields: Mapping[str, Any]) -> Model:
@@ -75,11 +66,11 @@ def _personal(model: Model, fields: Mapping[str, Any]) -> Model:
     )
 
 
-async def _call(request: web.Request, model: Model, fields: Mapping[str, Any]) -> ChatCall | TextCall:
+async def _call(request: web.Request, model: Model, fields: Mapping[str, Any], checked: Options) -> ChatCall | TextCall:
     """The prompt as one turn of a chat; raw and fill-in-the-middle prompts go without vLLM's chat template."""
     common: dict[str, Any] = {
         "format": read_format(request, fields),
-        "options": fields["options"],
+        "checked": checked,
         "logprobs": fields["logprobs"],
         "top_logprobs": fields["top_logprobs"],
         "truncate": fields["truncate"] is not False,

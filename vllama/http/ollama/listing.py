@@ -13,7 +13,7 @@ from vllama.errors import BadRequest, ModelUnusable
 from vllama.http.bodies import read_body
 from vllama.http.front import front_of
 from vllama.http.lookup import QUOTED, get_model, read_name
-from vllama.http.ndjson import json_response
+from vllama.http.plain_json import json_response
 from vllama.models.files import read_files
 from vllama.models.model import Model
 from vllama.models.safetensors import Tensor

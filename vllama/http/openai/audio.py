@@ -48,6 +48,3 @@ async def _read_form(request: web.Request) -> str:
     if not file.size:
         raise BadRequest("audio file is empty")
     return model.text
-
-
-routes = [web.post("/v1/audio/transcriptions", transcriptions)]

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from vllama.errors import without_paths
 from vllama.http.front import front_of
-from vllama.http.ndjson import json_response
+from vllama.http.plain_json import json_response
 from vllama.supervisor.port import EngineView
 from vllama.translate.jsontext import encode
 

@@ -117,7 +117,7 @@ class MessageStream:
             out.extend(self._call(call) for call in piece.tool_calls)
         return b"".join(out)
 
-    def plain(self, string: bytes) -> bytes:
+    def write_text(self, string: bytes) -> bytes:
         """The event of a text and nothing else, given as JSON."""
         opened = self._open == "text"
         return self._delta_start + string + self._TEXT_END if opened else self._text("text", orjson.loads(string))

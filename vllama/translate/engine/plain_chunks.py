@@ -56,7 +56,7 @@ class PlainChunks:
             self._ids.extend(ids)
         return text
 
-    def string(self, event: bytes) -> bytes:
+    def extract(self, event: bytes) -> bytes:
         """The text of a whole event (``data: ...`` and a blank line) as JSON, as our answers write it, too.
 
         Empty where the event has to be parsed, or where its text has to be written in another way than it came.

@@ -47,7 +47,7 @@ class _Reader(ABC):
             self.failure.__cause__ = error
         return out
 
-    def plain(self, event: bytes) -> bytes:
+    def extract_text(self, event: bytes) -> bytes:
         """The JSON string of one whole event that says nothing but more of the answer's text.
 
         Empty where it has to be fed: then it says something else, or says it in another way.
@@ -73,9 +73,9 @@ class ChatReader(_Reader):
         self._bare = thinking  # white space that comes next is to be dropped: no short cut for content
         self._held: list[dict[str, Any]] = []  # log probabilities of tokens whose text a parser withholds
 
-    def plain(self, event: bytes) -> bytes:
+    def extract_text(self, event: bytes) -> bytes:
         """As above, while no white space is to be dropped."""
-        return b"" if self._bare else self._plain.string(event)
+        return b"" if self._bare else self._plain.extract(event)
 
     def _read(self, payloads: list[bytes], out: list[Step]) -> None:
         for payload in payloads:
@@ -170,9 +170,9 @@ class TextReader(_Reader):
         self._thought = False
         self._bare = False
 
-    def plain(self, event: bytes) -> bytes:
+    def extract_text(self, event: bytes) -> bytes:
         """As above."""
-        return self._plain.string(event)
+        return self._plain.extract(event)
 
     def _read(self, payloads: list[bytes], out: list[Step]) -> None:
         for payload in payloads:

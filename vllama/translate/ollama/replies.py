@@ -28,7 +28,7 @@ class ReplyWriter(Protocol):
         """A step of the answer."""
         ...
 
-    def plain(self, string: bytes, now: int) -> bytes:
+    def write_text(self, string: bytes, now: int) -> bytes:
         """A step that is text and nothing else, given as the JSON string that it is to be."""
         ...
 
@@ -55,13 +55,13 @@ class ChatWriter:
     def piece(self, piece: Piece, now: int) -> bytes:
         """A step of the answer."""
         if not piece.thinking and not piece.tool_calls and piece.logprobs is None:
-            return self.plain(encode(piece.content), now)
+            return self.write_text(encode(piece.content), now)
         out = self._object(now, _message(piece.content, piece.thinking, piece.tool_calls))
         if piece.logprobs:
             out["logprobs"] = piece.logprobs
         return encode(out)
 
-    def plain(self, string: bytes, now: int) -> bytes:
+    def write_text(self, string: bytes, now: int) -> bytes:
         """A step that is text and nothing else."""
         return b"".join((self._head, utc_time(now).encode(), _TO_CONTENT, string, _AFTER_CONTENT))
 
@@ -103,7 +103,7 @@ class GenerateWriter:
     def piece(self, piece: Piece, now: int) -> bytes:
         """A step of the answer."""
         if not piece.thinking and not piece.tool_calls and piece.logprobs is None:
-            return self.plain(encode(piece.content), now)
+            return self.write_text(encode(piece.content), now)
         out = self._object(now, piece.content, piece.thinking)
         if piece.tool_calls:
             out["tool_calls"] = [_call(call) for call in piece.tool_calls]
@@ -111,7 +111,7 @@ class GenerateWriter:
             out["logprobs"] = piece.logprobs
         return encode(out)
 
-    def plain(self, string: bytes, now: int) -> bytes:
+    def write_text(self, string: bytes, now: int) -> bytes:
         """A step that is text and nothing else."""
         return b"".join((self._head, utc_time(now).encode(), _TO_RESPONSE, string, _AFTER_RESPONSE))
 

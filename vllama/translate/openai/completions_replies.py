@@ -109,7 +109,7 @@ class CompletionStream:
             return self._chunk("") if pieces else b""
         return b"".join([self._of(piece) for piece in shown])
 
-    def plain(self, string: bytes) -> bytes:
+    def write_text(self, string: bytes) -> bytes:
         """The chunk of a text and nothing else, given as JSON."""
         self._length += len(orjson.loads(string))
         return self._before + string + self._between + b"null" + self._after

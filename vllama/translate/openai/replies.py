@@ -184,7 +184,7 @@ class ChatStream:
         """The chunks of these pieces."""
         return b"".join([self._of(piece) for piece in pieces])
 
-    def plain(self, string: bytes) -> bytes:
+    def write_text(self, string: bytes) -> bytes:
         """The chunk of a text and nothing else, given as JSON."""
         return self._content + string + self._SUFFIX if self._opened else self._chunk(Piece(orjson.loads(string)))
 
@@ -204,7 +204,7 @@ class ChatStream:
     def _of(self, piece: Piece) -> bytes:
         """The chunk of one piece; two where thinking and answer meet in it."""
         if self._opened and not piece.thinking and not piece.tool_calls and piece.logprobs is None:
-            return self.plain(encode(piece.content))
+            return self.write_text(encode(piece.content))
         if piece.thinking and (piece.content or piece.tool_calls):
             first = self._chunk(Piece(thinking=piece.thinking))
             return first + self._chunk(Piece(piece.content, "", piece.tool_calls, piece.logprobs))

@@ -180,7 +180,7 @@ class ResponseStream:
             out.extend(self._call(call) for call in piece.tool_calls)
         return b"".join(out)
 
-    def plain(self, string: bytes) -> bytes:
+    def write_text(self, string: bytes) -> bytes:
         """The event of a text and nothing else, given as JSON."""
         text: str = orjson.loads(string)
         return self._added(string, text) if self._open == "message" else self._text("message", text)

@@ -57,7 +57,7 @@ def short(reader: Reader, payloads: list[bytes]) -> tuple[list[Step], int]:
     steps: list[Step] = []
     taken = 0
     for payload in payloads:
-        if string := reader.plain(event(payload)):
+        if string := reader.extract_text(event(payload)):
             assert encode(orjson.loads(string)) == string
             steps.append(Piece(orjson.loads(string)))
             taken += 1
@@ -116,8 +116,8 @@ def test_what_looks_like_ids_and_is_endless_is_left_to_the_parser():
     reader = READERS["text"]()
     reader.feed([text("a", token_ids=[1])])
     good = event(text("a", token_ids=[1]))
-    assert reader.plain(good) == b'"a"'
-    assert reader.plain(good.replace(b"[1]", b"[" + b"1" * 5000 + b"]")) == b""
+    assert reader.extract_text(good) == b'"a"'
+    assert reader.extract_text(good.replace(b"[1]", b"[" + b"1" * 5000 + b"]")) == b""
 
 
 def test_nothing_is_read_behind_a_failure():
@@ -137,23 +137,23 @@ def test_a_text_that_may_be_thinking_is_never_taken_short():
 def test_what_would_be_written_in_another_way_is_not_taken_short(bad):
     reader, good = READERS["chat"](), chat({"content": "good"})
     reader.feed([good])
-    assert reader.plain(event(good)) == b'"good"'
+    assert reader.extract_text(event(good)) == b'"good"'
     broken = good.replace(b'"good"', b'"' + bad + b'"') if bad else good.replace(b'"good"', b"")
-    assert reader.plain(event(broken)) == b""
+    assert reader.extract_text(event(broken)) == b""
 
 
 @pytest.mark.parametrize("cut", [event(chat({"content": "good"}))[:-1], event(chat({"content": "good"})) * 2])
 def test_only_one_whole_event_is_taken_short(cut):
     reader = READERS["chat"]()
     reader.feed([chat({"content": "good"})])
-    assert reader.plain(cut) == b""
+    assert reader.extract_text(cut) == b""
 
 
 @pytest.mark.parametrize("make", [lambda: ChatWriter("m"), lambda: GenerateWriter("m")])
 @given(words=TEXTS)
 def test_a_line_is_the_same_for_a_piece_and_for_its_json(make, words):
     writer = make()
-    assert writer.plain(encode(words), NOW) == writer.piece(Piece(words), NOW)
+    assert writer.write_text(encode(words), NOW) == writer.piece(Piece(words), NOW)
 
 
 @pytest.mark.parametrize(
@@ -178,4 +178,4 @@ def test_an_event_is_the_same_for_a_piece_and_for_its_json(make, steps):
     one, other = make(), make()
     for piece, by_json in steps:
         plain = by_json and not piece.thinking
-        assert (one.plain(encode(piece.content)) if plain else one.feed([piece])) == other.feed([piece])
+        assert (one.write_text(encode(piece.content)) if plain else one.feed([piece])) == other.feed([piece])

@@ -1,4 +1,4 @@
-"""Server-sent events: writes an answer's steps through a dialect's writer, one write for each read of the engine."""
+"""Writes answers as a stream through a dialect's writers: one write for each read of the engine."""
 
 from __future__ import annotations
 
@@ -15,36 +15,38 @@ from vllama.translate.engine.stream import Step
 from vllama.translate.pieces import Ending, Piece
 
 
-class Writer(Protocol):
-    """What turns one choice into a dialect's events."""
+class StreamWriter(Protocol):
+    """What turns one answer into a dialect's events or lines."""
 
     def start(self) -> bytes:
         """What precedes the first piece."""
         ...
 
     def feed(self, pieces: Sequence[Piece]) -> bytes:
-        """The events of these pieces."""
+        """These pieces."""
         ...
 
-    def plain(self, string: bytes) -> bytes:
-        """The event of a text and nothing else, given as a JSON string."""
+    def write_text(self, string: bytes) -> bytes:
+        """A text and nothing else, given as a JSON string."""
         ...
 
     def finish(self, final: Ending) -> bytes:
-        """The events that end the choice, and with the last choice the stream."""
+        """What ends the answer, and with the last answer the stream."""
         ...
 
     def fail(self, status: int, message: str) -> bytes:
-        """The stream's last event when the answer can't go on."""
+        """The end of a stream that can't go on."""
         ...
 
 
-async def write_events(request: web.Request, choices: Choices, writers: Sequence[Writer]) -> web.StreamResponse:
+async def write_stream(
+    request: web.Request, choices: Choices, writers: Sequence[StreamWriter], media_type: str
+) -> web.StreamResponse:
     """Stream answers whose first steps are there already, each through its own of the ``writers``.
 
-    A failure on the way is told to the client.
+    A failure on the way is the last thing that the stream says.
     """
-    response = RelayedResponse(headers={"Content-Type": "text/event-stream", **choices.headers})
+    response = RelayedResponse(headers={"Content-Type": media_type, **choices.headers})
     await response.prepare(request)
     waiting = writers[0].start()
 
@@ -55,14 +57,14 @@ async def write_events(request: web.Request, choices: Choices, writers: Sequence
         return start + _written(writers[choice], steps)
 
     try:
-        await relay(request, response, choices, written, writers[0].plain)
+        await relay(request, response, choices, written, writers[0].write_text)
     except VllamaError as error:
         await response.write(waiting + writers[0].fail(error.http_status, mid_stream(error)))
     await response.write_eof()
     return response
 
 
-def _written(writer: Writer, steps: list[Step]) -> bytes:
+def _written(writer: StreamWriter, steps: list[Step]) -> bytes:
     pieces = [step for step in steps if isinstance(step, Piece)]
     out = writer.feed(pieces)
     last = steps[-1]
