@@ -50,7 +50,7 @@ async def main(given: argparse.Namespace, options: list[str], folder: Path) -> i
     }
     cache = engine_prefix().parent / "cache"
     config = {
-        "engine": {"prefix": str(engine_prefix())},
+        "engine": {"prefix": str(engine_prefix()), "compile": "always"},
         "models": models,
         "keep_alive": "-1",
         "paths": {"state": f"{folder}/state", "cache": str(cache), "runtime": f"{folder}/run"},

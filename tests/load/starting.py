@@ -80,7 +80,7 @@ async def main(given: argparse.Namespace, folder: Path) -> None:
     """The rounds, and the median of their differences."""
     cache = engine_prefix().parent / "cache"
     config = {
-        "engine": {"prefix": str(engine_prefix())},
+        "engine": {"prefix": str(engine_prefix()), "compile": "always"},
         "models": {"measured": {"source": str(given.model) if given.model else "builtin:tinychat"}},
         "paths": {"state": f"{folder}/state", "cache": str(cache), "runtime": f"{folder}/run"},
     }
