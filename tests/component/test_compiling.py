@@ -176,6 +176,16 @@ async def test_a_failure_is_reported_once_and_the_model_stays_eager(folder: Path
         assert up.log.count("it stays eager") == 1
 
 
+async def test_without_room_next_to_what_runs_the_model_is_not_compiled_now(folder: Path):
+    up = service(folder)
+    up.config["engine"]["max_ram"] = "3GiB"  # the engine takes two
+    async with up:
+        await load(up)
+        await logged(up, "mini:latest: there is no room to compile it now")
+        assert compiler(up) is None
+        assert await told(up) == "eager; it is compiled when the machine is idle"
+
+
 async def test_a_model_that_is_deleted_meanwhile_costs_one_line(folder: Path):
     async with service(folder) as up:
         await load(up)

@@ -169,5 +169,7 @@ def _report(name: str, seconds: float, ended: ev.CompilationEnded) -> None:
         _LOG.info("%s: compiled in %.0f s; the next load uses it", name, seconds, extra=about)
     elif ended.cause is not None:
         _LOG.warning("%s: it stays eager: %s", name, ended.cause.sentence, extra=about)
-    elif not ended.later:
+    elif ended.later:
+        _LOG.debug("%s: there is no room to compile it now", name, extra=about)
+    else:
         _LOG.info("%s: the machine is needed; it is compiled later", name, extra=about)
