@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 _LOG = logging.getLogger("vllm.vllama")  # below vLLM's own logger, which writes to the engine's output
 _REPORTED = "_VLLAMA_UNFIT"
@@ -40,6 +43,14 @@ def source_of(module: str) -> str:
         spec = find_spec(module)
         return (spec and spec.loader and spec.loader.get_source(module)) or ""  # type: ignore[attr-defined]
     except (ImportError, AttributeError):
+        return ""
+
+
+def digest(function: Any) -> str:
+    """Of a function's source, which changes with every letter of it; empty where there is none."""
+    try:
+        return sha256(inspect.getsource(function).encode()).hexdigest()[:16]
+    except (OSError, TypeError):
         return ""
 
 
