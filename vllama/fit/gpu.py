@@ -9,7 +9,7 @@ import json
 import math
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ _SECONDS: Final = 20
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _MEMBERSHIP: Final = Path("/proc/self/cgroup")
 _CPUINFO: Final = Path("/proc/cpuinfo")
+_CPUS: Final = Path("/sys/devices/system/cpu")
 _AVX512: Final = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
 """What PyTorch, and so vLLM, means by it."""
 
@@ -48,7 +49,9 @@ def detect() -> Hardware:
     if limits.memory is not None:
         available = min(available, max(limits.memory - limits.used, 0))
     total = min(memory.total, limits.memory or memory.total)
-    return Hardware(kind, _cores(limits), total, available, gpus, bf16=has_fast_bf16(_read(_CPUINFO)))
+    bf16 = has_fast_bf16(_read(_CPUINFO))
+    firsts = _as_many(first_threads(_allowed(), _CPUS), limits)
+    return Hardware(kind, _cores(limits), total, available, gpus, bf16=bf16, first_threads=firsts)
 
 
 def usable_cores() -> int:
@@ -58,11 +61,31 @@ def usable_cores() -> int:
 
 def _cores(limits: _Limits) -> tuple[int, ...]:
     """CPU numbers we may run on."""
-    cores = tuple(sorted(os.sched_getaffinity(0)))
-    if limits.cpus is None:
-        return cores
-    # a quota without a cpuset: more threads than the quota would only be throttled
-    return cores[: max(1, math.ceil(limits.cpus))]
+    return _as_many(_allowed(), limits)
+
+
+def _allowed() -> tuple[int, ...]:
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
+def _as_many(cores: tuple[int, ...], limits: _Limits) -> tuple[int, ...]:
+    """A quota without a cpuset: more threads than the quota would only be throttled."""
+    return cores if limits.cpus is None else cores[: max(1, math.ceil(limits.cpus))]
+
+
+def first_threads(cores: Sequence[int], cpus: Path) -> tuple[int, ...]:
+    """Those of the CPUs that are the first hardware thread of their core; all of them where nobody says.
+
+    ``cpus``: the kernel's folder of them.
+    """
+    seen: set[str] = set()
+    found = []
+    for core in cores:
+        siblings = _read(cpus / f"cpu{core}" / "topology" / "thread_siblings_list").strip() or str(core)
+        if siblings not in seen:
+            seen.add(siblings)
+            found.append(core)
+    return tuple(found)
 
 
 def has_fast_bf16(cpuinfo: str) -> bool:

@@ -54,6 +54,17 @@ class Hardware:
     bf16: bool = True
     """Whether the CPU is fast with 16-bit floats. vLLM's build for x86 has kernels for them with AVX-512 only; without,
     each number of a product is a scalar loop of PyTorch's, five times slower than float32."""
+    first_threads: tuple[int, ...] = ()
+    """CPU numbers as well, but only the first hardware thread of each core; empty: which belong together is unknown."""
+
+    @property
+    def computing(self) -> tuple[int, ...]:
+        """The CPUs to compute on: one of each physical core, as vLLM chooses itself on x86.
+
+        Two hardware threads of a core share its arithmetic units, which one thread can keep busy. The other one is
+        left to the processes that pass tokens on. Where they interrupt a thread that computes, all others wait for it.
+        """
+        return self.first_threads or self.cores
 
     @property
     def gpu_class(self) -> GpuClass:

@@ -127,7 +127,7 @@ class _Choice:
             else:
                 self._precision(facts, hardware)
         if "cpu_threads" not in self.values and self.values.get("tensor_parallel_size", 1) == 1:
-            self.set("cpu_threads", cpu_list(hardware.cores), why="every core that we may use")
+            self.set("cpu_threads", cpu_list(hardware.computing), why="one thread for every core that we may use")
 
     def _precision(self, facts: Facts, hardware: Hardware) -> None:
         if hardware.bf16 or not facts.dtype or "quantization" in self.values:

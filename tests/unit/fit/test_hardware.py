@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.unit.fit.machines import cpu, gpu
 from vllama.fit import gpu as looking
 from vllama.fit.gpu import detect, read_nvidia_smi, read_rocm_smi
-from vllama.fit.hardware import Gpu, cpu_list
+from vllama.fit.hardware import Gpu, Hardware, cpu_list
 
 
 @pytest.mark.parametrize(
@@ -123,3 +124,26 @@ def test_strange_cgroups_set_no_limits(tmp_path: Path, membership: str):
 )
 def test_sixteen_bits_are_fast_where_an_x86_has_avx512(text: str, fast: bool):
     assert looking.has_fast_bf16(text) == fast
+
+
+@pytest.mark.parametrize(
+    ("siblings", "firsts"),
+    [
+        (("0,4", "1,5", "0,4", "1,5"), (0, 1)),
+        (("0-1", "0-1", "2-3", "2-3"), (0, 2)),
+        (("0", "1", "2", "3"), (0, 1, 2, 3)),
+        ((), (0, 1, 2, 3)),
+    ],
+)
+def test_one_hardware_thread_of_each_core_computes(tmp_path: Path, siblings: tuple[str, ...], firsts: tuple[int, ...]):
+    for number, text in enumerate(siblings):
+        topology = tmp_path / f"cpu{number}" / "topology"
+        topology.mkdir(parents=True)
+        (topology / "thread_siblings_list").write_text(text + "\n")
+    assert looking.first_threads((0, 1, 2, 3), tmp_path) == firsts
+
+
+def test_all_cores_compute_where_nobody_says_which_belong_together():
+    machine = Hardware("cpu", (0, 1, 2, 3), 1 << 30, 1 << 30)
+    assert machine.computing == (0, 1, 2, 3)
+    assert replace(machine, first_threads=(0, 2)).computing == (0, 2)

@@ -167,6 +167,11 @@ def test_on_a_cpu_every_core_of_the_cpuset_computes():
     assert chosen.values.cpu_threads == "0"
 
 
+def test_on_a_cpu_with_hardware_threads_one_of_each_core_computes():
+    machine = replace(cpu(cores=(0, 1, 2, 3)), first_threads=(0, 2))
+    assert choose(TINY, machine).values.cpu_threads == "0,2"
+
+
 def test_toys_and_embedders_are_not_compiled_on_a_cpu():
     assert choose(TINY, cpu()).values.enforce_eager is True
     assert choose(MINILM, cpu()).values.enforce_eager is True
