@@ -235,7 +235,8 @@ class Settings(Section):
     reasoning_parser: str | None = None
     """``none`` switches it off; null: chosen from the chat template."""
     cpu_threads: str | None = None
-    """CPU list for ``VLLM_CPU_OMP_THREADS_BIND``, e.g. ``0-7``; null: every core of the cpuset."""
+    """CPU list for ``VLLM_CPU_OMP_THREADS_BIND``, e.g. ``0-7``; null: one hardware thread of
+    each core that we may use."""
     extra_args: tuple[str, ...] = ()
     """Further vLLM flags, e.g. ``["--stream-interval", "4"]``; checked against the installed engine."""
     env: Mapping[str, str] = Field(default_factory=dict)
