@@ -7,7 +7,7 @@ Every error has two readers. A client reads ``message`` and ``hint``, and neithe
 disk: the constructor takes it out. The log, and the command on the server itself, show ``detail`` and ``advice``, where
 the path is.
 
-Foreign exceptions become one of these at exactly one border each: ``engine.client`` (aiohttp),
+Foreign exceptions become one of these at exactly one border each: ``engine.client`` (sockets),
 ``models.border`` (huggingface_hub), ``config.load`` (yaml, pydantic).
 """
 

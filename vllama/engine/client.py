@@ -1,4 +1,4 @@
-"""The only code that speaks HTTP to vLLM; aiohttp's exceptions end here.
+"""The only code that speaks HTTP to vLLM; a broken connection becomes an error of ours here.
 
 A client belongs to one engine and its unix socket. Bodies are sent as given and answers are returned as the
 engine wrote them: this room knows no Ollama.
@@ -6,13 +6,13 @@ engine wrote them: this room knows no Ollama.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import aiohttp
 import orjson
 
 from vllama.engine.refusals import field_of
@@ -20,17 +20,12 @@ from vllama.engine.sse import DONE, SseCutter
 from vllama.engine.wire import Accept, Connection, Pool
 from vllama.errors import Busy, EngineGone, EngineRefused
 
-# vLLM closes idle connections after VLLM_HTTP_TIMEOUT_KEEP_ALIVE (we set 75 s); ours must be shorter or a
-# request meets a closing connection.
-_KEEPALIVE_SECONDS = 30
-_READ_BUFFER = 1 << 20  # one chunk with 20 logprobs alternatives can be hundreds of kilobytes
 _GONE = (
     "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, "
     "check ollama server logs for details"
 )
-_HEAD = b"POST %b HTTP/1.1\r\nHost: engine\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-_JSON = {"Content-Type": "application/json"}
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10)
+_GET = b"GET %b HTTP/1.1\r\nHost: engine\r\n\r\n"
+_POST = b"POST %b HTTP/1.1\r\nHost: engine\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
 ShortCut = Callable[[bytes], bool | None]
@@ -119,58 +114,26 @@ class EngineClient:
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
-        self._read = 0
-        self._streams = Pool(socket)
-        self._answers: set[aiohttp.ClientResponse] = set()
-        connector = aiohttp.UnixConnector(str(socket), limit=0, keepalive_timeout=_KEEPALIVE_SECONDS)
-        self._session = aiohttp.ClientSession(
-            "http://engine",
-            connector=connector,
-            timeout=_NO_TIMEOUT,
-            read_bufsize=_READ_BUFFER,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent", "Accept-Encoding"),
-        )
+        self._generations = Pool(socket)
+        self._looks = Pool(socket)  # apart: an engine that hangs answers /health all the same
 
     @property
     def bytes_read(self) -> int:
-        """Bytes of all answers so far: while requests run, an engine that works makes this grow."""
-        return self._read + self._streams.bytes_read
+        """Bytes of all answers to POST so far: while requests run, an engine that works makes this grow."""
+        return self._generations.bytes_read
 
     async def close(self) -> None:
         """Close all connections; running requests end with EngineGone. vLLM can't exit before this."""
-        for answer in tuple(self._answers):  # aiohttp 3.11 would let their readers wait for ever
-            answer.content.set_exception(aiohttp.ClientConnectionError("closed"))
-        self._streams.close()
-        await self._session.close()
+        self._generations.close()
+        self._looks.close()
 
     async def get(self, path: str, *, timeout: float = 5.0) -> bytes:
         """GET ``path``; raises EngineRefused on any other status than 200, EngineGone when nobody answers."""
-        self._check_open()
-        with _border():
-            async with self._session.get(path, timeout=aiohttp.ClientTimeout(total=timeout)) as answer:
-                body = await answer.read()
-        if answer.status != 200:
-            raise _refusal(answer.status, body)
-        return body
+        return await self._whole(self._looks, _GET % path.encode(), timeout)
 
     async def call(self, path: str, body: Mapping[str, Any] | bytes, *, timeout: float | None = None) -> bytes:
         """POST ``body`` and return the whole answer. Cancelling the task aborts the engine's request."""
-        limit = _NO_TIMEOUT if timeout is None else aiohttp.ClientTimeout(total=timeout)
-        self._check_open()
-        with _border():
-            answer = await self._session.post(path, data=_encoded(body), headers=_JSON, timeout=limit)
-            self._answers.add(answer)
-            try:
-                data = await answer.read()
-            finally:
-                self._answers.discard(answer)
-                answer.close()
-        if answer.status != 200:
-            raise _refusal(answer.status, data)
-        self._read += len(data)
-        return data
+        return await self._whole(self._generations, _request(path, body), timeout)
 
     @asynccontextmanager
     async def stream(self, path: str, body: Mapping[str, Any] | bytes) -> AsyncIterator[Events]:
@@ -178,31 +141,35 @@ class EngineClient:
 
         Leaving the block closes the connection when the answer is unfinished: vLLM then aborts the request.
         """
-        data = _encoded(body)
-        self._check_open()
         with _border():
-            connection = await self._streams.connection()
+            connection = await self._generations.ask(_request(path, body))
         events = Events(connection)
         try:
-            with _border():
-                head = await connection.ask(_HEAD % (path.encode(), len(data)) + data)
-                if head.status != 200:
-                    text = b""
-                    while more := await connection.read():
-                        text += more
-                    raise _refusal(head.status, text)
+            if connection.status != 200:
+                with _border():
+                    text = await connection.read_all()
+                raise _refusal(connection.status, text)
             yield events
         finally:
             connection.release(complete=events.done)
 
-    def _check_open(self) -> None:
-        """aiohttp has no error of its own for a session that we closed because the engine stops."""
-        if self._session.closed:
-            raise EngineGone(_GONE)
+    @staticmethod
+    async def _whole(pool: Pool, request: bytes, timeout: float | None) -> bytes:
+        with _border():
+            async with asyncio.timeout(timeout):
+                connection = await pool.ask(request)
+                try:
+                    body = await connection.read_all()
+                finally:
+                    connection.release(complete=False)
+        if connection.status != 200:
+            raise _refusal(connection.status, body)
+        return body
 
 
-def _encoded(body: Mapping[str, Any] | bytes) -> bytes:
-    return body if isinstance(body, bytes) else orjson.dumps(body)
+def _request(path: str, body: Mapping[str, Any] | bytes) -> bytes:
+    data = body if isinstance(body, bytes) else orjson.dumps(body)
+    return _POST % (path.encode(), len(data)) + data
 
 
 def engine_error(payload: Mapping[str, Any]) -> EngineRefused | EngineGone | None:
@@ -221,13 +188,13 @@ def engine_error(payload: Mapping[str, Any]) -> EngineRefused | EngineGone | Non
 
 @contextmanager
 def _border() -> Iterator[None]:
-    """aiohttp's world ends here."""
+    """The socket's errors become ours."""
     try:
         yield
     except TimeoutError as error:
         raise EngineGone("the engine did not answer in time") from error
-    except (aiohttp.ClientError, OSError) as error:
-        if getattr(error, "errno", None) in {errno.EMFILE, errno.ENFILE}:  # that says nothing of the engine
+    except OSError as error:
+        if error.errno in {errno.EMFILE, errno.ENFILE}:  # that says nothing of the engine
             raise Busy("the server has no free file descriptors", hint="Raise its limit: LimitNOFILE.") from error
         raise EngineGone(_GONE) from error
 

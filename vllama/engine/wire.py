@@ -1,8 +1,9 @@
-"""The fast path from an engine: HTTP/1.1 for streamed answers, over connections to its unix socket that are kept.
+"""HTTP/1.1 to an engine, over connections to its unix socket that are kept.
 
-Why not aiohttp's client, as for everything else: each token would cost a parser's callbacks, a queue, a future and a
-task's way down through all its frames; measured, that is half of all the CPU that the front end uses for a token. Here
-the bytes are handed on in the read that brings them (``pour``), and only who has nothing to pour into waits (``read``).
+Why not aiohttp's client: each token would cost a parser's callbacks, a queue, a future and a task's way down through
+all its frames; measured, that is half of all the CPU that the front end uses for a token. Here the bytes are handed on
+in the read that brings them (``pour``), and only a caller that has nothing to pour into waits (``read``). And aiohttp
+does not send a POST again whose kept connection the server has just closed (``Pool.ask``).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Accept = Callable[[T], bool]
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One connection, one request at a time. When it breaks, who waits gets an OSError."""
+    """One connection, one request at a time. When it breaks, the caller that waits gets an OSError."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -47,14 +48,24 @@ class Connection(asyncio.BufferedProtocol):
 
     # --- a request
 
-    async def ask(self, request: bytes) -> Head:
+    @property
+    def untouched(self) -> bool:
+        """No byte of an answer to the last request came."""
+        return self._head is None and not self._raw
+
+    @property
+    def status(self) -> int:
+        """Of the answer, once ``ask`` has returned."""
+        return self._head.status if self._head is not None else 0
+
+    async def ask(self, request: bytes) -> None:
         """Send a whole request and wait for the head of its answer."""
-        self._head, self._body, self._released = None, None, False
-        if self._transport is not None:  # else it is broken already, which the next line but one tells
-            self._transport.write(request)
+        self._head, self._body, self._raw, self._released = None, None, b"", False
+        if self._transport is None:
+            raise self._failure or ConnectionResetError("the engine closed the connection")
+        self._transport.write(request)
         while self._head is None:
             await self._news()
-        return self._head
 
     async def read(self) -> bytes:
         """All of the body that came since the last time; empty at its end."""
@@ -67,6 +78,13 @@ class Connection(asyncio.BufferedProtocol):
             self._paused = False
             self._transport.resume_reading()
         return data
+
+    async def read_all(self) -> bytes:
+        """The rest of the body."""
+        parts = []
+        while part := await self.read():
+            parts.append(part)
+        return b"".join(parts)
 
     async def pour(self, accept: Accept[bytes]) -> None:
         """Call ``accept`` with what comes, as it comes, until the body ends or ``accept`` wants no more.
@@ -84,6 +102,7 @@ class Connection(asyncio.BufferedProtocol):
     def release(self, *, complete: bool) -> None:
         """Done with the answer. ``complete``: its sense is, though the frames' end may still be on its way."""
         usable = self._failure is None and not self._arrived and self._head is not None and self._head.stays
+        usable = usable and self._transport is not None  # the engine may have closed it right behind the answer
         self._released = usable and complete and not self._over
         if usable and self._over:
             self._pool.keep(self)
@@ -113,6 +132,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             body = self._feed(data)
         except ValueError as error:
+            self._raw = data
             self._failure = ConnectionError(f"the engine's answer can't be read: {error}")
             self.close()
             self._wake()
@@ -134,7 +154,7 @@ class Connection(asyncio.BufferedProtocol):
         """The engine ended the connection."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Whoever waits is told."""
+        """Wake the caller that waits."""
         self._transport = None
         self._pool.forget(self)
         if not self._over:
@@ -193,18 +213,51 @@ class Pool:
         self._idle: list[Connection] = []
         self.closed = False
 
-    async def connection(self) -> Connection:
-        """An idle one, or a new one; raises OSError and TimeoutError."""
+    async def ask(self, request: bytes) -> Connection:
+        """Send a request; the connection has the head of its answer. Raises OSError and TimeoutError.
+
+        An engine may close an idle connection at any moment, also while a request is on its way to it. Where not a
+        byte of an answer came on a kept connection, the request is sent again, on a new one.
+        """
+        if (kept := self._kept()) is not None:
+            try:
+                await kept.ask(request)
+            except OSError:
+                kept.close()
+                if not kept.untouched:
+                    raise
+            except BaseException:
+                kept.close()
+                raise
+            else:
+                return kept
+        connection = await self._connect()
+        try:
+            await connection.ask(request)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _kept(self) -> Connection | None:
+        """The one that was used last, where it is not too old."""
         oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
             if connection.idle_since > oldest:
                 return connection
             connection.close()
+        return None
+
+    async def _connect(self) -> Connection:
+        if self.closed:
+            raise ConnectionResetError("the engine's connections were closed")
         async with asyncio.timeout(_CONNECT_SECONDS):
             _, connection = await asyncio.get_running_loop().create_unix_connection(
                 lambda: Connection(self), self._socket
             )
+        if self.closed:  # meanwhile
+            connection.close()
         self._all.add(connection)
         return connection
 
@@ -223,7 +276,7 @@ class Pool:
             self._idle.remove(connection)
 
     def close(self) -> None:
-        """End all connections; whoever waits on one is told."""
+        """Close all connections; the callers that wait on one get an OSError."""
         self.closed = True
         for connection in tuple(self._all):
             connection.close()
