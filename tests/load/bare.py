@@ -17,7 +17,7 @@ async def main(socket: str, port: int) -> None:
 
     async def pass_on(request: web.Request) -> web.StreamResponse:
         headers = {"Content-Type": "application/json"}
-        async with session.post(request.path, data=await request.read(), headers=headers) as answer:
+        async with session.request(request.method, request.path, data=await request.read(), headers=headers) as answer:
             response = web.StreamResponse(status=answer.status)
             await response.prepare(request)
             async for data in answer.content.iter_any():
@@ -25,8 +25,8 @@ async def main(socket: str, port: int) -> None:
             await response.write_eof()
             return response
 
-    app = web.Application()
-    app.router.add_post("/{path:.*}", pass_on)
+    app = web.Application(client_max_size=1 << 26)
+    app.router.add_route("*", "/{path:.*}", pass_on)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()

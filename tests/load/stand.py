@@ -1,4 +1,4 @@
-"""The service in front of a fake engine, in processes of their own."""
+"""The service in front of an engine, in processes of their own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cpu_seconds(pid: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """What ``tests.stand`` tells."""
+    """Where both are, as ``tests.stand`` prints it."""
 
     direct: str
     """The engine: ``unix:/PATH``."""
@@ -35,14 +35,16 @@ class Stand:
 
 
 @contextmanager
-def started(token_rate: float) -> Iterator[Stand]:
-    """Start both; they end with the block."""
-    argv = [sys.executable, "-m", "tests.stand", "fake", "--token-rate", str(token_rate)]
+def started(token_rate: float, engine: str = "fake") -> Iterator[Stand]:
+    """Start both; they end with the block. ``engine``: ``fake``, each stream of this speed, or ``real``."""
+    argv = [sys.executable, "-m", "tests.stand", engine, "--token-rate", str(token_rate)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            told = json.loads(process.stdout.readline())
+            line = process.stdout.readline()
+            assert line, "the service did not start; what it said is above"
+            told = json.loads(line)
             yield Stand(served_name=f"{told['model']}:latest", **told)
         finally:
             process.stdin.close()

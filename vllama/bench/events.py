@@ -12,7 +12,7 @@ from vllama.bench.workload import Dialect
 
 _SAID: Final = 200
 """Characters of an error that are kept."""
-_UNCOUNTED: Final = "the answer ended without the server's counts"
+_UNCOUNTED: Final = "the answer ended without its last part, the one with the counts of tokens"
 
 
 class Answer:

@@ -120,11 +120,12 @@ def figures(legs: Sequence[Leg]) -> Figures:
 
 
 def table_of(legs: Sequence[Leg]) -> list[Figures]:
-    """A row for each target and number of clients, in the order in which they were first measured, by clients."""
-    groups: dict[tuple[int, str], list[Leg]] = {}
+    """A row for each number of clients and target; targets in the order in which they were first measured."""
+    targets = list(dict.fromkeys(leg.target for leg in legs))
+    groups: dict[tuple[int, int], list[Leg]] = {}
     for leg in legs:
-        groups.setdefault((leg.clients, leg.target), []).append(leg)
-    return [figures(group) for _, group in sorted(groups.items(), key=lambda item: item[0][0])]
+        groups.setdefault((leg.clients, targets.index(leg.target)), []).append(leg)
+    return [figures(groups[key]) for key in sorted(groups)]
 
 
 def ratios(legs: Sequence[Leg], first: str) -> list[Ratio]:
@@ -137,7 +138,7 @@ def ratios(legs: Sequence[Leg], first: str) -> list[Ratio]:
             pairs.setdefault((clients, target), []).append((leg, base))
     return [
         Ratio(target, clients, _quotients(both, _speed), _quotients(both, _first))
-        for (clients, target), both in sorted(pairs.items(), key=lambda item: item[0][0])
+        for (clients, target), both in sorted(pairs.items(), key=lambda item: item[0])
     ]
 
 

@@ -39,7 +39,7 @@ def of_ollama(
 ) -> Identity:
     """From ``/api/version``, ``/api/show`` and the models of ``/api/ps``, asked while the model is loaded."""
     details = show.get("details") or {}
-    running = next((one for one in loaded if _plain(one.get("name")) == _plain(model)), {})
+    running = next((one for one in loaded if same_name(str(one.get("name")), model)), {})
     number = str(version.get("version", ""))
     return Identity(
         server=server,
@@ -91,6 +91,11 @@ def described(name: str, identity: Identity) -> str:
     return f"{text} (does not tell {', '.join(missing)})" if missing else text
 
 
+def same_name(one: str, other: str) -> bool:
+    """Whether two names mean one model."""
+    return one.casefold().removesuffix(":latest") == other.casefold().removesuffix(":latest")
+
+
 def _same_count(one: str, other: str) -> bool:
     first, second = _count(one), _count(other)
     if first is None or second is None:
@@ -101,7 +106,3 @@ def _same_count(one: str, other: str) -> bool:
 def _count(text: str) -> float | None:
     match = _COUNT.fullmatch(text.strip().upper())
     return float(match[1]) * _SCALES[match[2]] if match else None
-
-
-def _plain(name: Any) -> str:
-    return str(name).casefold().removesuffix(":latest")

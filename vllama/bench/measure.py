@@ -5,38 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
-import aiohttp
 import psutil
 
-from vllama.bench.drive import connect, drive
+from vllama.bench.drive import PATIENCE, connect
 from vllama.bench.identity import Identity, described, differences
+from vllama.bench.legs import Progress, Side, asking, measure_legs
 from vllama.bench.processes import Listeners
 from vllama.bench.record import Machine
-from vllama.bench.rounds import Plan, turns
+from vllama.bench.rounds import Plan
 from vllama.bench.samples import Leg, Memory, Target
 from vllama.bench.targets import Place, calibrate, find, identify
 from vllama.bench.workload import Workload
 from vllama.errors import BadRequest
 from vllama.fit.gpu import detect
-
-WARM_UP: Final = -1
-"""The round of legs that don't count: its texts are none of those that do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Who is told how it goes."""
-
-    say: Callable[[str], None]
-    """A line that stays."""
-    step: Callable[[str, int, int], None]
-    """What goes on, how many legs are done, of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +39,31 @@ class Outcome:
 
 
 async def measure(
-    places: Sequence[Place], work: Workload, plan: Plan, progress: Progress, *, unlike: bool = False
+    places: Sequence[Place],
+    work: Workload,
+    plan: Plan,
+    progress: Progress,
+    *,
+    unlike: bool = False,
+    patience: float = PATIENCE,
 ) -> Outcome:
-    """Measure all targets.
+    """Measure all targets; ``patience`` as in ``drive.connect``.
 
     Raises NotFound when one can't be asked, BadRequest when two differ in what they run and ``unlike`` is not set.
     """
     async with AsyncExitStack() as stack:
-        sessions: dict[str, aiohttp.ClientSession] = {}
-        targets: list[Target] = []
+        sides: list[Side] = []
         identities: dict[str, Identity] = {}
-        for place in places:
-            sessions[place.name] = session = await stack.enter_async_context(connect(place.address))
+        for number, place in enumerate(places):
+            session = await stack.enter_async_context(connect(place.address, patience))
             progress.step(f"asking {place.name} at {place.address}", 0, 1)
             target = await find(session, place)
             progress.step(f"loading {target.model} at {place.name}", 0, 1)
             tokens_per_word = await calibrate(session, target, work)
-            if not targets:  # the others are asked the same words, whatever these are in their tokens
+            if not sides:  # the others are asked the same words, whatever these are in their tokens
                 work = replace(work, prompts=replace(work.prompts, tokens_per_word=tokens_per_word))
-            targets.append(target)
+            meter = await asyncio.to_thread(Listeners, target.address)
+            sides.append(Side(target.name, session, target, asking(target, number), meter))
             identities[target.name] = await identify(session, target)
             progress.say(described(target.name, identities[target.name]))
         differing = tuple(_unlike(identities))
@@ -80,54 +72,9 @@ async def measure(
                 f"these are not the same: {'; '.join(differing)}",
                 hint="Figures of unlike things say little about their servers. --unlike measures them all the same.",
             )
-        legs, memory = await _legs(sessions, targets, work, plan, progress)
-    return Outcome(tuple(targets), identities, work, legs, memory, differing)
-
-
-async def _legs(
-    sessions: Mapping[str, aiohttp.ClientSession],
-    targets: Sequence[Target],
-    work: Workload,
-    plan: Plan,
-    progress: Progress,
-) -> tuple[tuple[Leg, ...], Mapping[str, Memory]]:
-    by_name = {target.name: (place, target) for place, target in enumerate(targets)}
-    order = list(turns(plan, list(by_name)))
-    most = max(plan.clients)
-    for place, target in by_name.values():  # connections, caches and code paths are warm before anything counts
-        progress.step(f"warming up {target.name}", 0, len(order))
-        await drive(sessions[target.name], target, work, clients=most, requests=most, round_=WARM_UP, place=place)
-    listeners = {target.name: await asyncio.to_thread(Listeners, target.address) for target in targets}
-    legs: list[Leg] = []
-    memory: dict[str, Memory] = {}
-    for turn in order:
-        what = f"round {turn.round + 1} of {plan.rounds}: {turn.target}, {turn.clients} at once"
-        progress.step(_with_last(what, legs), len(legs), len(order))
-        (place, target), behind = by_name[turn.target], listeners[turn.target]
-        before = behind.cpu()
-        leg = await drive(
-            sessions[target.name],
-            target,
-            work,
-            clients=turn.clients,
-            requests=turn.requests,
-            round_=turn.round,
-            place=place,
-        )
-        after = behind.cpu()
-        legs.append(replace(leg, cpu=None if before is None or after is None else after - before))
-        if turn.clients == most and (seen := await asyncio.to_thread(behind.memory)) is not None:
-            known = memory.get(target.name, Memory(0))
-            memory[target.name] = Memory(max(seen.processes, known.processes), max(seen.gpus, known.gpus))
-    progress.step("", len(order), len(order))
-    return tuple(legs), memory
-
-
-def _with_last(what: str, legs: Sequence[Leg]) -> str:
-    if not legs:
-        return what
-    last = legs[-1]
-    return f"{what} (last: {last.target}, {last.clients} at once, {last.tokens_per_second:,.0f} tokens/s)"
+        measured = await measure_legs(sides, work, plan, progress)
+    targets = tuple(side.target for side in sides)
+    return Outcome(targets, identities, work, measured.legs, measured.memory, differing)
 
 
 def _unlike(identities: Mapping[str, Identity]) -> list[str]:

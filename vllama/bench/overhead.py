@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+import asyncio
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from typing import Final
 
+import aiohttp
 import psutil
 
 from vllama.bench.budget import Compared, FrontEnd, compare
-from vllama.bench.drive import connect, drive
-from vllama.bench.measure import WARM_UP
-from vllama.bench.rounds import Plan, turns
-from vllama.bench.samples import Leg, Target
-from vllama.bench.stand import Stand
-from vllama.bench.targets import Place, find
+from vllama.bench.drive import connect
+from vllama.bench.identity import same_name
+from vllama.bench.legs import Progress, Side, asking, measure_legs
+from vllama.bench.processes import listeners, sockets_below
+from vllama.bench.rounds import Plan
+from vllama.bench.samples import Leg, Memory, Target
+from vllama.bench.targets import Place, calibrate, find
 from vllama.bench.workload import Workload
+from vllama.errors import NotFound
 
-Progress = Callable[[str, int, int], None]
-"""What is going on, how many legs are done, of how many."""
+ENGINE: Final = "engine"
+OURS: Final = "vLLama"
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """Where vLLama and its engine are asked."""
+
+    through: str
+    """vLLama's URL."""
+    direct: str | None = None
+    """The bare engine; None: found below the process at ``through``, where that is on this machine."""
+    model: str = ""
+    """Its name at vLLama; empty: the one that is loaded."""
+    pid: int | None = None
+    """vLLama's process; None: found likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,72 +44,80 @@ class Overhead:
     """All that was measured."""
 
     compared: list[Compared]
-    legs: list[Leg]
+    legs: tuple[Leg, ...]
     front_end: FrontEnd | None
 
 
-async def measure_overhead(stand: Stand, work: Workload, plan: Plan, progress: Progress) -> Overhead:
-    """Measure both ways. Raises NotFound when the engine can't be asked."""
-    legs: list[Leg] = []
-    meter = _Meter(stand.pid) if stand.pid is not None else None
-    async with AsyncExitStack() as stack:
-        bare = await stack.enter_async_context(connect(stand.direct))
-        ours = await stack.enter_async_context(connect(stand.through))
-        direct = await find(bare, Place("engine", stand.direct, "openai"))
-        through = Target("vLLama", stand.through, "ollama", stand.model)
-        sessions, targets = {"engine": bare, "vLLama": ours}, {"engine": direct, "vLLama": through}
-        order = list(turns(plan, list(targets)))
-        most = max(plan.clients)
-        places = {name: place for place, name in enumerate(targets)}
-        for name, target in targets.items():  # connections, caches and code paths are warm before anything counts
-            progress(f"warming up {name}", 0, len(order))
-            await drive(sessions[name], target, work, clients=most, requests=most, round_=WARM_UP, place=places[name])
-        for turn in order:
-            name = turn.target
-            progress(f"round {turn.round + 1} of {plan.rounds}: {turn.clients} clients, {name}", len(legs), len(order))
-            before = meter.cpu() if meter else 0.0
-            leg = await drive(
-                sessions[name],
-                targets[name],
-                work,
-                clients=turn.clients,
-                requests=turn.requests,
-                round_=turn.round,
-                place=places[name],
-            )
-            legs.append(leg)
-            if meter and name == through.name and turn.clients == most:
-                meter.count(leg, before)
-    rows = [
-        compare(
-            [leg for leg in legs if leg.clients == clients and leg.target == direct.name],
-            [leg for leg in legs if leg.clients == clients and leg.target == through.name],
-        )
-        for clients in plan.clients
-    ]
-    return Overhead(rows, legs, meter.figures() if meter else None)
-
-
-class _Meter:
-    """CPU time and memory of the front end while it works."""
+class FrontEndProcess:
+    """The front end alone, without the engines below it."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
-        self._events = 0
-        self._seconds = 0.0
-        self._memory = 0
 
     def cpu(self) -> float:
         """User and system seconds so far."""
         times = self._process.cpu_times()
         return times.user + times.system
 
-    def count(self, leg: Leg, before: float) -> None:
-        """Add one leg."""
-        self._events += sum(sample.tokens_out for sample in leg.samples)
-        self._seconds += self.cpu() - before
-        self._memory = max(self._memory, self._process.memory_info().rss)
+    def memory(self) -> Memory:
+        """Its resident set."""
+        return Memory(int(self._process.memory_info().rss))
 
-    def figures(self) -> FrontEnd:
-        """Over all legs."""
-        return FrontEnd(self._events, self._seconds, self._memory)
+
+async def measure_overhead(ways: Ways, work: Workload, plan: Plan, progress: Progress) -> Overhead:
+    """Measure both ways. Raises NotFound when one of both can't be asked."""
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(connect(ways.through))
+        progress.step(f"asking vLLama at {ways.through}", 0, 1)
+        ours = await find(session, Place(OURS, ways.through, "ollama", ways.model))
+        progress.step(f"loading {ours.model}", 0, 1)
+        await calibrate(session, ours, work)
+        bare, engine = await _engine(stack, ways, ours.model)
+        meter = await asyncio.to_thread(_meter, ways)
+        sides = (
+            Side(ENGINE, bare, engine, asking(engine, 0)),
+            Side(OURS, session, ours, asking(ours, 1), meter),
+        )
+        measured = await measure_legs(sides, work, plan, progress)
+    rows = [
+        compare(*(_of(measured.legs, clients, side) for side in (ENGINE, OURS))) for clients in sorted({*plan.clients})
+    ]
+    busiest = [leg for leg in _of(measured.legs, max(plan.clients), OURS) if leg.cpu is not None]
+    front_end = None
+    if busiest:
+        events = sum(sample.tokens_out for leg in busiest for sample in leg.samples)
+        front_end = FrontEnd(events, sum(leg.cpu or 0.0 for leg in busiest), measured.memory[OURS].processes)
+    return Overhead(rows, measured.legs, front_end)
+
+
+async def _engine(stack: AsyncExitStack, ways: Ways, model: str) -> tuple[aiohttp.ClientSession, Target]:
+    """The bare engine; raises NotFound."""
+    if ways.direct is not None:
+        session = await stack.enter_async_context(connect(ways.direct))
+        return session, await find(session, Place(ENGINE, ways.direct, "openai"))
+    for socket in await asyncio.to_thread(sockets_below, ways.through):
+        session = await stack.enter_async_context(connect(socket))
+        with suppress(NotFound):
+            target = await find(session, Place(ENGINE, socket, "openai"))
+            if same_name(target.model, model):
+                return session, target
+    raise NotFound(
+        f"the engine of {model} was not found below a process that listens at {ways.through}",
+        hint="Run this on the service's machine, as root or as the service's user, or name the engine's address: "
+        "--direct unix:/PATH.",
+    )
+
+
+def _meter(ways: Ways) -> FrontEndProcess | None:
+    pid = ways.pid
+    if pid is None:
+        found = listeners(ways.through)
+        pid = found.pop() if len(found) == 1 else None
+    try:
+        return FrontEndProcess(pid) if pid is not None else None
+    except psutil.Error as error:
+        raise NotFound(f"there is no process {pid}") from error
+
+
+def _of(legs: tuple[Leg, ...], clients: int, side: str) -> list[Leg]:
+    return [leg for leg in legs if (leg.clients, leg.target) == (clients, side)]

@@ -7,17 +7,14 @@ at the end of it; vLLM finds it in whole blocks (16 tokens, 128 on a CPU).
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import aiohttp
-
-from vllama.bench.drive import connect, send
+from vllama.bench.drive import connect
 from vllama.bench.figures import Figures, Ratio, figures, ratios
-from vllama.bench.measure import Progress
-from vllama.bench.prompts import Prompts
-from vllama.bench.rounds import Plan, turns
+from vllama.bench.legs import Body, Progress, Side, measure_legs
+from vllama.bench.rounds import Plan
 from vllama.bench.samples import Leg, Target
 from vllama.bench.tables import Table, milliseconds
 from vllama.bench.targets import Place, calibrate, find
@@ -68,47 +65,18 @@ async def measure_prefix(place: Place, work: Workload, plan: Plan, progress: Pro
         progress.step(f"loading {target.model}", 0, 1)
         tokens_per_word = await calibrate(session, target, work)
         work = replace(work, prompts=replace(work.prompts, tokens_per_word=tokens_per_word))
-        order = list(turns(plan, (REPEATED, FRESH)))
-        for kind in (REPEATED, FRESH):  # the first round would else meet a cold cache
-            await _leg(session, target, work, kind, clients=1, requests=2, round_=-1)
-        legs: list[Leg] = []
-        for turn in order:
-            what = f"round {turn.round + 1} of {plan.rounds}: {turn.target} system prompt, {turn.clients} at once"
-            progress.step(what, len(legs), len(order))
-            legs.append(
-                await _leg(
-                    session,
-                    target,
-                    work,
-                    turn.target,
-                    clients=turn.clients,
-                    requests=turn.requests,
-                    round_=turn.round,
-                )
-            )
-        progress.step("", len(order), len(order))
-    return Prefix(target, work, tuple(legs))
+        sides = [Side(kind, session, target, _asking(target, kind)) for kind in (REPEATED, FRESH)]
+        measured = await measure_legs(sides, work, plan, progress)
+    return Prefix(target, work, measured.legs)
 
 
-async def _leg(
-    session: aiohttp.ClientSession,
-    target: Target,
-    work: Workload,
-    kind: str,
-    *,
-    clients: int,
-    requests: int,
-    round_: int,
-) -> Leg:
-    bodies = list(_bodies(work, target, f"{round_}/{clients}/{kind}", requests, repeated=kind == REPEATED))
-    return await send(session, replace(target, name=kind), work, bodies, clients=clients, round_=round_)
+def _asking(target: Target, kind: str) -> Body:
+    def body(work: Workload, seed: str, number: int) -> bytes:
+        prompts, own = work.prompts, f"{seed}/{kind}"
+        system = prompts.system_text() if kind == REPEATED else prompts.system_text(f"{own}/{number}")
+        return work.request(target.dialect, target.model, prompts.text(own, number), system)
 
-
-def _bodies(work: Workload, target: Target, seed: str, requests: int, *, repeated: bool) -> Iterator[bytes]:
-    prompts: Prompts = work.prompts
-    for number in range(requests):
-        system = prompts.system_text() if repeated else prompts.system_text(f"{seed}/{number}")
-        yield work.request(target.dialect, target.model, prompts.text(seed, number), system)
+    return body
 
 
 def table(prefix: Prefix) -> Table:

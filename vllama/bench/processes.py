@@ -18,7 +18,7 @@ class Listeners:
 
     def __init__(self, address: str) -> None:
         self._processes: list[psutil.Process] = []
-        for pid in _listeners(address):
+        for pid in listeners(address):
             with suppress(psutil.Error):
                 self._processes.append(psutil.Process(pid))
 
@@ -57,7 +57,21 @@ def _held(processes: Iterable[psutil.Process]) -> int:
     return total
 
 
-def _listeners(address: str) -> set[int]:
+def sockets_below(address: str) -> list[str]:
+    """``unix:/PATH`` of each engine of the service at an address of this machine: its children listen there."""
+    family: set[int] = set()
+    for pid in listeners(address):
+        with suppress(psutil.Error):
+            family |= {one.pid for one in psutil.Process(pid).children(recursive=True)}
+    try:
+        known = psutil.net_connections("unix") if family else []
+    except psutil.Error:
+        return []
+    return sorted({f"unix:{one.laddr}" for one in known if one.pid in family and str(one.laddr).endswith(".sock")})
+
+
+def listeners(address: str) -> set[int]:
+    """The processes that listen at an address of this machine, as far as we may see them."""
     scheme, _, rest = address.partition(":")
     try:
         if scheme == "unix":

@@ -21,6 +21,8 @@ from vllama.models.files import read_files
 from vllama.translate.ollama.details import parameter_size
 
 _PROBE_WORDS: Final = 100
+_LOOK_SECONDS: Final = 10.0
+"""What a server tells of itself must be there by then."""
 _MARK: Final = "vllama_requests_in_flight"
 """A metric that only we have: our version is told by Ollama's route as the one of its API."""
 
@@ -56,9 +58,9 @@ async def find(session: aiohttp.ClientSession, place: Place) -> Target:
     if dialect is None:
         dialect = "ollama" if "version" in await _json(session, "/api/version") else "openai"
     path, key, label = ("/api/ps", "models", "name") if dialect == "ollama" else ("/v1/models", "data", "id")
-    known = [str(entry[label]) for entry in await _list(session, place, path, key)]
+    known = [str(entry.get(label, "")) for entry in await _list(session, place, path, key)]
     if dialect == "ollama" and len(known) != 1 and not place.model:
-        known = [str(entry["name"]) for entry in await _list(session, place, "/api/tags", "models")]
+        known = [str(entry.get("name", "")) for entry in await _list(session, place, "/api/tags", "models")]
     served_alone = dialect == "openai" and len(known) == 1 and place.model not in known
     model = known[0] if served_alone else place.model or (known[0] if len(known) == 1 else "")
     if not model:
@@ -72,9 +74,8 @@ async def find(session: aiohttp.ClientSession, place: Place) -> Target:
 async def identify(session: aiohttp.ClientSession, target: Target) -> Identity:
     """What a target tells of itself; its model is loaded. Raises NotFound when it does not have the model."""
     if target.dialect == "ollama":
-        metrics = await _get(session, "/metrics")
         return of_ollama(
-            server="vLLama" if _MARK.encode() in metrics else "Ollama",
+            server="vLLama" if await _is_ours(session) else "Ollama",
             model=target.model,
             version=await _json(session, "/api/version"),
             show=await _json(session, "/api/show", {"model": target.model}),
@@ -99,6 +100,14 @@ async def calibrate(session: aiohttp.ClientSession, target: Target, work: Worklo
     return max(sizes[1] - sizes[0], 1) / _PROBE_WORDS
 
 
+async def _is_ours(session: aiohttp.ClientSession) -> bool:
+    try:
+        _, metrics = await _get(session, "/metrics")
+    except (aiohttp.ClientError, OSError):
+        return False
+    return _MARK.encode() in metrics
+
+
 def _with_files(identity: Identity, root: Path) -> Identity:
     """Parameters and bits from the model's own files, where the server runs on this machine and tells their place."""
     if not root.is_absolute() or not root.is_dir():
@@ -111,28 +120,52 @@ def _with_files(identity: Identity, root: Path) -> Identity:
 
 
 async def _list(session: aiohttp.ClientSession, place: Place, path: str, key: str) -> list[dict[str, Any]]:
-    answer = await _json(session, path)
-    if key not in answer:
-        told = "nobody answers" if not answer else f"its answer to {path} has no {key}"
-        raise NotFound(
-            f"{place.name} at {place.address} can't be measured: {told}",
-            hint="It must speak Ollama's or OpenAI's API; NAME=ollama:ADDRESS or NAME=openai:ADDRESS names it.",
-        )
-    return list(answer[key] or [])
+    """Raises NotFound, which says what is wrong with the answer."""
+    problem = ""
+    try:
+        status, data = await _get(session, path)
+    except (aiohttp.ClientError, OSError) as error:
+        problem = _unreachable(error)
+    else:
+        answer = _object(data) if status == 200 else {}
+        if isinstance(found := answer.get(key, ...), list | None):
+            return [one for one in found or [] if isinstance(one, dict)]
+        problem = f"GET {path} was answered with status {status}" + (f" and no {key}" if status == 200 else "")
+    raise NotFound(
+        f"{place.name} at {place.address} can't be measured: {problem}",
+        hint="It must speak Ollama's or OpenAI's API; NAME=ollama:ADDRESS or NAME=openai:ADDRESS names it.",
+    )
+
+
+def _unreachable(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_LOOK_SECONDS:g} s"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return "it does not speak TLS; write http:// instead of https://"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"nobody answers ({error.os_error.strerror or error.os_error})"
+    return "what answers there is not an HTTP server"
 
 
 async def _json(session: aiohttp.ClientSession, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """The object of a good answer; empty for every other."""
     try:
-        value = orjson.loads(await _get(session, path, body) or b"{}")
+        status, data = await _get(session, path, body)
+    except (aiohttp.ClientError, OSError):
+        return {}
+    return _object(data) if status == 200 else {}
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(data or b"{}")
     except orjson.JSONDecodeError:
         return {}
     return value if isinstance(value, dict) else {}
 
 
-async def _get(session: aiohttp.ClientSession, path: str, body: dict[str, Any] | None = None) -> bytes:
-    try:
-        async with session.request("GET" if body is None else "POST", path, json=body) as answer:
-            return await answer.read() if answer.status == 200 else b""
-    except (aiohttp.ClientError, OSError):
-        return b""
+async def _get(session: aiohttp.ClientSession, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
+    """Status and body; raises aiohttp's errors and TimeoutError."""
+    limit = aiohttp.ClientTimeout(total=_LOOK_SECONDS)
+    async with session.request("GET" if body is None else "POST", path, json=body, timeout=limit) as answer:
+        return answer.status, await answer.read()

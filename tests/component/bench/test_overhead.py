@@ -1,23 +1,37 @@
-"""``vllama bench overhead`` as it is typed, small: it starts a fake engine and the service, measures, and tells."""
+"""``vllama bench overhead`` as it is typed, small, over a fake engine and the service in front of it."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+
+import pytest
 
 from tests.live import ROOT
+from tests.load.overhead import argv
+from tests.load.stand import Stand, started
 
-SMALL = ("--clients", "1,3", "--rounds", "1", "--tokens", "20", "--token-rate", "500")
+SMALL = ["--clients", "1,3", "--rounds", "1", "--tokens", "20"]
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    with started(500) as running:
+        yield running
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "vllama", "bench", "overhead", *arguments]
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    return run([sys.executable, "-m", "vllama", "bench", "overhead", *arguments])
 
 
-def test_json_holds_every_sample_and_the_front_ends_cost():
-    done = bench(*SMALL, "--json")
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_json_holds_every_sample_and_the_front_ends_cost(stand: Stand) -> None:
+    done = run(argv(stand, [*SMALL, "--json"]))
     told = json.loads(done.stdout)
     assert [row["clients"] for row in told["compared"]] == [1, 3]
     assert {sample["tokens_out"] for leg in told["legs"] for sample in leg["samples"]} == {20}
@@ -27,21 +41,25 @@ def test_json_holds_every_sample_and_the_front_ends_cost():
     assert done.returncode == (0 if all(verdict["met"] for verdict in told["verdicts"]) else 1)
 
 
-def test_people_get_a_table_and_verdicts():
-    done = bench(*SMALL)
+def test_the_engine_and_the_process_of_a_running_service_are_found(stand: Stand) -> None:
+    done = bench("--through", stand.through, *SMALL)
     assert done.stdout.splitlines()[0].split()[0] == "CLIENTS"
     assert "failed requests: 0" in done.stdout
+    assert "memory of the front end" in done.stdout
     assert "measuring" in done.stderr
 
 
-def test_a_target_that_is_not_there_is_told():
-    done = bench("--direct", "unix:/nowhere.sock", "--through", "http://127.0.0.1:1", "--model", "x")
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--direct", "unix:/nowhere.sock", "--through", "STAND"), "engine at unix:/nowhere.sock can't be measured"),
+        (("--through", "http://127.0.0.1:1"), "vLLama at http://127.0.0.1:1 can't be measured"),
+        (("--through", "STAND", "--model", "nosuch"), "model 'nosuch' not found"),
+        (("--through", "STAND", "--pid", "4194305"), "there is no process 4194305"),
+    ],
+)
+def test_what_can_not_be_measured_is_said(stand: Stand, words: tuple[str, ...], told: str) -> None:
+    done = bench(*(stand.through if word == "STAND" else word for word in words))
     assert done.returncode == 1
-    assert "can't be measured" in done.stderr
+    assert told in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_half_a_comparison_is_refused():
-    done = bench("--direct", "unix:/nowhere.sock")
-    assert done.returncode == 1
-    assert "belong together" in done.stderr

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.component.bench.conftest import Bench
-from tests.fakes.benched import Benched, serving_ollama
+from tests.fakes.benched import Benched, closing_after, serving_ollama
 from tests.fakes.model_dir import TINYCHAT
 from tests.fakes.running import RunningEngine
 
@@ -40,6 +41,7 @@ async def test_all_are_asked_the_same_words_and_nothing_twice(bench: Bench, olla
     done = await bench("mini", "--host", ollama.url, "--vs", f"vllm={openai.url}", *SMALL, "--prompts", "mixed")
     assert done.returncode == 0, done.stderr
     asked = [[server.prompt(body).strip() for _, body in server.asked][2:] for server in (ollama, openai)]
+    assert len(asked[0]) == 3 + 2 * (8 + 8) + 4  # warming up, the legs, and before each one that does not count
     words = [sorted(sorted(text.replace(".", "").split()) for text in texts) for texts in asked]
     assert words[0] == words[1]
     assert len({*asked[0], *asked[1]}) == len(asked[0]) * 2
@@ -110,7 +112,52 @@ async def test_failed_requests_are_told_and_counted(bench: Bench) -> None:
     async with serving_ollama(failing=True) as server:
         done = await bench("--host", server.url, *SMALL)
     assert done.returncode == 1
-    assert "32 x vllama: 500: out of order" in done.stderr
+    assert "32 x vllama: 500: out of order" in done.stderr  # those that count
+
+
+async def test_a_server_that_closes_kept_connections_fails_no_request(bench: Bench, tmp_path: Path) -> None:
+    """Each connection answers three requests, and is closed when the fourth has come."""
+    kept = tmp_path / "all.json"
+    async with serving_ollama() as server, closing_after(server.url, 3) as front:
+        done = await bench("--host", front.url, *SMALL, "--json", kept)
+    assert done.returncode == 0, done.stderr
+    samples = [sample for leg in json.loads(kept.read_bytes())["legs"] for sample in leg["samples"]]
+    assert {sample["error"] for sample in samples} == {""}
+    assert front.closed > 10
+
+
+async def test_a_server_that_closes_new_connections_fails_every_request(bench: Bench) -> None:
+    async with serving_ollama() as server, closing_after(server.url, 0) as front:
+        done = await bench("--host", front.url, *SMALL)
+    assert done.returncode == 1
+    assert "what answers there is not an HTTP server" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"failing": True, "from_the_start": True}, "vllama can't be measured: 500: out of order"),
+        ({"unfinished": True}, "the answer ended without its last part"),
+        ({"broken": True}, "it closed the connection in the middle of an answer"),
+        ({"pause": 60.0}, "it sent nothing for 0.5 s"),
+    ],
+)
+async def test_a_server_that_answers_badly_is_named_with_what_it_does(
+    bench: Bench, how: dict[str, Any], told: str
+) -> None:
+    async with serving_ollama(**how) as server:
+        done = await bench("--host", server.url, *SMALL, "--timeout", "0.5")
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_server_of_something_else_is_named_with_its_status(bench: Bench) -> None:
+    async with serving_ollama(elsewhere=True) as server:
+        done = await bench("mini", "--host", server.url)
+    assert done.returncode == 1
+    assert "can't be measured: GET /v1/models was answered with status 404" in done.stderr
+    assert "It must speak Ollama's or OpenAI's API" in done.stderr
 
 
 async def test_an_engine_on_a_unix_socket_is_measured(bench: Bench, tmp_path: Path) -> None:
@@ -127,7 +174,15 @@ async def test_an_engine_on_a_unix_socket_is_measured(bench: Bench, tmp_path: Pa
         (("--host", "127.0.0.1:1"), "nobody answers"),
         (("nosuch", "--host", "OLLAMA"), "model 'nosuch' not found"),
         (("--host", "OLLAMA", "--vs", "http://127.0.0.1:1"), "names no target"),
-        (("--host", "OLLAMA", "--vs", "a=ftp://x"), "no address"),
+        (("--host", "OLLAMA", "--vs", "a=ftp://x"), "'ftp://x' is not an address"),
+        (("--host", "OLLAMA", "--vs", "a=localhost:1"), "'localhost:1' is not an address"),
+        (("--host", "OLLAMA", "--vs", "a=http://h:x"), "'http://h:x' is not an address"),
+        (("--host", "OLLAMA", "--vs", "a=unix:"), "'unix:' is not an address"),
+        (("--host", "OLLAMA", "--vs", "a=unix:/nowhere"), "a at unix:/nowhere can't be measured: nobody answers"),
+        (("--host", "OLLAMA", "--vs", "a=http://h:1/v1"), "has a path; only the server is needed"),
+        (("--host", "OLLAMA", "--vs", "a=http://127.0.0.1:1"), "nobody answers (Connect"),
+        (("--host", "OLLAMA", "--vs", "a=http://no.such.invalid"), "a at http://no.such.invalid can't be measured"),
+        (("--host", "OLLAMA", "--timeout", "0"), "--timeout"),
         (("--host", "OLLAMA", "--vs", "vllama=http://127.0.0.1:1"), "two targets are named 'vllama'"),
         (("--host", "OLLAMA", "--vs-model", "a=b"), "'a' is no target"),
         (("--host", "OLLAMA", "--clients", "1,x"), "no list of numbers"),

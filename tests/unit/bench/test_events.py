@@ -75,7 +75,7 @@ def test_an_answer_in_one_piece_has_no_first_token():
 @pytest.mark.parametrize(
     ("dialect", "status", "body", "told"),
     [
-        ("ollama", 200, ollama("a", done=False), "without the server's counts"),
+        ("ollama", 200, ollama("a", done=False), "without its last part"),
         ("ollama", 404, b'{"error":"model \'x\' not found"}', "404: model 'x' not found"),
         ("ollama", 200, b'{"error":"gone"}\n', "gone"),
         ("openai", 200, b'data: {"error":{"message":"too long","code":400}}\n\ndata: [DONE]\n\n', "too long"),
@@ -83,7 +83,7 @@ def test_an_answer_in_one_piece_has_no_first_token():
         ("openai", 502, b"<html>Bad Gateway</html>", "502: <html>Bad Gateway"),
         ("openai", 500, b"", "500: an empty answer"),
         ("openai", 200, b"data: {broken\n\n", "no JSON"),
-        ("openai", 200, b"", "without the server's counts"),
+        ("openai", 200, b"", "without its last part"),
     ],
 )
 def test_what_did_not_end_well_is_an_error(dialect, status, body, told):

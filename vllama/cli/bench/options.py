@@ -11,7 +11,7 @@ import click
 
 from vllama import files
 from vllama.bench.chart import picture
-from vllama.bench.measure import Progress
+from vllama.bench.legs import Progress
 from vllama.bench.page import page
 from vllama.bench.png import png
 from vllama.bench.prompts import LENGTHS

@@ -13,6 +13,7 @@ import click
 
 from vllama import __version__
 from vllama.bench import tables
+from vllama.bench.drive import PATIENCE
 from vllama.bench.gate import gate, with_gate
 from vllama.bench.measure import measure, this_machine
 from vllama.bench.page import work_in_words
@@ -64,6 +65,13 @@ from vllama.cli.remote import host_option
 )
 @click.option("--route", type=click.Choice(["chat", "generate"]), default="chat", show_default=True, help="Which call.")
 @click.option("--no-stream", "whole", is_flag=True, help="Answers in one piece; there is no TTFT then.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=PATIENCE,
+    show_default=True,
+    help="Seconds for which a server may send nothing before its request has failed.",
+)
 @click.option("--gate", "gated", is_flag=True, help="Fail when 16 clients get less than 4 times one's requests/s.")
 @click.option("--json", "json_file", type=options.FILE, help="Write everything there, every sample included.")
 @click.option("--plot", type=options.FILE, callback=options.plot_file, help="Draw curves: FILE.svg or FILE.png.")
@@ -87,6 +95,7 @@ def command(
     length: Literal["natural", "fixed"],
     route: Route,
     whole: bool,
+    timeout: float,
     gated: bool,
     json_file: Path | None,
     plot: Path | None,
@@ -108,7 +117,7 @@ def command(
     plan = Plan(with_gate(clients) if gated else clients, rounds, requests)
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
     with progress() as show:
-        outcome = asyncio.run(measure(places, work, plan, options.watching(show), unlike=unlike))
+        outcome = asyncio.run(measure(places, work, plan, options.watching(show), unlike=unlike, patience=timeout))
     record = Record(
         measured_at=measured_at,
         command=("vllama", *sys.argv[1:]),
