@@ -59,13 +59,17 @@ class Connection(asyncio.BufferedProtocol):
         return self._head.status if self._head is not None else 0
 
     async def ask(self, request: bytes) -> None:
-        """Send a whole request and wait for the head of its answer."""
+        """Send a whole request and wait for the head of its answer; without one the connection is closed."""
         self._head, self._body, self._raw, self._released = None, None, b"", False
         if self._transport is None:
             raise self._failure or ConnectionResetError("the engine closed the connection")
         self._transport.write(request)
-        while self._head is None:
-            await self._news()
+        try:
+            while self._head is None:
+                await self._news()
+        finally:
+            if self._head is None:
+                self.close()
 
     async def read(self) -> bytes:
         """All of the body that came since the last time; empty at its end."""
@@ -222,21 +226,12 @@ class Pool:
         if (kept := self._kept()) is not None:
             try:
                 await kept.ask(request)
+                return kept
             except OSError:
-                kept.close()
                 if not kept.untouched:
                     raise
-            except BaseException:
-                kept.close()
-                raise
-            else:
-                return kept
         connection = await self._connect()
-        try:
-            await connection.ask(request)
-        except BaseException:
-            connection.close()
-            raise
+        await connection.ask(request)
         return connection
 
     def _kept(self) -> Connection | None:
