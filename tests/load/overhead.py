@@ -1,6 +1,7 @@
 """``python -m tests.load.overhead [--engine fake|real] [OPTION OF vllama bench overhead]...``: starts what it measures.
 
-An engine and the service in front of it run until ``vllama bench overhead`` has measured both.
+An engine and the service in front of it run until ``vllama bench overhead`` has measured both: a minute or two with the
+rounds and answers given here, which options change.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tests.load.stand import Stand, started
 def argv(stand: Stand, options: list[str]) -> list[str]:
     """The command that measures these two."""
     found = [sys.executable, "-m", "vllama", "bench", "overhead", "--direct", stand.direct, "--through", stand.through]
-    return [*found, "--model", stand.model, "--pid", str(stand.pid), *options]
+    return [*found, "--model", stand.model, "--pid", str(stand.pid), "--rounds", "3", "--tokens", "64", *options]
 
 
 if __name__ == "__main__":
