@@ -14,10 +14,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
+from urllib.request import urlopen
 
 import psutil
 
@@ -34,6 +36,7 @@ _KINDS: Final = ("Q8_0", "F16")
 _CONTEXT: Final = 1024
 """Tokens of a slot; the longest request has 150."""
 _WORK: Final = ("--clients", "1,5,10,50", "--rounds", "2", "--requests", "1", "--prompts", "50", "--tokens", "64")
+_UP_SECONDS: Final = 120.0
 _KEPT: Final = ROOT / "docs" / "benchmarks" / "ollama_cpu.json"
 
 
@@ -104,8 +107,22 @@ def llamacpp(model: Path, slots: int) -> Iterator[str]:
     port = free_port()
     script = Path(__file__).with_name("llamacpp.py")
     argv = [sys.executable, str(script), str(model), *map(str, (port, slots, _CONTEXT, cores))]
+    address = f"http://127.0.0.1:{port}"
     with running(["env", f"PYTHONPATH={_SERVER}", *argv], port):
-        yield f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + _UP_SECONDS
+        while not _loaded(address):
+            assert time.monotonic() < deadline, f"llama.cpp did not load {model}"
+            time.sleep(0.2)
+        yield address
+
+
+def _loaded(address: str) -> bool:
+    """It listens before it has loaded its model, and answers 503."""
+    try:
+        with urlopen(f"{address}/health", timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":
