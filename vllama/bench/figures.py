@@ -130,6 +130,7 @@ def table_of(legs: Sequence[Leg]) -> list[Figures]:
 
 def ratios(legs: Sequence[Leg], first: str) -> list[Ratio]:
     """Every other target against ``first``, round by round, so that a drift of the machine cancels."""
+    order = list(dict.fromkeys(leg.target for leg in legs))
     found: dict[tuple[int, int, str], Leg] = {(leg.clients, leg.round, leg.target): leg for leg in legs}
     pairs: dict[tuple[int, str], list[tuple[Leg, Leg]]] = {}
     for (clients, round_, target), leg in found.items():
@@ -138,7 +139,7 @@ def ratios(legs: Sequence[Leg], first: str) -> list[Ratio]:
             pairs.setdefault((clients, target), []).append((leg, base))
     return [
         Ratio(target, clients, _quotients(both, _speed), _quotients(both, _first))
-        for (clients, target), both in sorted(pairs.items(), key=lambda item: item[0])
+        for (clients, target), both in sorted(pairs.items(), key=lambda item: (item[0][0], order.index(item[0][1])))
     ]
 
 
