@@ -44,7 +44,7 @@ async def main(keep: bool, options: list[str], folder: Path) -> int:
     """Start all, have them measured; the exit status of ``vllama bench``."""
     kept = folder / "kept.json"
     config = {
-        "engine": {"prefix": str(engine_prefix())},
+        "engine": {"prefix": str(engine_prefix()), "compile": "always"},
         "models": {"smollm2": {"source": str(smollm2_dir())}},
         "keep_alive": "-1",
         "paths": {
