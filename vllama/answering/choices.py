@@ -10,8 +10,9 @@ from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from vllama.answering.answer import Answer
 from vllama.answering.desk import Desk
-from vllama.answering.generation import Answer, open_answer
+from vllama.answering.generation import open_answer
 from vllama.engine.wire import Accept
 from vllama.errors import EngineError
 from vllama.supervisor.port import Wish

@@ -22,13 +22,15 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from vllama.answering.answer import Answer
 from vllama.answering.desk import Desk
-from vllama.answering.fitting import Fitting, Prepared
+from vllama.answering.fitting import Fitting
 from vllama.answering.leasing import begun, context_headers
+from vllama.answering.prefilling import prefilled
+from vllama.answering.prepared import Prepared, Preparing
 from vllama.answering.reading import Reading
 from vllama.answering.two_passes import Second, think_then_answer
 from vllama.engine.client import Events
-from vllama.engine.wire import Accept
 from vllama.errors import EngineRefused
 from vllama.observe.metrics import Meter
 from vllama.supervisor.port import Lease, Wish
@@ -43,82 +45,8 @@ _log = logging.getLogger(__name__)
 _Call = TypeVar("_Call", bound=ChatCall | TextCall)
 
 
-class Answer:
-    """One answer on its way: iterate it once."""
-
-    def __init__(
-        self,
-        meter: Meter,
-        reading: Reading,
-        loaded: float,
-        headers: dict[str, str],
-        *,
-        steps: AsyncIterator[list[Step]] | None = None,
-    ) -> None:
-        """``steps``: what becomes of ``reading`` where it takes more than one request; it can't be poured then."""
-        self._meter = meter
-        self._reading = reading if steps is None else None
-        self._steps = aiter(reading) if steps is None else steps
-        self._loaded = loaded
-        self._first: list[Step] = []
-        self.headers = headers
-        """Headers of ours: what there was not room for."""
-
-    async def wait(self) -> None:
-        """Wait for the first steps and keep them; raises EngineRefused, too."""
-        self._first = await anext(self._steps, [])
-        if self._first:
-            self._count(self._first)
-
-    async def __aiter__(self) -> AsyncIterator[list[Step]]:
-        steps = self._first
-        while steps:
-            yield steps
-            steps = await self._next()
-
-    async def _next(self) -> list[Step]:
-        try:
-            steps: list[Step] = await anext(self._steps, [])
-        except EngineRefused as error:
-            raise refusal(error) from error
-        if steps:
-            self._count(steps)
-        return steps
-
-    async def pour(self, accept: Accept[list[Step]], accept_text: Accept[bytes]) -> None:
-        """The fast path, as ``Events.pour``; to be called between two steps of the iteration.
-
-        Where a read brings one more text and nothing else, ``accept_text`` gets it as a JSON string.
-        """
-        if self._reading is None:
-            return
-        extract_text, count = self._reading.extract_text, self._meter.tokens
-
-        def take_text(data: bytes) -> bool | None:
-            if not (string := extract_text(data)):
-                return None
-            count()
-            return accept_text(string)
-
-        def take(steps: list[Step]) -> bool:
-            self._count(steps)
-            return accept(steps)
-
-        try:
-            await self._reading.pour(take, take_text)
-        except EngineRefused as error:
-            raise refusal(error) from error
-
-    def _count(self, steps: list[Step]) -> None:
-        self._meter.tokens()
-        if isinstance(final := steps[-1], Ending):
-            self._meter.usage(final.prompt_tokens, final.completion_tokens)
-            final.load_ns = _ns(self._loaded - self._meter.began)
-            final.total_ns = _ns(time.perf_counter() - self._meter.began)
-
-
 def _left_out(prepared: Prepared) -> dict[str, str]:
-    """What had to go from the prompt."""
+    """What was left out of the prompt."""
     told = {"X-Vllama-Dropped-Messages": prepared.dropped, "X-Vllama-Cut-Tokens": prepared.cut}
     return {name: str(count) for name, count in told.items() if count}
 
@@ -128,15 +56,11 @@ def _not_enforced(keywords: tuple[str, ...]) -> dict[str, str]:
     return {"X-Vllama-Ignored": ", ".join(keywords)} if keywords else {}
 
 
-def _ns(seconds: float) -> int:
-    return max(1, round(seconds * 1e9))
-
-
 @asynccontextmanager
 async def open_answer(desk: Desk, wish: Wish, call: ChatCall | TextCall) -> AsyncIterator[Answer]:
     """Lease the model's engine, send the call and wait for the first event.
 
-    Raises OptionError, BadRequest, the EngineError family, Busy, ModelUnusable.
+    Raises BadRequest, the EngineError family, Busy, ModelUnusable.
     """
     meter, model = desk.meter, wish.model
     heavy = False
@@ -153,7 +77,7 @@ async def open_answer(desk: Desk, wish: Wish, call: ChatCall | TextCall) -> Asyn
 
     async def begin(lease: Lease, stack: AsyncExitStack) -> Answer:
         loaded = time.perf_counter()
-        fitting = Fitting(lease, desk, model, call)
+        fitting = Fitting(Preparing(lease, desk, model), call)
         try:
             answer = await _first_event(fitting, meter, loaded, stack)
             answer.headers |= _not_enforced(ignored)
@@ -172,7 +96,7 @@ async def open_answer(desk: Desk, wish: Wish, call: ChatCall | TextCall) -> Asyn
 async def _first_event(fitting: Fitting, meter: Meter, loaded: float, stack: AsyncExitStack) -> Answer:
     """The answer with its first event; ``stack`` ends it. Raises EngineRefused, as the engine said it, too."""
     fitting, prepared, events = await _sent(fitting, stack)
-    reading = Reading(events, prepared.reader, fitting.lease)
+    reading = Reading(events, prepared.reader, fitting.preparing.lease)
     steps = None
     if prepared.then is not None:
         steps = think_then_answer(aiter(reading), partial(_ask_again, fitting, prepared.then, stack))
@@ -187,7 +111,9 @@ async def _sent(fitting: Fitting, stack: AsyncExitStack) -> tuple[Fitting, Prepa
     prepared = await fitting.first()
     while True:
         try:
-            events = await stack.enter_async_context(fitting.lease.client.stream(prepared.path, prepared.body))
+            events = await stack.enter_async_context(
+                fitting.preparing.lease.client.stream(prepared.path, prepared.body)
+            )
         except EngineRefused as error:
             fitting, prepared = await fitting.instead(prepared, error)
         else:
@@ -196,14 +122,14 @@ async def _sent(fitting: Fitting, stack: AsyncExitStack) -> tuple[Fitting, Prepa
 
 async def _ask_again(fitting: Fitting, call: ChatCall, stack: AsyncExitStack, thoughts: str) -> Second:
     await stack.aclose()  # the engine stops with the first request
-    prepared, before, thought = await fitting.second(call, thoughts)
+    prepared, before, thought = await prefilled(fitting.preparing, call, thoughts)
     if prepared is None:
         return Second(_full(before + thought), before)
     try:
-        events = await stack.enter_async_context(fitting.lease.client.stream(prepared.path, prepared.body))
+        events = await stack.enter_async_context(fitting.preparing.lease.client.stream(prepared.path, prepared.body))
     except EngineRefused as error:
         return await _ask_again(fitting, _in_plain_json(call, error), stack, thoughts)
-    return Second(aiter(Reading(events, prepared.reader, fitting.lease)), before)
+    return Second(aiter(Reading(events, prepared.reader, fitting.preparing.lease)), before)
 
 
 def _in_plain_json(call: _Call, error: EngineRefused) -> _Call:

@@ -9,11 +9,14 @@ request as ever.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from vllama.models.model import Model
+from vllama.translate.engine.requests import thinks
 from vllama.translate.engine.stream import Step
-from vllama.translate.pieces import Ending
+from vllama.translate.engine.thinking import CLOSE, OPEN
+from vllama.translate.pieces import ChatCall, Ending, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,14 @@ class Second:
 
 AskAgain = Callable[[str], Awaitable[Second]]
 """Gives up the first request and continues these thoughts."""
+
+
+def takes_two(call: ChatCall, messages: Sequence[Message], model: Model) -> bool:
+    """Is an answer in a form wanted after thinking, which the model marks by the usual tags?"""
+    if call.one_pass or call.format is None or not thinks(call, model):
+        return False
+    usual = OPEN in model.facts.special_tokens and CLOSE in model.facts.special_tokens
+    return usual and not any(message.images for message in messages)  # pictures have no tokens to go on with
 
 
 async def think_then_answer(steps: AsyncIterator[list[Step]], ask_again: AskAgain) -> AsyncIterator[list[Step]]:

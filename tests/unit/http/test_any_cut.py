@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.unit.http.test_relay import Transport
 from tests.unit.translate.chunks import chat, sse, text, usage
-from vllama.answering.generation import Answer
+from vllama.answering.answer import Answer
 from vllama.answering.reading import Reading
 from vllama.engine.client import Events, engine_error
 from vllama.engine.wire import Connection, Pool
