@@ -74,7 +74,7 @@ async def open_choices(
 ) -> AsyncIterator[Choices]:
     """Open ``count`` answers to each call and wait for the first event; raises what ``open_answer`` raises.
 
-    ``parallel_calls`` false: of each answer only its first tool call is told.
+    ``parallel_calls`` false: of each answer only its first tool call is given.
     """
     each, count = count, count * len(calls)
     if count == 1:
@@ -82,12 +82,12 @@ async def open_choices(
         async with open_answer(desk, wish, call) as answer:
             yield Choices(_numbered(0, answer), answer.headers, 1, only=answer, parallel_calls=parallel_calls)
         return
-    told: asyncio.Queue[_Told] = asyncio.Queue(maxsize=count * 2)
+    arrived: asyncio.Queue[_Arrived] = asyncio.Queue(maxsize=count * 2)
     asked = [_varied(call, n) for call in calls for n in range(each)]
-    pumps = [asyncio.create_task(_pump(desk, wish, call, n, told)) for n, call in enumerate(asked)]
+    pumps = [asyncio.create_task(_pump(desk, wish, call, n, arrived)) for n, call in enumerate(asked)]
     try:
-        first = await told.get()
-        steps = _merged(first, told, count)
+        first = await arrived.get()
+        steps = _merged(first, arrived, count)
         yield Choices(steps, _raised(first).headers, count, parallel_calls=parallel_calls)
     finally:
         for pump in pumps:
@@ -104,20 +104,22 @@ class _News:
     headers: Mapping[str, str]
 
 
-_Told = _News | Exception
+_Arrived = _News | Exception
 
 
-async def _pump(desk: Desk, wish: Wish, call: ChatCall | TextCall, choice: int, told: asyncio.Queue[_Told]) -> None:
+async def _pump(
+    desk: Desk, wish: Wish, call: ChatCall | TextCall, choice: int, arrived: asyncio.Queue[_Arrived]
+) -> None:
     try:
         async with open_answer(desk, wish, call) as answer:
             async for steps in answer:
-                await told.put(_News(choice, steps, answer.headers))
-            await told.put(_News(choice, None, answer.headers))
-    except Exception as error:  # noqa: BLE001 - raised again by the one who waits
-        await told.put(error)
+                await arrived.put(_News(choice, steps, answer.headers))
+            await arrived.put(_News(choice, None, answer.headers))
+    except Exception as error:  # noqa: BLE001 - raised again by the waiting request
+        await arrived.put(error)
 
 
-async def _merged(first: _Told, told: asyncio.Queue[_Told], count: int) -> AsyncIterator[Chosen]:
+async def _merged(first: _Arrived, arrived: asyncio.Queue[_Arrived], count: int) -> AsyncIterator[Chosen]:
     news = _raised(first)
     while True:
         if news.steps is None:
@@ -126,10 +128,10 @@ async def _merged(first: _Told, told: asyncio.Queue[_Told], count: int) -> Async
                 return
         else:
             yield news.choice, news.steps
-        news = _raised(await told.get())
+        news = _raised(await arrived.get())
 
 
-def _raised(news: _Told) -> _News:
+def _raised(news: _Arrived) -> _News:
     if isinstance(news, Exception):
         raise news
     return news

@@ -1,4 +1,4 @@
-"""What answering one request takes besides the request itself."""
+"""What answering a request needs apart from the request: engines, a place for slow work, measurements, the caller."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Made for each request by the room that received it."""
+    """Made for each request by ``http.front``."""
 
     engines: Engines
     aside: Aside

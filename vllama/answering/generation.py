@@ -47,8 +47,8 @@ _Call = TypeVar("_Call", bound=ChatCall | TextCall)
 
 def _left_out(prepared: Prepared) -> dict[str, str]:
     """What was left out of the prompt."""
-    told = {"X-Vllama-Dropped-Messages": prepared.dropped, "X-Vllama-Cut-Tokens": prepared.cut}
-    return {name: str(count) for name, count in told.items() if count}
+    counts = {"X-Vllama-Dropped-Messages": prepared.dropped, "X-Vllama-Cut-Tokens": prepared.cut}
+    return {name: str(count) for name, count in counts.items() if count}
 
 
 def _not_enforced(keywords: tuple[str, ...]) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """A request on a leased engine, and on the next one where the first is gone before it answered anything.
 
-An engine that was killed while it was idle is found out by the request that comes next. That one waits for the engine
-that is started instead, once; its client notices nothing but the time. A request whose answer has begun is not asked
-again: what was said can't be taken back.
+The request after an idle engine was killed is the one that notices. It waits for the engine that is started instead,
+once; its client notices nothing but the time. A request whose answer has begun is not sent again: its client has read
+a part of it.
 """
 
 from __future__ import annotations

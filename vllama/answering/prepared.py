@@ -101,7 +101,7 @@ class Preparing:
         return Prepared(TEXT_PATH, body, reader, dropped=dropped, cut=cut)
 
     async def continued(self, call: ChatCall, messages: Sequence[Message]) -> TextCall:
-        """An earlier answer's tokens with the new turn behind them; thinking has to be told apart here."""
+        """An earlier answer's tokens with the new turn behind them; its thinking has to be recognised here."""
         turn = await self.tokens(call, messages)
         return self.as_text(await self.rendered(call, messages) or call, (*call.context, *turn))
 

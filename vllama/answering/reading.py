@@ -12,7 +12,7 @@ from vllama.translate.engine.stream import ChatReader, Step, TextReader
 
 
 class Reading:
-    """Raises what the reader finds in the events; an engine that breaks off is told to the supervisor first."""
+    """Raises what the reader finds in the events; an engine that breaks off is reported to the supervisor first."""
 
     def __init__(self, events: Events, reader: ChatReader | TextReader, lease: Lease) -> None:
         self._events = events

@@ -1,8 +1,8 @@
-"""Renders prompts by Go templates: on the event loop where it is next to nothing, else beside it.
+"""Renders prompts by Go templates: on the event loop where that takes next to no time, else in another process.
 
-On the loop is tried what a model's own template makes of a short conversation, within 10,000 steps and a million
-characters: 10 to 20 ms at most, ordinary ones take less than one. What needs more, and whatever came with a request, is
-done in a process that is ended when it takes too long.
+A model's own template and a short conversation are tried on the loop, within 10,000 steps and a million characters:
+that is 10 to 20 ms at most; ordinary ones take less than one. What needs more, and every template that came with a
+request, is rendered in a process that is ended when it takes too long (``aside``).
 """
 
 from __future__ import annotations

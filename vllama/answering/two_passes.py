@@ -1,9 +1,9 @@
 """A chat whose answer has a form, on a model that thinks: first it thinks freely, then it answers in that form.
 
 The engine could do both in one request, but would force the answer's first character right behind the closing tag,
-where the model has learnt to write line breaks. So the first request knows nothing of the form and is given up as
-soon as the answer begins; the second one continues the closed thinking (contract 5.3). Calls of tools end the first
-request as ever.
+where models have learnt to write line breaks. So the first request has no form, and it is ended as soon
+as the answer begins; the second one continues the closed thinking (``prefilling``). Ollama does the same. Calls of
+tools end the first request as in any chat.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Second:
 
 
 AskAgain = Callable[[str], Awaitable[Second]]
-"""Gives up the first request and continues these thoughts."""
+"""Ends the first request and continues these thoughts."""
 
 
 def takes_two(call: ChatCall, messages: Sequence[Message], model: Model) -> bool:
@@ -73,7 +73,7 @@ async def think_then_answer(steps: AsyncIterator[list[Step]], ask_again: AskAgai
 
 
 def _counted(final: Ending, prompt_tokens: int, seconds: float) -> Ending:
-    """What the thoughts took belongs to the answer, not to the prompt."""
+    """What the thoughts needed belongs to the answer, not to the prompt."""
     thought = final.prompt_tokens - prompt_tokens
     return replace(
         final,

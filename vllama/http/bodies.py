@@ -1,7 +1,7 @@
-"""Reads a request's body by its shape. The media type is never looked at (contract 1.4).
+"""Reads a request's body by its shape. The media type is never looked at.
 
-What takes milliseconds is decoded beside the event loop, a few bodies at a time: threads share one interpreter, and
-each body in the making is memory.
+What takes milliseconds is decoded in threads, a few bodies at a time: threads share one interpreter, and each body
+that is being decoded takes memory.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ async def read_body(request: web.Request, shape: Shape, *, empty: str = "missing
 
 
 async def decoded(data: bytes, read: Callable[[bytes], T]) -> T:
-    """What ``read`` makes of a body, beside the event loop where that takes long."""
+    """What ``read`` makes of a body: in a thread where that takes long."""
     return await decoded_apart(data, read) if is_heavy(data) else read(data)
 
 
 async def decoded_apart(data: bytes, read: Callable[[bytes], T]) -> T:
-    """What ``read`` makes of a body, always beside the event loop."""
+    """What ``read`` makes of a body, always in a thread."""
     return await asyncio.get_running_loop().run_in_executor(_DECODERS, read, data)

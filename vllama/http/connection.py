@@ -1,4 +1,4 @@
-"""One client's connection: aiohttp's, which knows besides what it waits for, and how fast that comes.
+"""One client's connection: aiohttp's, which also knows what it waits for, and how fast that comes.
 
 ``Crowd.look`` asks each connection now and then whether it is held for nothing. Nothing is added to what a token costs:
 how much a client has read is asked of the kernel, and only where bytes wait to be read.
@@ -222,7 +222,7 @@ def _bytes_read(transport: asyncio.Transport) -> int:
     """A counter of bytes that have reached the client's machine; where the kernel has none, any change counts."""
     found: socket.socket | None = transport.get_extra_info("socket")
     if found is not None and found.family in {socket.AF_INET, socket.AF_INET6}:
-        told = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-        if len(told) == _TCP_INFO.size:
-            return int(_TCP_INFO.unpack(told)[0])
+        info = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        if len(info) == _TCP_INFO.size:
+            return int(_TCP_INFO.unpack(info)[0])
     return transport.get_write_buffer_size()

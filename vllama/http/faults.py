@@ -1,4 +1,4 @@
-"""An error as the client's dialect writes it, chosen by the path (contract 1.6)."""
+"""An error as the client's dialect writes it, chosen by the path."""
 
 from __future__ import annotations
 

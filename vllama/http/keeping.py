@@ -1,7 +1,7 @@
 """How long a client may have a model kept loaded, and whether it may have it unloaded.
 
-Ollama does what any client says. Here a client that may not manage models can neither keep one for ever nor end what
-the administrator keeps: its wish is cut, not refused, and the header ``X-Vllama-Keep-Alive`` says what it got.
+Ollama does what any client says. Here a client that may not manage models can neither keep one for ever nor unload what
+the administrator keeps. Its wish is shortened, not refused, and the header ``X-Vllama-Keep-Alive`` says what it got.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From what a client typed to a model (contract 2.1 to 2.3)."""
+"""From the name that a client typed to a model, by Ollama's rules for names."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What every request passes, outermost first: clean paths, measuring, Host and Origin, the router's pages, errors.
 
-Nothing raised below reaches a client as a traceback: our own errors are told in the dialect of the path, everything
-else is logged with the request's id and told as an internal error.
+Nothing raised below reaches a client as a traceback: our own errors are written in the dialect of the path, everything
+else is logged with the request's id and becomes an internal error.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.RequestPayloadError as error:
         return refused(request, web.HTTPBadRequest(text=f"the request's body can't be read: {error}"))
     except ConnectionError:
-        return web.Response(status=LEFT)  # nobody reads it
+        return web.Response(status=LEFT)  # the client has left
     except Exception:
         _log.exception("%s %s failed (%s)", request.method, excerpt(request.raw_path), visit_of(request).request_id)
         if request.writer.output_size:  # too late for a status: cutting the answer is the honest end
@@ -135,9 +135,9 @@ async def finish_headers(request: web.Request, response: web.StreamResponse) -> 
         response.headers.update(visit.headers)
         response.headers["X-Request-Id"] = visit.request_id
     if isinstance(response, web.HTTPException):  # raised before any of this: an Expect
-        told = refused(request, response)
-        response.headers["Content-Type"] = told.headers["Content-Type"]
-        response.body = told.body
+        page = refused(request, response)
+        response.headers["Content-Type"] = page.headers["Content-Type"]
+        response.body = page.body
     response.headers.pop("Server", None)
     if response.headers.get("Content-Type") == _NO_TYPE:
         del response.headers["Content-Type"]

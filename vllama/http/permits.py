@@ -1,4 +1,4 @@
-"""Lets a request in, or says why not: peer, Host and key are held against the ``server`` section."""
+"""Lets a request in, or says why not, by the ``server`` section: looks at peer, Host and key, and names the caller."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHOWN: Final = 100
 
 
 def make_permits(reach: Reach, hosts: HostCheck, keys: KeyRing) -> Middleware:
-    """The innermost middleware: what it raises is told in the dialect of the path."""
+    """The innermost middleware: what it raises is written in the dialect of the path."""
     seldom = Seldom(logging.getLogger(__name__))
 
     @web.middleware
@@ -37,7 +37,7 @@ def make_permits(reach: Reach, hosts: HostCheck, keys: KeyRing) -> Middleware:
         secret, host = _secret(request), host_of(request)
         managing = is_management(request.method, _route(request))
         foreign = (managing or peer.local) and not hosts.allow(host)
-        if secret and (foreign or managing or not reach.lets_in(peer, None)):  # others' keys may be anything
+        if secret and (foreign or managing or not reach.lets_in(peer, None)):  # it may be meant for others
             await keys.look()
         caller = _caller(peer, keys.find(secret) if secret else None)
         scope = caller.scope

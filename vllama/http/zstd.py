@@ -1,4 +1,4 @@
-"""Request bodies packed with zstd, which some of OpenAI's clients send and Ollama reads (contract 1.4)."""
+"""Request bodies packed with zstd, which some of OpenAI's clients send and Ollama reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/api/blobs/:digest`` (contract 5.12): files that models are created from."""
+"""``/api/blobs/:digest``: files that models are created from."""
 
 from __future__ import annotations
 

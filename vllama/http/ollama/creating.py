@@ -1,4 +1,4 @@
-"""``POST /api/create`` (contract 5.11): Ollama's checks in Ollama's order, then ``models.create``."""
+"""``POST /api/create``: Ollama's checks in Ollama's order, then ``models.create``."""
 
 from __future__ import annotations
 

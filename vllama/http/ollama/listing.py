@@ -1,4 +1,4 @@
-"""Which models there are and which are loaded: tags, ps, show (contract 5.6 to 5.8)."""
+"""Which models there are and which are loaded: tags, ps, show."""
 
 from __future__ import annotations
 

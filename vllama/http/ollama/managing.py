@@ -1,4 +1,4 @@
-"""Copy and delete (contract 5.13, 5.14)."""
+"""Copy and delete."""
 
 from __future__ import annotations
 

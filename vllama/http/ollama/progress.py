@@ -1,4 +1,4 @@
-"""Long work told line by line, or by its last line alone (contract 5.9 to 5.11)."""
+"""Long work reported line by line, or by its last line alone."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ async def answer_progress(
                     await response.prepare(request)
                 await response.write(encode(line) + b"\n")
     except VllamaError as error:
-        told = {"error": message_of(error)}
+        body = {"error": message_of(error)}
         if not response.prepared:
-            return web.Response(status=error.http_status, body=encode(told), headers=_ONCE)
-        await response.write(encode(told) + b"\n")
+            return web.Response(status=error.http_status, body=encode(body), headers=_ONCE)
+        await response.write(encode(body) + b"\n")
     finally:
         await lines.aclose()
     if stream is False:

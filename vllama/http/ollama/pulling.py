@@ -1,4 +1,4 @@
-"""``POST /api/pull`` and ``/api/push`` (contract 5.9, 5.10)."""
+"""``POST /api/pull`` and ``/api/push``."""
 
 from __future__ import annotations
 

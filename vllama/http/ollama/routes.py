@@ -1,4 +1,4 @@
-"""The native routes (contract 1.1). HEAD exists only where Ollama has it."""
+"""The native routes. HEAD exists only where Ollama has it."""
 
 from __future__ import annotations
 

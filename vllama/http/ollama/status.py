@@ -1,4 +1,4 @@
-"""Root, version, status and account (contract 5.1, 5.15)."""
+"""Root, version, status and account."""
 
 from __future__ import annotations
 

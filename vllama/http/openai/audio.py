@@ -1,4 +1,4 @@
-"""OpenAI's transcriptions (contract 6.7): Ollama's checks of the form; no model here takes audio."""
+"""OpenAI's transcriptions: Ollama's checks of the form; no model here takes audio."""
 
 from __future__ import annotations
 
