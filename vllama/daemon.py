@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from vllama.config.load import Loaded
 from vllama.config.ownership import sole_owner
 from vllama.config.schema import Config
 from vllama.disk import Reads
+from vllama.engine import kept_code
 from vllama.engine.cgroup import bound_front_end
 from vllama.engine.install import locate
 from vllama.engine.leftovers import sweep
@@ -91,6 +93,7 @@ async def serve(
     with sole_owner(loaded.runtime) as runtime, sole_owner(loaded.state) as state:
         await asyncio.to_thread(_sweep_leftovers, loaded.runtime)
         await asyncio.to_thread(store.sweep)
+        await asyncio.to_thread(kept_code.sweep, loaded.cache, time.time())
         notifier = Notifier(environ)
         sockets, own = _listen(config, notifier, environ)
         starting = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -72,6 +73,12 @@ def test_the_network_is_served_without_an_edit_and_manages_nothing(lab: Lab, ser
 )
 def test_the_package_has(lab: Lab, service: InstalledService, file: str):
     assert file in lab.run("rpm", "-ql", "vllama").stdout.splitlines()
+
+
+def test_the_engines_plugin_is_in_it_with_its_entry_point(lab: Lab, service: InstalledService):
+    files = lab.run("rpm", "-ql", "vllama").stdout
+    assert "/vllama/engine/plugin/vllama_engine/__init__.py" in files
+    assert re.search(r"/vllama/engine/plugin/vllama_engine-\d+\.dist-info/entry_points\.txt$", files, re.MULTILINE)
 
 
 def test_no_bytecode_of_another_python_and_nothing_outside_of_our_names(lab: Lab, service: InstalledService):

@@ -13,6 +13,7 @@ from typing import Final, Literal
 from vllama.cli import format as fmt
 from vllama.config.exposure import Exposure
 from vllama.engine.backends import PINNED, PYTHONS, TESTED, is_tested
+from vllama.engine.compilation import ROOM, Start
 from vllama.fit.hardware import Hardware
 
 State = Literal["good", "warning", "bad"]
@@ -100,6 +101,8 @@ class Facts:
     port: PortFact
     models: tuple[ModelFact, ...]
     exposures: tuple[Exposure, ...] = ()
+    starts: tuple[Start, ...] = ()
+    """How each model got its compiled code when it was last started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,9 @@ def _places(facts: Facts) -> Iterator[Finding]:
         elif place.purpose == "models" and place.free < _MODEL_SPACE:
             state: State = "bad" if place.free < _LITTLE_SPACE else "warning"
             yield Finding(name, state, f"{text}: an 8B model needs 16 GB", "Free some, or set paths.state elsewhere")
+        elif place.purpose == "cache" and place.free < ROOM:
+            text = f"{text}: nothing that is compiled can be kept, each start compiles again"
+            yield Finding(name, "warning", text, "Free some, or set paths.cache elsewhere")
         elif place.purpose == "engine" and facts.engine.problem and place.free < _engine_space(facts):
             need = fmt.human_bytes(_engine_space(facts))
             yield Finding(name, "bad", f"{text}: the engine needs {need}", "Free some, or set engine.prefix elsewhere")
@@ -229,6 +235,17 @@ def _models(facts: Facts) -> Iterator[Finding]:
             yield Finding("model", "good", f"{model.name}, {fmt.human_bytes(model.size)}")
 
 
+def _code(facts: Facts) -> Iterator[Finding]:
+    for start in facts.starts:
+        if not start.fault:
+            continue
+        text = f"{start.model} compiled again at its last start: {start.fault}"
+        todo = "Load it again: the next start should find what this one kept"
+        if start.outcome == "unkept":
+            todo = "Free some space, or set paths.cache elsewhere"
+        yield Finding("compiled code", "warning", text, todo)
+
+
 def _engine_space(facts: Facts) -> int:
     return _ENGINE_SPACE["cuda" if facts.hardware.kind == "cuda" else "cpu"]
 
@@ -252,4 +269,5 @@ _CHECKS: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     _port,
     _access,
     _models,
+    _code,
 )

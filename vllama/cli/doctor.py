@@ -22,6 +22,7 @@ from vllama.config.address import Address, read_address
 from vllama.config.environment import CHECKOUT, environment, shell
 from vllama.config.exposure import exposures
 from vllama.config.load import Loaded, load_config
+from vllama.engine import kept_code
 from vllama.engine.backends import PYTHONS
 from vllama.engine.compiled import CompiledCode
 from vllama.engine.install import locate
@@ -98,7 +99,7 @@ def gather(config_path: Path | None) -> Facts:
         hardware=detect(),
         nvidia_card=_nvidia_card(),
         compiler=next(filter(None, map(child.which, _COMPILERS)), ""),
-        compiled=CompiledCode(paths.cache).count(),
+        compiled=sum(CompiledCode(folder).count() for folder in kept_code.folders_in(paths.cache)),
         places=(
             _place("models", paths.state, user),
             _place("cache", paths.cache, user),
@@ -109,6 +110,7 @@ def gather(config_path: Path | None) -> Facts:
         port=_port(loaded.config.server.host, loaded.config.server.port),
         models=_models(loaded),
         exposures=tuple(exposures(loaded.config.server)),
+        starts=kept_code.starts(paths.cache),
     )
 
 

@@ -19,6 +19,7 @@ from vllama.engine.capabilities import Capabilities
 from vllama.engine.command import build_spec
 from vllama.engine.compiled import CompiledCode, code_name
 from vllama.engine.install import locate
+from vllama.engine.kept_code import folder_of
 from vllama.errors import BadRequest, EngineNotInstalled, LoadFailed, NotFound
 from vllama.fit.alternatives import Alternative, alternatives
 from vllama.fit.compiling import loads, may_be_eager_first
@@ -178,9 +179,8 @@ def _start(
         environ={},
     )
     code = code_name(model.digest, engine.version, spec.argv, spec.env)
-    return _Start(
-        spec.argv[3:], loads(settings, eager_first=eager_first, has_code=CompiledCode(loaded.cache).has(code))
-    )
+    kept = CompiledCode(folder_of(loaded.cache, engine, hardware.cpu))
+    return _Start(spec.argv[3:], loads(settings, eager_first=eager_first, has_code=kept.has(code)))
 
 
 def _lines(model: Model, answer: Plan | Missing, others: tuple[Alternative, ...], start: _Start) -> Iterator[str]:

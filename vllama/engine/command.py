@@ -87,13 +87,15 @@ def build_spec(
     socket: Path,
     cache: Path,
     environ: Mapping[str, str],
+    keeps: Path | None = None,
     preload: tuple[Path, ...] = (),
     sleep: bool = False,
 ) -> EngineSpec:
     """The child that serves ``model`` on ``socket`` under ``name``; ``sleep``: able to sleep where the device is.
 
-    ``cache``: our cache directory; ``environ``: our own environment, of which the child sees a part; ``preload``:
-    libraries for LD_PRELOAD (``engine.preload``). Raises ConfigError for flags of ``extra_args`` that the engine does
+    ``cache``: our cache directory; ``keeps``: where it keeps compiled code (``engine.kept_code``), None: in ``cache``,
+    and nobody looks for it; ``environ``: our own environment, of which the child sees a part; ``preload``: libraries
+    for LD_PRELOAD (``engine.preload``). Raises ConfigError for flags of ``extra_args`` that the engine does
     not know, EngineError when it lacks one that we can't do without.
     """
     if len(str(socket).encode()) > _LONGEST_SOCKET_PATH:
@@ -115,6 +117,8 @@ def build_spec(
             # opens /sleep and /wake_up, and worse: nobody but us reaches the socket
             **({"VLLM_SERVER_DEV_MODE": "1"} if asleep else {}),
             **_environment(settings, hardware, socket=socket, cache=cache, environ=environ, preload=preload),
+            **_keeping(keeps or cache),
+            **settings.values.env,
         }
     )
     return EngineSpec(
@@ -122,6 +126,7 @@ def build_spec(
         argv=(str(capabilities.python), "-m", ENTRY, *flags.argv),
         env=env,
         socket=socket,
+        keeps=keeps,
         served_name=name,
         task=model.facts.task,
         lora_rank=lora_rank,
@@ -277,7 +282,7 @@ def _environment(
     environ: Mapping[str, str],
     preload: tuple[Path, ...],
 ) -> dict[str, str]:
-    """The whole environment of the child; a person's ``env`` setting wins over all of it."""
+    """The environment of the child, save what it keeps where; a person's ``env`` setting wins over all of it."""
     inherited = {
         key: value for key, value in environ.items() if key in _INHERITED or key.startswith(_INHERITED_PREFIXES)
     }
@@ -291,11 +296,7 @@ def _environment(
         "XDG_CONFIG_HOME": str(cache / "config"),
         "TMPDIR": temporary,
         "VLLM_RPC_BASE_PATH": temporary,
-        "VLLM_CACHE_ROOT": str(cache / "vllm"),
         "VLLM_CONFIG_ROOT": str(cache / "config" / "vllm"),
-        "TORCHINDUCTOR_CACHE_DIR": str(cache / "torchinductor"),
-        "TRITON_CACHE_DIR": str(cache / "triton"),
-        "FLASHINFER_WORKSPACE_BASE": str(cache),
         "HF_HOME": str(cache / "huggingface"),
         "HF_HUB_OFFLINE": "1",  # the model is a directory: nothing is to be fetched by an engine
         "VLLM_NO_USAGE_STATS": "1",
@@ -323,4 +324,14 @@ def _environment(
             env["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as the driver counts them
             numbers = ",".join(map(str, settings.gpus))
             env["HIP_VISIBLE_DEVICES" if hardware.kind == "rocm" else "CUDA_VISIBLE_DEVICES"] = numbers
-    return {**env, **settings.values.env}
+    return env
+
+
+def _keeping(code: Path) -> dict[str, str]:
+    """Where vLLM and the compilers below it keep what they made."""
+    return {
+        "VLLM_CACHE_ROOT": str(code / "vllm"),
+        "TORCHINDUCTOR_CACHE_DIR": str(code / "torchinductor"),
+        "TRITON_CACHE_DIR": str(code / "triton"),
+        "FLASHINFER_WORKSPACE_BASE": str(code),
+    }

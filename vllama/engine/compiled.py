@@ -1,8 +1,9 @@
 """Which compiled code vLLM has left in the cache: a note for each start that made some.
 
-The notes are ``<cache>/compiled/<code>.json``. vLLM looks for the code of a start under a hash that it only knows once
-it runs. So the notes have names of their own, made of everything in a start that changes the code. A note without its
-code counts for nothing: the cache may be deleted at any time.
+The notes are ``compiled/<code>.json`` in the folder where an engine keeps its code (``engine.kept_code``). vLLM looks
+for the code of a start under a hash that it only knows once it runs. So the notes have names of their own, made of
+everything in a start that changes the code. A note without its code counts for nothing: the cache may be deleted at any
+time.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ def code_name(digest: str, version: str, argv: Iterable[str], env: Mapping[str, 
 class CompiledCode:
     """Owner of the notes. Its methods read and write files: call them in a thread."""
 
-    def __init__(self, cache: Path) -> None:
-        self._folder = cache / "compiled"
+    def __init__(self, keeps: Path) -> None:
+        """``keeps``: ``kept_code.folder_of`` the engine."""
+        self._folder = keeps / "compiled"
 
     def has(self, code: str) -> bool:
         """Whether the code is in the cache."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
+
+from vllama.engine.compilation import Compilation
 
 # message part -> what people read; in order of appearance
 _STAGES: Final = (
@@ -21,7 +23,7 @@ _STAGES: Final = (
     (re.compile(r"Starting to load model"), "loading weights"),
     (re.compile(r"Loading safetensors checkpoint shards:\s+(\d+)% Completed"), "loading weights {0} %"),
     (re.compile(r"Loading weights took|Model loading took"), "weights loaded"),
-    (re.compile(r"Warming up model for the compilation|Dynamo bytecode transform|Compiling a graph"), "compiling"),
+    (re.compile(r"Warming up model for the compilation"), "warming up"),
     (re.compile(r"KV cache size:"), "KV cache ready"),
     (re.compile(r"Capturing CUDA graphs[^:]*:\s+(\d+)%"), "capturing CUDA graphs {0} %"),
     (re.compile(r"init engine \(profile"), "engine core is ready"),
@@ -53,6 +55,8 @@ _HARMLESS: Final = (
     "API fast, please install orjson",
     "Default vLLM sampling parameters have been overridden",
     "Chat template rejected the request",  # who sent it is told
+    "Compiling model again due to",  # said in our words, with what to do (engine.compilation)
+    "unable to save AOT compiled function to",
 )
 
 
@@ -114,6 +118,7 @@ class Progress:
     """Bytes of the loaded weights on one GPU, to 10 MiB; 0 until it said so (a CPU engine never does)."""
     kv_memory: int = 0
     """Bytes of the KV cache on one GPU, to 10 MiB; 0 until it said so (not where it was told the size)."""
+    compilation: Compilation = field(default_factory=Compilation)
 
     code: str = ""
     """The file of its compiled code that it saved or loaded; empty until it said so."""
@@ -128,6 +133,9 @@ class Progress:
             self.kv_memory = int(float(match[1]) * _GIB)
         elif match := _CODE.search(text):
             self.code = match[1]
+        if self.compilation.feed(text):
+            changed, self.stage = self.compilation.doing != self.stage, self.compilation.doing
+            return changed
         for pattern, words in _STAGES:
             if match := pattern.search(text):
                 stage = words.format(*match.groups())

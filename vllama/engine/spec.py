@@ -39,6 +39,8 @@ class EngineSpec:
     lowest priority, while no request runs."""
     background: bool = False
     """It runs at the lowest priority: only when nothing else wants the CPU."""
+    keeps: Path | None = None
+    """Folder in which it keeps what it compiles (``engine.kept_code``); None: nowhere that outlives it."""
     lora_rank: int = 0
     """Largest rank of an adapter that it can load; 0: none at all."""
     notes: tuple[str, ...] = field(default=())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ _MIB: Final = 1 << 20
 _SECONDS: Final = 20
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _MEMBERSHIP: Final = Path("/proc/self/cgroup")
+_INSTRUCTIONS: Final = re.compile(r"a[mv]x|s?sse|fma|f16c|bmi|vaes|vpclmul|gfni|sha|asimd|sve|sme|bf16|i8mm")
 _CPUINFO: Final = Path("/proc/cpuinfo")
 _CPUS: Final = Path("/sys/devices/system/cpu")
 _AVX512: Final = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
@@ -49,9 +51,18 @@ def detect() -> Hardware:
     if limits.memory is not None:
         available = min(available, max(limits.memory - limits.used, 0))
     total = min(memory.total, limits.memory or memory.total)
-    bf16 = has_fast_bf16(_read(_CPUINFO))
+    cpuinfo = _read(_CPUINFO)
     firsts = _as_many(first_threads(_allowed(), _CPUS), limits)
-    return Hardware(kind, _cores(limits), total, available, gpus, bf16=bf16, first_threads=firsts)
+    return Hardware(
+        kind,
+        _cores(limits),
+        total,
+        available,
+        gpus,
+        bf16=has_fast_bf16(cpuinfo),
+        first_threads=firsts,
+        cpu=processor(cpuinfo),
+    )
 
 
 def usable_cores() -> int:
@@ -95,6 +106,20 @@ def has_fast_bf16(cpuinfo: str) -> bool:
         if name.strip() == "flags":
             return _AVX512.issubset(flags.split())
     return True
+
+
+def processor(cpuinfo: str) -> str:
+    """The first processor of ``/proc/cpuinfo``: its name, and its instructions as far as compilers use them.
+
+    Other flags come and go with kernels and microcode.
+    """
+    first = dict[str, str]()
+    for line in cpuinfo.splitlines():
+        name, _, value = (part.strip() for part in line.partition(":"))
+        first.setdefault(name, value)
+    name = first.get("model name") or " ".join(first.get(f"CPU {part}", "") for part in ("implementer", "part"))
+    flags = (first.get("flags") or first.get("Features", "")).split()
+    return " ".join((name.strip(), *sorted(flag for flag in flags if _INSTRUCTIONS.match(flag))))
 
 
 def _by_nvml() -> tuple[Gpu, ...]:

@@ -66,6 +66,9 @@ class Hardware:
         """
         return self.first_threads or self.cores
 
+    cpu: str = ""
+    """The processor's name and the kinds of instructions it has: machine code of another one may not run on it."""
+
     @property
     def gpu_class(self) -> GpuClass:
         """Which overlay of a profile holds: by the smallest GPU's memory."""

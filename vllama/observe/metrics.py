@@ -67,6 +67,11 @@ class EngineSeen(Protocol):
         ...
 
     @property
+    def code_from(self) -> str:
+        """How it got its compiled code; empty where nothing is compiled."""
+        ...
+
+    @property
     def restarts(self) -> int:
         """Exits that nobody asked for."""
         ...
@@ -152,6 +157,13 @@ class Metrics:
             buckets=_LOAD,
             registry=self._registry,
         )
+        self._code_from = Counter(
+            "vllama_compiled_code",
+            "Starts of engines by how they got their compiled code: loaded, compiled, again (what was kept could not "
+            "be used) or unkept (it was compiled and could not be kept).",
+            ("model", "outcome"),
+            registry=self._registry,
+        )
         self._first = Latency(
             "vllama_time_to_first_token_seconds", "Time from a request's head to its first token.", _FIRST_TOKEN
         )
@@ -163,6 +175,8 @@ class Metrics:
         self._registry.register(_AtScrape(engines, (self._first, self._between)))
         ProcessCollector(registry=self._registry)
         self._loading: dict[str, float] = {}
+        self._started = set[str]()
+        """Models whose engines are started; others only wake up."""
 
     def watch(self, crowd: Crowd) -> None:
         """Count these connections from now on."""
@@ -176,12 +190,17 @@ class Metrics:
     def engine_changed(self, engine: EngineSeen) -> None:
         """Told by the supervisor at each change of phase; measures loads."""
         name = engine.model.name.short
+        if engine.phase == "starting":
+            self._started.add(name)
         if engine.phase in _LOADING:
             self._loading.setdefault(name, engine.since)
         else:
             began = self._loading.pop(name, None)
             if began is not None and engine.phase == "ready":
                 self._load.labels(name).observe(max(0.0, engine.since - began))
+                if engine.code_from and name in self._started:
+                    self._code_from.labels(name, engine.code_from).inc()
+            self._started.discard(name)
 
     async def scrape(self) -> str:
         """Prometheus text of our own metrics and of every ready engine's, the latter labelled ``model="NAME"``."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from vllama.engine.client import Client
@@ -56,6 +56,10 @@ class Planner(Protocol):
 
     async def learn(self, spec: EngineSpec, progress: Progress) -> None:
         """The engine of ``spec`` reported this about its memory and its compiled code."""
+        ...
+
+    async def distrust(self, spec: EngineSpec, progress: Progress) -> None:
+        """The engine of ``spec`` died, not for lack of memory: what it loaded or compiled just then may be why."""
         ...
 
 
@@ -203,6 +207,8 @@ class Children:
         cause = await process.wait()
         if cause.memory:  # what it reported before it failed makes the next plan better
             await outcome(self.planner.learn(spec, process.progress))
+        elif (engine := self._state(key)) is not None and engine.phase != "stopping":
+            await outcome(self.planner.distrust(spec, process.progress))
         return cause
 
     async def _buried(self, key: str, run: int, process: Process) -> None:
@@ -237,7 +243,7 @@ class Children:
         else:
             self._post(ev.Unhealthy(self._now(), key, child.run, cause))
 
-    async def _warm(self, action: ev.Warm) -> None:
+    async def _warm(self, action: ev.Warm, *, woken: bool = False) -> None:
         child = self.find(action.key, action.run)
         if child is None:
             return
@@ -249,8 +255,12 @@ class Children:
             cause = Cause("smoke_test", f"the engine started but can't answer: {error.detail}", "see its log")
             self._post(ev.Unhealthy(self._now(), action.key, action.run, cause))
             return
+        compilation = process.progress.compilation
+        compilation.doing = ""  # whatever it dies of from now on
+        capacity = replace(capacity, code_from=compilation.outcome, code_fault=compilation.fault)
         self._post(ev.Warmed(self._now(), action.key, action.run, capacity))
-        self._tasks.start(self.planner.learn(process.spec, process.progress), _logged)
+        if not woken:  # it says nothing new then
+            self._tasks.start(self.planner.learn(process.spec, process.progress), _logged)
         child.watch = self._watched(self._guard(action.key, child), action.key, child)
 
     async def _sleep(self, action: ev.Sleep) -> None:
@@ -281,7 +291,7 @@ class Children:
             cause = Cause("wake_failed", f"the engine does not wake up: {error.detail}", "set engine.sleep: false")
             self._post(ev.Unhealthy(self._now(), action.key, action.run, cause))
         else:
-            await self._warm(ev.Warm(action.key, action.run))
+            await self._warm(ev.Warm(action.key, action.run), woken=True)
 
     async def _guard(self, key: str, child: Child) -> None:
         """As long as it is ready."""

@@ -124,7 +124,10 @@ class Compiler:
         try:
             await asyncio.wait((listening, exited), return_when=asyncio.FIRST_COMPLETED)
             if not listening.done():
-                return await process.wait()
+                ended = await process.wait()
+                if not ended.memory:
+                    await outcome(self._planner().distrust(spec, process.progress))
+                return ended
             if (cause := listening.result()) is not None:
                 return cause
         finally:

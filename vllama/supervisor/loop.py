@@ -285,6 +285,8 @@ def _view(engine: EngineState, shift: float, running: Compilation | None) -> Eng
         size_vram=spec.size_vram if spec else 0,
         context_length=engine.capacity.max_model_len,
         kv_tokens=engine.capacity.kv_tokens,
+        code_from=engine.capacity.code_from,
+        code_fault=engine.capacity.code_fault,
         pid=engine.pid,
         restarts=engine.restarts,
         cause=engine.cause.sentence if engine.cause else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,12 +14,14 @@ from typing import Final, TypeAlias
 
 from vllama.config.load import Loaded
 from vllama.disk import Reads
+from vllama.engine import kept_code
+from vllama.engine.capabilities import Capabilities
 from vllama.engine.command import build_spec
 from vllama.engine.compiled import CompiledCode, code_name
 from vllama.engine.install import interpreter, locate
 from vllama.engine.preload import find_preload
 from vllama.engine.progress import Progress
-from vllama.engine.spec import EngineSpec
+from vllama.engine.spec import EngineSpec, scratch_beside
 from vllama.errors import LoadFailed, NoRoomYet
 from vllama.fit.alternatives import alternatives
 from vllama.fit.compiling import for_compiling, may_be_eager_first, without_code
@@ -32,6 +35,12 @@ from vllama.fit.words import hint_of, parts_of, too_big
 from vllama.models.model import Model
 from vllama.supervisor.neighbours import Neighbour, beside, disturbs, lacking
 
+_LOG = logging.getLogger("vllama.supervisor")
+ADVICE: Final = {
+    "again": "it was compiled again, and the next start should load it",
+    "unkept": "each start compiles again; see that paths.cache can be written and has room",
+}
+"""What comes of a fault of compiled code (``Compilation.outcome``)."""
 GpuProbe: TypeAlias = Callable[[], Hardware]
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 _VISIBLE: Final = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
@@ -63,7 +72,6 @@ class Planner:
         self._reads = Reads()
         self._environ = environ
         self._measurements = Measurements(loaded.state)
-        self._code = CompiledCode(loaded.cache)
         self._made: dict[Path, _Made] = {}
 
     async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
@@ -88,11 +96,22 @@ class Planner:
 
     async def learn(self, spec: EngineSpec, progress: Progress) -> None:
         """See ``loop.Planner.learn``."""
-        if spec.code and progress.code:
-            await asyncio.to_thread(self._code.keep, spec.code, progress.code)
+        if spec.code and progress.code and spec.keeps is not None:
+            await asyncio.to_thread(CompiledCode(spec.keeps).keep, spec.code, progress.code)
+        if not (compilation := progress.compilation).doing:
+            await asyncio.to_thread(kept_code.remember, spec, compilation)
+        if fault := compilation.fault:
+            _LOG.warning("%s: %s: %s", spec.name, fault, ADVICE[compilation.outcome], extra={"model": spec.name})
         made = self._made.get(spec.socket)
         if made is not None and (measured := _measured(made, progress)) is not None:
             await asyncio.to_thread(self._measurements.keep, made.key, measured)
+
+    async def distrust(self, spec: EngineSpec, progress: Progress) -> None:
+        """See ``loop.Planner.distrust``."""
+        doing = progress.compilation.doing
+        if await asyncio.to_thread(kept_code.distrust, spec, progress.compilation):
+            about = {"model": spec.name}
+            _LOG.warning("%s: it died %s; that code is removed, the next start compiles", spec.name, doing, extra=about)
 
     def _spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
         loaded = self._loaded
@@ -109,26 +128,32 @@ class Planner:
         found = _planned(answer, model, wanted, hardware)
         if disturbs(found.place, hardware, neighbours):
             raise NoRoomYet("another engine is starting on the same GPU", missing=1)
-        settings = replace(found.settings, notes=(*found.settings.notes, found.sum))
+        socket = socket_path(loaded.runtime, model)
+        cache, keeps, note = _places(loaded.cache, socket, capabilities, hardware)
+        settings = replace(found.settings, notes=(*found.settings.notes, found.sum, *note))
+        if not kept_code.can_run(cache):
+            settings = without_code(settings)
         build = partial(
             build_spec,
             model,
             hardware=hardware,
             capabilities=capabilities,
             name=model.name.short,
-            cache=loaded.cache,
+            cache=cache,
+            keeps=keeps,
             environ=self._environ,
             preload=find_preload(capabilities.python) if hardware.kind == "cpu" else (),
             sleep=loaded.config.engine.sleep,
         )
-        socket = socket_path(loaded.runtime, model)
         spec = build(settings=settings, socket=socket)
         self._made[spec.socket] = _Made(key, settings, found.place.total if found.place.on_gpu else 0)
         if settings.values.enforce_eager:
             return spec
-        code = code_name(model.digest, capabilities.version, spec.argv, spec.env)
         eager_first = may_be_eager_first(settings, model.facts.task, hardware, loaded.config.engine.compile)
-        if not eager_first or self._code.has(code):
+        if keeps is None:  # compiling is wasted then
+            return build(settings=without_code(settings), socket=socket) if eager_first else spec
+        code = code_name(model.digest, capabilities.version, spec.argv, spec.env)
+        if not eager_first or CompiledCode(keeps).has(code):
             return replace(spec, code=code)
         compiles = build(
             settings=for_compiling(settings, found.requests), socket=socket.with_suffix(f".c{socket.suffix}")
@@ -151,6 +176,20 @@ def _planned(answer: Plan | Missing | Refusal, model: Model, wanted: WantedSetti
         others = alternatives(model.facts, wanted, hardware)
         raise LoadFailed(too_big(answer.need, answer.place), hint=hint_of(answer.need, others), code="too_big")
     return answer
+
+
+def _places(
+    cache: Path, socket: Path, engine: Capabilities, hardware: Hardware
+) -> tuple[Path, Path | None, tuple[str, ...]]:
+    """The cache directory, the folder for compiled code in it, and a note where neither can be used.
+
+    An engine can't do without: it then gets a directory that lives as long as itself.
+    """
+    keeps = kept_code.folder_of(cache, engine, hardware.cpu)
+    if not (reason := kept_code.trouble(keeps)):
+        return cache, keeps, ()
+    note = f"nothing that it compiles can be kept: {reason}; see paths.cache (vllama doctor looks at it)"
+    return scratch_beside(socket) / "cache", None, (note,)
 
 
 def _measured(made: _Made, progress: Progress) -> Measured | None:

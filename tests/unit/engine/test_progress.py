@@ -14,7 +14,7 @@ from vllama.engine.progress import Progress, read_line
     [
         ("Loading safetensors checkpoint shards:  62% Completed | 5/8 [00:01<00:01]", "loading weights 62 %"),
         ("Capturing CUDA graphs (mixed prefill-decode, PIECEWISE):  40%|████", "capturing CUDA graphs 40 %"),
-        ("Warming up model for the compilation...", "compiling"),
+        ("Warming up model for the compilation...", "warming up"),
         ("init engine (profile, create kv cache, warmup model) took 2.98 s", "engine core is ready"),
         ("Application startup complete.", "opening its socket"),
     ],

@@ -22,6 +22,7 @@ class Engine:
     leases: int = 0
     waiting: int = 0
     restarts: int = 0
+    code_from: str = ""
     size: int = 0
     code: str = ""
     model: Any = field(default_factory=lambda: SimpleNamespace(name=SimpleNamespace(short="tiny:latest")))
@@ -125,6 +126,16 @@ def test_a_load_is_measured_from_its_beginning_to_ready():
         metrics.engine_changed(Engine(phase=phase, since=now + at))
     assert value(metrics, "vllama_load_seconds_count") == 1
     assert value(metrics, "vllama_load_seconds_sum") == pytest.approx(22)
+
+
+def test_starts_are_counted_by_how_they_got_their_code_and_wakings_are_none():
+    metrics = Metrics(Engines())
+    life = ("planning", "starting", "warming", "ready", "dozing", "asleep", "waking", "ready")
+    for code in ("compiled", "loaded", "again", ""):
+        for phase in life:
+            metrics.engine_changed(Engine(phase=phase, code_from=code if phase == "ready" else ""))
+    for outcome in ("compiled", "loaded", "again"):
+        assert value(metrics, "vllama_compiled_code_total", model="tiny:latest", outcome=outcome) == 1
 
 
 def test_a_load_that_failed_is_not_measured():

@@ -57,6 +57,9 @@ class ScriptedPlanner:
     async def room_to_compile(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
         self._seams.step("planner.room_to_compile")
 
+    async def distrust(self, spec: EngineSpec, progress: Progress) -> None:
+        self._seams.step("planner.distrust")
+
     async def learn(self, spec: EngineSpec, progress: Progress) -> None:
         self._seams.step("planner.learn")
 

@@ -26,7 +26,8 @@ WITHIN = 20.0
 """Seconds for what takes milliseconds."""
 
 STEPS = {
-    *("planner.spec", "planner.learn", "planner.room_to_wake", "process.spawn", "process.exited", "process.wait"),
+    *("planner.spec", "planner.learn", "planner.distrust", "planner.room_to_wake"),
+    *("process.spawn", "process.exited", "process.wait"),
     *("process.stop", "process.end", "spawner.process", "spawner.client", "spawner.remember", "spawner.forget"),
     *("client.close", "client.get /health", "client.get /v1/models", "client.call /v1/completions"),
     *("client.call /sleep?level=1", "client.call /wake_up"),

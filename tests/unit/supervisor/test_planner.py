@@ -11,6 +11,7 @@ import pytest
 from tests.unit.engine.test_command import Installed
 from tests.unit.fit.machines import GIB, cpu, facts, gpu, model
 from vllama.config.load import Loaded, load_config
+from vllama.engine.kept_code import starts
 from vllama.engine.progress import Progress
 from vllama.engine.spec import EngineSpec
 from vllama.errors import LoadFailed, NoRoomYet
@@ -26,6 +27,8 @@ LLAMA = model(facts(details={"attention.head_count": 32}, tool_parser=None))
 
 class OnPaper(Installed):
     backend = "cuda"
+    torch = "2.13.0"
+    interpreter = "3.11.7"
 
 
 def loaded(folder: Path) -> Loaded:
@@ -244,3 +247,50 @@ async def test_compiling_needs_its_memory_free_next_to_what_runs(monkeypatch, tm
     await on_cpu(monkeypatch, tmp_path, cpu(64)).room_to_compile(compiles, ())
     with pytest.raises(NoRoomYet):
         await on_cpu(monkeypatch, tmp_path, replace(cpu(64), ram_available=compiles.size)).room_to_compile(compiles, ())
+
+
+async def test_compiled_code_lies_in_a_folder_of_its_own_for_each_engine_and_processor(monkeypatch, tmp_path):
+    one, other = [
+        await make(monkeypatch, tmp_path, replace(cpu(64), cpu=name)).spec(LLAMA, (), 0) for name in ("EPYC", "Xeon")
+    ]
+    assert one.keeps is not None
+    assert one.keeps.parent == tmp_path / "compiled"
+    assert one.env["VLLM_CACHE_ROOT"] == str(one.keeps / "vllm")
+    assert one.keeps != other.keeps
+
+
+async def test_an_engine_that_cannot_keep_its_code_starts_without(monkeypatch, tmp_path):
+    (tmp_path / "compiled").write_text("in the way")
+    spec = await make(monkeypatch, tmp_path, gpu(24)).spec(LLAMA, (), 0)
+    assert spec.keeps is None
+    for name in ("VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "HOME"):
+        assert spec.scratch in Path(spec.env[name]).parents  # it goes with the engine
+    assert any("nothing that it compiles can be kept: not a directory" in note for note in spec.notes)
+
+
+async def test_an_engine_that_cannot_keep_its_code_is_eager_on_a_cpu_and_nothing_is_compiled(monkeypatch, tmp_path):
+    (tmp_path / "compiled").write_text("in the way")
+    spec = await on_cpu(monkeypatch, tmp_path, cpu(64)).spec(LLAMA, (), 0)
+    assert (spec.compiles, "--enforce-eager" in spec.argv) == (None, True)
+
+
+async def test_code_that_was_not_kept_or_not_usable_is_logged_and_code_that_killed_is_removed(
+    monkeypatch, tmp_path, caplog
+):
+    planner = make(monkeypatch, tmp_path, gpu(24))
+    spec = await planner.spec(LLAMA, (), 0)
+    assert spec.keeps is not None
+    kept = spec.keeps / "vllm" / "torch_compile_cache" / "torch_aot_compile" / "7a64" / "rank_0_0" / "model"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("code")
+    progress = Progress()
+    progress.feed(f"Compiling model again due to a load failure from {kept}, reason: it is cut off")
+    progress.feed("Warming up done.")
+    await planner.learn(spec, progress)
+    assert "what was kept can't be used (it is cut off): it was compiled again" in caplog.text
+    (start,) = starts(tmp_path)
+    assert (start.model, start.outcome) == (spec.served_name, "again")
+    progress.feed(f"loading compiled code from {kept}")
+    await planner.distrust(spec, progress)
+    assert not kept.exists()
+    assert "it died loading compiled code; that code is removed" in caplog.text

@@ -32,6 +32,8 @@ def _shown(view: EngineView) -> dict[str, Any]:
         "size_vram": view.size_vram,
         "context_length": view.context_length,
         "kv_tokens": view.kv_tokens,
+        "code_from": view.code_from,
+        "code_fault": without_paths(view.code_fault),
         "pid": view.pid,
         "code": view.code,
         "compiling": without_paths(view.compiling),
