@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from vllama.engine import kept_code
 from vllama.engine.diagnose import Cause
 from vllama.engine.spec import EngineSpec
 from vllama.errors import NoRoomYet
@@ -161,6 +162,8 @@ class Compiler:
                 break
         await outcome(process.wait())  # removes its socket and its directory
         await outcome(self._forget(process.spec))
+        # killed in the middle it may leave half a file, which the next one would take for whole
+        await outcome(asyncio.to_thread(kept_code.distrust, process.spec, process.progress.compilation))
 
     async def _forget(self, spec: EngineSpec) -> None:
         self._spawner.forget(spec)

@@ -139,6 +139,20 @@ async def test_it_stands_still_goes_on_and_is_killed(tmp_path):
     assert (ended.made, ended.cause) == (False, None)
 
 
+async def test_code_that_it_was_killed_at_is_removed(tmp_path):
+    half = tmp_path / "vllm" / "torch_compile_cache" / "torch_aot_compile" / "key" / "inductor_cache" / "half.so"
+    half.parent.mkdir(parents=True)
+    half.touch()
+    async with bench(not_listening(), tmp_path) as on:
+        on.action = replace(on.action, spec=replace(on.action.spec, keeps=tmp_path))
+        on.compiler.start(on.action)
+        await until(lambda: bool(on.spawner.noted))
+        on.process.progress.feed(f"compiling: no code is kept in {half.parents[1]}/rank_0_0/model")
+        on.compiler.end()
+        await on.ended()
+    assert not half.parents[1].exists()
+
+
 async def test_one_that_is_paused_while_it_is_started_stands_still(tmp_path):
     async with bench(not_listening(), tmp_path) as on:
         on.compiler.start(on.action)
