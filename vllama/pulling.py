@@ -11,13 +11,13 @@ from typing import Final
 
 from vllama.config.load import Loaded
 from vllama.config.schema import Config
-from vllama.engine.install import locate
 from vllama.errors import EngineNotInstalled, ModelUnusable, PullFailed
 from vllama.fit.gpu import detect
 from vllama.fit.hardware import Hardware
 from vllama.fit.plan import USUAL_CONTEXT, Plan, plan
 from vllama.fit.room import room_for_weights
 from vllama.fit.settings import wanted_settings
+from vllama.install.engines import locate
 from vllama.models.ahead import facts_ahead
 from vllama.models.catalog import Listing, Offer, choose, usable
 from vllama.models.catalogs import read_catalog

@@ -28,11 +28,11 @@ from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 
 from vllama import child
-from vllama.engine import lockfile
-from vllama.engine.backends import PINNED, PYTHONS, TORCH
-from vllama.engine.lockfile import Pin, normalised
-from vllama.engine.locks import LockName
-from vllama.engine.pip_config import PipConfig, parse_pip_config
+from vllama.install import lock as lockfile
+from vllama.install.lock import Pin, normalised
+from vllama.install.locks import LockName
+from vllama.install.pip_config import PipConfig, parse_pip_config
+from vllama.install.versions import PINNED, PYTHONS, TORCH
 
 LOCKS: Final = Path(lockfile.__file__).with_name("locks")
 MACHINES: Final = ("x86_64", "aarch64")

@@ -7,8 +7,8 @@ from pathlib import Path
 from tests.fakes import interpreter
 from tests.fakes.model_dir import scripted
 from tests.live import LiveService
-from vllama.engine.capabilities import ask, write_capabilities
-from vllama.engine.prefix import Prefix
+from vllama.install.capabilities import ask, write_capabilities
+from vllama.install.prefix import Prefix
 
 
 def without_engine(folder: Path, **more: object) -> LiveService:

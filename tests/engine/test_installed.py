@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from tests.installed_engine import engine_prefix, installed_engine
-from vllama.engine.backends import PINNED
-from vllama.engine.capabilities import shipped_registry
-from vllama.engine.install import status
+from vllama.install.capabilities import shipped_registry
+from vllama.install.engines import status
+from vllama.install.versions import PINNED
 
 pytestmark = pytest.mark.engine
 

@@ -1,6 +1,6 @@
-"""A world for ``engine.installation``: Pythons, uv and a disk that are not there, and a venv that is.
+"""A world for ``install.run``: Pythons, uv and a disk that are not there, and a venv that is.
 
-``Machine`` has the face of ``engine.runner.Runner``. A test says what the machine has, and where it shall be cut off.
+``Machine`` has the face of ``install.runner.Runner``. A test says what the machine has, and where it shall be cut off.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vllama.engine.capabilities import QUESTION
+from vllama.install.capabilities import QUESTION
 
 GOOD_ANSWER: dict[str, Any] = {
     "key": {"interpreter": "3.11.7", "vllm": "0.32.0", "torch": "2.13.0+cpu", "question": QUESTION},
@@ -68,7 +68,7 @@ class Machine:
             return None if version is None else python_answer(version)
         if line.endswith("-m pip config list"):
             return self.pip_config if self.has_pip else None
-        wanted = next((v for v in self.torch_for if f"python{v}" in line or f"--python-version {v} " in line), None)
+        wanted = next((v for v in self.torch_for if f"python{v}" in line), None)
         return "torch==2.13.0+cpu" if wanted else None
 
     def stream(

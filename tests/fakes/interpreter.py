@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes import flags
-from vllama.engine.capabilities import QUESTION
+from vllama.install.capabilities import QUESTION
 
 _ROOT = Path(__file__).parents[2]
 _KEY = {"interpreter": "3.11.0", "vllm": "0.32.0+cpu", "torch": "2.13.0+cpu", "question": QUESTION}
@@ -47,7 +47,7 @@ def main(argv: list[str], backend: str) -> int:
 
 
 def _answer(backend: str) -> dict[str, Any]:
-    known = json.loads((_ROOT / "vllama/engine/registry.json").read_text())
+    known = json.loads((_ROOT / "vllama/install/registry.json").read_text())
     return {
         "key": _KEY,
         "version": "0.32.0",

@@ -92,29 +92,22 @@ def test_a_command_runs_nothing_of_the_callers_directory(traps: Path, words: tup
 
 CHILDREN = {
     "pip": """
-        from vllama.engine.installers import Pip
-        pip, here = Pip(Path(sys.executable)), Interpreter(Path(sys.executable), (3, 11))
         run.ask([sys.executable, "-I", "-m", "pip", "config", "list"])
-        run.ask(pip.offers("nothing==1", here, None, hashed=False).argv)
-        run.stream(pip.from_locks(Path(sys.executable), [], None).argv, print, lambda: None)
-        run.stream(pip.unhashed(Path(sys.executable), "nothing==1", None).argv, print, lambda: None)
-        """,
-    "venv": """
-        from vllama.engine.installers import Pip
-        run.stream(Pip(Path(sys.executable)).make_venv(Interpreter(Path(sys.executable), (3, 11)), folder / "new").argv,
-                   print, lambda: None)
-        assert (folder / "new" / "bin" / "pip").exists()
         """,
     "uv": """
-        from vllama.engine.installers import Uv
+        from vllama.install.tool import Uv
         uv = Uv(str(Path(sys.executable).with_name("uv")))
         run.stream(uv.make_venv(Interpreter(Path(sys.executable), (3, 11)), folder / "new").argv, print, lambda: None)
         assert (folder / "new" / "bin" / "python").exists(), "uv.toml of the directory was read"
+        here = Interpreter(Path(sys.executable), (3, 11))
+        run.ask(uv.offers("nothing==1", here, None, hashed=False).argv)
+        run.stream(uv.from_locks(folder / "new" / "bin" / "python", [], None).argv, print, lambda: None)
+        run.stream(uv.unhashed(folder / "new" / "bin" / "python", "nothing==1", None).argv, print, lambda: None)
         """,
     "hub": """
         import asyncio
         from vllama.errors import VllamaError
-        from vllama.engine.capabilities import shipped_registry
+        from vllama.install.capabilities import shipped_registry
         from vllama.models.ahead import facts_ahead
         from vllama.models.downloads import Downloads
         from vllama.models.sources import Source
@@ -139,8 +132,8 @@ def test_no_child_runs_anything_of_the_callers_directory(traps: Path, name: str)
         import os, sys
         sys.path.remove("")
         from pathlib import Path
-        from vllama.engine.interpreter import Interpreter
-        from vllama.engine.runner import Subprocesses
+        from vllama.install.interpreter import Interpreter
+        from vllama.install.runner import Subprocesses
         run, folder = Subprocesses(), Path.cwd().parent
         """
     code = textwrap.dedent(begin) + textwrap.dedent(CHILDREN[name])

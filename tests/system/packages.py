@@ -27,7 +27,7 @@ Summary: What Debian's own packages provide without rpm knowing of it
 License: MIT
 BuildArch: noarch
 Provides: systemd firewalld-filesystem /bin/sh /usr/bin/sh /usr/bin/python3 python3
-Provides: group(video) group(render) user(root) group(root)
+Provides: uv group(video) group(render) user(root) group(root)
 
 %description
 Lets rpm resolve dependencies, and carries the file trigger of Fedora's systemd.

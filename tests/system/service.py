@@ -86,7 +86,7 @@ class InstalledService:
         for folder in ("tests/fakes", "vllama/models/builtin/tinychat"):
             self.lab.put(_TOP / folder, f"/opt/fake/{folder}")
         self.lab.write("/opt/fake/tests/__init__.py", "")
-        known = Path("vllama/engine/registry.json")  # what the fake engine says it knows about models
+        known = Path("vllama/install/registry.json")  # what the fake engine says it knows about models
         self.lab.write(f"/opt/fake/{known}", (_TOP / known).read_text())
         self.lab.write(_FAKE, _INTERPRETER, 0o755)
         self.lab.run("python3", "-m", "compileall", "-q", "/opt/fake")  # the service may not write there

@@ -17,11 +17,11 @@ from vllama import files
 from vllama.config.keys import Key, write_keys
 from vllama.config.ownership import sole_owner
 from vllama.config.tuned import forget_tuned, tuned_file, write_tuned
-from vllama.engine.capabilities import write_capabilities
-from vllama.engine.prefix import Home, Prefix
 from vllama.errors import ConfigError, StoreFailed
 from vllama.fit.measurements import Measurements
 from vllama.fit.sums import Measured
+from vllama.install.capabilities import write_capabilities
+from vllama.install.prefix import Home, Prefix
 from vllama.models.library import Library
 from vllama.models.manifest import Manifest
 from vllama.models.names import parse_name

@@ -25,6 +25,7 @@ LAYERS: Final = (
             "vllama.models",
             "vllama.fit",
             "vllama.engine",
+            "vllama.install",
             "vllama.observe",
             "vllama.templates",
             "vllama.translate",
@@ -78,7 +79,7 @@ PURE_PARTS: Final = {
 }
 """Modules of which a pure room may use what is itself pure."""
 
-ENGINE_SIDE: Final = ("vllama.engine.ask", "vllama.engine.tool_blanks", "vllama.engine.plugin", "vllama_engine")
+ENGINE_SIDE: Final = ("vllama.install.ask", "vllama.engine.tool_blanks", "vllama.engine.plugin", "vllama_engine")
 """What the engine's own interpreter runs: it imports vLLM; nobody here imports it."""
 
 _PURE: Final = re.compile(r"(?:^|[.;]\s)pure\b|\bone pure function\b", re.IGNORECASE)

@@ -14,8 +14,8 @@ from vllama.bench.identity import Identity, of_ollama, of_openai
 from vllama.bench.prompts import words
 from vllama.bench.samples import Target
 from vllama.bench.workload import Dialect, Workload
-from vllama.engine.capabilities import shipped_registry
 from vllama.errors import BadRequest, ModelUnusable, NotFound
+from vllama.install.capabilities import shipped_registry
 from vllama.models.facts import read_facts
 from vllama.models.files import read_files
 from vllama.translate.ollama.details import parameter_size

@@ -12,9 +12,9 @@ from typing import Final, Literal
 
 from vllama.cli import format as fmt
 from vllama.config.exposure import Exposure
-from vllama.engine.backends import PINNED, PYTHONS, TESTED, is_tested
 from vllama.engine.compilation import ROOM, Start
 from vllama.fit.hardware import Hardware
+from vllama.install.versions import PINNED, PYTHONS, TESTED, is_tested
 
 State = Literal["good", "warning", "bad"]
 Occupant = Literal["nobody", "vllama", "ollama", "other"]

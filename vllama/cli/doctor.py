@@ -23,13 +23,13 @@ from vllama.config.environment import CHECKOUT, environment, shell
 from vllama.config.exposure import exposures
 from vllama.config.load import Loaded, load_config
 from vllama.engine import kept_code
-from vllama.engine.backends import PYTHONS
 from vllama.engine.compiled import CompiledCode
-from vllama.engine.install import locate
-from vllama.engine.prefix import install_command
 from vllama.errors import ConfigError, EngineNotInstalled, VllamaError
 from vllama.fit.gpu import detect
 from vllama.http.listener import bind, who_listens
+from vllama.install.engines import locate
+from vllama.install.prefix import install_command
+from vllama.install.versions import PYTHONS
 from vllama.models.names import parse_name
 from vllama.models.store import ModelStore
 

@@ -14,11 +14,11 @@ from vllama.cli.format import human_bytes
 from vllama.cli.progress import Bar, Show, progress
 from vllama.config.environment import environment
 from vllama.config.load import load_config
-from vllama.engine import install as engine
-from vllama.engine.backends import PINNED, ROCM_REFUSAL
-from vllama.engine.install import Backend, EngineStatus, Wish
-from vllama.engine.prefix import SYSTEM
 from vllama.errors import InstallFailed
+from vllama.install import engines as engine
+from vllama.install.engines import Backend, EngineStatus, Wish
+from vllama.install.prefix import SYSTEM
+from vllama.install.versions import PINNED, ROCM_REFUSAL
 from vllama.redaction import without_passwords
 
 _TORCH_INDEX: Final = "VLLAMA_TORCH_INDEX"

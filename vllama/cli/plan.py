@@ -15,10 +15,8 @@ from vllama.cli import output
 from vllama.cli.remote import Broken, Refused, Remote, Unreachable, host_option
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
-from vllama.engine.capabilities import Capabilities
 from vllama.engine.command import build_spec
 from vllama.engine.compiled import CompiledCode, code_name
-from vllama.engine.install import locate
 from vllama.engine.kept_code import folder_of
 from vllama.errors import BadRequest, EngineNotInstalled, LoadFailed, NotFound
 from vllama.fit.alternatives import Alternative, alternatives
@@ -30,6 +28,8 @@ from vllama.fit.memory import kv_bytes_per_token
 from vllama.fit.plan import Missing, Plan, Refusal, memory
 from vllama.fit.settings import wanted_settings
 from vllama.fit.words import hint_of, parts_of, too_big
+from vllama.install.capabilities import Capabilities
+from vllama.install.engines import locate
 from vllama.models.catalogs import read_catalog
 from vllama.models.library import Library
 from vllama.models.model import Model

@@ -15,10 +15,10 @@ from vllama.config.document import KeyPath
 from vllama.config.faults import suggestion
 from vllama.config.load import DEFAULT_PATH, Loaded
 from vllama.config.schema import Config, Settings
-from vllama.engine.capabilities import Capabilities
 from vllama.engine.command import wrong_flags
-from vllama.engine.install import locate
 from vllama.errors import EngineNotInstalled
+from vllama.install.capabilities import Capabilities
+from vllama.install.engines import locate
 from vllama.models.names import parse_name
 from vllama.models.sources import parse_source
 from vllama.models.store import ModelStore

@@ -27,10 +27,10 @@ from vllama.cli.remote import Broken, Refused, Remote, Unreachable, host_option
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.config.tuned import forget_tuned, tuned_file, tuned_text, write_tuned
-from vllama.engine.install import locate
 from vllama.errors import BadRequest, Busy, NotFound
 from vllama.fit.gpu import detect
 from vllama.fit.settings import WantedSettings, wanted_settings
+from vllama.install.engines import locate
 from vllama.models.library import Library
 from vllama.models.model import Model
 from vllama.models.names import parse_name

@@ -50,7 +50,7 @@ _OURS: Final = frozenset({"--model", "--uds", "--served-model-name", "--host", "
 
 
 class Engine(Protocol):
-    """What must be known of the installed engine (``engine.capabilities.Capabilities``)."""
+    """What must be known of the installed engine (``install.capabilities.Capabilities``)."""
 
     @property
     def python(self) -> Path:

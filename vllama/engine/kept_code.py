@@ -36,7 +36,7 @@ _READER: Final = TypeAdapter(Start)
 
 
 class Engine(Protocol):
-    """What decides where its code is kept (``engine.capabilities.Capabilities``)."""
+    """What decides where its code is kept (``install.capabilities.Capabilities``)."""
 
     @property
     def version(self) -> str:

@@ -17,8 +17,8 @@ import orjson
 from pydantic import TypeAdapter
 
 from vllama import child, privacy
-from vllama.engine.registry import Registry
 from vllama.errors import PullFailed, VllamaError
+from vllama.install.registry import Registry
 from vllama.models.asking import REGISTRY, error_of, failure_of
 from vllama.models.downloads import hub_environment
 from vllama.models.model import Facts

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from vllama.engine.registry import Registry
 from vllama.errors import ModelUnusable, PullFailed, VllamaError
+from vllama.install.registry import Registry
 
 REGISTRY: Final = TypeAdapter(Registry)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vllama.engine.capabilities import shipped_registry
-from vllama.engine.registry import Registry
+from vllama.install.capabilities import shipped_registry
+from vllama.install.registry import Registry
 from vllama.models.facts import read_facts
 from vllama.models.files import read_files
 from vllama.models.hub import blob_name

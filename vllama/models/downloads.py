@@ -18,9 +18,9 @@ from typing import Any, Final, cast
 import orjson
 
 from vllama import child
-from vllama.engine.capabilities import shipped_registry
-from vllama.engine.registry import Registry
 from vllama.errors import PullFailed
+from vllama.install.capabilities import shipped_registry
+from vllama.install.registry import Registry
 from vllama.models.asking import REGISTRY, error_of
 from vllama.models.sources import Source
 

@@ -1,7 +1,7 @@
 """From what a model's files say to ``Facts``. Pure: ``models.files`` has read them.
 
 Nothing is taken from the model's name: the same rules hold for a directory that is called ``foo``. What a model of an
-architecture does is the engine's to say (``engine.registry``).
+architecture does is the engine's to say (``install.registry``).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from vllama.engine.parsers import Parsers, choose_parsers
-from vllama.engine.registry import Registry
 from vllama.errors import ModelUnusable
+from vllama.install.registry import Registry
 from vllama.models.attention import read_attention, text_config, whole_number
 from vllama.models.fim import can_fill_in
 from vllama.models.model import Attention, Facts, Task
+from vllama.models.parsers import Parsers, choose_parsers
 from vllama.models.quantization import MLX, Quantization, read_quantization
 from vllama.models.safetensors import Tensor
 from vllama.models.tasks import read_task

@@ -30,8 +30,8 @@ from huggingface_hub.utils import WeakFileLock, build_hf_headers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from vllama import files
-from vllama.engine.registry import Registry
 from vllama.errors import ModelUnusable, PullFailed
+from vllama.install.registry import Registry
 from vllama.models.border import TRANSPORT_ERROR, hub_border
 from vllama.models.choosing import ADAPTER_FILES, INDEX, is_plain, needed_files, weight_files
 from vllama.models.facts import read_kind

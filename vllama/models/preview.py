@@ -11,7 +11,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
-from vllama.engine.registry import Registry
+from vllama.install.registry import Registry
 from vllama.models.border import hub_border
 from vllama.models.facts import read_facts
 from vllama.models.fetch import choose_files

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from vllama.config.load import Loaded
 from vllama.config.schema import ModelEntry
-from vllama.engine.install import known_registry
-from vllama.engine.registry import Registry
 from vllama.errors import BadRequest, ModelUnusable, NotFound
+from vllama.install.engines import known_registry
+from vllama.install.registry import Registry
 from vllama.models.contents import Reader
 from vllama.models.hub import find_snapshot
 from vllama.models.library import NOBODY, Library

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from vllama.engine.parsers import shows_thoughts, takes_tools
 from vllama.errors import ModelUnusable
 from vllama.models.adapter import read_adapter
 from vllama.models.blobs import Blobs
@@ -15,6 +14,7 @@ from vllama.models.hub import find_snapshot
 from vllama.models.manifest import Manifest, model_digest
 from vllama.models.model import Facts, Model
 from vllama.models.names import ModelName
+from vllama.models.parsers import shows_thoughts, takes_tools
 from vllama.models.sources import Source
 from vllama.templates import TemplateError
 from vllama.translate.jsontext import encode

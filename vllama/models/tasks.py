@@ -1,12 +1,12 @@
-"""What a model does, by its architecture: the engine's own registry says it (``engine.registry``). Pure."""
+"""What a model does, by its architecture: the engine's own registry says it (``install.registry``). Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from vllama.engine.registry import Registry, Work
 from vllama.errors import ModelUnusable
+from vllama.install.registry import Registry, Work
 from vllama.models.model import Task
 
 Json = Mapping[str, Any]

@@ -15,10 +15,8 @@ from typing import Final, TypeAlias
 from vllama.config.load import Loaded
 from vllama.disk import Reads
 from vllama.engine import kept_code
-from vllama.engine.capabilities import Capabilities
 from vllama.engine.command import build_spec
 from vllama.engine.compiled import CompiledCode, code_name
-from vllama.engine.install import interpreter, locate
 from vllama.engine.preload import find_preload
 from vllama.engine.progress import Progress
 from vllama.engine.spec import EngineSpec, scratch_beside
@@ -32,6 +30,8 @@ from vllama.fit.plan import Missing, Plan, Refusal
 from vllama.fit.settings import EffectiveSettings, WantedSettings, configured_settings, wanted_settings
 from vllama.fit.sums import Measured
 from vllama.fit.words import hint_of, parts_of, too_big
+from vllama.install.capabilities import Capabilities
+from vllama.install.engines import interpreter, locate
 from vllama.models.model import Model
 from vllama.supervisor.neighbours import Neighbour, beside, disturbs, lacking
 

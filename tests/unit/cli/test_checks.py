@@ -10,9 +10,9 @@ import pytest
 
 from vllama.cli.checks import EngineFact, Facts, Finding, ModelFact, Place, PortFact, examine
 from vllama.config.exposure import Exposure
-from vllama.engine.backends import PINNED
 from vllama.engine.compilation import Start
 from vllama.fit.hardware import Gpu, Hardware
+from vllama.install.versions import PINNED
 
 GIB = 1 << 30
 HEALTHY = Facts(

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from vllama.cli.config import command
 from vllama.config.jsonschema import schema_text
-from vllama.engine.capabilities import QUESTION, write_capabilities
-from vllama.engine.prefix import Home, Prefix
 from vllama.errors import ConfigError
+from vllama.install.capabilities import QUESTION, write_capabilities
+from vllama.install.prefix import Home, Prefix
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 
 from tests.fakes.installer import GOOD_ANSWER, make_venv
 from vllama.cli.engine import command
-from vllama.engine.capabilities import write_capabilities
-from vllama.engine.prefix import Home, Prefix
 from vllama.errors import InstallFailed
+from vllama.install.capabilities import write_capabilities
+from vllama.install.prefix import Home, Prefix
 
 KEY = {"interpreter": "3.11.7", "vllm": "0.32.0", "torch": "2.13.0+cpu"}
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vllama.engine.capabilities import shipped_registry
+from vllama.install.capabilities import shipped_registry
 from vllama.models import facts
 from vllama.models.facts import ModelFiles
 from vllama.models.model import Facts

@@ -11,8 +11,8 @@ import pytest
 
 from tests.fakes.hub import COMMIT, Hub, running
 from tests.unit.models.model_files import CONFIG, make_model, safetensors
-from vllama.engine.capabilities import shipped_registry
 from vllama.errors import ModelUnusable, PullFailed
+from vllama.install.capabilities import shipped_registry
 from vllama.models.choosing import needed_files
 from vllama.models.fetch import Plan, fetch, look
 from vllama.models.files import read_files

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.unit.models.model_files import CONFIG, files, make_model, read_facts, safetensors
-from vllama.engine.capabilities import shipped_registry
-from vllama.engine.registry import Registry
 from vllama.errors import ModelUnusable
+from vllama.install.capabilities import shipped_registry
+from vllama.install.registry import Registry
 from vllama.models import facts
 from vllama.models.files import read_files
 
@@ -274,6 +274,6 @@ def test_named_chat_templates(tmp_path: Path, contents: dict[str, Any], template
 
 
 def test_the_shipped_registry_is_that_of_the_engine_that_we_install():
-    from vllama.engine.backends import PINNED
+    from vllama.install.versions import PINNED
 
     assert shipped_registry().version == PINNED

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vllama.engine.lockfile import vouches_for
+from vllama.install.lock import vouches_for
 
 
 @pytest.fixture(scope="module")

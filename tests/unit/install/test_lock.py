@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vllama.engine.backends import PINNED, TORCH
-from vllama.engine.lockfile import Pin, normalised, only_for, parse, render, sizes, vouches_for
-from vllama.engine.locks import shipped
+from vllama.install.lock import Pin, normalised, only_for, parse, render, sizes, vouches_for
+from vllama.install.locks import shipped
+from vllama.install.versions import PINNED, TORCH
 
 NAMES = ("cpu", "torch-cpu", "torch-public", "cuda")
 words = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True)

@@ -1,7 +1,7 @@
 """One run of ``vllama engine install``: from a bare folder, or a half-made venv, to a published engine.
 
 Killed at any point and run again it finishes: what a venv holds is believed only once it was verified, a half-made one
-is cleared (the installer's cache keeps what was fetched), and the engine in force is changed by one rename at the end.
+is cleared (uv's cache keeps what was fetched), and the engine in force is changed by one rename at the end.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import IO, Final
 
 from vllama import files
-from vllama.engine import interpreter as pythons
-from vllama.engine import lockfile
-from vllama.engine.backends import PINNED
-from vllama.engine.capabilities import Capabilities, question, read_answer, read_capabilities, write_capabilities
-from vllama.engine.ingredients import Audience, Ingredients, Wish, gather
-from vllama.engine.installers import Command, explain
-from vllama.engine.locks import LockName, shipped
-from vllama.engine.prefix import SYSTEM, Home, Prefix
-from vllama.engine.runner import Runner
-from vllama.engine.tally import Tally
 from vllama.errors import InstallFailed
+from vllama.install import interpreter as pythons
+from vllama.install import lock as lockfile
+from vllama.install.capabilities import Capabilities, question, read_answer, read_capabilities, write_capabilities
+from vllama.install.locks import LockName, shipped
+from vllama.install.prefix import SYSTEM, Home, Prefix
+from vllama.install.runner import Runner
+from vllama.install.tally import Tally
+from vllama.install.tool import Command, explain
+from vllama.install.versions import PINNED
+from vllama.install.wanted import Audience, Ingredients, Wish, gather
 from vllama.redaction import without_passwords
 
 _VENV_PERCENT: Final = 2.0
@@ -135,16 +135,14 @@ class Installation:
     def _install(self, prefix: Prefix) -> Capabilities:
         made_from = gather(self.wish, self.runner, self.audience, self.uv)
         _check_room(self.runner.free_bytes(prefix.path), prefix.path, made_from.locks)
-        python, installer = made_from.python, made_from.installer
-        self.audience.note(
-            f"vLLM {PINNED} for {self.wish.backend}, with Python {python.short} ({python.path}), by {installer.name}"
-        )
+        python = made_from.python
+        self.audience.note(f"vLLM {PINNED} for {self.wish.backend}, with Python {python.short} ({python.path})")
         home = prefix.new_home(PINNED, self.wish.backend)
         if home.path.exists():
             self.audience.note(f"clearing a half-made installation ({home.path}); what was fetched is kept")
             self.audience.step(1, "clearing a half-made installation")
             shutil.rmtree(home.path)
-        self._run(installer.make_venv(python, home.path), tick=self._waiting(1, "making the venv"))
+        self._run(made_from.uv.make_venv(python, home.path), tick=self._waiting(1, "making the venv"))
         self._fill(home, made_from)
         if self.wish.backend == "cuda":
             self._download_kernels(home)
@@ -178,11 +176,11 @@ class Installation:
             share = (_PACKAGES_PERCENT - _VENV_PERCENT) / 100
             self.audience.step(_VENV_PERCENT + tally.percent * share, tally.doing)
 
-        installer = made_from.installer
+        uv = made_from.uv
         index = self.wish.torch_index
-        self._run(installer.from_locks(home.python, locks, index), tally.hear, tick)
+        self._run(uv.from_locks(home.python, locks, index), tally.hear, tick)
         if made_from.unhashed:
-            self._run(installer.unhashed(home.python, made_from.unhashed, index), tally.hear, tick)
+            self._run(uv.unhashed(home.python, made_from.unhashed, index), tally.hear, tick)
 
     def _download_kernels(self, home: Home) -> None:
         """FlashInfer's precompiled kernels: without them the first start compiles for minutes."""

@@ -1,4 +1,4 @@
-"""What an engine is made from on this machine: the Python, the installer, and on the CPU the torch."""
+"""What an engine is made from on this machine: the Python, uv with its settings, and on the CPU the torch."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from vllama.engine import interpreter as pythons
-from vllama.engine import lockfile
-from vllama.engine.backends import PUBLIC_TORCH_COST, TORCH, Backend
-from vllama.engine.installers import Installer, Pip, Uv
-from vllama.engine.interpreter import Interpreter
-from vllama.engine.locks import LockName, shipped
-from vllama.engine.pip_config import parse_pip_config
-from vllama.engine.runner import Runner
 from vllama.errors import InstallFailed
+from vllama.install import interpreter as pythons
+from vllama.install import lock as lockfile
+from vllama.install.interpreter import Interpreter
+from vllama.install.locks import LockName, shipped
+from vllama.install.pip_config import parse_pip_config
+from vllama.install.runner import Runner
+from vllama.install.tool import Uv
+from vllama.install.versions import PUBLIC_TORCH_COST, TORCH, Backend
 
 CPU_TORCH: Final = f"torch=={TORCH}+cpu"
 
@@ -53,7 +53,7 @@ class Ingredients:
     """All that is to be known before the first file is written."""
 
     python: Interpreter
-    installer: Installer
+    uv: Uv
     locks: tuple[LockName, ...]
     unhashed: str = ""
     """A torch requirement whose wheel for this Python no lock knows the hash of."""
@@ -63,7 +63,7 @@ def gather(wish: Wish, runner: Runner, audience: Audience, uv: str | None) -> In
     """Look around and choose. ``uv``: its executable, where there is one.
 
     Raises:
-        InstallFailed: no Python, or neither uv nor pip.
+        InstallFailed: no Python, or no uv.
     """
     audience.step(0, "looking for a Python")
     if wish.python:
@@ -73,30 +73,30 @@ def gather(wish: Wish, runner: Runner, audience: Audience, uv: str | None) -> In
     if not found:
         raise InstallFailed(
             f"no Python that vLLM runs on was found ({pythons.SUPPORTED})",
-            hint="Install one (dnf install python3.13, apt install python3-venv) or name it with --python.",
+            hint="Install one (dnf install python3.13) or name it with --python.",
         )
-    installer = _installer(found, runner, uv)
+    tool = _uv(found, runner, uv)
     if wish.backend == "cuda":
-        return Ingredients(found[0], installer, ("cuda",))
+        return Ingredients(found[0], tool, ("cuda",))
     # On the CPU a Python is only as good as its torch: an older one with a `+cpu` wheel beats a newer one without.
     for python in found:
         audience.step(1, f"looking for {CPU_TORCH} for Python {python.short}")
         hashed = _hash_known(python)
-        command = installer.offers(CPU_TORCH, python, wish.torch_index, hashed=hashed)
+        command = tool.offers(CPU_TORCH, python, wish.torch_index, hashed=hashed)
         if runner.ask(command.argv, command.stdin, command.environ) is None:
             continue
         if hashed:
-            return Ingredients(python, installer, ("cpu", "torch-cpu"))
+            return Ingredients(python, tool, ("cpu", "torch-cpu"))
         audience.note(
             f"the lock does not know the hash of {CPU_TORCH} for Python {python.short}: this one package is taken "
             f"unchecked, as {'--torch-index' if wish.torch_index else 'the index'} has it"
         )
-        return Ingredients(python, installer, ("cpu", "torch-cpu"), unhashed=CPU_TORCH)
+        return Ingredients(python, tool, ("cpu", "torch-cpu"), unhashed=CPU_TORCH)
     audience.note(
         f"no {CPU_TORCH} can be had from where pip is configured to look; taking torch=={TORCH} of the public index, "
         f"which works as well but is a CUDA build ({PUBLIC_TORCH_COST}). --torch-index URL names a further index"
     )
-    return Ingredients(found[0], installer, ("cpu", "torch-public"))
+    return Ingredients(found[0], tool, ("cpu", "torch-public"))
 
 
 def _hash_known(python: Interpreter) -> bool:
@@ -104,20 +104,12 @@ def _hash_known(python: Interpreter) -> bool:
     return lockfile.vouches_for(torch, python.short, os.uname().machine)
 
 
-def _installer(found: Sequence[Interpreter], runner: Runner, uv: str | None) -> Installer:
-    """uv where it is, told what pip is configured with; else the first pip there is."""
-    configuration = ""
-    pip: Path | None = None
+def _uv(found: Sequence[Interpreter], runner: Runner, executable: str | None) -> Uv:
+    """uv with the configuration of the first pip on this machine, if there is one."""
+    if executable is None:
+        raise InstallFailed("uv was not found", hint="Install it: dnf install uv, or pip install uv")
     for python in (Path(sys.executable), *(one.path for one in found)):
-        said = runner.ask([str(python), "-I", "-m", "pip", "config", "list"])
-        if said is not None:
-            configuration, pip = said, python
-            break
-    if uv is not None:
-        return Uv(uv, parse_pip_config(configuration))
-    if pip is None:
-        raise InstallFailed(
-            "neither uv nor pip was found",
-            hint="Install one of them: dnf install python3-pip, apt install python3-pip",
-        )
-    return Pip(pip, parse_pip_config(configuration))
+        listing = runner.ask([str(python), "-I", "-m", "pip", "config", "list"])
+        if listing is not None:
+            return Uv(executable, parse_pip_config(listing))
+    return Uv(executable)

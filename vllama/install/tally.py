@@ -1,4 +1,4 @@
-"""How far an installation has got, from the lines that uv or pip print. Pure.
+"""How far an installation has got, from the lines that uv prints. Pure.
 
 Weights are the packages' sizes: fetching takes the first 80 of a hundred, putting them in place the rest. The
 percentage never falls.
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from vllama.engine.lockfile import DEFAULT_MEGABYTES, normalised
+from vllama.install.lock import DEFAULT_MEGABYTES, normalised
 
 _FETCH_SHARE: Final = 80.0
 
@@ -19,16 +19,7 @@ _UV_FETCHED: Final = re.compile(r"Downloaded (\S+)")
 _UV_PREPARED: Final = re.compile(r"Prepared \d+ packages? in")
 _UV_INSTALLED: Final = re.compile(r"Installed \d+ packages? in")
 
-_PIP_WHEEL: Final = re.compile(
-    r"(Downloading|Using cached) ([A-Za-z0-9_.]+?)-\d[^-]*-\S+\.whl \(([\d.]+) ([kMG]?B|bytes)\)"
-)
-_PIP_LOCAL: Final = re.compile(r"Processing \S*/([A-Za-z0-9_.]+?)-\d[^-/]*-[^/]+\.whl")
-_PIP_FOUND: Final = re.compile(r"Collecting ([A-Za-z0-9_.-]+?)==")
-_PIP_PLACING: Final = re.compile(r"Installing collected packages:")
-_PIP_DONE: Final = re.compile(r"Successfully installed ")
-
-_MEGABYTES: Final = {"bytes": 1e-6, "B": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
-_MEBIBYTES: Final = {"KiB": 1.024e-3, "MiB": 1.048576, "GiB": 1073.74}
+_MEGABYTES: Final = {"B": 1e-6, "KiB": 1.024e-3, "MiB": 1.048576, "GiB": 1073.74}
 
 
 class Tally:
@@ -65,26 +56,17 @@ class Tally:
             self._placed = max(self._placed, min(packages / max(len(self._sizes), 1), 0.99))
 
     def hear(self, line: str) -> None:
-        """One line of uv's or pip's output; lines of no meaning are ignored."""
+        """One line of uv's output; unknown lines are ignored."""
         line = line.strip()
         if found := _UV_BEGUN.match(line):
             self._begin(found[1], f"{found[2]} {found[3]}")
         elif found := _UV_FETCHED.match(line):
             self._finish(found[1])
-        elif found := _PIP_WHEEL.match(line):
-            self._finish_all()
-            self._begin(found[2], f"{found[3]} {found[4]}")
-        elif found := _PIP_LOCAL.match(line):
-            self._finish_all()
-            self._begin(found[1], "")
-        elif found := _PIP_FOUND.match(line):
-            self._finish_all()
-            self._say(found[1])
-        elif _UV_PREPARED.match(line) or _PIP_PLACING.match(line):
+        elif _UV_PREPARED.match(line):
             self._fetched = set(self._sizes)
             self._placing = True
             self.doing = f"putting {len(self._sizes)} packages in place"
-        elif _UV_INSTALLED.match(line) or _PIP_DONE.match(line):
+        elif _UV_INSTALLED.match(line):
             self._placing, self._placed = True, 1.0
             self.doing = "packages in place"
 
@@ -106,10 +88,6 @@ class Tally:
             slowest = max(self._begun, key=lambda waiting: self._sizes[waiting])
             self._say(f"{slowest} {self._begun[slowest]}".strip())
 
-    def _finish_all(self) -> None:
-        for name in list(self._begun):
-            self._finish(name)
-
     def _say(self, what: str) -> None:
         self.doing = what
 
@@ -117,6 +95,6 @@ class Tally:
 def _megabytes(size: str) -> float:
     number, _, unit = size.partition(" ")
     try:
-        return float(number) * (_MEGABYTES | _MEBIBYTES).get(unit, 1.0)
+        return float(number) * _MEGABYTES.get(unit, 1.0)
     except ValueError:
         return DEFAULT_MEGABYTES

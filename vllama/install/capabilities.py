@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from vllama import child, files
-from vllama.engine.backends import Backend
-from vllama.engine.registry import Registry, read_registry
 from vllama.errors import EngineNotInstalled
+from vllama.install.registry import Registry, read_registry
+from vllama.install.versions import Backend
 
 ASK: Final = Path(__file__).with_name("ask.py")
 _SHIPPED: Final = Path(__file__).with_name("registry.json")

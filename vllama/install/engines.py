@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from vllama import child
-from vllama.engine.backends import PINNED, TESTED, Backend, Choice, Devices, choose_backend, is_tested
-from vllama.engine.capabilities import Capabilities, ask, probe, read_capabilities, shipped_registry
-from vllama.engine.ingredients import Audience, Wish
-from vllama.engine.installation import Installation
-from vllama.engine.prefix import SYSTEM, Home, Prefix, install_command
-from vllama.engine.registry import Registry
-from vllama.engine.runner import Subprocesses
 from vllama.errors import EngineNotInstalled, InstallFailed
+from vllama.install.capabilities import Capabilities, ask, probe, read_capabilities, shipped_registry
+from vllama.install.prefix import SYSTEM, Home, Prefix, install_command
+from vllama.install.registry import Registry
+from vllama.install.run import Installation
+from vllama.install.runner import Subprocesses
+from vllama.install.versions import PINNED, TESTED, Backend, Choice, Devices, choose_backend, is_tested
+from vllama.install.wanted import Audience, Wish
 
 _NVIDIA, _AMD = "0x10de", "0x1002"
 _DISPLAY: Final = "0x03"

@@ -1,6 +1,6 @@
 """What an engine's vLLM knows about models: which architectures, what each of them does, which quantisations. Pure.
 
-vLLM's own registry is the source (``engine.ask``). A class's name does not tell what a model does: ``GPT2LMHeadModel``
+vLLM's own registry is the source (``install.ask``). A class's name does not tell what a model does: ``GPT2LMHeadModel``
 and ``InternVLChatModel`` write text, ``BertModel`` makes embeddings.
 """
 
@@ -43,7 +43,7 @@ class Registry:
 
 
 def read_registry(answer: Any) -> Registry:
-    """From the answer of ``engine.ask``; raises KeyError or TypeError for anything else, e.g. an older answer."""
+    """From the answer of ``install.ask``; raises KeyError or TypeError for anything else, e.g. an older answer."""
     return Registry(
         version=str(answer["version"]),
         models={str(name): cast("Work", work) for name, work in _items(answer["models"]) if work in _WORKS},

@@ -1,4 +1,4 @@
-"""The Python, the installer and the torch are chosen by what the machine has."""
+"""The Python and the torch are chosen by what the machine has."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.installer import Listener, Machine
-from vllama.engine.ingredients import Ingredients, Wish, gather
 from vllama.errors import InstallFailed
+from vllama.install.wanted import Ingredients, Wish, gather
 
 
 def choose(
@@ -54,21 +54,16 @@ def test_a_machine_without_a_fitting_python_is_told_what_to_install() -> None:
     assert "dnf install" in caught.value.hint
 
 
-def test_pip_is_taken_where_there_is_no_uv() -> None:
-    assert choose(Machine(), uv=None).installer.name == "pip"
-
-
-def test_neither_uv_nor_pip_is_told() -> None:
-    with pytest.raises(InstallFailed, match="neither uv nor pip"):
-        choose(Machine(has_pip=False), uv=None)
+def test_without_uv_people_read_how_to_install_it() -> None:
+    with pytest.raises(InstallFailed, match="uv was not found") as caught:
+        choose(Machine(), uv=None)
+    assert "dnf install uv" in caught.value.hint
 
 
 def test_uv_works_on_a_machine_without_pip() -> None:
-    assert choose(Machine(has_pip=False)).installer.name == "uv"
+    assert choose(Machine(has_pip=False)).uv.executable == "/usr/bin/uv"
 
 
 def test_uv_is_told_where_pip_looks_for_packages() -> None:
-    installer = choose(Machine(pip_config="global.find-links='/opt/wheels'\n")).installer
-    assert "--find-links /opt/wheels" in " ".join(
-        installer.from_locks(Path("/p/bin/python"), [Path("cpu.lock")], None).argv
-    )
+    uv = choose(Machine(pip_config="global.find-links='/opt/wheels'\n")).uv
+    assert "--find-links /opt/wheels" in " ".join(uv.from_locks(Path("/p/bin/python"), [Path("cpu.lock")], None).argv)

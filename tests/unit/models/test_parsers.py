@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vllama.engine.parsers import Parsers, choose_parsers
+from vllama.models.parsers import Parsers, choose_parsers
 
 TINYCHAT = Path(__file__).parents[3] / "vllama/models/builtin/tinychat/chat_template.jinja"
 TOOLS = "{% if tools %}{{ tools }}{% endif %}"

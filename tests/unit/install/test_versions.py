@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vllama.engine.backends import PINNED, Devices, choose_backend, is_tested, parse_version
-from vllama.engine.install import devices, untested
+from vllama.install.engines import devices, untested
+from vllama.install.versions import PINNED, Devices, choose_backend, is_tested, parse_version
 
 
 @pytest.mark.parametrize(

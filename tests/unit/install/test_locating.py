@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.installer import GOOD_ANSWER, make_venv
-from vllama.engine.capabilities import (
+from vllama.errors import EngineNotInstalled, InstallFailed
+from vllama.install.capabilities import (
     ASK,
     QUESTION,
     probe,
@@ -18,9 +19,8 @@ from vllama.engine.capabilities import (
     shipped_registry,
     write_capabilities,
 )
-from vllama.engine.install import known_registry, locate, rollback, status
-from vllama.engine.prefix import SYSTEM, Home, Prefix, install_command
-from vllama.errors import EngineNotInstalled, InstallFailed
+from vllama.install.engines import known_registry, locate, rollback, status
+from vllama.install.prefix import SYSTEM, Home, Prefix, install_command
 
 
 @pytest.fixture

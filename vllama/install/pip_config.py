@@ -1,4 +1,4 @@
-"""pip's configuration, told to uv, which does not read it. Pure.
+"""pip's configuration as arguments and variables of uv, which does not read it. Pure.
 
 A machine's administrator says in ``pip.conf`` where packages come from (a mirror, a folder of wheels, a proxy, a
 certificate); an install that ignored that would fail behind a company's wall.
@@ -15,8 +15,6 @@ from vllama.redaction import without_passwords
 
 _SECTIONS: Final = ("global", "install", ":env:")
 """What holds for ``pip install``, the stronger later."""
-_WAYS: Final = ("cert", "client-cert", "proxy", "trusted-host", "timeout", "default-timeout", "retries")
-"""Options that say how a package is fetched, not from where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +55,6 @@ class PipConfig:
             "UV_HTTP_TIMEOUT": self.options.get("default-timeout", self.options.get("timeout", "")),
         }
         return {name: value for name, value in pairs.items() if value}
-
-    def pip_environment(self, index: str | None) -> dict[str, str]:
-        """Variables for pip, which reads its configuration itself: a further index beside the configured ones."""
-        return {"PIP_EXTRA_INDEX_URL": " ".join([*self._words("extra-index-url"), index])} if index else {}
-
-    def pip_environment_of(self, index: str) -> dict[str, str]:
-        """Variables for pip that leave no other place to take packages from than this index."""
-        kept = {f"PIP_{option.upper().replace('-', '_')}": self.options.get(option, "") for option in _WAYS}
-        places = {"PIP_INDEX_URL": index, "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": "", "PIP_NO_INDEX": ""}
-        return {"PIP_CONFIG_FILE": "/dev/null", **{name: value for name, value in kept.items() if value}, **places}
 
     def _secret_places(self) -> list[str]:
         """``find-links`` where one of them has a password."""

@@ -1,4 +1,4 @@
-"""The lock files that come with vLLama, made by ``make locks`` and read by ``engine.lockfile``."""
+"""The lock files that come with vLLama, made by ``make locks`` and read by ``install.lock``."""
 
 from __future__ import annotations
 

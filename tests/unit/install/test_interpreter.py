@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.installer import Machine, python_answer
-from vllama.engine.interpreter import Interpreter, candidates, inspect, named
 from vllama.errors import InstallFailed
+from vllama.install.interpreter import Interpreter, candidates, inspect, named
 
 
 def test_the_newest_comes_first_and_each_once() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vllama.engine.pip_config import parse_pip_config
+from vllama.install.pip_config import parse_pip_config
 
 LISTING = """:env:.find-links='/from/env'
 global.cert='/etc/ssl/ca.pem'

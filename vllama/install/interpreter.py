@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vllama.engine.backends import PYTHONS
 from vllama.errors import InstallFailed
+from vllama.install.versions import PYTHONS
 
 Ask = Callable[[Sequence[str]], str | None]
 """Run a command: its standard output, or None where it can't be run or fails."""

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tests.fakes.installer import GOOD_ANSWER, Killed, Listener, Machine, make_venv
-from vllama.engine.capabilities import Capabilities, write_capabilities
-from vllama.engine.ingredients import Wish
-from vllama.engine.install import locate
-from vllama.engine.installation import Installation
-from vllama.engine.prefix import Home, Prefix
 from vllama.errors import EngineNotInstalled, InstallFailed
+from vllama.install.capabilities import Capabilities, write_capabilities
+from vllama.install.engines import locate
+from vllama.install.prefix import Home, Prefix
+from vllama.install.run import Installation
+from vllama.install.wanted import Wish
 
 
 @pytest.fixture
