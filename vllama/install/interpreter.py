@@ -1,6 +1,6 @@
-"""Which Python the engine's venv is made from: what there is, and the choice.
+"""Which Python the engine's venv is made from: what there is, and the choice. Pure.
 
-Pure. The world is asked through two functions that are handed in.
+The world is asked through two functions that are parameters.
 """
 
 from __future__ import annotations
