@@ -18,11 +18,11 @@ PNG = base64.b64encode(bytes.fromhex("89504e470d0a1a0a") + b"\0" * 60).decode()
 @pytest.mark.parametrize(
     ("path", "body", "status", "words"),
     [
-        ("/api/chat", b"{bad", 400, "invalid character 'b'"),
+        ("/api/chat", b"{bad", 400, "not valid JSON"),
         ("/api/chat", b"", 400, "missing request body"),
         ("/api/generate", b"", 400, "missing request body"),
-        ("/api/chat", {"model": 7, "messages": HI}, 400, "cannot unmarshal number"),
-        ("/api/chat", {"model": "tinychat", "messages": "hi"}, 400, "cannot unmarshal string"),
+        ("/api/chat", {"model": 7, "messages": HI}, 400, "model: expected a string, got a number"),
+        ("/api/chat", {"model": "tinychat", "messages": "hi"}, 400, "messages: expected a list, got a string"),
         ("/api/chat", {"model": "nope", "messages": HI}, 404, "model 'nope' not found"),
         ("/api/generate", {"model": "nope", "prompt": "hi"}, 404, "model 'nope' not found"),
         ("/api/embed", {"model": "nope", "input": "hi"}, 404, "not found"),
@@ -36,7 +36,7 @@ PNG = base64.b64encode(bytes.fromhex("89504e470d0a1a0a") + b"\0" * 60).decode()
         ),
         ("/api/chat", {"model": "tinychat", "messages": HI, "format": "xml"}, 500, "invalid format"),
         ("/v1/chat/completions", {"model": "nope", "messages": HI}, 404, "nope"),
-        ("/v1/chat/completions", b"{bad", 400, "invalid character"),
+        ("/v1/chat/completions", b"{bad", 400, "not valid JSON"),
         ("/v1/embeddings", {"model": "tinychat", "input": "hi"}, 400, "does not support"),
         ("/api/embed", {"model": "tinychat", "input": "hi"}, 400, "does not support embeddings"),
     ],

@@ -183,7 +183,7 @@ async def test_dropped_turns_are_told_in_a_header(client):
 async def test_what_is_wrong_with_a_body_is_told_with_a_charset(client, path, body):
     async with client.post(path, data=b"") as answer:
         assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
-        assert (await answer.json())["error"]["message"] == "EOF"
+        assert (await answer.json())["error"]["message"] == "missing request body"
     async with client.post(path, data=json.dumps(body | {"model": "nobody"})) as answer:
         assert answer.headers["Content-Type"] == "application/json"
         assert (await answer.json())["error"]["message"] == "model 'nobody' not found"

@@ -65,6 +65,19 @@ PURE_ROOMS: Final = (
 )
 """These must say in their docstring that they are pure; whoever else says so is held to it, too."""
 
+WINGS: Final = {
+    "": 0,  # what lies in translate itself
+    "conversation": 1,
+    "schemas": 1,
+    "engine": 2,
+    "prompts": 3,
+    "ollama": 4,
+    "openai": 4,
+    "anthropic": 4,
+    "responses": 4,
+}
+"""The wings of ``vllama.translate`` by floor; two on one floor, as the clients' dialects are, don't know each other."""
+
 IMPURE: Final = {
     *("aiohttp", "asyncio", "ctypes", "fcntl", "http", "huggingface_hub", "multiprocessing", "os", "psutil", "random"),
     *("select", "shutil", "socket", "ssl", "subprocess", "tempfile", "threading", "urllib.request"),
@@ -168,6 +181,9 @@ def test_every_module_imports_only_its_own_floor_and_those_below() -> None:
         ("vllama.translate", ("vllama.supervisor", "vllama.http", "aiohttp"), "translation knows texts, not machines"),
         ("vllama.engine", ("vllama.translate", "vllama.http", "vllama.supervisor"), "the engine knows no Ollama"),
         ("vllama.models", ("vllama.supervisor", "vllama.http", "vllama.engine.process"), "models are files"),
+        ("vllama.models", ("vllama.translate",), "what a model is does not depend on how clients speak of it"),
+        ("vllama.config", ("vllama.translate",), "a configuration knows no dialect"),
+        ("vllama.templates", ("vllama.models", "vllama.translate"), "a template is a language, not a model"),
         ("vllama.fit", ("vllama.supervisor", "vllama.engine.process"), "fitting is arithmetic"),
         ("vllama.bench", ("vllama.supervisor", "vllama.http", "vllama.daemon"), "the bench is a client"),
         ("vllama.answering", ("aiohttp", "vllama.http"), "answering knows no HTTP"),
@@ -213,6 +229,23 @@ def test_no_dialect_imports_another_and_only_the_application_imports_them_all() 
             if theirs != mine:
                 findings.append(f"{module.name}:{line} imports {name}: {mine} imports no dialect, or itself alone")
     tell(findings)
+
+
+def test_a_wing_of_translate_imports_only_those_below_it() -> None:
+    findings = []
+    for module in modules().values():
+        for name, line in module.imports():
+            if within(module.name, "vllama.translate") and within(name, "vllama.translate"):
+                mine, theirs = wing_of(module.name), wing_of(name)
+                if theirs != mine and WINGS[theirs] >= WINGS[mine]:
+                    findings.append(f"{module.name}:{line} imports {name}: {mine} does not stand above {theirs}")
+    tell(findings)
+
+
+def wing_of(module: str) -> str:
+    """The package below ``vllama.translate``; empty for what all wings share."""
+    parts = module.split(".")
+    return parts[2] if len(parts) > 2 and (PACKAGE / "translate" / parts[2]).is_dir() else ""
 
 
 def test_the_rooms_that_should_be_pure_say_so() -> None:

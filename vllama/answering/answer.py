@@ -10,8 +10,7 @@ from vllama.engine.wire import Accept
 from vllama.errors import EngineRefused
 from vllama.observe.metrics import Meter
 from vllama.translate.engine.faults import refusal
-from vllama.translate.engine.stream import Step
-from vllama.translate.pieces import Ending
+from vllama.translate.pieces import Ending, Step
 
 
 class Answer:

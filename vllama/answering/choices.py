@@ -16,8 +16,7 @@ from vllama.answering.generation import open_answer
 from vllama.engine.wire import Accept
 from vllama.errors import EngineError
 from vllama.supervisor.port import Wish
-from vllama.translate.engine.stream import Step
-from vllama.translate.pieces import ChatCall, Ending, Piece, TextCall
+from vllama.translate.pieces import ChatCall, Ending, Piece, Step, TextCall
 from vllama.translate.whole import Whole, first_call_only, gather
 
 Chosen = tuple[int, list[Step]]

@@ -37,8 +37,7 @@ from vllama.supervisor.port import Lease, Wish
 from vllama.translate.bounds import LIGHT, Heavy, check_call, check_schemas, schemas_of
 from vllama.translate.engine.faults import is_refused_form, refusal
 from vllama.translate.engine.requests import for_model
-from vllama.translate.engine.stream import Step
-from vllama.translate.pieces import ChatCall, Ending, TextCall
+from vllama.translate.pieces import ChatCall, Ending, Step, TextCall
 from vllama.translate.schemas.grammars import enforceable
 
 _log = logging.getLogger(__name__)

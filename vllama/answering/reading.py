@@ -8,7 +8,8 @@ from vllama.engine.client import Events, ShortCut
 from vllama.engine.wire import Accept
 from vllama.errors import EngineGone
 from vllama.supervisor.port import Lease
-from vllama.translate.engine.stream import ChatReader, Step, TextReader
+from vllama.translate.engine.stream import ChatReader, TextReader
+from vllama.translate.pieces import Step
 
 
 class Reading:

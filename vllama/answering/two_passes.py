@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 
 from vllama.models.model import Model
 from vllama.translate.engine.requests import thinks
-from vllama.translate.engine.stream import Step
 from vllama.translate.engine.thinking import CLOSE, OPEN
-from vllama.translate.pieces import ChatCall, Ending, Message
+from vllama.translate.pieces import ChatCall, Ending, Message, Step
 
 
 @dataclass(frozen=True, slots=True)

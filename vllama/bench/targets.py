@@ -18,7 +18,7 @@ from vllama.errors import BadRequest, ModelUnusable, NotFound
 from vllama.install.capabilities import shipped_registry
 from vllama.models.facts import read_facts
 from vllama.models.files import read_files
-from vllama.translate.ollama.details import parameter_size
+from vllama.models.listing import parameter_size
 
 _PROBE_WORDS: Final = 100
 _LOOK_SECONDS: Final = 10.0

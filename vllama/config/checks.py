@@ -8,7 +8,7 @@ from typing import Any, Final
 from vllama.config.document import KeyPath
 from vllama.config.faults import shown, suggestion
 from vllama.models.names import parse_name
-from vllama.translate.options import KINDS, fits
+from vllama.models.parameters import KINDS, fits
 
 _WORDS: Final = {
     "float": "must be a number",

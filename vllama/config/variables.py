@@ -13,10 +13,8 @@ from typing import Any, Final
 
 from vllama.config.address import check_address, read_address
 from vllama.config.document import KeyPath
+from vllama.durations import read_go_duration
 
-_DURATION: Final = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
-_PART: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
-_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _FOREVER: Final = -1.0
 
 Values = Mapping[KeyPath, Any]
@@ -34,9 +32,8 @@ def _duration(text: str) -> float | None:
     """Go's durations, or a bare integer of seconds; negative means forever (-1); None when it is neither."""
     if re.fullmatch(r"[+-]?\d{1,18}", text):
         return float(text) if int(text) >= 0 else _FOREVER
-    if not _DURATION.fullmatch(text):
-        return None
-    return _FOREVER if text.startswith("-") else sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(text))
+    seconds = read_go_duration(text)
+    return _FOREVER if seconds is not None and text.startswith("-") else seconds
 
 
 def _address(text: str) -> Values:

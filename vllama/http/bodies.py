@@ -1,4 +1,4 @@
-"""Reads a request's body by its shape. The media type is never looked at.
+"""Reads a request's body into a request of its kind. The media type is never looked at.
 
 What takes milliseconds is decoded in threads, a few bodies at a time: threads share one interpreter, and each body
 that is being decoded takes memory.
@@ -9,25 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from aiohttp import web
 
 from vllama.http.front import front_of
-from vllama.http.visit import visit_of
+from vllama.translate.decoding import B, decode
 from vllama.translate.extent import is_heavy
-from vllama.translate.gojson import Shape, decode
 
 T = TypeVar("T")
 _DECODERS: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decoder")
 
 
-async def read_body(request: web.Request, shape: Shape, *, empty: str = "missing request body") -> dict[str, Any]:
-    """The body as ``shape`` reads it; raises BadRequest, and aiohttp's 413 when it is over the limit."""
+async def read_body(request: web.Request, of: type[B]) -> B:
+    """The body as a request of this kind; raises BadRequest, and aiohttp's 413 when it is over the limit."""
     async with front_of(request).intake.body(request) as data:
-        body: dict[str, Any] = await decoded(data, lambda data: decode(data, shape, empty=empty))
-        visit_of(request).body = b"" if is_heavy(data) else data
-    return body
+        return await decoded(data, lambda data: decode(data, of))
 
 
 async def decoded(data: bytes, read: Callable[[bytes], T]) -> T:

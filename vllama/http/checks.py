@@ -13,7 +13,6 @@ from vllama.http.front import Front
 from vllama.http.lookup import find_model
 from vllama.models.model import Model
 from vllama.quoting import excerpt
-from vllama.translate.gosyntax import go_excerpt
 from vllama.translate.options import read_options
 from vllama.translate.pictures import pictures_of_users
 from vllama.translate.pieces import ChatCall, TextCall
@@ -31,7 +30,8 @@ class FormatError(VllamaError):
     status = 500
 
     def __init__(self, raw: str, *, streamed: bool = False) -> None:
-        super().__init__(f'invalid format: {go_excerpt(raw)}; expected "json" or a valid JSON Schema object')
+        quoted = orjson.dumps(excerpt(raw)).decode()
+        super().__init__(f'invalid format: {quoted}; expected "json" or a valid JSON Schema object')
         self.streamed = streamed
 
 

@@ -15,7 +15,7 @@ from vllama.http.faults import error_body, message_of
 from vllama.http.front import front_of
 from vllama.http.visit import visit_of
 from vllama.http.zstd import unpacked
-from vllama.translate.jsontext import encode
+from vllama.jsontext import encode
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 from aiohttp import web
 
 from vllama.errors import VllamaError
+from vllama.jsontext import encode
 from vllama.quoting import bounded
 from vllama.translate.anthropic import replies as anthropic_replies
 from vllama.translate.engine.faults import in_our_words
-from vllama.translate.jsontext import encode
 from vllama.translate.openai import replies as openai_replies
 
 _LOG: Final = logging.getLogger(__name__)

@@ -11,8 +11,7 @@ from vllama.answering.choices import Choices, Chosen
 from vllama.errors import VllamaError
 from vllama.http.relay import RelayedResponse, relay
 from vllama.translate.engine.faults import mid_stream
-from vllama.translate.engine.stream import Step
-from vllama.translate.pieces import Ending, Piece
+from vllama.translate.pieces import Ending, Piece, Step
 
 
 class StreamWriter(Protocol):

@@ -26,8 +26,6 @@ class Visit:
     """Set by ``permits``."""
     headers: dict[str, str] = field(default_factory=dict)
     """Headers that are sent with the answer, whatever it will be."""
-    body: bytes = b""
-    """The request's body, where it is short: an error quotes it."""
     may_manage: Callable[[], Awaitable[bool]] = _no
     """Whether the client may change what models there are, and how long they stay loaded; set by ``permits``."""
 

@@ -18,7 +18,7 @@ from vllama.models.pull import Puller
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore
 from vllama.templates import TemplateError
-from vllama.translate.prompts.ollama_template import read_template
+from vllama.templates.model_template import read_template
 
 _GGUF: Final = b"GGUF"
 _MAGIC_BYTES: Final = 4

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from vllama.errors import VllamaError
-from vllama.translate.options import KINDS
+from vllama.models.parameters import KINDS
 
 COMMANDS: Final = (
     "from", "license", "template", "system", "adapter", "draft", "renderer", "parser", "parameter", "message",

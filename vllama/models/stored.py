@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from vllama.errors import ModelUnusable
+from vllama.jsontext import encode
+from vllama.models import listing
 from vllama.models.adapter import read_adapter
 from vllama.models.blobs import Blobs
 from vllama.models.contents import Contents, Reader
@@ -17,9 +19,7 @@ from vllama.models.names import ModelName
 from vllama.models.parsers import shows_thoughts, takes_tools
 from vllama.models.sources import Source
 from vllama.templates import TemplateError
-from vllama.translate.jsontext import encode
-from vllama.translate.ollama import details
-from vllama.translate.prompts.prompting import with_template
+from vllama.templates.model_template import read_template
 
 _BUILTIN: Final = Path(__file__).parent / "builtin"
 
@@ -75,8 +75,20 @@ def stored_model(manifest: Manifest, modified_at: float, blobs: Blobs, state: Pa
 
 def check_listed(model: Model) -> None:
     """Raises what listing the model would raise: one that can't be listed must not be among those that are."""
-    encode(details.tag(model, 0))
-    encode(details.shown(model, {"system": "", "verbose": False, "options": {}}, 0))
+    encode(listing.tag(model, 0))
+    encode(listing.shown(model, 0))
+
+
+def with_template(facts: Facts, template: str) -> Facts:
+    """What the model can do with a template of its own: that decides on tools and thinking; raises TemplateError.
+
+    Fill-in-the-middle needs no template where the tokenizer has the tokens.
+    """
+    if not template:
+        return facts
+    kept = [name for name in facts.capabilities if name not in {"tools", "thinking"}]
+    can = sorted(read_template(template).capabilities)
+    return replace(facts, capabilities=tuple(dict.fromkeys([*kept, *can])))
 
 
 def _with_template(facts: Facts, template: str) -> Facts:

@@ -6,7 +6,7 @@ from typing import Final
 
 from vllama.quoting import excerpt
 from vllama.templates.limits import Budget
-from vllama.templates.printf import sprintf
+from vllama.templates.printing import verb_v
 from vllama.templates.values import Struct, Value, type_name
 
 _INVALID: Final = "invalid type for comparison"
@@ -31,7 +31,7 @@ def _equal(budget: Budget, first: Value, other: Value) -> bool:
     if kinds[0] not in _BASIC and kinds[1] not in _BASIC:
         for value, kind in zip((first, other), kinds, strict=True):
             if not isinstance(value, Struct) or any(_is_container(field) for field in value.fields.values()):
-                raise CallError(f"non-comparable type {excerpt(sprintf('%s', (value,), budget))}: {kind}")
+                raise CallError(f"non-comparable type {excerpt(verb_v(value, budget))}: {kind}")
     elif kinds[0] != kinds[1]:
         raise CallError(f"incompatible types for comparison: {kinds[0]} and {kinds[1]}")
     _compared(budget, first, other)

@@ -8,42 +8,23 @@ from typing import Final
 
 from vllama.quoting import excerpt
 
-_UNDERSCORES: Final = re.compile(r"(?:^|[^0-9a-fA-FxXoObB])_|_(?:$|[^0-9a-fA-F])|__")
 _SIMPLE: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 _ESCAPE: Final = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))", re.DOTALL)
-_OCTAL: Final = re.compile(r"[0-7]+")
-_HEX_FLOAT: Final = re.compile(r"[+-]?0[xX][0-9a-fA-F]*\.?[0-9a-fA-F]*[pP][+-]?[0-9]+")
+_WHOLE: Final = re.compile(r"[+-]?(?:0|[1-9][0-9]*|0[xX][0-9a-fA-F]+)", re.ASCII)
+_REAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _MAX: Final = 2**63
+_LONGEST: Final = 400
+"""Characters of a number; no number of 64 bits has more."""
 
 
 def number(text: str) -> int | float | str:
-    """An int (64 bits) or a float; a string is the error."""
-    plain = text.replace("_", "")
-    illegal = f"illegal number syntax: {_shown(text)}"
-    if _UNDERSCORES.search(text) or text.endswith("i"):
-        return illegal
-    try:
-        if _HEX_FLOAT.fullmatch(plain):
-            return _finite(float.fromhex(plain))
-        digits = plain.lstrip("+-").lower()
-        if digits.startswith(("0x", "0o", "0b")):
-            value = int(plain, 0)
-        elif digits.isdigit():
-            if digits.startswith("0") and not _OCTAL.fullmatch(digits):
-                return f"integer overflow: {_shown(text)}"  # Go reads 08 as a float and finds that it has no point
-            value = int(plain, 8) if digits.startswith("0") else int(plain)
-        else:
-            return _finite(float(plain))
-    except (ValueError, OverflowError):
-        return illegal
-    return value if -_MAX <= value < _MAX else f"integer overflow: {_shown(text)}"
-
-
-def _finite(value: float) -> float:
-    """Go reads no number that is too large for its 64 bits, and knows no word for infinity."""
-    if not math.isfinite(value):
-        raise OverflowError
-    return value
+    """An int (64 bits), decimal or hexadecimal, or a float; a string is the error."""
+    if len(text) <= _LONGEST and _WHOLE.fullmatch(text):
+        value = int(text, 0)
+        return value if -_MAX <= value < _MAX else f"integer overflow: {_shown(text)}"
+    if len(text) <= _LONGEST and not text.isdigit() and _REAL.fullmatch(text) and math.isfinite(real := float(text)):
+        return real
+    return f"illegal number syntax: {_shown(text)}"
 
 
 def character(text: str) -> int | str:

@@ -34,9 +34,9 @@ from vllama.templates.nodes import (
     Word,
 )
 from vllama.templates.printing import shown, verb_v
+from vllama.templates.quoting import go_excerpt
 from vllama.templates.scopes import Scope
 from vllama.templates.values import MISSING, Struct, Value, truth, type_name
-from vllama.translate.gosyntax import go_excerpt
 
 _NO_DAYS: Final = Days()
 # a union would be built anew at each look

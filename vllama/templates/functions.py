@@ -8,23 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote_plus
 
 from vllama.templates.comparing import CallError, equal, less
 from vllama.templates.limits import Budget
 from vllama.templates.printf import sprintf
-from vllama.templates.printing import NO_VALUE, to_json, verb_v
+from vllama.templates.printing import to_json, verb_v
 from vllama.templates.values import Struct, Value, truth, type_name
 
 _ALL: Final = 1_000_000
-_EACH: Final = 16
-"""Characters that are copied in the time in which one is looked at."""
-_HTML: Final = str.maketrans(
-    {"<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;", "&": "&amp;", "\0": "\ufffd"}
-)  # fmt: skip
-_JS: Final = {
-    "\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,43 +159,6 @@ def _json(context: Context, value: Value) -> str:
     return to_json(value, context.budget)
 
 
-def _text(context: Context, values: tuple[Value, ...]) -> str:
-    if len(values) == 1 and isinstance(values[0], str):
-        return values[0]
-    return _print(context, *(NO_VALUE if value is None else value for value in values))
-
-
-def _html(context: Context, *values: Value) -> str:
-    return _looked_at(context, values).translate(_HTML)
-
-
-def _js(context: Context, *values: Value) -> str:
-    out = []
-    for char in _looked_at(context, values):
-        if char in _JS:
-            out.append(_JS[char])
-        elif char < " " or not (char.isascii() or char.isprintable()):
-            out.append(f"\\u{ord(char):04X}")
-        else:
-            out.append(char)
-    return _joined(context, out, "")
-
-
-def _urlquery(context: Context, *values: Value) -> str:
-    return quote_plus(_looked_at(context, values), safe="~")
-
-
-def _looked_at(context: Context, values: tuple[Value, ...]) -> str:
-    """A text of which each character is looked at by itself, which takes much longer than copying it."""
-    text = _text(context, values)
-    context.budget.text(_EACH * len(text))
-    return text
-
-
-def _call(function: Value, *_: Value) -> Value:
-    raise CallError("call of nil" if function is None else f"non-function of type {type_name(function)}")
-
-
 _TYPESCRIPT: Final = {
     "string": "string", "number": "number", "integer": "number", "boolean": "boolean", "array": "any[]",
     "object": "Record<string, any>", "null": "null",
@@ -232,13 +186,10 @@ def _less(context: Context, first: Value, other: Value) -> bool:
 
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
-    "call": Function(_call, 1, None),
     "eq": Function(_equal, 1, None, in_context=True),
     "ge": Function(lambda c, a, b: not _less(c, a, b), 2, 2, in_context=True),
     "gt": Function(lambda c, a, b: not _less(c, a, b) and not _equal(c, a, b), 2, 2, in_context=True),
-    "html": Function(_html, 0, None, in_context=True),
     "index": Function(_index, 1, None, in_context=True),
-    "js": Function(_js, 0, None, in_context=True),
     "le": Function(lambda c, a, b: _less(c, a, b) or _equal(c, a, b), 2, 2, in_context=True),
     "len": Function(_len, 1, 1, in_context=True),
     "lt": Function(_less, 2, 2, in_context=True),
@@ -248,7 +199,6 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "printf": Function(_printf, 1, None, in_context=True, texts=1),
     "println": Function(_println, 0, None, in_context=True),
     "slice": Function(_slice, 1, None, in_context=True),
-    "urlquery": Function(_urlquery, 0, None, in_context=True),
     # Ollama's
     "json": Function(_json, 1, 1, in_context=True),
     "currentDate": Function(lambda context, *_: context.days.today, 0, None, in_context=True, texts=_ALL),

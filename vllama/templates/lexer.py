@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from vllama.translate.gosyntax import go_excerpt, go_quote
+from vllama.templates.quoting import go_excerpt, go_quote
 
 
 class Kind(Enum):

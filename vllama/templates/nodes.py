@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from vllama.translate.gosyntax import go_quote
+from vllama.templates.quoting import go_quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +199,10 @@ class Template:
     """By ``define`` and ``block``."""
 
     def place(self, node: Node) -> str:
-        """``line:column`` of a node; the column counts bytes from 0, as Go's does."""
+        """``line:column`` of a node; the column counts characters from 0."""
         line = self.source.count("\n", 0, node.at) + 1
         before = self.source[self.source.rfind("\n", 0, node.at) + 1 : node.at]
-        return f"{line}:{len(before.encode('utf-8', 'replace'))}"
+        return f"{line}:{len(before)}"
 
 
 def operands(pipe: Pipe) -> Iterator[Operand]:

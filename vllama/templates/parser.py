@@ -34,8 +34,8 @@ from vllama.templates.nodes import (
     With,
     Word,
 )
+from vllama.templates.quoting import go_excerpt
 from vllama.templates.scopes import Scope
-from vllama.translate.gosyntax import go_excerpt
 
 MAX_DEPTH: Final = 100
 """Blocks and parentheses within each other."""

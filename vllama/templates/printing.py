@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable
 from typing import Any, Final
 
+from vllama.jsontext import encode
 from vllama.templates.faults import TemplateError
 from vllama.templates.limits import MAX_VALUE_DEPTH, Budget
 from vllama.templates.values import JsonList, JsonMap, OneOrMore, Struct, Value
-from vllama.translate.jsontext import encode
 
 _ESCAPED: Final = 6
 """Characters that one may become in JSON."""

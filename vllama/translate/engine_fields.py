@@ -9,21 +9,35 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from vllama.translate.goshapes import ANY, Shape
+from vllama.translate.decoding import Body
 
 _OPTION_NAMES: Final[Mapping[str, str]] = {"top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repeat_penalty"}
 _MOST_BIAS: Final = 100.0
 _MOST_TOKENS: Final = 2**31 - 1
 
 
-def vllm_options(fields: Mapping[str, Any]) -> dict[str, Any]:
+class EngineFields(Body):
+    """A request that may hold these fields."""
+
+    top_k: Any = None
+    min_p: Any = None
+    repetition_penalty: Any = None
+    logit_bias: Any = None
+    bad_words: Any = None
+    min_tokens: Any = None
+    ignore_eos: Any = None
+    thinking_token_budget: Any = None
+
+
+def vllm_options(asked: EngineFields) -> dict[str, Any]:
     """Those of the fields that Ollama has options for; what is no number is ignored."""
-    return {option: fields[name] for name, option in _OPTION_NAMES.items() if _is_number(fields[name])}
+    given = {option: getattr(asked, name) for name, option in _OPTION_NAMES.items()}
+    return {option: value for option, value in given.items() if _is_number(value)}
 
 
-def engine_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+def engine_fields(asked: EngineFields) -> dict[str, Any]:
     """The others, as vLLM takes them."""
-    read = {name: reader(fields[name]) for name, reader in _READERS.items()}
+    read = {name: reader(value) for name, reader in _READERS.items() if (value := getattr(asked, name)) is not None}
     return {name: value for name, value in read.items() if value is not None}
 
 
@@ -76,5 +90,3 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "ignore_eos": _switch,
     "thinking_token_budget": _count,
 }
-VLLM_FIELDS: Final[Mapping[str, Shape]] = dict.fromkeys((*_OPTION_NAMES, *_READERS), ANY)
-"""The shapes of all these fields in a request."""

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from vllama.errors import BadRequest
-from vllama.translate.goshapes import Pairs
 
 MAX_VALUES: Final = 300_000
 """Elements and members of all lists and objects."""
@@ -73,6 +72,4 @@ def _is_deeper(value: Any, levels: int) -> bool:
 
 
 def _inside(container: list[Any] | dict[str, Any]) -> Iterable[Any]:
-    if isinstance(container, dict):
-        return container.values()
-    return (value for _, value in container) if isinstance(container, Pairs) else container
+    return container.values() if isinstance(container, dict) else container

@@ -1,4 +1,4 @@
-"""What OpenAI's dialects share in their requests: images, files, efforts (contract 6.2). Pure."""
+"""What OpenAI's dialects share in their requests: images, files, efforts. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from vllama.errors import BadRequest
 from vllama.quoting import excerpt
 from vllama.translate.efforts import EFFORTS
-from vllama.translate.gotypes import GoValueError, check_base64
+from vllama.translate.images import check_base64
 from vllama.translate.passages import joined
 
 _IMAGE_PREFIXES = tuple(f"data:{kind};base64," for kind in ("image/jpeg", "image/jpg", "image/png", "image/webp", ""))
@@ -30,7 +30,7 @@ def image_data(url: str) -> str:
         if url.startswith(prefix):
             try:
                 return check_base64(url[len(prefix) :])
-            except GoValueError:
+            except ValueError:
                 break
     raise BadRequest("invalid image input")
 

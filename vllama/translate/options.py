@@ -1,4 +1,4 @@
-"""Ollama's ``options``: their types, their defaults and what vLLM calls them (contract 3.3). Pure.
+"""Ollama's ``options``, and what vLLM calls them. Pure.
 
 vLLM is given every sampling value, for its own defaults are not Ollama's. It refuses values out of its bounds, which
 Ollama takes as they are: the nearest one that it takes is given instead.
@@ -9,40 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from vllama.errors import VllamaError
-
-_FLOATS: Final = {
-    "temperature": 0.8,
-    "top_p": 0.9,
-    "min_p": 0.0,
-    "typical_p": 1.0,
-    "repeat_penalty": 1.0,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
-}
-_INTEGERS: Final = {
-    "top_k": 40,
-    "repeat_last_n": 64,
-    "seed": -1,
-    "num_predict": -1,
-    "num_keep": 4,
-    "num_ctx": 0,
-    "num_batch": 512,
-    "num_gpu": -1,
-    "main_gpu": 0,
-    "num_thread": 0,
-    "draft_num_predict": 0,
-}
-_BOOLEANS: Final = frozenset({"use_mmap"})
-KINDS: Final[Mapping[str, Literal["float", "integer", "boolean", "strings"]]] = {
-    **dict.fromkeys(_FLOATS, "float"),
-    **dict.fromkeys(_INTEGERS, "integer"),
-    **dict.fromkeys(_BOOLEANS, "boolean"),
-    "stop": "strings",
-}
-"""The options that there are and the types of their values."""
+from vllama.models.parameters import FLOATS, INTEGERS, read_value
 
 _BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "temperature": (0.0, 2.0),
@@ -53,15 +22,7 @@ _BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "frequency_penalty": (-2.0, 2.0),
 }
 """What vLLM takes; the penalty for repetition has no upper bound there, but must stay a number when it is applied."""
-_MAX_INT64: Final = 2**63 - 1
 _MAX_TOP_K: Final = 2**31 - 1  # vLLM keeps it in 32 bits; far above any vocabulary, and so no bound at all
-
-
-class OptionError(VllamaError):
-    """An option has the wrong type. Ollama answers 500, and programs compare the text."""
-
-    code = "bad_option"
-    status = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,42 +48,12 @@ class Options:
 
 def read_options(request: Mapping[str, Any], stored: Mapping[str, Any]) -> Options:
     """Check and merge; raises OptionError. Unknown names are ignored, null means "not given"."""
-    values: dict[str, Any] = {**_FLOATS, **_INTEGERS, "stop": ()}
+    values: dict[str, Any] = {**FLOATS, **INTEGERS, "stop": ()}
     for source in (stored, request):
         for name, value in source.items():
             if value is not None:
-                values[name] = _checked(name, value)
+                values[name] = read_value(name, value)
     return Options(**{field: values[field] for field in Options.__slots__})
-
-
-def fits(name: str, value: Any) -> bool:
-    """Whether ``value`` has the type of the option ``name``, one of ``KINDS``; whole numbers have no fraction."""
-    try:
-        read = _checked(name, value)
-    except (OptionError, OverflowError):  # a whole number that no float can hold
-        return False
-    return KINDS[name] != "integer" or bool(read == value)
-
-
-def _checked(name: str, value: Any) -> Any:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if name in _FLOATS:
-        if not number:
-            raise OptionError(f'option "{name}" must be of type float32')
-        return float(value)
-    if name in _INTEGERS:
-        if not number:
-            raise OptionError(f'option "{name}" must be of type integer')
-        return max(-_MAX_INT64, min(math.trunc(value), _MAX_INT64))
-    if name in _BOOLEANS and not isinstance(value, bool):
-        raise OptionError(f'option "{name}" must be of type boolean')
-    if name == "stop":
-        if not isinstance(value, list | tuple):
-            raise OptionError('option "stop" must be of type array')
-        if not all(isinstance(text, str) for text in value):
-            raise OptionError('option "stop" must be of an array of strings')
-        return tuple(value)
-    return value
 
 
 DEFAULTS: Final = read_options({}, {})
@@ -162,7 +93,7 @@ def sampling(options: Options, special_tokens: Mapping[str, int]) -> dict[str, A
 def _bounded(name: str, value: float) -> float:
     """The nearest value that vLLM takes; what is no number is the default."""
     least, most = _BOUNDS[name]
-    return _FLOATS[name] if math.isnan(value) else min(max(value, least), most)
+    return FLOATS[name] if math.isnan(value) else min(max(value, least), most)
 
 
 def max_tokens(options: Options, context_length: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from vllama.translate.options import DEFAULTS, Options
 
@@ -57,6 +57,9 @@ class Ending:
     """The stop string that matched, when one did."""
     token_ids: tuple[int, ...] = field(default=())
     """Prompt + answer ids (generate's ``context``), when asked for."""
+
+
+Step: TypeAlias = Piece | Ending
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from vllama.translate.engine.stream import Step
-from vllama.translate.pieces import Ending, Piece, ToolCall
+from vllama.translate.pieces import Ending, Piece, Step, ToolCall
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from vllama.engine.client import Events, engine_error
 from vllama.engine.wire import Connection, Pool
 from vllama.http.relay import RelayedResponse, relay
 from vllama.observe.metrics import Metrics
-from vllama.translate.engine.stream import ChatReader, Step, TextReader
-from vllama.translate.pieces import Piece
+from vllama.translate.engine.stream import ChatReader, TextReader
+from vllama.translate.pieces import Piece, Step
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 WORDS = st.lists(

@@ -46,7 +46,7 @@ ALLOWED_500 = (
     "invalid format: ",
     "pull model manifest: ",
     "this server pushes to no registry",
-    "json: cannot unmarshal ",  # a licence, which Ollama reads as late
+    "license: expected ",  # a licence, which Ollama reads as late
     "unsupported quantization type ",
     "model '",  # to be pushed, but not there
     "there is no such directory\n",  # the models of this test have no files, which a verbose show reads

@@ -242,13 +242,6 @@ async def test_heavy_bodies_are_decoded_beside_the_loop_and_two_at_a_time():
     assert await decoded(b"{}", lambda _: threading.get_ident()) == here
 
 
-@pytest.mark.parametrize(("members", "shown"), [(1, "7e0"), (10_000, "7.0")])
-async def test_the_text_of_a_wrong_format_is_not_looked_for_among_thousands_of_members(server, members, shown):
-    asked = b'{"model":"tinychat","prompt":"x","format":7e0,"context":%b}' % orjson.dumps(list(range(members)))
-    status, told = await server.post("/api/generate", asked)
-    assert (status, told["error"]) == (500, f'invalid format: "{shown}"; expected "json" or a valid JSON Schema object')
-
-
 async def test_a_list_of_prompts_gets_an_answer_each_and_one_usage(server):
     asked = {"model": "plainchat", "prompt": ["one", "two"], "n": 2}
     status, told = await server.post("/v1/completions", asked)

@@ -70,7 +70,11 @@ async def test_a_suffix_is_filled_in_with_the_familys_tokens(server):
         ({**ASK, "suffix": "y"}, 400, "registry.ollama.ai/library/tinychat:latest does not support insert"),
         ({**ASK, "images": ["data:x"]}, 400, "illegal base64 data at input byte 4"),
         ({**ASK, "images": ["AAAA"]}, 400, '"tinychat" does not support vision'),
-        ({**ASK, "keep_alive": "5"}, 400, 'time: missing unit in duration "5"'),
+        (
+            {**ASK, "keep_alive": "5"},
+            400,
+            'keep_alive: invalid duration "5": write "10m" or "1h30m", or a number of seconds',
+        ),
     ],
 )
 async def test_checks_in_ollamas_order(server, body, status, said):

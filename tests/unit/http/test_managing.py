@@ -180,8 +180,8 @@ async def test_what_is_not_there_can_not_be_pushed(server, name):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"license": 5}, "json: cannot unmarshal number into Go value of type []string"),
-        ({"license": ["x", 1]}, "json: cannot unmarshal number into Go value of type string"),
+        ({"license": 5}, "license: expected a string or a list of strings"),
+        ({"license": ["x", 1]}, "license: expected a string or a list of strings"),
         (
             {"quantize": "q9_Z"},
             "unsupported quantization type Q9_Z - supported types are F32, F16, Q4_K_S, Q4_K_M, Q8_0",

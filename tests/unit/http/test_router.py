@@ -153,7 +153,8 @@ async def test_the_answer_names_the_request_and_not_our_library(server):
 
 async def test_a_gzip_body_is_not_unpacked(server):
     status, body = await server.post("/api/show", b"\x1f\x8b\x08")
-    assert (status, body) == (400, {"error": r"invalid character '\x1f' looking for beginning of value"})
+    assert status == 400
+    assert body["error"].startswith("the request is not valid JSON")
 
 
 async def test_our_errors_have_the_status_and_the_dialect_of_the_path(server):

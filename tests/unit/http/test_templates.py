@@ -10,7 +10,7 @@ from tests.unit.http.conftest import CHATTER, PLAIN
 from tests.unit.http.scripted import CHAT, TEXT, TOKENIZE, Reply, error
 from tests.unit.translate import families
 from tests.unit.translate.chunks import sse, text, usage
-from vllama.translate.prompts.prompting import with_template
+from vllama.models.stored import with_template
 
 ASK = {"model": "tinychat", "prompt": "Hi", "stream": False}
 TALK = {"model": "tinychat", "messages": [{"role": "user", "content": "Rain?"}], "stream": False}

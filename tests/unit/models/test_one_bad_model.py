@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from tests.unit.models.model_files import CONFIG, make_model, safetensors
 from vllama.config.load import Loaded, load_config
 from vllama.errors import ConfigError, ModelUnusable
+from vllama.jsontext import encode
+from vllama.models import listing
 from vllama.models.contents import Contents, Reader
 from vllama.models.library import Library
 from vllama.models.manifest import Manifest, file_name, write_manifest
@@ -22,8 +24,6 @@ from vllama.models.names import ModelName, parse_name
 from vllama.models.shelf import Judge, Shelf
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore
-from vllama.translate.jsontext import encode
-from vllama.translate.ollama import details
 
 FILES: dict[str, Any] = {
     "config.json": {
@@ -99,8 +99,8 @@ def check_served(store: ModelStore) -> None:
     """``good`` is there, and everything can be listed; ``bad`` is a model or has a problem."""
     assert store.find(named("good")) is not None
     for model in store.all():
-        encode(details.tag(model, 0))
-        encode(details.shown(model, {"system": "", "verbose": True, "options": {}}, 0))
+        encode(listing.tag(model, 0))
+        encode(listing.shown(model, 0, verbose=True))
     bad = store.problem(named("bad"))
     assert (store.find(named("bad")) is None) == (bad is not None)
     assert bad is None or bad.message

@@ -18,9 +18,9 @@ PIECES = st.sampled_from(
     ["{{", "}}", "{{- ", " -}}", "if ", "else", "end", "range ", "with ", "define ", "block ", "template ", "break",
      "continue", ".a", ".b.c", "$x", "$x := ", "$x = ", "$", ".", "nil", "true", "1", "-2", "0x1F", "1.5", '"t"', "`r`",
      "'c'", "eq ", "ne ", "lt ", "and ", "or ", "not ", "len ", "index ", "slice ", "printf ", "print ", "json ",
-     "html ", "js ", "urlquery ", "currentDate", "toTypeScriptType ",
+     "currentDate", "toTypeScriptType ",
      " ", "\n", "|", "(", ")", ",", "text", "é", "/*", "*/", '"',
-     '"%d %s %v %*d"', "x"]
+     '"%d %s %v %-9q"', "x"]
 )  # fmt: skip
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=4),

@@ -17,7 +17,15 @@ def model(
     assert parsed is not None
     known = {
         key: more.pop(key)
-        for key in ("task", "details", "special_tokens", "stop_tokens", "chat_template", "tool_parser")
+        for key in (
+            "task",
+            "details",
+            "special_tokens",
+            "stop_tokens",
+            "chat_template",
+            "tool_parser",
+            "reasoning_parser",
+        )
         if key in more
     }
     known.setdefault("chat_template", "{% for m in messages %}{{ m.content }}{% endfor %}")

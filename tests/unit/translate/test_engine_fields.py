@@ -6,11 +6,11 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vllama.translate.engine_fields import VLLM_FIELDS, engine_fields, vllm_options, within
+from vllama.translate.engine_fields import EngineFields, engine_fields, vllm_options, within
 
 
 def read(**fields: Any) -> dict[str, Any]:
-    return engine_fields(dict.fromkeys(VLLM_FIELDS) | fields)
+    return engine_fields(EngineFields(**fields))
 
 
 def test_what_vllm_takes_is_handed_on():
@@ -33,7 +33,7 @@ def test_fields_are_held_to_the_model_and_the_answers_length():
 
 
 def test_options_are_numbers():
-    fields = dict.fromkeys(VLLM_FIELDS) | {"top_k": "x", "min_p": True, "repetition_penalty": 2}
+    fields = EngineFields(top_k="x", min_p=True, repetition_penalty=2)
     assert vllm_options(fields) == {"repeat_penalty": 2}
 
 
@@ -44,6 +44,6 @@ ANY = st.recursive(
 )
 
 
-@given(st.fixed_dictionaries(dict.fromkeys(VLLM_FIELDS, ANY)))
+@given(st.fixed_dictionaries(dict.fromkeys(EngineFields.model_fields, ANY)))
 def test_any_values_make_a_body_that_can_be_sent(fields):
-    assert orjson.dumps(within(engine_fields(fields), vocabulary=100, most_tokens=10))
+    assert orjson.dumps(within(engine_fields(EngineFields(**fields)), vocabulary=100, most_tokens=10))

@@ -9,24 +9,26 @@ from functools import partial
 import pytest
 
 from tests.unit.growth import grows_linearly
+from vllama.durations import read_go_duration
 from vllama.errors import BadRequest
+from vllama.jsontext import encode
 from vllama.models.names import parse_name
 from vllama.templates import TemplateError
+from vllama.templates.model_template import read_template
 from vllama.templates.parser import _parse  # what is remembered takes no time
+from vllama.templates.quoting import go_quote
 from vllama.translate.anthropic.requests import read_messages
 from vllama.translate.bounds import check_schema
 from vllama.translate.conversation.open_calls import OpenCalls
+from vllama.translate.decoding import decode
 from vllama.translate.engine.thinking import ThinkingSplitter
-from vllama.translate.gojson import decode
-from vllama.translate.gosyntax import go_quote
-from vllama.translate.gotypes import GoValueError, check_base64, parse_duration
-from vllama.translate.jsontext import encode
-from vllama.translate.ollama import native
+from vllama.translate.images import check_base64
+from vllama.translate.ollama.requests import ChatRequest
 from vllama.translate.openai.requests import read_chat
 from vllama.translate.passages import without_billing
 from vllama.translate.pieces import Message, Tags
 from vllama.translate.prompts.call_scanner import CallScanner
-from vllama.translate.prompts.ollama_template import merged, read_template, render_chat, without_old_thinking
+from vllama.translate.prompts.rendering import merged, render_chat, without_old_thinking
 from vllama.translate.prompts.tagged_text import TaggedText
 from vllama.translate.responses.requests import read_responses
 from vllama.translate.schemas.patterns import written_out
@@ -81,10 +83,10 @@ CASES = {
     "a pattern of counts": (repeated("(a{2})"), written_out, 2_000),
     "a schema's pattern": (lambda size: {"pattern": "[" * size}, tried(check_schema), 20_000),
     "a reference": (lambda size: {"$ref": "#" + "/a" * size}, tried(check_schema), 20_000),
-    "a duration": (repeated("0s"), tried(parse_duration, GoValueError), 80_000),
+    "a duration": (repeated("0s"), read_go_duration, 80_000),
     "base64": (repeated("QUJD"), check_base64, 200_000),
     "base64 with breaks": (repeated("QUJD\r\n"), check_base64, 100_000),
-    "base64 with a fault at its end": (lambda size: "QUJD\n" * size + "!", tried(check_base64, GoValueError), 50_000),
+    "base64 with a fault at its end": (lambda size: "QUJD\n" * size + "!", tried(check_base64, ValueError), 50_000),
     "a text that is quoted": (repeated('"\\\u2028é\x00'), go_quote, 5_000),
     "a text that is escaped": (repeated("<&>\u2028"), encode, 50_000),
     "a name": (repeated("a:b/"), parse_name, 20_000),
@@ -119,13 +121,13 @@ CASES = {
         2_000,
     ),
     "thoughts": (lambda size: size, fed(lambda: ThinkingSplitter(inside=True), "a </thin"), 2_000),
-    "a body that is cut off": (repeated(b'{"a":['), tried(partial(decode, shape=native.CHAT)), 2_000),
+    "a body that is cut off": (repeated(b'{"a":['), tried(partial(decode, of=ChatRequest)), 2_000),
     "unknown members": (
         lambda size: b"{" + b",".join(b'"k%d":1' % number for number in range(size)) + b"}",
-        partial(decode, shape=native.CHAT),
+        partial(decode, of=ChatRequest),
         5_000,
     ),
-    "a long key": (lambda size: ('{"' + "é" * size + '":1}').encode(), partial(decode, shape=native.CHAT), 50_000),
+    "a long key": (lambda size: ('{"' + "é" * size + '":1}').encode(), partial(decode, of=ChatRequest), 50_000),
     "OpenAI's messages": (
         body(b'{"model":"m","messages":[', b'{"role":"user","content":[{"type":"text","text":"a"}]}'),
         read_chat,

@@ -3,7 +3,8 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from vllama.translate.options import OptionError, max_tokens, read_options, sampling
+from vllama.models.parameters import OptionError
+from vllama.translate.options import max_tokens, read_options, sampling
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from vllama.http.dialects import fresh_id, not_to_be_cached, reading
 from vllama.http.front import desk_of, front_of
 from vllama.http.lookup import find_model
 from vllama.http.serving import Order, serve_call
+from vllama.jsontext import encode
 from vllama.models.model import Model
 from vllama.translate.anthropic.replies import MessageStream, message_answer
 from vllama.translate.anthropic.requests import MessagesRequest, read_messages
-from vllama.translate.jsontext import encode
 from vllama.translate.pieces import ChatCall
 from vllama.translate.whole import EMPTY, Whole
 

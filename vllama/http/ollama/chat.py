@@ -12,8 +12,8 @@ from vllama.http.lookup import find_model
 from vllama.http.ollama.asking import asked_to_unload, load_only, read_format, unload
 from vllama.http.ollama.replying import OllamaReply
 from vllama.http.serving import Order, serve_call
-from vllama.translate.ollama import native
 from vllama.translate.ollama.replies import ChatWriter
+from vllama.translate.ollama.requests import ChatRequest
 from vllama.translate.options import read_options
 from vllama.translate.pictures import pictures_of_users
 from vllama.translate.pieces import ChatCall
@@ -22,37 +22,37 @@ from vllama.translate.tool_choice import functions
 
 async def chat(request: web.Request) -> web.StreamResponse:
     """Continue a conversation; without messages load the model, with ``keep_alive`` 0 unload it."""
-    fields = await read_body(request, native.CHAT)
-    check_top_logprobs(fields["top_logprobs"])
-    typed, messages = fields["model"], fields["messages"]
+    asked = await read_body(request, ChatRequest)
+    check_top_logprobs(asked.top_logprobs)
+    typed, messages = asked.model, asked.turns()
     if not typed:
         raise BadRequest("model is required")
     model = find_model(front_of(request), typed)
     reply = OllamaReply(ChatWriter(typed))
-    if asked_to_unload(fields, empty=not messages):
+    if asked_to_unload(asked, empty=not messages):
         return await unload(request, model, reply)
-    check_thinking(typed, model, fields["think"])
-    check_chats(typed, model, tools=bool(fields["tools"]))
+    check_thinking(typed, model, asked.think)
+    check_chats(typed, model, tools=bool(asked.tools))
     if not messages:
-        return await serve_call(request, load_only(model, fields), reply)
-    checked = read_options(fields["options"], model.parameters)
+        return await serve_call(request, load_only(model, asked), reply)
+    checked = read_options(asked.options, model.parameters)
     check_images(typed, model, pictures_of_users(messages))
     call = ChatCall(
-        messages=tuple(messages),
-        tools=functions(fields["tools"]),
-        think=fields["think"],
-        format=read_format(request, fields),
+        messages=messages,
+        tools=functions(asked.tools),
+        think=asked.think,
+        format=read_format(asked),
         checked=checked,
-        logprobs=fields["logprobs"],
-        top_logprobs=fields["top_logprobs"],
-        truncate=fields["truncate"] is not False,
-        shift=fields["shift"] is not False,
+        logprobs=asked.logprobs,
+        top_logprobs=asked.top_logprobs,
+        truncate=asked.truncate,
+        shift=asked.shift,
     )
     order = Order(
         model,
         (call,),
-        stream=fields["stream"] is not False,
-        render_only=bool(fields["_debug_render_only"]),
-        keep_alive=fields["keep_alive"],
+        stream=asked.stream,
+        render_only=asked.render_only,
+        keep_alive=asked.keep_alive,
     )
     return await serve_call(request, order, reply)

@@ -21,71 +21,68 @@ from vllama.models.create import Recipe
 from vllama.models.names import ModelName, split_revision
 from vllama.quoting import excerpt
 from vllama.templates import TemplateError
-from vllama.translate.gojson import STRING, GoValueError, slice_of, unmarshal
-from vllama.translate.ollama import native
-from vllama.translate.pieces import Message
+from vllama.translate.ollama.requests import CreateRequest, Turn
 
 _INFO_TEXTS: Final = ("model_family", "base_name", "quantization_level", "parameter_size")
 _INFO_NUMBERS: Final = ("context_length", "embedding_length")
 _QUANTIZATIONS: Final = ("F32", "F16", "Q4_K_S", "Q4_K_M", "Q8_0")
-_LICENSES: Final = slice_of(STRING)
 
 
 async def create(request: web.Request) -> web.StreamResponse:
     """Make a model of another one or of uploaded files."""
-    fields = await read_body(request, native.CREATE)
-    if not all(is_relative(path) for path in fields["files"] or ()):
+    asked = await read_body(request, CreateRequest)
+    if not all(is_relative(path) for path in asked.files or ()):
         raise BadRequest("file path must be relative")
-    name = read_name(fields["model"] or fields["name"])
-    lines = progress_lines(_creating(front_of(request), desk_of(request), name, fields))
-    return await answer_progress(request, lines, stream=fields["stream"])
+    name = read_name(asked.typed)
+    lines = progress_lines(_creating(front_of(request), desk_of(request), name, asked))
+    return await answer_progress(request, lines, stream=asked.stream)
 
 
 async def _creating(
-    front: Front, desk: Desk, name: ModelName, fields: Mapping[str, Any]
+    front: Front, desk: Desk, name: ModelName, asked: CreateRequest
 ) -> AsyncGenerator[str | tuple[Any, ...]]:
-    recipe = _recipe(name, fields)
+    recipe = _recipe(name, asked)
     await _check_template(desk, recipe.template)
     async with aclosing(front.creator.create(recipe)) as steps:
         async for step in steps:
             yield step
 
 
-def _recipe(name: ModelName, fields: Mapping[str, Any]) -> Recipe:
+def _recipe(name: ModelName, asked: CreateRequest) -> Recipe:
     """Raises BadRequest."""
-    _check_info(fields["info"])
-    typed, revision = split_revision(fields["from"])
+    _check_info(asked.info)
+    typed, revision = split_revision(asked.base)
     base = read_name(typed) if typed else None
-    if base is None and fields["files"] is None:
+    if base is None and asked.files is None:
         raise BadRequest("neither 'from' or 'files' was specified")
-    if base is None and not fields["files"]:
+    if base is None and not asked.files:
         raise BadRequest("unknown type")
-    _check_unserved(fields)
+    _check_unserved(asked)
     return Recipe(
         name=name,
         base=base,
         revision=revision,
-        files=_digests(fields["files"] or {}),
-        adapter=_digests(fields["adapters"]),
-        system=fields["system"],
-        template=fields["template"],
-        license=_license(fields["license"]),
-        parameters=fields["parameters"],
-        messages=tuple(_turn(message) for message in fields["messages"]),
+        files=_digests(asked.files or {}),
+        adapter=_digests(asked.adapters),
+        system=asked.system,
+        template=asked.template,
+        license=_license(asked.license),
+        parameters=asked.parameters,
+        messages=tuple(_turn(message) for message in asked.messages),
     )
 
 
-def _check_unserved(fields: Mapping[str, Any]) -> None:
+def _check_unserved(asked: CreateRequest) -> None:
     """What Ollama can do with a model and this server can't: forward it, draft for it, quantize it."""
-    if fields["remote_host"]:
-        if fields["draft_files"]:
+    if asked.remote_host:
+        if asked.draft_files:
             raise BadRequest("DRAFT cannot be used with remote models")
-        raise BadRequest("bad remote" if not _is_host(fields["remote_host"]) else "this server forwards to no other")
-    if fields["draft_quantize"] and not fields["draft_files"]:
+        raise BadRequest("bad remote" if not _is_host(asked.remote_host) else "this server forwards to no other")
+    if asked.draft_quantize and not asked.draft_files:
         raise BadRequest("--draft-quantize requires a DRAFT model")
-    if fields["draft_files"]:
+    if asked.draft_files:
         raise BadRequest("draft models are not served", hint="Drafting is a setting of a model: settings.speculative.")
-    if wanted := (fields["quantize"] or fields["quantization"]).upper():
+    if wanted := (asked.quantize or asked.quantization).upper():
         if wanted not in _QUANTIZATIONS:
             known = ", ".join(_QUANTIZATIONS)
             text = f"unsupported quantization type {excerpt(wanted)} - supported types are {known}"
@@ -148,16 +145,13 @@ def _is_jinja(text: str) -> bool:
 
 def _license(value: Any) -> tuple[str, ...]:
     """A text or several; Ollama finds out only while it writes the model, hence its 500."""
-    if value is None or isinstance(value, str):
-        return (value,) if value else ()
-    try:
-        texts = unmarshal(value, _LICENSES)
-    except GoValueError as error:
-        raise BadRequest(str(error), status=500) from None
-    return tuple(text for text in texts if text)
+    texts = [value] if isinstance(value, str) else value or []
+    if not isinstance(texts, list) or not all(text is None or isinstance(text, str) for text in texts):
+        raise BadRequest("license: expected a string or a list of strings", status=500)
+    return tuple(filter(None, texts))
 
 
-def _turn(message: Message) -> dict[str, str]:
+def _turn(message: Turn) -> dict[str, str]:
     if message.images:
         raise BadRequest("stored messages can't hold images")
-    return {"role": message.role, "content": message.content}
+    return {"role": message.role.lower(), "content": message.content}

@@ -14,12 +14,13 @@ from vllama.http.bodies import read_body
 from vllama.http.front import front_of
 from vllama.http.lookup import QUOTED, get_model, read_name
 from vllama.http.plain_json import json_response
+from vllama.jsontext import encode
+from vllama.models import listing
 from vllama.models.files import read_files
 from vllama.models.model import Model
 from vllama.models.safetensors import Tensor
 from vllama.supervisor.port import EngineView
-from vllama.translate.jsontext import encode
-from vllama.translate.ollama import details, native
+from vllama.translate.ollama.requests import ShowRequest
 
 _LOADED = frozenset({"ready", "draining"})
 _READS: Final = Reads()
@@ -35,7 +36,7 @@ def _offset() -> int:
 async def tags(request: web.Request) -> web.Response:
     """All models, newest first."""
     models = sorted(front_of(request).models.all(), key=lambda model: -model.modified_at)
-    return json_response(encode({"models": [details.tag(model, _offset()) for model in models]}))
+    return json_response(encode({"models": [listing.tag(model, _offset()) for model in models]}))
 
 
 async def ps(request: web.Request) -> web.Response:
@@ -44,7 +45,7 @@ async def ps(request: web.Request) -> web.Response:
     views = [view for view in front_of(request).engines.snapshot() if view.phase in _LOADED]
     views.sort(key=lambda view: -int(min(_expiry(view, now) - now, 1e12)))
     listed = [
-        details.loaded(
+        listing.loaded(
             view.model,
             size=view.size,
             size_vram=view.size_vram,
@@ -64,15 +65,23 @@ def _expiry(view: EngineView, now: float) -> float:
 
 async def show(request: web.Request) -> web.Response:
     """All there is to know of one model."""
-    fields = await read_body(request, native.SHOW)
-    typed = fields["model"] or fields["name"]
-    if not typed:
+    asked = await read_body(request, ShowRequest)
+    if not asked.typed:
         raise BadRequest("model is required")
-    name = read_name(typed, no_cloud="ollama cloud is disabled: remote model details are unavailable")
+    name = read_name(asked.typed, no_cloud="ollama cloud is disabled: remote model details are unavailable")
     model = get_model(front_of(request), name, QUOTED.format(name.short))
-    asked = typed if request.headers.get("User-Agent", "").startswith(_COPILOT) else ""
-    tensors = await _tensors(model) if fields["verbose"] else ()
-    return json_response(encode(details.shown(model, fields, _offset(), basename=asked, tensors=tensors)))
+    basename = asked.typed if request.headers.get("User-Agent", "").startswith(_COPILOT) else ""
+    tensors = await _tensors(model) if asked.verbose else ()
+    shown = listing.shown(
+        model,
+        _offset(),
+        system=asked.system,
+        options=asked.options,
+        verbose=asked.verbose,
+        basename=basename,
+        tensors=tensors,
+    )
+    return json_response(encode(shown))
 
 
 async def _tensors(model: Model) -> tuple[Tensor, ...]:

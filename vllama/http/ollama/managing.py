@@ -12,26 +12,26 @@ from vllama.http.front import front_of
 from vllama.http.lookup import QUOTED, find_model, read_name
 from vllama.models.names import parse_name
 from vllama.quoting import excerpt
-from vllama.translate.ollama import native
+from vllama.translate.ollama.requests import CopyRequest, DeleteRequest
 
 
 async def copy(request: web.Request) -> web.Response:
     """A second name for the same files."""
-    fields = await read_body(request, native.COPY)
-    for which in ("source", "destination"):
-        if parse_name(fields[which]) is None:
-            raise BadRequest(f'{which} "{excerpt(fields[which])}" is invalid')
+    asked = await read_body(request, CopyRequest)
+    for which, typed in (("source", asked.source), ("destination", asked.destination)):
+        if parse_name(typed) is None:
+            raise BadRequest(f'{which} "{excerpt(typed)}" is invalid')
     models = front_of(request).models
-    source, destination = read_name(fields["source"]), read_name(fields["destination"])
-    find_model(front_of(request), fields["source"], missing='model "{}" not found')
+    source, destination = read_name(asked.source), read_name(asked.destination)
+    find_model(front_of(request), asked.source, missing='model "{}" not found')
     await asyncio.to_thread(models.copy, source, destination)
     return web.Response()
 
 
 async def delete(request: web.Request) -> web.Response:
     """Forget a model and delete the files that no other uses; an engine that runs on them goes on."""
-    fields = await read_body(request, native.DELETE)
-    typed = fields["model"] or fields["name"]
+    asked = await read_body(request, DeleteRequest)
+    typed = asked.typed
     if not typed:
         raise BadRequest("model is required")
     if parse_name(typed) is None:

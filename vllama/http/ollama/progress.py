@@ -10,8 +10,8 @@ from aiohttp import web
 
 from vllama.errors import PullFailed, VllamaError
 from vllama.http.faults import message_of
+from vllama.jsontext import encode
 from vllama.models.downloads import Part
-from vllama.translate.jsontext import encode
 
 _STREAM: Final = {"Content-Type": "application/x-ndjson"}
 _ONCE: Final = {"Content-Type": "application/json"}

@@ -14,28 +14,28 @@ from vllama.http.lookup import QUOTED, read_name
 from vllama.http.ollama.progress import answer_progress, progress_lines
 from vllama.models.names import parse_name, split_revision
 from vllama.quoting import excerpt
-from vllama.translate.ollama import native
+from vllama.translate.ollama.requests import TransferRequest
 
 _NO_REGISTRY: Final = "this server pushes to no registry"
 
 
 async def pull(request: web.Request) -> web.StreamResponse:
     """Fetch a model, or its newer version, and list it."""
-    fields = await read_body(request, native.PULL)
-    typed, revision = split_revision(fields["model"] or fields["name"])
+    asked = await read_body(request, TransferRequest)
+    typed, revision = split_revision(asked.typed)
     steps = front_of(request).puller.pull(read_name(typed), revision)
-    return await answer_progress(request, progress_lines(steps), stream=fields["stream"])
+    return await answer_progress(request, progress_lines(steps), stream=asked.stream)
 
 
 async def push(request: web.Request) -> web.StreamResponse:
     """There is no registry to push to."""
-    fields = await read_body(request, native.PUSH)
-    typed = fields["model"] or fields["name"]
+    asked = await read_body(request, TransferRequest)
+    typed = asked.typed
     if not typed:
         raise BadRequest("model is required")
     name = parse_name(typed)
     known = name is not None and front_of(request).models.find(name) is not None
-    return await answer_progress(request, _pushing(typed, known=known), stream=fields["stream"])
+    return await answer_progress(request, _pushing(typed, known=known), stream=asked.stream)
 
 
 async def _pushing(typed: str, *, known: bool) -> AsyncGenerator[Mapping[str, Any]]:

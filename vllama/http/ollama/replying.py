@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from vllama.http.faults import error_body
 from vllama.http.plain_json import JSON
-from vllama.translate.jsontext import encode
+from vllama.jsontext import encode
 from vllama.translate.ollama.replies import ChatWriter, GenerateWriter
 from vllama.translate.pieces import Ending, Piece, Timing
 from vllama.translate.whole import Whole

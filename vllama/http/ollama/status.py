@@ -7,7 +7,7 @@ from aiohttp import web
 from vllama.errors import Forbidden, VllamaError
 from vllama.http.front import front_of
 from vllama.http.plain_json import json_response
-from vllama.translate.jsontext import encode
+from vllama.jsontext import encode
 
 
 class NotSignedIn(VllamaError):

@@ -12,8 +12,8 @@ from aiohttp import web
 from vllama.errors import without_paths
 from vllama.http.front import front_of
 from vllama.http.plain_json import json_response
+from vllama.jsontext import encode
 from vllama.supervisor.port import EngineView
-from vllama.translate.jsontext import encode
 
 routes = web.RouteTableDef()
 

@@ -13,7 +13,7 @@ from vllama.http.checks import checked_chat
 from vllama.http.dialects import fresh_id, not_to_be_cached, reading
 from vllama.http.front import front_of
 from vllama.http.serving import Order, serve_call
-from vllama.translate.jsontext import encode
+from vllama.jsontext import encode
 from vllama.translate.pieces import Ending
 from vllama.translate.responses.replies import ResponseHead, ResponseStream, response_answer
 from vllama.translate.responses.requests import ResponsesRequest, read_responses

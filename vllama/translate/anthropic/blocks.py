@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from vllama.errors import BadRequest
 from vllama.quoting import excerpt
-from vllama.translate.gotypes import GoValueError, check_base64
+from vllama.translate.images import check_base64
 from vllama.translate.passages import joined
 from vllama.translate.pictures import NOT_SEEN
 
@@ -56,7 +56,7 @@ def picture(block: Mapping[str, Any]) -> str:
     data = source.get("data")
     try:
         return check_base64(data if isinstance(data, str) else "")
-    except GoValueError as error:
+    except ValueError as error:
         raise BadRequest(f"invalid base64 image data: {error}") from None
 
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import orjson
 
+from vllama.jsontext import encode
 from vllama.translate.arguments import arguments_text
-from vllama.translate.jsontext import encode
 from vllama.translate.pieces import Ending, Piece, ToolCall
 from vllama.translate.whole import Whole
 

@@ -1,4 +1,4 @@
-"""Anthropic's message requests as calls of ours (contract 7.1). Pure.
+"""Anthropic's message requests as calls of ours. Pure.
 
 Ollama's rules; beyond them ``tool_choice`` and ``output_config.format`` are honoured, and tool results carry the name
 of their tool.
@@ -8,111 +8,94 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+from pydantic import BeforeValidator, Field
 
 from vllama.errors import BadRequest
 from vllama.quoting import excerpt
 from vllama.translate.anthropic.blocks import system_text
 from vllama.translate.anthropic.turns import turns
+from vllama.translate.decoding import EMPTY, Body, Integer, Items, Object, WrongShape, decode, expect
 from vllama.translate.efforts import EFFORTS
-from vllama.translate.gojson import (
-    ANY,
-    BOOL,
-    FLOAT,
-    INT,
-    MAP,
-    STRING,
-    GoValueError,
-    Shape,
-    Trace,
-    boxed,
-    decode,
-    pointer,
-    slice_of,
-    struct,
-    unmarshal,
-)
-from vllama.translate.ollama.native import PARAMETERS
 from vllama.translate.passages import joined, without_billing
 from vllama.translate.pieces import ChatCall, Message
 from vllama.translate.template_fields import read_template_fields
 from vllama.translate.tool_choice import chosen
+from vllama.translate.tools import check_parameters
 
 _RUN_BY_CLIENTS = ("bash_", "text_editor_", "computer_", "memory_")
 """Types of tools whose schema only Anthropic's models know; the client runs them, so the model is told their names."""
-_BLOCKS = slice_of(
-    struct(
-        "ContentBlock",
-        "anthropic.ContentBlock",
-        {
-            "type": STRING,
-            "text": STRING,
-            "title": ANY,
-            "context": ANY,
-            "source": ANY,
-            "id": STRING,
-            "name": STRING,
-            "input": ANY,
-            "tool_use_id": STRING,
-            "content": ANY,
-            "is_error": BOOL,
-            "thinking": STRING,
-        },
-    )
-)
-_ENVELOPE = boxed(struct("MessageParam", "anthropic.MessageParam", {"role": STRING, "content": ANY}))
 
 
-def _read_message(value: Any, trace: Trace) -> Any:
-    """Role and blocks; a text is one block. The blocks are read apart, so that their errors don't name ``content``."""
-    message = _ENVELOPE.read(value, trace)
-    content = message["content"]
-    if isinstance(content, str):
-        content = [{"type": "text", "text": content}]
-    try:
-        message["content"] = unmarshal(content, _BLOCKS)
-    except GoValueError as error:
-        raise trace.stop(error) from None
-    return message
+def _content(given: Any) -> Any:
+    """A text is one block."""
+    if isinstance(given, str):
+        return [{"type": "text", "text": given}]
+    if not isinstance(given, list):
+        expect("a string or a list of blocks")
+    return given
 
 
-_MESSAGE = Shape("anthropic.MessageParam", lambda: {"role": "", "content": []}, _read_message)
-_TOOL = struct(
-    "Tool",
-    "anthropic.Tool",
-    {"type": STRING, "name": STRING, "description": STRING, "input_schema": ANY},
-)
-_CHOICE = struct(
-    "ToolChoice", "anthropic.ToolChoice", {"type": STRING, "name": STRING, "disable_parallel_tool_use": BOOL}
-)
-_MESSAGES = struct(
-    "MessagesRequest",
-    "anthropic.MessagesRequest",
-    {
-        "model": STRING,
-        "max_tokens": INT,
-        "messages": slice_of(_MESSAGE),
-        "system": ANY,
-        "stream": BOOL,
-        "temperature": pointer(FLOAT),
-        "top_p": pointer(FLOAT),
-        "top_k": pointer(INT),
-        "stop_sequences": slice_of(STRING),
-        "tools": slice_of(_TOOL),
-        "tool_choice": pointer(_CHOICE),
-        "thinking": pointer(
-            struct("ThinkingConfig", "anthropic.ThinkingConfig", {"type": STRING, "budget_tokens": INT})
-        ),
-        "metadata": pointer(struct("Metadata", "anthropic.Metadata", {"user_id": STRING})),
-        "chat_template_kwargs": ANY,
-        "_debug_render_only": BOOL,
-        "output_config": pointer(
-            struct("OutputConfig", "anthropic.OutputConfig", {"effort": STRING, "format": pointer(MAP)})
-        ),
-    },
-)
+class _Block(Body):
+    type: str = ""
+    text: str = ""
+    title: Any = None
+    context: Any = None
+    source: Any = None
+    id: str = ""
+    name: str = ""
+    input: Any = None
+    tool_use_id: str = ""
+    content: Any = None
+    is_error: bool = False
+    thinking: str = ""
+
+
+class _Message(Body):
+    role: str = ""
+    content: Annotated[Items[_Block], BeforeValidator(_content)] = ()
+
+
+class _Tool(Body):
+    type: str = ""
+    name: str = ""
+    description: str = ""
+    input_schema: Any = None
+
+
+class _Choice(Body):
+    type: str = ""
+    name: str = ""
+    disable_parallel_tool_use: bool = False
+
+
+class _Thinking(Body):
+    type: str = ""
+
+
+class _OutputConfig(Body):
+    effort: str = ""
+    format: Object = EMPTY
+
+
+class _Messages(Body):
+    model: str = ""
+    max_tokens: Integer = 0
+    messages: Items[_Message] = ()
+    system: Any = None
+    stream: bool = False
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: Integer | None = None
+    stop_sequences: Items[str] = ()
+    tools: Items[_Tool] = ()
+    tool_choice: _Choice = _Choice()
+    thinking: _Thinking = _Thinking()
+    chat_template_kwargs: Any = None
+    output_config: _OutputConfig = _OutputConfig()
+    render_only: bool = Field(default=False, alias="_debug_render_only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,55 +114,54 @@ class MessagesRequest:
 
 def read_messages(body: bytes, *, counting: bool = False) -> MessagesRequest:
     """Decode and check a request body; raises BadRequest. ``counting``: ``max_tokens`` isn't asked for."""
-    fields = decode(body, _MESSAGES, empty="EOF")
-    if not fields["model"]:
+    asked = decode(body, _Messages)
+    if not asked.model:
         raise BadRequest("model is required")
-    if fields["max_tokens"] <= 0 and not counting:
+    if asked.max_tokens <= 0 and not counting:
         raise BadRequest("max_tokens is required and must be positive")
-    if not fields["messages"]:
+    if not asked.messages:
         raise BadRequest("messages is required")
-    system = _system(fields["system"])
-    given_choice = fields["tool_choice"] or {}
-    definitions = [_tool(tool) for tool in fields["tools"] if not _runs_elsewhere(tool)]
-    choice, tools = chosen(given_choice, definitions)
+    system = _system(asked.system)
+    definitions = [_definition(tool) for tool in asked.tools if not _runs_elsewhere(tool)]
+    choice, tools = chosen({"type": asked.tool_choice.type, "name": asked.tool_choice.name}, definitions)
     call = ChatCall(
-        messages=((Message("system", system),) if system else ()) + turns(fields["messages"]),
+        messages=((Message("system", system),) if system else ())
+        + turns([(message.role, [dict(block) for block in message.content]) for message in asked.messages]),
         tools=tools,
         tool_choice=choice,
-        think=_think(fields),
-        format=_format(fields["output_config"]),
-        options=_options(fields),
-        template_fields=read_template_fields(fields["chat_template_kwargs"]),
+        think=_think(asked),
+        format=_format(asked.output_config.format),
+        options=_options(asked),
+        template_fields=read_template_fields(asked.chat_template_kwargs),
     )
     return MessagesRequest(
-        model=fields["model"],
+        model=asked.model,
         call=call,
-        stream=fields["stream"],
-        parallel_calls=not given_choice.get("disable_parallel_tool_use"),
-        render_only=fields["_debug_render_only"],
+        stream=asked.stream,
+        parallel_calls=not asked.tool_choice.disable_parallel_tool_use,
+        render_only=asked.render_only,
         input_estimate=_estimate(call),
     )
 
 
-def _options(fields: Mapping[str, Any]) -> dict[str, Any]:
-    options = {name: fields[name] for name in ("temperature", "top_p", "top_k") if fields[name] is not None}
-    if fields["max_tokens"] > 0:
-        options["num_predict"] = fields["max_tokens"]
-    if fields["stop_sequences"]:
-        options["stop"] = fields["stop_sequences"]
+def _options(asked: _Messages) -> dict[str, Any]:
+    given = {"temperature": asked.temperature, "top_p": asked.top_p, "top_k": asked.top_k}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if asked.max_tokens > 0:
+        options["num_predict"] = asked.max_tokens
+    if asked.stop_sequences:
+        options["stop"] = asked.stop_sequences
     return options
 
 
-def _think(fields: Mapping[str, Any]) -> bool | str | None:
-    kind = (fields["thinking"] or {}).get("type")
+def _think(asked: _Messages) -> bool | str | None:
+    kind, effort = asked.thinking.type, asked.output_config.effort
     if kind == "disabled":
         return False
-    effort = (fields["output_config"] or {}).get("effort")
     return effort if effort in EFFORTS else True if kind == "enabled" else None
 
 
-def _format(output: Mapping[str, Any] | None) -> Any:
-    wanted = (output or {}).get("format") or {}
+def _format(wanted: Mapping[str, Any]) -> Any:
     return wanted.get("schema") if wanted.get("type") == "json_schema" else None
 
 
@@ -187,23 +169,22 @@ def _system(system: Any) -> str:
     return joined(without_billing(text) for text in system_text(system))
 
 
-def _runs_elsewhere(tool: Mapping[str, Any]) -> bool:
+def _runs_elsewhere(tool: _Tool) -> bool:
     """Is it a tool that Anthropic's servers run, or one that nobody here knows?"""
-    kind = tool["type"]
-    if kind in {"", "custom"} or (tool["name"] and kind.startswith(_RUN_BY_CLIENTS)):
+    if tool.type in {"", "custom"} or (tool.name and tool.type.startswith(_RUN_BY_CLIENTS)):
         return False
-    return kind.startswith("web_search") or not tool["input_schema"]
+    return tool.type.startswith("web_search") or not tool.input_schema
 
 
-def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    schema = tool["input_schema"]
+def _definition(tool: _Tool) -> dict[str, Any]:
+    schema = tool.input_schema
     try:
-        unmarshal(schema, PARAMETERS)
-    except GoValueError as error:
-        raise BadRequest(f'invalid input_schema for tool "{excerpt(tool["name"])}": {error}') from None
-    function: dict[str, Any] = {"name": tool["name"]}
-    if tool["description"]:
-        function["description"] = tool["description"]
+        check_parameters(schema)
+    except WrongShape as error:
+        raise BadRequest(f'invalid input_schema for tool "{excerpt(tool.name)}": {error}') from None
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
     function["parameters"] = schema if schema and isinstance(schema, Mapping) else {"type": "object", "properties": {}}
     return {"type": "function", "function": function}
 

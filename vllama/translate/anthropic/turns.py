@@ -1,4 +1,4 @@
-"""Anthropic's messages as turns of ours (contract 7.1). Pure.
+"""Anthropic's messages as turns of ours. Pure.
 
 A message is a list of blocks; a result of a tool is a turn of its own. In a user's message the results come first, for
 they answer the turn before it. In an assistant's message a result of a tool that a server ran stands behind its call.
@@ -18,12 +18,12 @@ from vllama.translate.pieces import Message, ToolCall
 Block = Mapping[str, Any]
 
 
-def turns(given: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
-    """The turns of all messages; raises BadRequest. A message that says nothing is no turn."""
+def turns(given: Sequence[tuple[str, Sequence[Block]]]) -> tuple[Message, ...]:
+    """The turns of all messages, each a role and its blocks; raises BadRequest. An empty message is no turn."""
     out: list[Message] = []
     names: dict[str, str] = {}
-    for message in given:
-        out.extend(_turns(message["role"].lower(), message["content"], names))
+    for role, blocks in given:
+        out.extend(_turns(role.lower(), blocks, names))
     return tuple(out)
 
 

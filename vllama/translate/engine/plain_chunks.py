@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from vllama.translate.jsontext import NEVER_AS_THEY_ARE
+from vllama.jsontext import NEVER_AS_THEY_ARE
 
 # Behind a key the text begins: unescaped quotes stand nowhere within a string.
 CHAT_KEY = b'"delta":{"content":'

@@ -17,9 +17,8 @@ from vllama.errors import EngineError, EngineGone, VllamaError
 from vllama.translate.engine.plain_chunks import CHAT_KEY, TEXT_KEY, PlainChunks
 from vllama.translate.engine.thinking import MARKERS, ThinkingSplitter
 from vllama.translate.engine.toolcalls import CallAssembler
-from vllama.translate.pieces import Ending, Piece
+from vllama.translate.pieces import Ending, Piece, Step
 
-Step = Piece | Ending
 FindError = Callable[[Mapping[str, Any]], VllamaError | None]
 """Finds the error that a payload carries; given by the engine's room, which knows vLLM's forms."""
 

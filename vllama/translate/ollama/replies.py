@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from vllama.translate.jsontext import encode
-from vllama.translate.ollama.times import utc_time
+from vllama.jsontext import encode
+from vllama.times import utc_time
 from vllama.translate.pieces import Ending, Piece, Timing, ToolCall
 from vllama.translate.whole import Whole
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from vllama.translate.jsontext import encode
+from vllama.jsontext import encode
 from vllama.translate.openai.replies import FINGERPRINT, ReplyHead, StreamEnd, error_event, usage
 from vllama.translate.pieces import Ending, Piece
 from vllama.translate.whole import Whole

@@ -1,4 +1,4 @@
-"""OpenAI's legacy text completions and its embeddings as calls of ours (contract 6.3, 6.4). Pure.
+"""OpenAI's legacy text completions and its embeddings as calls of ours. Pure.
 
 As in Ollama a prompt is one string and the model's chat template is put around it. Beyond Ollama ``logprobs`` and
 ``n`` are honoured, and vLLM's own sampling fields work.
@@ -7,14 +7,15 @@ As in Ollama a prompt is one string and the model's chat template is put around 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from vllama.errors import BadRequest
 from vllama.quoting import excerpt
-from vllama.translate.engine_fields import VLLM_FIELDS, engine_fields
-from vllama.translate.gojson import ANY, BOOL, FLOAT, INT, STRING, Shape, decode, pointer, struct
-from vllama.translate.goshapes import Trace, kind_of, plain
-from vllama.translate.openai.requests import SEED, STREAM_OPTIONS, choices_of, sampling_options
+from vllama.translate.decoding import Body, Integer, decode, expect
+from vllama.translate.engine_fields import engine_fields
+from vllama.translate.openai.requests import Sampling, choices_of, sampling_options
 from vllama.translate.openai_parts import go_type
 
 MAX_ANSWERS = 128
@@ -33,50 +34,33 @@ def _are_tokens(given: Any) -> bool:
     return isinstance(given, list) and bool(given) and all(type(token) is int and 0 <= token < 2**31 for token in given)
 
 
-def _read_float32(value: Any, trace: Trace) -> Any:
-    return FLOAT.read(value, trace) if kind_of(value) == "number" else trace.mismatch(value, FLOAT32)
-
-
-def _read_prompts(value: Any, trace: Trace) -> Any:
+def _prompts(value: Any) -> tuple[str | tuple[int, ...], ...]:
     if isinstance(value, str):
         return (value,) if value else ()
-    given = plain(value, trace) if kind_of(value) == "array" else None
-    if given is not None and all(isinstance(item, str) for item in given):
-        return tuple(given)
-    if (lists := token_lists(given)) is None:
-        return trace.mismatch(value, STRING) or ()
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    if (lists := token_lists(value)) is None:
+        expect("a text, a list of texts, or tokens")
     return lists
 
 
-PROMPTS = Shape("string", tuple, _read_prompts)
+Prompts = Annotated[Any, BeforeValidator(_prompts)]
 """A text, texts, the ids of tokens, or lists of those; Ollama takes a text alone."""
-FLOAT32 = Shape("float32", float, _read_float32)
-_COMPLETION = struct(
-    "CompletionRequest",
-    "openai.CompletionRequest",
-    {
-        "model": STRING,
-        "prompt": PROMPTS,
-        "frequency_penalty": FLOAT32,
-        "max_tokens": pointer(INT),
-        "presence_penalty": FLOAT32,
-        "seed": pointer(SEED),
-        "stop": ANY,
-        "stream": BOOL,
-        "stream_options": pointer(STREAM_OPTIONS),
-        "temperature": pointer(FLOAT32),
-        "top_p": FLOAT32,
-        "suffix": STRING,
-        "logprobs": pointer(INT),
-        "n": pointer(INT),
-        **VLLM_FIELDS,
-    },
-)
-_EMBED = struct(
-    "EmbedRequest",
-    "openai.EmbedRequest",
-    {"model": STRING, "input": ANY, "dimensions": INT, "encoding_format": STRING},
-)
+
+
+class _Completion(Sampling):
+    prompt: Prompts = ()
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    suffix: str = ""
+    logprobs: Integer | None = None
+
+
+class _Embed(Body):
+    model: str = ""
+    input: Any = None
+    dimensions: Integer = 0
+    encoding_format: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +83,23 @@ class CompletionRequest:
 
 def read_completion(body: bytes) -> CompletionRequest:
     """Decode and check a request body; raises BadRequest."""
-    fields = decode(body, _COMPLETION, empty="EOF")
-    options = sampling_options(fields | {"top_p": fields["top_p"] or None})
-    if fields["max_tokens"] is not None:
-        options["num_predict"] = fields["max_tokens"]
-    if stops := _stops(fields["stop"]):
+    asked = decode(body, _Completion)
+    options = sampling_options(asked)
+    options["top_p"] = options["top_p"] or 1.0
+    if asked.max_tokens is not None:
+        options["num_predict"] = asked.max_tokens
+    if stops := _stops(asked.stop):
         options["stop"] = stops
     return CompletionRequest(
-        model=fields["model"],
-        prompts=fields["prompt"],
-        suffix=fields["suffix"],
+        model=asked.model,
+        prompts=asked.prompt,
+        suffix=asked.suffix,
         options=options,
-        engine_fields=engine_fields(fields),
-        logprobs=fields["logprobs"],
-        stream=fields["stream"],
-        include_usage=bool((fields["stream_options"] or {}).get("include_usage")),
-        choices=_choices(len(fields["prompt"]), choices_of(fields["n"], options)),
+        engine_fields=engine_fields(asked),
+        logprobs=asked.logprobs,
+        stream=asked.stream,
+        include_usage=asked.stream_options.include_usage,
+        choices=_choices(len(asked.prompt), choices_of(asked.n, options)),
     )
 
 
@@ -145,11 +130,11 @@ class EmbeddingRequest:
 
 def read_embedding(body: bytes) -> EmbeddingRequest:
     """Decode and check a request body; raises BadRequest."""
-    fields = decode(body, _EMBED, empty="EOF")
-    encoding = fields["encoding_format"]
+    asked = decode(body, _Embed)
+    encoding = asked.encoding_format
     if encoding.lower() not in {"", "float", "base64"}:
         allowed = "['float', 'base64']"
         raise BadRequest(f"Invalid value for 'encoding_format' = {excerpt(encoding)}. Supported values: {allowed}.")
-    if fields["input"] is None or fields["input"] == []:
+    if asked.input is None or asked.input == []:
         raise BadRequest("invalid input")
-    return EmbeddingRequest(fields["model"], fields["input"], fields["dimensions"], encoding.lower() == "base64")
+    return EmbeddingRequest(asked.model, asked.input, asked.dimensions, encoding.lower() == "base64")

@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
-from vllama.translate.jsontext import encode
+from vllama.jsontext import encode
 
 
 def embeddings_answer(model: str, vectors: Sequence[Sequence[float]], tokens: int, *, base64: bool) -> bytes:

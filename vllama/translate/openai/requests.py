@@ -1,4 +1,4 @@
-"""OpenAI's chat requests as calls of ours (contract 6.2). Pure.
+"""OpenAI's chat requests as calls of ours. Pure.
 
 Ollama's rules where it has some; beyond it ``max_completion_tokens``, ``tool_choice``, ``parallel_tool_calls``, ``n``
 and ``reasoning_content`` are honoured, role ``developer`` means ``system``, a message of parts stays one message, and
@@ -9,27 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from vllama.errors import BadRequest
 from vllama.translate.arguments import arguments_of
-from vllama.translate.engine_fields import VLLM_FIELDS, engine_fields, vllm_options
-from vllama.translate.gojson import (
-    ANY,
-    BOOL,
-    FLOAT,
-    INT,
-    STRING,
-    Shape,
-    Trace,
-    checked,
-    decode,
-    pointer,
-    slice_of,
-    struct,
-)
-from vllama.translate.goshapes import kind_of, plain
-from vllama.translate.ollama.native import TOOL
+from vllama.translate.decoding import Body, Integer, Items, decode
+from vllama.translate.engine_fields import EngineFields, engine_fields, vllm_options
 from vllama.translate.openai_parts import (
     go_type,
     image_data,
@@ -41,82 +28,97 @@ from vllama.translate.passages import joined
 from vllama.translate.pieces import ChatCall, Message, ToolCall
 from vllama.translate.template_fields import read_template_fields
 from vllama.translate.tool_choice import chosen, functions
+from vllama.translate.tools import Tools
 
 MAX_CHOICES = 16
 """Most answers to one request; each is a request of its own to the engine."""
 
 
-def _read_seed(value: Any, trace: Trace) -> Any:
-    number = plain(value, trace) if kind_of(value) == "number" else None
-    whole = isinstance(number, int) or (isinstance(number, float) and number.is_integer())
-    return number if whole else trace.mismatch(value, SEED)
+def _seed(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
-SEED = Shape("int", int, _read_seed)
+Seed = Annotated[int, BeforeValidator(_seed)]
 """A whole number of any size; the options keep 64 bits of it."""
-STREAM_OPTIONS = struct("StreamOptions", "openai.StreamOptions", {"include_usage": BOOL})
-_FUNCTION = struct("", "struct { Name string; Arguments string }", {"name": STRING, "arguments": ANY})
-_TOOL_CALL = struct(
-    "ToolCall",
-    "openai.ToolCall",
-    {
-        "id": STRING,
-        "index": ANY,
-        "type": STRING,
-        "function": _FUNCTION,
-        "custom": struct("", "struct { Name string; Input string }", {"name": STRING, "input": STRING}),
-    },
-)
-_MESSAGE = struct(
-    "Message",
-    "openai.Message",
-    {
-        "role": STRING,
-        "content": ANY,
-        "refusal": STRING,
-        "reasoning": STRING,
-        "reasoning_content": STRING,
-        "name": STRING,
-        "tool_calls": pointer(slice_of(_TOOL_CALL)),
-        "function_call": pointer(_FUNCTION),
-        "tool_call_id": STRING,
-    },
-)
-_RESPONSE_FORMAT = struct(
-    "ResponseFormat",
-    "openai.ResponseFormat",
-    {"type": STRING, "json_schema": pointer(struct("JsonSchema", "openai.JsonSchema", {"schema": ANY}))},
-)
-_CHAT = struct(
-    "ChatCompletionRequest",
-    "openai.ChatCompletionRequest",
-    {
-        "model": STRING,
-        "messages": slice_of(_MESSAGE),
-        "stream": BOOL,
-        "stream_options": pointer(STREAM_OPTIONS),
-        "max_tokens": pointer(INT),
-        "max_completion_tokens": pointer(INT),
-        "seed": pointer(SEED),
-        "stop": ANY,
-        "temperature": pointer(FLOAT),
-        "frequency_penalty": pointer(FLOAT),
-        "presence_penalty": pointer(FLOAT),
-        "top_p": pointer(FLOAT),
-        "response_format": pointer(_RESPONSE_FORMAT),
-        "tools": checked(slice_of(TOOL)),
-        "tool_choice": ANY,
-        "parallel_tool_calls": pointer(BOOL),
-        "reasoning": pointer(struct("Reasoning", "openai.Reasoning", {"effort": STRING})),
-        "reasoning_effort": pointer(STRING),
-        "logprobs": pointer(BOOL),
-        "top_logprobs": INT,
-        "n": pointer(INT),
-        "chat_template_kwargs": ANY,
-        "_debug_render_only": BOOL,
-        **VLLM_FIELDS,
-    },
-)
+
+
+class _StreamOptions(Body):
+    include_usage: bool = False
+
+
+class Sampling(EngineFields):
+    """What chats and text completions have in common."""
+
+    model: str = ""
+    stream: bool = False
+    stream_options: _StreamOptions = _StreamOptions()
+    max_tokens: Integer | None = None
+    seed: Seed | None = None
+    stop: Any = None
+    temperature: float | None = None
+    top_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    n: Integer | None = None
+
+
+class _Function(Body):
+    name: str = ""
+    arguments: Any = None
+
+
+class _Custom(Body):
+    name: str = ""
+    input: str = ""
+
+
+class _ToolCall(Body):
+    id: str = ""
+    type: str = ""
+    function: _Function = _Function()
+    custom: _Custom = _Custom()
+
+
+class _Message(Body):
+    role: str = ""
+    content: Any = None
+    refusal: str = ""
+    reasoning: str = ""
+    reasoning_content: str = ""
+    name: str = ""
+    tool_calls: Items[_ToolCall] | None = None
+    function_call: _Function | None = None
+    tool_call_id: str = ""
+
+
+class _JsonSchema(Body):
+    schema_: Any = Field(None, alias="schema")
+
+
+class _ResponseFormat(Body):
+    type: str = ""
+    json_schema: _JsonSchema = _JsonSchema()
+
+
+class _Reasoning(Body):
+    effort: str = ""
+
+
+class _Chat(Sampling):
+    messages: Items[_Message] = ()
+    max_completion_tokens: Integer | None = None
+    response_format: _ResponseFormat = _ResponseFormat()
+    tools: Tools = ()
+    tool_choice: Any = None
+    parallel_tool_calls: bool = True
+    reasoning: _Reasoning = _Reasoning()
+    reasoning_effort: str = ""
+    logprobs: bool = False
+    top_logprobs: Integer = 0
+    chat_template_kwargs: Any = None
+    render_only: bool = Field(default=False, alias="_debug_render_only")
 
 
 _ROLES = {"developer": "system", "function": "tool"}
@@ -140,49 +142,47 @@ class ChatRequest:
 
 def read_chat(body: bytes) -> ChatRequest:
     """Decode and check a request body; raises BadRequest."""
-    fields = decode(body, _CHAT, empty="EOF")
-    if not fields["messages"]:
+    asked = decode(body, _Chat)
+    if not asked.messages:
         raise BadRequest("[] is too short - 'messages'")
-    messages = chat_messages(fields["messages"])
-    effort = (fields["reasoning"] or {}).get("effort") or fields["reasoning_effort"] or ""
-    options = sampling_options(fields)
-    limit = fields["max_tokens"] if fields["max_completion_tokens"] is None else fields["max_completion_tokens"]
+    messages = chat_messages(asked.messages)
+    options = sampling_options(asked)
+    limit = asked.max_tokens if asked.max_completion_tokens is None else asked.max_completion_tokens
     if limit is not None:
         options["num_predict"] = limit
-    if stops := _stops(fields["stop"]):
+    if stops := _stops(asked.stop):
         options["stop"] = stops
-    choice, tools = chosen(fields["tool_choice"], functions(fields["tools"]))
+    choice, tools = chosen(asked.tool_choice, functions(asked.tools))
     call = ChatCall(
         messages=messages,
         tools=tools,
         tool_choice=choice,
-        think=think_of(effort),
-        format=_format(fields["response_format"]),
+        think=think_of(asked.reasoning.effort or asked.reasoning_effort),
+        format=_format(asked.response_format),
         options=options,
-        logprobs=bool(fields["logprobs"]),
-        top_logprobs=fields["top_logprobs"],
-        engine_fields=engine_fields(fields),
-        template_fields=read_template_fields(fields["chat_template_kwargs"]),
+        logprobs=asked.logprobs,
+        top_logprobs=asked.top_logprobs,
+        engine_fields=engine_fields(asked),
+        template_fields=read_template_fields(asked.chat_template_kwargs),
     )
     return ChatRequest(
-        model=fields["model"],
+        model=asked.model,
         call=call,
-        stream=fields["stream"],
-        include_usage=bool((fields["stream_options"] or {}).get("include_usage")),
-        choices=choices_of(fields["n"], options),
-        parallel_calls=fields["parallel_tool_calls"] is not False,
-        render_only=fields["_debug_render_only"],
+        stream=asked.stream,
+        include_usage=asked.stream_options.include_usage,
+        choices=choices_of(asked.n, options),
+        parallel_calls=asked.parallel_tool_calls,
+        render_only=asked.render_only,
     )
 
 
-def sampling_options(fields: Mapping[str, Any]) -> dict[str, Any]:
+def sampling_options(asked: Sampling) -> dict[str, Any]:
     """Ollama's options of what all OpenAI requests name alike; temperature and top_p are 1 unless given."""
-    options = {
-        name: fields[name] for name in ("seed", "frequency_penalty", "presence_penalty") if fields[name] is not None
-    }
-    options["temperature"] = 1.0 if fields["temperature"] is None else fields["temperature"]
-    options["top_p"] = 1.0 if fields["top_p"] is None else fields["top_p"]
-    return options | vllm_options(fields)
+    given = {name: getattr(asked, name) for name in ("seed", "frequency_penalty", "presence_penalty")}
+    options = {name: value for name, value in given.items() if value is not None}
+    options["temperature"] = 1.0 if asked.temperature is None else asked.temperature
+    options["top_p"] = 1.0 if asked.top_p is None else asked.top_p
+    return options | vllm_options(asked)
 
 
 def choices_of(n: int | None, options: Mapping[str, Any]) -> int:
@@ -200,17 +200,17 @@ def _stops(stop: Any) -> list[str]:
     return [text for text in stop if isinstance(text, str)] if isinstance(stop, list) else []
 
 
-def _format(wanted: Mapping[str, Any] | None) -> Any:
-    kind = (wanted or {}).get("type", "").strip().lower()
+def _format(wanted: _ResponseFormat) -> Any:
+    kind = wanted.type.strip().lower()
     if kind == "json_object":
         return "json"
-    return ((wanted or {}).get("json_schema") or {}).get("schema") if kind == "json_schema" else None
+    return wanted.json_schema.schema_ if kind == "json_schema" else None
 
 
 # --------------------------------------------------------------------------------------------- messages
 
 
-def chat_messages(given: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
+def chat_messages(given: Sequence[_Message]) -> tuple[Message, ...]:
     """OpenAI's messages as Ollama's; raises BadRequest."""
     out: list[Message] = []
     names: dict[str, str] = {}
@@ -221,24 +221,24 @@ def chat_messages(given: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
     return tuple(out)
 
 
-def _calls(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
+def _calls(message: _Message) -> tuple[ToolCall, ...]:
     """The calls of an assistant's message, in the older form, too."""
-    if old := message["function_call"]:
-        return (ToolCall("", 0, old["name"], arguments_of(old["arguments"])),)
-    return tuple(_call(index, call) for index, call in enumerate(message["tool_calls"] or ()))
+    if old := message.function_call:
+        return (ToolCall("", 0, old.name, arguments_of(old.arguments)),)
+    return tuple(_call(index, call) for index, call in enumerate(message.tool_calls or ()))
 
 
-def _call(index: int, call: Mapping[str, Any]) -> ToolCall:
-    if call["type"] == "custom":
-        return ToolCall(call["id"], index, call["custom"]["name"], {"input": call["custom"]["input"]})
-    function = call["function"]
-    return ToolCall(call["id"], index, function["name"], arguments_of(function["arguments"]))
+def _call(index: int, call: _ToolCall) -> ToolCall:
+    if call.type == "custom":
+        return ToolCall(call.id, index, call.custom.name, {"input": call.custom.input})
+    function = call.function
+    return ToolCall(call.id, index, function.name, arguments_of(function.arguments))
 
 
-def _turns(message: Mapping[str, Any], calls: tuple[ToolCall, ...], names: Mapping[str, str]) -> list[Message]:
-    role = _ROLES.get(message["role"], message["role"])
-    content = message["content"]
-    thinking = message["reasoning"] or message["reasoning_content"]
+def _turns(message: _Message, calls: tuple[ToolCall, ...], names: Mapping[str, str]) -> list[Message]:
+    role = _ROLES.get(message.role, message.role)
+    content = message.content
+    thinking = message.reasoning or message.reasoning_content
     images: tuple[str, ...] = ()
     if isinstance(content, list):
         parts = readable_parts(content, role)
@@ -246,14 +246,14 @@ def _turns(message: Mapping[str, Any], calls: tuple[ToolCall, ...], names: Mappi
             return []
         text, images = _from_parts(parts)
     elif isinstance(content, str):
-        text = content or message["refusal"]
-    elif message["tool_calls"] is not None or role in _ANSWERS:
+        text = content or message.refusal
+    elif message.tool_calls is not None or role in _ANSWERS:
         # with calls, be it none, Ollama does not look at the content; an answer or a result may be empty
-        text = message["refusal"]
+        text = message.refusal
     else:
         raise BadRequest(f"invalid message content type: {go_type(content)}")
-    call_id = message["tool_call_id"]
-    tool_name = message["name"] or names.get(call_id, "") if role == "tool" else ""
+    call_id = message.tool_call_id
+    tool_name = message.name or names.get(call_id, "") if role == "tool" else ""
     return [Message(role, text, thinking, images, calls, tool_name, call_id)]
 
 

@@ -6,25 +6,22 @@ For all others vLLM applies the chat template that came with the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
 from vllama.models.fim import fill_in_the_middle
-from vllama.models.model import Facts, Model
+from vllama.models.model import Model
 from vllama.templates import Budget
 from vllama.templates.limits import LIGHT_CHARACTERS, LIGHT_STEPS, REQUEST_CHARACTERS
+from vllama.templates.model_template import DEFAULT_TEMPLATE, ModelTemplate, read_template
 from vllama.templates.parser import REMEMBERED_LENGTH
 from vllama.translate.conversation.history import text_bytes
 from vllama.translate.conversation.template_shapes import NATURAL, TemplateShapes
 from vllama.translate.efforts import OLLAMA_EFFORTS, nearest
 from vllama.translate.engine.requests import chat_prompt, text_prompt, thinks
 from vllama.translate.pieces import ChatCall, Message, Tags
-from vllama.translate.prompts.ollama_template import (
-    DEFAULT_TEMPLATE,
-    ModelTemplate,
+from vllama.translate.prompts.rendering import (
     Thinking,
-    read_template,
     render_chat,
     render_insert,
     tags_of,
@@ -35,6 +32,8 @@ _LIGHT_MESSAGES: Final = 100
 _LIGHT_TOOLS: Final = 32
 _LIGHT_BYTES: Final = 1 << 16
 _USUAL_TAGS: Final = ("<think>", "</think>")
+_THINK_TAGS: Final = frozenset({"deepseek_r1", "qwen3"})
+"""Parsers of models that write their thoughts between these tags, as their chat templates show."""
 
 
 def template_of(model: Model) -> ModelTemplate | None:
@@ -127,17 +126,6 @@ def insert_prompt(model: Model, prompt: str, suffix: str, today: date, budget: B
     return fill_in_the_middle(prompt, suffix, model.facts.special_tokens)
 
 
-def with_template(facts: Facts, template: str) -> Facts:
-    """What the model can do with a template of its own: that decides on tools and thinking; raises TemplateError.
-
-    Fill-in-the-middle needs no template where the tokenizer has the tokens.
-    """
-    if not template:
-        return facts
-    kept = [name for name in facts.capabilities if name not in {"tools", "thinking"}]
-    can = sorted(read_template(template).capabilities)
-    return replace(facts, capabilities=tuple(dict.fromkeys([*kept, *can])))
-
-
 def _keeps_thinking_in_content(model: Model) -> bool:
-    return model.facts.family == "qwen3" or model.name.model == "deepseek-r1"
+    """Do its older templates leave thoughts in the text of answers? Such models write them between think tags."""
+    return model.facts.family == "qwen3" or model.facts.reasoning_parser in _THINK_TAGS

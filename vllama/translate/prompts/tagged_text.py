@@ -1,6 +1,6 @@
 """Splits the streamed text of a model with a Go template: thinking, content, tool calls. Pure.
 
-vLLM's parsers know nothing of such a template; its marks are those that ``template_facts`` found in it. The rules are
+vLLM's parsers know nothing of such a template; its marks are those that ``templates.facts`` found in it. The rules are
 Ollama's: thinking stands at the beginning or nowhere, the white space after both tags goes, nothing is content any
 more once a tool call has begun.
 """

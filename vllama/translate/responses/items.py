@@ -1,4 +1,4 @@
-"""The input of a Responses request as turns of ours (contract 6.6). Pure.
+"""The input of a Responses request as turns of ours. Pure.
 
 Clients send back whatever an answer or a tool of theirs added to the conversation, and new kinds of items appear with
 each version of theirs. So an item is read by what it carries: a call, the result of one, or words. What carries none
@@ -8,26 +8,27 @@ of them is left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from vllama.errors import BadRequest
 from vllama.translate.arguments import arguments_of
-from vllama.translate.gojson import STRING, GoValueError, Shape, slice_of, struct, unmarshal
+from vllama.translate.decoding import Body, WrongShape, elements, read
 from vllama.translate.passages import joined
 from vllama.translate.pieces import Message, ToolCall
 from vllama.translate.responses.parts import content_of, result_of, string, words
 
-_PARTS: Final = slice_of(Shape("json.RawMessage", lambda: None, lambda value, _: value))
-_PEEK: Final = struct(
-    "", r'struct { Type string "json:\"type\""; Role string "json:\"role\"" }', {"type": STRING, "role": STRING}
-)
 # nothing to be done with them here: what they point at or hold is with OpenAI
 _LEFT_OUT: Final = frozenset({"item_reference", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"})
 _ARGUMENTS: Final = ("input", "action", "operation", "queries", "code")
 _RESULTS: Final = ("output", "outputs", "results", "error")
 _OPAQUE: Final = re.compile(r"[A-Za-z0-9+/=_-]{64,}")
+
+
+class _Kind(Body):
+    type: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +47,20 @@ def read_input(given: Any) -> Conversation:
     if isinstance(given, str):
         return Conversation((Message("user", given),))
     reading = _Reading()
-    for index, item in enumerate(_list(given, "input")):
+    for index, item in enumerate({} if item is None else item for item in _list(given, "input")):
         try:
-            kind = unmarshal(item, _PEEK)
-        except GoValueError as error:
+            kind = read(item, _Kind, "the item")
+        except WrongShape as error:
             raise BadRequest(f"input[{index}]: {error}") from None
-        reading.add(f"input[{index}]: ", kind["type"] or ("message" if kind["role"] else ""), item or {})
+        reading.add(f"input[{index}]: ", kind.type or ("message" if kind.role else ""), item)
     return Conversation(tuple(reading.end()), tuple(reading.tools))
 
 
-def _list(value: Any, what: str) -> list[Any]:
-    """A list, or what Ollama says of a value that is neither that nor a string."""
-    try:
-        found: list[Any] = unmarshal(value, _PARTS)
-    except GoValueError as error:
-        raise BadRequest(f"{what} must be a string or array: {error}") from None
-    return found
+def _list(value: Any, what: str) -> Sequence[Any]:
+    if not isinstance(value, list):
+        raise BadRequest(f"{what} must be a string or array")
+    elements(value)  # not too many of them
+    return value
 
 
 @dataclass(slots=True)
@@ -106,7 +105,7 @@ class _Reading:
     def _message(self, where: str, item: Mapping[str, Any]) -> None:
         role = "system" if item.get("role") == "developer" else string(item, "role")
         if "content" not in item:
-            raise BadRequest(f"{where}content must be a string or array: unexpected end of JSON input")
+            raise BadRequest(f"{where}content must be a string or array")
         content = item["content"]
         parts = content if content is None or isinstance(content, str) else _list(content, f"{where}content")
         text, images = content_of(parts, where, own=role == "assistant")

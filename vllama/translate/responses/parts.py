@@ -1,4 +1,4 @@
-"""The parts of a Responses item: texts, pictures, files (contract 6.6). Pure."""
+"""The parts of a Responses item: texts, pictures, files. Pure."""
 
 from __future__ import annotations
 

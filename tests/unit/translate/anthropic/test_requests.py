@@ -32,14 +32,14 @@ def refused(*messages: dict, **fields: object) -> str:
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        (b"", "EOF"),
+        (b"", "missing request body"),
         (b"{}", "model is required"),
         (b'{"model": "m"}', "max_tokens is required and must be positive"),
         (b'{"model": "m", "max_tokens": -1}', "max_tokens is required and must be positive"),
         (b'{"model": "m", "max_tokens": 5}', "messages is required"),
         (
             b'{"max_tokens": "5"}',
-            "json: cannot unmarshal string into Go struct field MessagesRequest.max_tokens of type int",
+            "max_tokens: expected a whole number, got a string",
         ),
     ],
 )
@@ -52,25 +52,25 @@ def test_what_is_missing_is_told_in_ollamas_order(body, text):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (5, "number into Go struct field MessagesRequest.messages of type []anthropic.ContentBlock"),
-        (["x"], "string into Go struct field MessagesRequest.messages of type anthropic.ContentBlock"),
-        ([{"type": 5}], "number into Go struct field MessagesRequest.messages.type of type string"),
-        ([{"type": "text", "text": []}], "array into Go struct field MessagesRequest.messages.text of type string"),
+        (5, ": expected a string or a list of blocks, got a number"),
+        (["x"], "[0]: expected an object, got a string"),
+        ([{"type": 5}], "[0].type: expected a string, got a number"),
+        ([{"type": "text", "text": []}], "[0].text: expected a string, got a list"),
     ],
 )
 def test_content_of_a_wrong_type(content, text):
-    assert refused({"role": "user", "content": content}) == f"json: cannot unmarshal {text}"
+    assert refused({"role": "user", "content": content}) == f"messages[0].content{text}"
 
 
 @pytest.mark.parametrize(
     ("schema", "text"),
     [
-        ("x", "json: cannot unmarshal string into Go value of type api.ToolFunctionParameters"),
+        ("x", "the schema: expected an object, got a string"),
         (
             {"type": 5},
-            "json: cannot unmarshal number into Go struct field ToolFunctionParameters.type of type string",
+            "type: expected a string or a list of strings, got a number",
         ),
-        ({"properties": "x"}, "Value looks like object, but can't find closing '}' symbol"),
+        ({"properties": "x"}, "properties: expected an object, got a string"),
     ],
 )
 def test_a_tools_schema_of_a_wrong_type(schema, text):
@@ -94,7 +94,7 @@ def test_options_are_only_what_was_given():
         "temperature": 0,
         "top_k": 5,
         "num_predict": 128,
-        "stop": ["x"],
+        "stop": ("x",),
     }
 
 

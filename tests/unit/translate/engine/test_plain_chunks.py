@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from tests.unit.translate.chunks import call, chat, logprobs, text, usage
 from vllama.engine.client import engine_error
+from vllama.jsontext import encode
 from vllama.translate.anthropic.replies import MessageStream
-from vllama.translate.engine.stream import ChatReader, Step, TextReader
+from vllama.translate.engine.stream import ChatReader, TextReader
 from vllama.translate.engine.thinking import ThinkingSplitter
-from vllama.translate.jsontext import encode
 from vllama.translate.ollama.replies import ChatWriter, GenerateWriter
 from vllama.translate.openai.completions_replies import completion_streams
 from vllama.translate.openai.replies import ReplyHead, chat_streams
-from vllama.translate.pieces import Piece
+from vllama.translate.pieces import Piece, Step
 from vllama.translate.responses.replies import Echo, ResponseHead, ResponseStream
 
 Reader = ChatReader | TextReader

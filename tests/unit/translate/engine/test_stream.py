@@ -11,9 +11,9 @@ from tests.unit.translate.chunks import call, chat, logprobs, sse, text, usage
 from vllama.engine.client import engine_error
 from vllama.engine.sse import SseCutter
 from vllama.errors import EngineError, EngineGone, EngineRefused
-from vllama.translate.engine.stream import ChatReader, Step, TextReader
+from vllama.translate.engine.stream import ChatReader, TextReader
 from vllama.translate.engine.thinking import ThinkingSplitter
-from vllama.translate.pieces import Ending, Piece, ToolCall
+from vllama.translate.pieces import Ending, Piece, Step, ToolCall
 
 
 def read_chat(payloads: list[bytes], **options: Any) -> list[Step]:

@@ -8,9 +8,8 @@ from tests.unit.translate import families
 from tests.unit.translate.chunks import text, usage
 from tests.unit.translate.models import model
 from vllama.errors import BadRequest
-from vllama.templates import TemplateError
 from vllama.translate.pieces import ChatCall, Ending, Message, Tags
-from vllama.translate.prompts.prompting import insert_prompt, rendered, template_of, to_tokenize, with_template
+from vllama.translate.prompts.prompting import insert_prompt, rendered, template_of, to_tokenize
 from vllama.translate.prompts.tagged_stream import TaggedReader
 
 TODAY = date(2026, 3, 1)
@@ -77,25 +76,13 @@ class TestThinking:
         assert tags == Tags(("<think>", "</think>"), inside=True)
 
     @pytest.mark.parametrize(
-        ("name", "family", "kept"),
-        [("a", "qwen3", ""), ("deepseek-r1:7b", "qwen2", ""), ("a", "llama", "<think>x</think>")],
+        ("parser", "family", "kept"),
+        [(None, "qwen3", ""), ("deepseek_r1", "qwen2", ""), (None, "llama", "<think>x</think>")],
     )
-    def test_old_thoughts_go_where_early_templates_kept_them_in_the_text(self, name, family, kept):
+    def test_old_thoughts_go_where_early_templates_kept_them_in_the_text(self, parser, family, kept):
         talk = (*ASKED, Message("assistant", "<think>x</think>y"), Message("user", "Bye"))
-        known = model(name, family=family, template="{{ range .Messages }}{{ .Content }}|{{ end }}")
+        known = model(family=family, reasoning_parser=parser, template="{{ range .Messages }}{{ .Content }}|{{ end }}")
         assert rendered(ChatCall(messages=talk), talk, known, TODAY)[0] == f"Hi|{kept}y|Bye|"
-
-
-class TestCapabilities:
-    def test_the_template_decides_on_tools_and_thinking(self):
-        facts = model(capabilities=(*ALL, "vision")).facts
-        assert with_template(facts, families.CHATML).capabilities == ("completion", "vision")
-        assert with_template(facts, families.QWEN25).capabilities == ("completion", "vision", "insert", "tools")
-        assert with_template(facts, "") is facts
-
-    def test_a_bad_template_is_told(self):
-        with pytest.raises(TemplateError, match="template: :1: unclosed action"):
-            with_template(model().facts, "{{ .Prompt")
 
 
 class TestInsert:

@@ -88,25 +88,19 @@ def test_reasoning_before_a_call_belongs_to_the_calls_turn():
         ([{"role": "user", "content": [{"type": "golden"}]}], "input[0]: content[0]: unknown content type: golden"),
         ([{"golden": 1}], "input[0]: input item missing required 'type' field"),
         ([{"role": "user", "content": [{"type": ["x"]}]}], "input[0]: content[0]: unknown content type: "),
-        ([{"type": 5}], "input[0]: json: cannot unmarshal number into Go struct field .type of type string"),
+        ([{"type": 5}], "input[0]: type: expected a string, got a number"),
         ([None], "input[0]: input item missing required 'type' field"),
         (
             ["x"],
-            (
-                "input[0]: json: cannot unmarshal string into Go value of type "
-                r'struct { Type string "json:\"type\""; Role string "json:\"role\"" }'
-            ),
+            "input[0]: the item: expected an object, got a string",
         ),
-        (5, "input must be a string or array: json: cannot unmarshal number into Go value of type []json.RawMessage"),
-        ({}, "input must be a string or array: json: cannot unmarshal object into Go value of type []json.RawMessage"),
+        (5, "input must be a string or array"),
+        ({}, "input must be a string or array"),
         (
             [{"role": "user", "content": 5}],
-            (
-                "input[0]: content must be a string or array: "
-                "json: cannot unmarshal number into Go value of type []json.RawMessage"
-            ),
+            "input[0]: content must be a string or array",
         ),
-        ([{"role": "user"}], "input[0]: content must be a string or array: unexpected end of JSON input"),
+        ([{"role": "user"}], "input[0]: content must be a string or array"),
     ],
 )
 def test_inputs_that_are_refused(items, text):

@@ -5,10 +5,8 @@ import math
 import pytest
 
 from tests.unit.translate.models import model
+from vllama.models.listing import loaded, parameter_size, shown, tag
 from vllama.models.safetensors import Tensor
-from vllama.translate.ollama.details import loaded, parameter_size, shown, tag
-
-NOTHING = {"system": "", "verbose": False, "options": {}}
 
 
 @pytest.mark.parametrize(
@@ -42,7 +40,7 @@ def test_show_tells_what_is_stored():
         chat_template="{{ m }}",
         details={"block_count": 5, "tokenizer.ggml.model": "gpt2", "rope.freq_base": 10000.0},
     )
-    told = shown(chosen, NOTHING, 0)
+    told = shown(chosen, 0)
     assert list(told) == [
         "license",
         "modelfile",
@@ -72,16 +70,14 @@ def test_show_tells_what_is_stored():
 
 def test_show_lists_tensors_where_they_are_wanted():
     tensors = [Tensor("embed.weight", "BF16", (1024, 160), 327680, 327680)]
-    told = shown(model(), NOTHING, 0, tensors=tensors)
+    told = shown(model(), 0, tensors=tensors)
     assert told["tensors"] == [{"name": "embed.weight", "type": "BF16", "shape": (1024, 160)}]
     assert [*told].index("tensors") == [*told].index("model_info") + 1
-    assert "tensors" not in shown(model(), NOTHING, 0)
+    assert "tensors" not in shown(model(), 0)
 
 
 def test_show_takes_the_requests_system_and_options_into_the_modelfile():
-    told = shown(
-        model(), {"system": "Golden.", "verbose": False, "options": {"temperature": 0.25}}, 0, basename="typed"
-    )
+    told = shown(model(), 0, system="Golden.", options={"temperature": 0.25}, basename="typed")
     assert told["system"] == "Golden."
     assert "PARAMETER temperature 0.25\n" in told["modelfile"]
     assert "SYSTEM Golden.\n" in told["modelfile"]
@@ -89,7 +85,7 @@ def test_show_takes_the_requests_system_and_options_into_the_modelfile():
 
 
 def test_a_model_without_anything_stored_still_has_its_model_info():
-    told = shown(model(chat_template=None), NOTHING, 0)
+    told = shown(model(chat_template=None), 0)
     assert {"license", "parameters", "system", "messages"}.isdisjoint(told)
     assert told["template"] == "{{ .Prompt }}"
     assert told["model_info"]["general.architecture"] == "qwen3"

@@ -1,48 +1,23 @@
-"""A Modelfile's TEMPLATE: what Ollama puts into it, and what it can do. Pure.
-
-A template reads ``.Messages`` (each with Role, Content, Thinking, ToolCalls ...), or it is of the older form that
-shows one turn by ``.System``, ``.Prompt`` and ``.Response`` and is run once for each.
-"""
+"""Prompts by a Modelfile's TEMPLATE: what Ollama puts into it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import lru_cache
 from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, Final
 
-from vllama.templates import Days, JsonList, Template, parse, render
+from vllama.templates import Days, JsonList, Template, render
 from vllama.templates.limits import MAX_STEPS, Budget
-from vllama.templates.nodes import Action, Command, Field, Pipe
-from vllama.templates.parser import REMEMBERED, REMEMBERED_LENGTH
+from vllama.templates.model_template import ModelTemplate
 from vllama.translate.pieces import Message, Tags
 from vllama.translate.prompts.tagged_text import TaggedText
-from vllama.translate.prompts.template_facts import cut_at_response, names_used, thinking_tags, tool_mark
 from vllama.translate.prompts.values import message_value, tool_value
 
-DEFAULT_TEMPLATE: Final = "{{ .Prompt }}"
-"""For a model that has none of its own."""
 _EFFORT: Final = "medium"  # what Ollama calls a plain "on"
 _STEPS_PER_MESSAGE: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class ModelTemplate:
-    """A template as ``read_template`` understands it."""
-
-    template: Template
-    turn: Template
-    """The same up to the response, for the last turn of the older form."""
-    reads_messages: bool
-    capabilities: frozenset[str]
-    """Of ``tools``, ``insert`` and ``thinking``."""
-    thinking: tuple[str, str] | None
-    """The tags around the model's thinking."""
-    tool_mark: str
-    """What the model writes before a tool call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +37,6 @@ class Thinking:
 
 
 NOT_ASKED: Final = Thinking()
-
-
-def read_template(text: str) -> ModelTemplate:
-    """Raises TemplateError in Go's words; a text of usual size is read once."""
-    return _remembered(text) if len(text) <= REMEMBERED_LENGTH else _read(text)
-
-
-def _read(text: str) -> ModelTemplate:
-    template = parse(text)
-    names = names_used(template)
-    if not names & {"messages", "response"}:
-        template = replace(template, root=(*template.root, _response(len(text))))
-    tags = thinking_tags(template)
-    able = {"tools": "tools" in names, "insert": "suffix" in names, "thinking": tags is not None}
-    return ModelTemplate(
-        template=template,
-        turn=cut_at_response(template),
-        reads_messages="messages" in names,
-        capabilities=frozenset(name for name, can in able.items() if can),
-        thinking=tags,
-        tool_mark=tool_mark(template),
-    )
-
-
-_remembered: Final = lru_cache(maxsize=REMEMBERED)(_read)
 
 
 def render_chat(
@@ -212,11 +162,6 @@ def _render_turns(
                 turn["Response"] = message.content
     write(template.turn)
     return "".join(out)
-
-
-def _response(at: int) -> Action:
-    """``{{ .Response }}``, for templates that don't say where the answer goes."""
-    return Action(at, Pipe(at, (Command(at, (Field(at, ("Response",)),)),)))
 
 
 def _thinking_values(thinking: Thinking) -> dict[str, Any]:

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from tests.unit.translate import families
 from vllama.templates import TemplateError
+from vllama.templates.model_template import DEFAULT_TEMPLATE, read_template
 from vllama.translate.pieces import Message, Tags, ToolCall
-from vllama.translate.prompts.ollama_template import (
-    DEFAULT_TEMPLATE,
+from vllama.translate.prompts.rendering import (
     Thinking,
     merged,
-    read_template,
     render_chat,
     render_insert,
     tags_of,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vllama.translate.ollama.times import local_time, utc_time
+from vllama.times import local_time, utc_time
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any, Final
 from vllama.models.model import Model
 from vllama.models.modelfile import quoted
 from vllama.models.safetensors import Tensor
-from vllama.translate.ollama.times import local_time
+from vllama.times import local_time
 
 _FOREVER_SECONDS: Final = 2**63 / 1e9  # how long Ollama's "forever" is: the CLI knows it by its century
 _FULL_KEYS: Final = ("general.", "tokenizer.")
@@ -71,19 +71,26 @@ def parameter_size(count: int) -> str:
 
 
 def shown(
-    model: Model, request: Mapping[str, Any], offset: int, *, basename: str = "", tensors: Sequence[Tensor] = ()
+    model: Model,
+    offset: int,
+    *,
+    system: str = "",
+    options: Mapping[str, Any] | None = None,
+    verbose: bool = False,
+    basename: str = "",
+    tensors: Sequence[Tensor] = (),
 ) -> dict[str, Any]:
-    """The answer of ``/api/show``; ``request`` holds ``system``, ``verbose`` and ``options``.
+    """The answer of ``/api/show``; ``system`` and ``options`` are the client's.
 
     ``basename`` overrides ``general.basename``, for the one client that wants to read its own word there;
     ``tensors`` are those of the weights, where they are wanted.
     """
-    system = request["system"] or model.system
+    system = system or model.system
     stored = parameters(model)
     template = model.template or model.facts.chat_template or _BARE
     out: dict[str, Any] = {
         "license": "\n".join(model.license),
-        "modelfile": modelfile(model, system, template, stored | request["options"]),
+        "modelfile": modelfile(model, system, template, stored | dict(options or {})),
         "parameters": "\n".join(_parameter_lines(stored)),
         "template": template,
         "system": system,
@@ -92,7 +99,7 @@ def shown(
     out["details"] = details(model)
     if model.messages:
         out["messages"] = model.messages
-    out["model_info"] = _info(model, basename, verbose=request["verbose"])
+    out["model_info"] = _info(model, basename, verbose=verbose)
     if tensors:
         out["tensors"] = [{"name": one.name, "type": one.dtype, "shape": one.shape} for one in tensors]
     if model.facts.capabilities:
