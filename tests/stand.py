@@ -40,7 +40,7 @@ def configuration(folder: Path, engine: str, token_rate: float, ttft: float) -> 
     if engine == "real":
         cache = {"state": f"{folder}/state", "cache": str(engine_prefix().parent / "cache"), "runtime": f"{folder}/run"}
         models = {"tinychat": {"source": "builtin:tinychat"}}
-        return {"paths": cache, "engine": {"prefix": str(engine_prefix())}, "models": models}
+        return {"paths": cache, "engine": {"prefix": str(engine_prefix()), "compile": "always"}, "models": models}
     script = json.dumps({"token_rate": token_rate, "ttft": ttft, "max_num_seqs": 4096, "max_model_len": 100_000})
     models = {"tinychat": {"source": "builtin:tinychat", "settings": {"env": {"FAKE_ENGINE": script}}}}
     return {"engine": {"python": str(interpreter.write(folder))}, "models": models}

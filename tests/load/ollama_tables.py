@@ -68,7 +68,8 @@ def full(data: bytes) -> str:
     ]
     head += ["p95", "Failed"]
     ratios = _ratios(record)
-    lines = [_machine(record), "", _line(head), _line(["---"] * len(head))]
+    samples = "Samples: [ollama_cpu.json](benchmarks/ollama_cpu.json)."
+    lines = [f"{_machine(record)} {samples}", "", _line(head), _line(["---"] * len(head))]
     for clients, found in _by_clients(record):
         for name, row in found.items():
             rates = row.tokens_per_second

@@ -4,6 +4,7 @@ import pytest
 
 from tests.load.ollama_tables import BEGIN, END, full, replaced, short, shortened
 from tests.unit.bench.made import leg, record
+from tests.unit.test_docs import ROOT
 from vllama.bench.record import to_json
 
 NAMES = ("vLLama", "Q8_0-serial", "Q8_0-batched")
@@ -46,3 +47,11 @@ def test_a_table_is_put_between_its_marks_and_nothing_else_is_touched():
 def test_what_is_kept_is_shorter_and_gives_the_same_tables():
     kept = shortened(data())
     assert full(kept) == full(data())
+
+
+@pytest.mark.parametrize(("document", "table"), [("README.md", short), ("docs/performance.md", full)])
+def test_the_tables_of_the_documents_are_those_of_the_kept_samples(document, table):
+    text = (ROOT / document).read_text("utf-8")
+    assert replaced(text, "") != text
+    for kept in (ROOT / "docs" / "benchmarks").glob("ollama_cpu.json"):
+        assert replaced(text, table(kept.read_bytes())) == text
