@@ -213,3 +213,28 @@ async def test_whoever_configures_it_decides(folder: Path, mode: str, is_eager: 
         await load(up)
         assert eager(up) == is_eager
         assert await told(up) == ""
+
+
+async def test_it_is_reported_how_an_engine_got_its_code(folder: Path):
+    async with service(folder, "always") as up:
+        for outcome in ("compiled", "loaded", "loaded"):
+            await load(up)
+            assert await code_of(up) == (outcome, "")
+            await unload(up)
+        assert await up.metric("vllama_compiled_code_total", outcome="compiled") == 1
+        assert await up.metric("vllama_compiled_code_total", outcome="loaded") == 2
+        assert "mini:latest: loading compiled code" in up.log
+
+
+async def test_code_that_can_not_be_kept_is_reported_with_the_reason(folder: Path):
+    async with service(folder, "always", keeps_no_code=True) as up:
+        await load(up)
+        outcome, fault = await code_of(up)
+        assert (outcome, "No space left on device" in fault) == ("unkept", True)
+        await logged(up, "each start compiles again")
+
+
+async def code_of(up: LiveService) -> tuple[str, str]:
+    _, answer = await up.get("/vllama/engines")
+    (engine,) = answer["engines"]
+    return engine.get("code_from", ""), engine.get("code_fault", "")

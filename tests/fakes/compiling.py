@@ -15,8 +15,10 @@ def compiled(script: Script, output: Output, settings: str, cache: Path) -> None
     name = sha256(settings.encode()).hexdigest()
     code = cache / "torch_compile_cache" / "torch_aot_compile" / name / "rank_0_0" / "model"
     if code.is_file():
+        output.say("Worker", f"loading compiled code from {code}")  # a line of our plugin, as the one below
         output.say("Worker", f"Directly load AOT compilation from path {code}")
         return
+    output.say("Worker", f"compiling: no code is kept in {code}")
     output.say("Worker", "Compiling a graph for compile range (1, 2048)")
     time.sleep(script.compile_seconds)
     try:

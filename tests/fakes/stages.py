@@ -36,7 +36,6 @@ def stages(model: str, max_model_len: int, embeds: bool) -> Iterator[Stage]:
     yield Stage("Worker", "\n", stderr=True)
     yield Stage("Worker", "Loading weights took 0.04 seconds")
     yield Stage("Worker", "Warming up model for the compilation...")
-    yield Stage("Worker", "compiling: no code is kept in /cache/compiled/0/rank_0_0/model")
     yield Stage("Worker", "Warming up done.")
     if not embeds:
         yield Stage("Worker", "Explicitly set (1.0/8.34) GiB for KV cache on node 0.")
