@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from vllama.engine import executor
 from vllama.engine.plugins import with_plugin
 from vllama.engine.spec import EngineSpec, scratch_beside
 from vllama.errors import ConfigError, EngineError
@@ -108,6 +109,8 @@ def build_spec(
     lora_rank = _adapters(flags, model)
     if model.facts.task == "generate":
         _generating(flags, model, settings, capabilities)
+    if executor.alone(settings, hardware):
+        flags.want(executor.FLAG, executor.ONE_PROCESS)
     flags.own(settings.values.extra_args, settings.origins.get("extra_args", "extra_args"))
     on_gpu = hardware.kind != "cpu"
     asleep = _sleeping(flags, settings, capabilities) if sleep and on_gpu else 0
@@ -314,7 +317,9 @@ def _environment(
     }
     if hardware.kind == "cpu":
         env["VLLM_TARGET_DEVICE"] = "cpu"
-        if settings.values.cpu_threads is not None:
+        if executor.alone(settings, hardware):
+            env |= executor.environment(hardware)
+        elif settings.values.cpu_threads is not None:
             env["VLLM_CPU_OMP_THREADS_BIND"] = settings.values.cpu_threads
         if preload:
             env["LD_PRELOAD"] = ":".join(map(str, preload))
