@@ -136,7 +136,7 @@ $(VENV)/llamacpp/.ready: $(VENV)/.ready-to-test
 	@touch $@
 
 .PHONY: bench-start
-bench-start: test-setup engine ## Measure the time to the first token of a start beside the engine's own
+bench-start: test-setup engine ## Measure loads and swaps beside the start of 'vllm serve'
 	$(BIN)/python -m tests.load.starting $(ARGS)
 
 .PHONY: clean
