@@ -126,3 +126,24 @@ class LiveService(Client):
             return psutil.Process(self.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
+
+    def engines(self) -> list[psutil.Process]:
+        """The processes of all engines, API servers first."""
+        leaders = []
+        for note in self.runtime.glob("*.pid"):
+            with contextlib.suppress(psutil.NoSuchProcess, OSError, ValueError):
+                leaders.append(psutil.Process(int(note.read_text().split()[0])))
+        below = []
+        for leader in leaders:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                below += leader.children(recursive=True)
+        return [*leaders, *below]
+
+    def spare(self) -> psutil.Process | None:
+        """The interpreter that waits for the next engine."""
+        engines = {process.pid for process in self.engines()}
+        for process in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.pid not in engines and "vllama_engine.spare" in process.cmdline():
+                    return process
+        return None

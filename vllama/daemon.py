@@ -39,6 +39,7 @@ from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.notify import Notifier, passed_sockets
 from vllama.supervisor.planner import Planner
 from vllama.supervisor.port import FOREVER, EngineView, Wish
+from vllama.supervisor.spawner import LocalSpawner
 from vllama.supervisor.states import LOADING
 from vllama.supervisor.tasks import Tasks, outcome
 from vllama.supervisor.tuning import patience_of, policy_of
@@ -106,7 +107,11 @@ async def serve(
             watcher.changed(view)
 
         supervisor = Supervisor(
-            Planner(loaded, environ), policy_of(config, usable_cores()), patience_of(config), changed
+            Planner(loaded, environ),
+            policy_of(config, usable_cores()),
+            patience_of(config),
+            changed,
+            LocalSpawner(lambda: service.loaded.config.engine.spare),
         )
         metrics = Metrics(supervisor)
         downloads = Downloads(loaded.state, environ, registry_of(loaded))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def write(folder: Path, backend: str = "cpu") -> Path:
 
 
 def main(argv: list[str], backend: str) -> int:
-    """``-I .../ask.py [key]`` is answered, ``-m vllm...`` is the fake engine."""
+    """``-I .../ask.py [key]`` is answered, ``-m vllm...`` is the fake engine, ``-m vllama_engine.spare`` becomes it."""
     if argv[:1] == ["-I"]:
         print(json.dumps(_KEY if argv[2:] == ["key"] else _answer(backend)))
         return 0
@@ -42,6 +43,14 @@ def main(argv: list[str], backend: str) -> int:
         from tests.fakes.engine import main as engine
 
         return engine(argv[2:])
+    if argv[:2] == ["-m", "vllama_engine.spare"]:
+        if not (line := sys.stdin.readline()).endswith("\n"):
+            return 0
+        order = json.loads(line)
+        os.environ.clear()
+        os.environ.update(order["env"])
+        os.chdir(order["cwd"])
+        return main(["-m", argv[2], *order["argv"]], backend)
     print(f"fake interpreter: can't do {argv}", file=sys.stderr)
     return 64
 

@@ -21,7 +21,7 @@ class Footprint:
     descriptors: int
     threads: int
     processes: int
-    """Below it, all generations."""
+    """Below it, all generations, without a spare interpreter."""
 
     @classmethod
     def of(cls, service: LiveService) -> Self:
@@ -29,7 +29,8 @@ class Footprint:
         process = psutil.Process(service.pid)
         with process.oneshot():
             memory, threads = process.memory_info().rss, process.num_threads()
-        return cls(memory, process.num_fds(), threads, len(service.family()))
+        spare = service.spare() is not None
+        return cls(memory, process.num_fds(), threads, len(service.family()) - spare)
 
 
 async def until_descriptors(service: LiveService, most: int, *, within: float = 10.0) -> None:

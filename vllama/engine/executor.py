@@ -51,6 +51,6 @@ def environment(hardware: Hardware) -> Mapping[str, str]:
     return {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "OMP_NUM_THREADS": str(len(hardware.cores)),
+        "OMP_NUM_THREADS": str(len(hardware.computing)),
         "OPENBLAS_NUM_THREADS": "1",
     }

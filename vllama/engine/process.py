@@ -23,6 +23,7 @@ from typing import IO
 from vllama import child
 from vllama.engine.cgroup import EngineGroup, let_die_first, make_group, own_group
 from vllama.engine.diagnose import Cause, diagnose
+from vllama.engine.exits import notice_exit
 from vllama.engine.progress import Line, Progress, read_line
 from vllama.engine.session import CpuMeter, kill_session, living, lowest_priority, signal_session, tidy
 from vllama.engine.spec import EngineSpec
@@ -46,11 +47,30 @@ _NOT_ITS_FAULT = frozenset(
 """Why nothing at all could be started now."""
 
 
+def new_interpreter(spec: EngineSpec) -> subprocess.Popen[bytes]:
+    """The child of ``spec``, started from nothing; raises OSError."""
+    return subprocess.Popen(
+        spec.argv,
+        **child.start({}, more=spec.env, cwd=spec.scratch),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
 class EngineProcess:
     """The child of one spec. Its output goes to our log under the engine's name."""
 
-    def __init__(self, spec: EngineSpec, on_stage: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        spec: EngineSpec,
+        on_stage: Callable[[str], None],
+        launch: Callable[[EngineSpec], subprocess.Popen[bytes]] | None = None,
+    ) -> None:
+        """``launch``: where the child comes from, instead of a new interpreter; raises OSError."""
         self.spec = spec
+        self._launch = launch or new_interpreter
         self.progress = Progress()
         self.last_output = time.monotonic()
         self._on_stage = on_stage
@@ -85,21 +105,14 @@ class EngineProcess:
         spec.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         spec.scratch.mkdir(mode=0o700, exist_ok=True)
         try:
-            process = subprocess.Popen(
-                spec.argv,
-                **child.start({}, more=spec.env, cwd=spec.scratch),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
+            process = self._launch(spec)
         except OSError as error:
             if error.errno in _NOT_ITS_FAULT:
                 raise
             reason = f"can't start the engine's interpreter {spec.argv[0]}: {error.strerror}"
             raise LoadFailed(reason, hint="run: vllama engine status") from error
         try:
-            self._notice_exit(process)
+            notice_exit(process, self._exited.set)
         except OSError:  # a child whose end we would not see must not live
             process.kill()
             process.communicate()
@@ -211,27 +224,6 @@ class EngineProcess:
                 self._log.error("processes of session %d survive SIGKILL; its memory may still be taken", session)
                 return
             await asyncio.sleep(_POLL_SECONDS)
-
-    def _notice_exit(self, process: subprocess.Popen[bytes]) -> None:
-        """Set ``_exited`` when the child itself ends. asyncio's own wait would also wait for its pipes, which
-        orphaned children hold open."""
-        loop = asyncio.get_running_loop()
-        watched = os.pidfd_open(process.pid)
-
-        def watch() -> None:
-            try:
-                loop.add_reader(watched, ended)
-            except OSError:
-                os.close(watched)
-                raise
-
-        def ended() -> None:
-            loop.remove_reader(watched)
-            os.close(watched)
-            process.poll()
-            self._exited.set()
-
-        watch()
 
     async def _drain(self, pipe: IO[bytes]) -> None:
         """Read to the end, always: a full pipe would block the engine. Bars use ``\\r`` for a new line."""

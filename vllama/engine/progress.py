@@ -52,6 +52,7 @@ _HARMLESS: Final = (
     "is not found in LD_PRELOAD",
     "Failed to create oneDNN linear",
     "leaving Torch threads at",
+    "The global random seed is set to",  # to the same as without the executor that we choose
     "API fast, please install orjson",
     "Default vLLM sampling parameters have been overridden",
     "Chat template rejected the request",  # who sent it is told

@@ -17,7 +17,7 @@ from vllama.engine.client import Client
 from vllama.engine.diagnose import Cause
 from vllama.engine.progress import Progress
 from vllama.engine.spec import EngineSpec
-from vllama.errors import Busy, ConfigError, EngineError, NoRoomYet, VllamaError
+from vllama.errors import Busy, ConfigError, EngineError, LoadFailed, NoRoomYet, VllamaError
 from vllama.models.model import Model
 from vllama.supervisor import events as ev
 from vllama.supervisor.adapters import Adapters
@@ -26,7 +26,7 @@ from vllama.supervisor.neighbours import Neighbour
 from vllama.supervisor.probes import DIED, Patience, first_answer, until_listening, until_unhealthy
 from vllama.supervisor.spawner import Process, Spawner
 from vllama.supervisor.states import LOADING, EngineState
-from vllama.supervisor.tasks import Tasks, outcome
+from vllama.supervisor.tasks import Tasks, outcome, told
 from vllama.supervisor.template_trials import TemplateTrials
 
 _LOG = logging.getLogger("vllama.supervisor")
@@ -144,11 +144,17 @@ class Children:
 
     async def close(self) -> None:
         """End what still lives, at once."""
+        await outcome(self._spawner.close())
         await asyncio.gather(*(self._end(child.process) for child in self._living.values()))
         await self._tasks.close(_LAST_SECONDS)
 
     def _now(self) -> float:
         return self._loop.time()
+
+    def _idle(self) -> bool:
+        """No engine loads, and none answers."""
+        engines = [engine for key in self._living if (engine := self._state(key)) is not None]
+        return not any(engine.phase in LOADING or engine.leases for engine in engines)
 
     def _unhealthy(self, action: ev.Warm | ev.Sleep | ev.Wake, doing: str) -> Callable[[Exception], None]:
         """What becomes of a run when a task that looks after it fails."""
@@ -157,7 +163,7 @@ class Children:
 
     async def _plan(self, action: ev.Plan) -> None:
         try:
-            spec = await self.planner.spec(action.model, self.neighbours(action.key), action.attempt)
+            spec = await self._spec(action)
         except NoRoomYet as error:
             cause = Cause(error.error_code, error.detail, error.hint)
             self._post(ev.NoRoom(self._now(), action.key, action.run, error.missing, cause))
@@ -168,6 +174,15 @@ class Children:
             self._post(ev.PlanRefused(self._now(), action.key, action.run, cause))
         else:
             self._post(ev.Planned(self._now(), action.key, action.run, spec))
+
+    async def _spec(self, action: ev.Plan) -> EngineSpec:
+        """What the planner says, at last without the memory that was only taken ahead."""
+        try:
+            return await self.planner.spec(action.model, self.neighbours(action.key), action.attempt)
+        except (NoRoomYet, LoadFailed):
+            if not await self._spawner.release():
+                raise
+        return await self.planner.spec(action.model, self.neighbours(action.key), action.attempt)
 
     def neighbours(self, key: str = "") -> tuple[Neighbour, ...]:
         """Every other engine than ``key`` that has a process."""
@@ -261,6 +276,7 @@ class Children:
         self._post(ev.Warmed(self._now(), action.key, action.run, capacity))
         if not woken:  # it says nothing new then
             self._tasks.start(self.planner.learn(process.spec, process.progress), _logged)
+        told(lambda: self._spawner.prepare(process.spec, self._idle))
         child.watch = self._watched(self._guard(action.key, child), action.key, child)
 
     async def _sleep(self, action: ev.Sleep) -> None:

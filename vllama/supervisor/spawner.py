@@ -12,6 +12,7 @@ from vllama.engine.leftovers import remember
 from vllama.engine.process import EngineProcess
 from vllama.engine.progress import Progress
 from vllama.engine.spec import EngineSpec
+from vllama.supervisor.spares import Spares
 
 
 class Process(Protocol):
@@ -85,13 +86,29 @@ class Spawner(Protocol):
         """The opposite; raises OSError."""
         ...
 
+    def prepare(self, spec: EngineSpec, idle: Callable[[], bool]) -> None:
+        """An engine like ``spec`` may be next: what can be done ahead is done when ``idle`` allows it."""
+        ...
+
+    async def release(self) -> bool:
+        """Give back the memory of what was prepared; whether there was any."""
+        ...
+
+    async def close(self) -> None:
+        """End what was prepared."""
+        ...
+
 
 class LocalSpawner:
     """Implements ``Spawner`` on this machine."""
 
+    def __init__(self, spare: Callable[[], bool | None] = lambda: False) -> None:
+        """``spare``: the setting ``engine.spare``."""
+        self._spares = Spares(spare)
+
     def process(self, spec: EngineSpec, on_stage: Callable[[str], None]) -> Process:
         """See ``Spawner``."""
-        return EngineProcess(spec, on_stage)
+        return EngineProcess(spec, on_stage, self._spares.launch)
 
     def client(self, socket: Path) -> Client:
         """See ``Spawner``."""
@@ -104,6 +121,18 @@ class LocalSpawner:
     def forget(self, spec: EngineSpec) -> None:
         """See ``Spawner``."""
         _pid_file(spec).unlink(missing_ok=True)
+
+    def prepare(self, spec: EngineSpec, idle: Callable[[], bool]) -> None:
+        """See ``Spawner``."""
+        self._spares.keep(spec, idle)
+
+    async def release(self) -> bool:
+        """See ``Spawner``."""
+        return await self._spares.release()
+
+    async def close(self) -> None:
+        """See ``Spawner``."""
+        await self._spares.close()
 
 
 def _pid_file(spec: EngineSpec) -> Path:

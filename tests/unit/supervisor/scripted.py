@@ -150,6 +150,8 @@ class ScriptedSpawner:
         self.noted: set[Path] = set()
         self.code = ""
         """What its engines say that they keep of compiled code."""
+        self.prepared = False
+        """There is memory to be given back."""
 
     def process(self, spec: EngineSpec, on_stage: Callable[[str], None]) -> ScriptedProcess:
         self._seams.step("spawner.process")
@@ -169,3 +171,14 @@ class ScriptedSpawner:
     def forget(self, spec: EngineSpec) -> None:
         self._seams.step("spawner.forget")
         self.noted.discard(spec.socket)
+
+    def prepare(self, spec: EngineSpec, idle: Callable[[], bool]) -> None:
+        self._seams.step("spawner.prepare")
+
+    async def release(self) -> bool:
+        self._seams.step("spawner.release")
+        given, self.prepared = self.prepared, False
+        return given
+
+    async def close(self) -> None:
+        self._seams.step("spawner.close")

@@ -18,7 +18,15 @@ from importlib import import_module
 
 from .changing import change_when_imported
 
-CHANGES = ("aot_loading", "forked_core", "compile_news", "token_ranks", "chat_chunks", "text_chunks", "corruption_check")
+CHANGES = (
+    "aot_loading",
+    "forked_core",
+    "compile_news",
+    "token_ranks",
+    "chat_chunks",
+    "text_chunks",
+    "corruption_check",
+)
 """Names of modules in here."""
 
 
