@@ -41,6 +41,12 @@ async def answered(desk: Desk, wish: Wish, ask: Callable[[Lease], Awaitable[T]])
         return value
 
 
+async def load(desk: Desk, wish: Wish, options: Options) -> dict[str, str]:
+    """Wait until the model is really loaded; returns headers for the answer. Raises what ``Engines.lease`` raises."""
+    async with desk.engines.lease(wish) as lease:
+        return context_headers(options, lease)
+
+
 async def _begin(
     desk: Desk, wish: Wish, begin: Callable[[Lease, AsyncExitStack], Awaitable[T]], stack: AsyncExitStack
 ) -> T:

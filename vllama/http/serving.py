@@ -11,7 +11,7 @@ from aiohttp import web
 from vllama.answering.choices import open_choices
 from vllama.answering.debugging import rendered_prompt
 from vllama.answering.desk import Desk
-from vllama.answering.leasing import context_headers
+from vllama.answering.leasing import load
 from vllama.errors import VllamaError
 from vllama.http.faults import refusal_response
 from vllama.http.front import desk_of
@@ -95,8 +95,6 @@ async def serve_call(request: web.Request, order: Order, reply: Reply) -> web.St
 
 
 async def _loaded(desk: Desk, wish: Wish, order: Order, reply: Reply) -> web.Response:
-    """Waits until the model is really loaded."""
+    headers = await load(desk, wish, order.options)
     kind = reply.stream_type if order.stream else reply.whole_type
-    async with desk.engines.lease(wish) as lease:
-        headers = {"Content-Type": kind, **context_headers(order.options, lease)}
-        return web.Response(body=reply.loaded(), headers=headers)
+    return web.Response(body=reply.loaded(), headers={"Content-Type": kind, **headers})
