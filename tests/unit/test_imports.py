@@ -248,6 +248,29 @@ def wing_of(module: str) -> str:
     return parts[2] if len(parts) > 2 and (PACKAGE / "translate" / parts[2]).is_dir() else ""
 
 
+ACYCLIC: Final = ("cli", "http", "answering", "supervisor", "aside")
+"""Packages that nothing below them leads back to."""
+
+
+def package_of(name: str) -> str:
+    return name.split(".")[1] if name.count(".") else ""
+
+
+@pytest.mark.parametrize("package", ACYCLIC)
+def test_no_way_leads_from_a_package_back_to_it(package: str) -> None:
+    ways: dict[str, set[str]] = {}
+    for module in modules().values():
+        ways.setdefault(package_of(module.name), set()).update(
+            package_of(name) for name, _ in module.imports() if name in modules()
+        )
+    found, ahead = set[str](), ways[package] - {package, ""}
+    while ahead:
+        one = ahead.pop()
+        found.add(one)
+        ahead |= ways[one] - found - {""}
+    assert package not in found, f"{package} is imported by what it imports: {sorted(found)}"
+
+
 def test_the_rooms_that_should_be_pure_say_so() -> None:
     tell(
         [
