@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
-
 from tests.fakes import interpreter
 from tests.fakes.model_dir import scripted
 from tests.live import LiveService
+from vllama.fit.gpu import detect
 
 
 def config(folder: Path, **caches: int | str) -> dict[str, object]:
@@ -27,7 +26,7 @@ async def loaded(service: LiveService) -> set[str]:
 
 
 async def test_a_model_that_does_not_fit_beside_another_takes_its_place(folder: Path):
-    half = int(psutil.virtual_memory().available * 0.55)
+    half = int(detect().ram_available * 0.55)
     async with LiveService(folder, config(folder, first=half, second=half, small="64MiB")) as up:
         for name in ("small", "first", "second"):
             status, answer = await up.chat("count to 3", model=name, stream=False)
@@ -56,3 +55,19 @@ async def test_after_running_out_of_memory_three_gentler_plans_are_tried_and_the
         for number in (1, 2, 3):
             assert f"a gentler plan, number {number}," in up.log
         assert "number 4" not in up.log
+
+
+async def test_memory_that_others_take_between_the_plan_and_the_start_makes_a_smaller_engine(folder: Path):
+    settings = config(folder)
+    left = 3 << 30
+    settings["models"] = {
+        "mini": {
+            "source": str(scripted(folder, "mini", memory_left=left)),
+            "settings": {"kv_cache_memory": left * 4 // 3},
+        }
+    }
+    async with LiveService(folder, settings) as up:
+        assert (await up.chat("count to 3", model="mini", stream=False))[0] == 200, up.log
+        assert up.log.count("a gentler plan, number") == 1
+        _, answer = await up.get("/api/ps")
+        assert left < answer["models"][0]["size"] < left * 4 // 3 + (2 << 30)

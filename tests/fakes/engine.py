@@ -35,6 +35,8 @@ def main(argv: list[str]) -> int:
     output = Output(as_json="json" in (args.logging_config or ""))
     children: list[Children] = []
     try:
+        if script.memory_left and int(args.kv_cache_memory_bytes or 0) > script.memory_left:
+            script.start_failure = "kv_too_large"
         _start(served, script, output, children)
         if not args.enforce_eager and not served.embeds:
             compiled(

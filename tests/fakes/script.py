@@ -20,6 +20,8 @@ class Script:
     """Spread over the stages."""
     start_failure: str = ""
     """A name in ``failures.FAILURES``: say what vLLM says and leave with its exit status."""
+    memory_left: int = 0
+    """Bytes that others have left free by then: a larger ``--kv-cache-memory-bytes`` fails; 0: enough for all."""
     start_stall: bool = False
     """Stop moving in the middle of the start, silently, for ever."""
     swallow_sigterm: bool = False

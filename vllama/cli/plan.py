@@ -44,6 +44,8 @@ _SHOWN: Final = (
     "max_num_batched_tokens",
     "gpu_memory_utilization",
     "kv_cache_memory",
+    "kv_cache_chats",
+    "kv_cache_share",
     "kv_cache_dtype",
     "dtype",
     "quantization",
@@ -194,9 +196,8 @@ def _lines(model: Model, answer: Plan | Missing, others: tuple[Alternative, ...]
     settings = answer.settings
     yield f"  {answer.sum}"
     yield f"  {parts_of(settings.estimate)}"
-    for note in (start.loads, *settings.notes):
-        if note:
-            yield f"  {note}"
+    for note in filter(None, (answer.chats, start.loads, *settings.notes)):
+        yield f"  {note}"
     values = settings.values.model_dump()
     if values["kv_cache_memory"] is not None:
         values["kv_cache_memory"] = memory(values["kv_cache_memory"])
@@ -244,6 +245,7 @@ def _as_json(
 def _summary(plan: Plan) -> dict[str, Any]:
     return {
         "sum": plan.sum,
+        "chats": plan.chats,
         "need": asdict(plan.settings.estimate),
         "context": plan.settings.context,
         "requests": round(plan.requests, 2),

@@ -215,7 +215,13 @@ class Settings(Section):
     kv_cache_dtype: str | None = None
     """``fp8`` halves the KV cache (``--kv-cache-dtype``)."""
     kv_cache_memory: Size | None = None
-    """Exact size of the KV cache (``--kv-cache-memory-bytes``); null: what its requests can use of what is free."""
+    """Exact size of the KV cache (``--kv-cache-memory-bytes``); null: by ``kv_cache_chats`` and ``kv_cache_share``."""
+    kv_cache_chats: Count | None = None
+    """The KV cache has room for so many chats of the whole context, or for more that are shorter; null: an eighth of
+    ``max_num_seqs``, on a CPU at most two of 8k tokens or more for each core."""
+    kv_cache_share: Share | None = None
+    """The KV cache takes at most this share of the memory that is free next to the weights, but always has room for
+    one chat; null: 0.25 on a CPU; on GPUs 1.0, but 0.5 where several models are configured or a display is attached."""
     dtype: str | None = None
     """``bfloat16``, ``float16``, ``float32``; null: the checkpoint's on a GPU, the fastest exact one on a CPU."""
     prefix_caching: Switch | None = None
@@ -302,7 +308,8 @@ class Engine(Section):
     parallel_starts: Count | None = None
     """Engines that may start at the same time; null: one for each eight cores, one at least and four at most."""
     sleep: Switch = False
-    """On GPUs: what makes room sleeps (weights in RAM) instead of being ended, and wakes in seconds."""
+    """A model that is unloaded to free memory sleeps instead, and wakes in seconds: on a GPU its weights wait in RAM,
+    on a CPU all its memory in swap space, where there is enough."""
     spare: Switch | None = None
     """Without a GPU: keep an interpreter that has imported vLLM for the next load, which saves it seconds and takes
     half a gigabyte. Null: where 4 GiB and a quarter of the memory stay free beside it."""

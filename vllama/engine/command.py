@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from vllama.engine import executor
-from vllama.engine.plugins import with_plugin
+from vllama.engine.plugins import PAGING, with_plugin
 from vllama.engine.spec import EngineSpec, scratch_beside
 from vllama.errors import ConfigError, EngineError
 from vllama.fit.hardware import Hardware
@@ -29,6 +29,7 @@ _KEEPALIVE_SECONDS: Final = 75  # longer than our client keeps idle connections
 _READY_SECONDS: Final = 7 * 24 * 3600
 _LONGEST_SOCKET_PATH: Final = 107
 _SLEEP: Final = "--enable-sleep-mode"
+_PAGED_OUT: Final = 256 << 20  # bytes of RAM that an engine keeps whose memory waits in swap space; measured: 112 MiB
 _TOOL_BLANKS: Final = Path(__file__).with_name("tool_blanks.py")
 # Blanks are bounded by each request (translate.schemas.grammars) and for tools by the plugin above. Where neither
 # happens, none are allowed: weak models would write them for ever.
@@ -113,12 +114,15 @@ def build_spec(
         flags.want(executor.FLAG, executor.ONE_PROCESS)
     flags.own(settings.values.extra_args, settings.origins.get("extra_args", "extra_args"))
     on_gpu = hardware.kind != "cpu"
-    asleep = _sleeping(flags, settings, capabilities) if sleep and on_gpu else 0
+    asleep = 0
+    if sleep:
+        asleep = _sleeping(flags, settings, capabilities) if on_gpu else _paging(flags, settings, hardware)
     env, plugin_notes = with_plugin(
         {
             **({"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"} if lora_rank else {}),
             # opens /sleep and /wake_up, and worse: nobody but us reaches the socket
-            **({"VLLM_SERVER_DEV_MODE": "1"} if asleep else {}),
+            **({"VLLM_SERVER_DEV_MODE": "1"} if asleep and on_gpu else {}),
+            **({PAGING: "1"} if sleep and not on_gpu else {}),
             **_environment(settings, hardware, socket=socket, cache=cache, environ=environ, preload=preload),
             **_keeping(keeps or cache),
             **settings.values.env,
@@ -230,6 +234,14 @@ def _sleeping(flags: _Flags, settings: EffectiveSettings, engine: Engine) -> int
     """Bytes that it keeps while it sleeps: all but weights and KV cache."""
     flags.want(_SLEEP)
     return max(1, settings.estimate.overhead) if engine.supports(_SLEEP) else 0
+
+
+def _paging(flags: _Flags, settings: EffectiveSettings, hardware: Hardware) -> int:
+    """Bytes that it keeps in RAM while it sleeps; all else waits in swap space."""
+    if hardware.swap_free < settings.estimate.total:
+        flags.notes.append("it can't sleep, as there is too little swap space for it: it is unloaded to free memory")
+        return 0
+    return _PAGED_OUT
 
 
 def _adapters(flags: _Flags, model: Model) -> int:

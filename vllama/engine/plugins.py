@@ -14,6 +14,8 @@ FOLDER: Final = Path(__file__).with_name("plugin")
 """Holds the plugin's package and the ``dist-info`` with its entry point."""
 NAME: Final = "vllama"
 """Of the entry point in the group ``vllm.general_plugins``."""
+PAGING: Final = "VLLAMA_PAGING"
+"""In the environment of an engine whose processes shall move their memory to swap space when they are asked to."""
 
 
 def with_plugin(env: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

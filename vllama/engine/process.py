@@ -24,6 +24,7 @@ from vllama import child
 from vllama.engine.cgroup import EngineGroup, let_die_first, make_group, own_group
 from vllama.engine.diagnose import Cause, diagnose
 from vllama.engine.exits import notice_exit
+from vllama.engine.paging import page_out
 from vllama.engine.progress import Line, Progress, read_line
 from vllama.engine.session import CpuMeter, kill_session, living, lowest_priority, signal_session, tidy
 from vllama.engine.spec import EngineSpec
@@ -192,6 +193,10 @@ class EngineProcess:
         if self._process is not None:
             with suppress(OSError):  # /proc can't be read without a free descriptor
                 signal_session(self._process.pid, signal.SIGSTOP if paused else signal.SIGCONT)
+
+    async def page_out(self, seconds: float) -> None:
+        """Have all of it move its memory to swap space; raises TimeoutError."""
+        await page_out(self.pid, self.spec.scratch, seconds)
 
     def cpu_seconds(self) -> float:
         """CPU time that the engine has used, with all it started; never falls. A hung start does not use any."""

@@ -31,7 +31,8 @@ class EngineSpec:
     gpus: tuple[int, ...] = ()
     """Numbers of the GPUs it lives on."""
     asleep: int = 0
-    """Bytes of the GPUs that it keeps while it sleeps (context, graphs); 0: it can't sleep."""
+    """Bytes that it keeps while it sleeps: of the GPUs (context, graphs), or of RAM where it uses none (the rest waits
+    in swap space); 0: it can't sleep."""
     code: str = ""
     """Names the compiled code that its start leaves in the cache; empty: it leaves none, it computes eagerly."""
     compiles: EngineSpec | None = None

@@ -19,10 +19,11 @@ import psutil
 from vllama import child
 from vllama.engine.cgroup import limits_begin
 from vllama.fit.hardware import Gpu, Hardware, Kind
+from vllama.fit.numa import node_available
 
 _SMI: Final = (
     "nvidia-smi",
-    "--query-gpu=index,name,memory.total,memory.free,compute_cap",
+    "--query-gpu=index,name,memory.total,memory.free,compute_cap,display_active",
     "--format=csv,noheader,nounits",
 )
 _ROCM: Final = ("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--json")
@@ -50,15 +51,19 @@ def detect() -> Hardware:
     available = memory.available
     if limits.memory is not None:
         available = min(available, max(limits.memory - limits.used, 0))
+    cores = _cores(limits)
+    on_node = node_available(cores[0])
+    available = available if on_node is None else min(available, on_node)
     total = min(memory.total, limits.memory or memory.total)
     cpuinfo = _read(_CPUINFO)
     firsts = _as_many(first_threads(_allowed(), _CPUS), limits)
     return Hardware(
         kind,
-        _cores(limits),
+        cores,
         total,
         available,
         gpus,
+        swap_free=psutil.swap_memory().free,
         bf16=has_fast_bf16(cpuinfo),
         first_threads=firsts,
         cpu=processor(cpuinfo),
@@ -150,7 +155,16 @@ def _nvml_gpu(pynvml: Any, index: int) -> Gpu:
         total=int(memory.total),
         free=int(memory.free),
         capability=(int(major), int(minor)),
+        display=_nvml_display(pynvml, handle),
     )
+
+
+def _nvml_display(pynvml: Any, handle: Any) -> bool:
+    """Not every card answers: those without an output may not."""
+    try:
+        return bool(pynvml.nvmlDeviceGetDisplayActive(handle))
+    except pynvml.NVMLError:
+        return False
 
 
 def _by_nvidia_smi() -> tuple[Gpu, ...]:
@@ -158,14 +172,18 @@ def _by_nvidia_smi() -> tuple[Gpu, ...]:
 
 
 def read_nvidia_smi(text: str) -> tuple[Gpu, ...]:
-    """``0, NVIDIA GeForce RTX 4090, 24564, 24000, 8.9`` a line, in MiB; other lines are no GPUs."""
+    """``0, NVIDIA GeForce RTX 4090, 24564, 24000, 8.9, Enabled`` a line, in MiB; other lines are no GPUs.
+
+    The last field says whether a monitor is attached.
+    """
     gpus = []
     for line in text.splitlines():
         fields = [field.strip() for field in line.split(",")]
-        if len(fields) == 5 and all(field.isdecimal() for field in (fields[0], fields[2], fields[3])):
+        if len(fields) == 6 and all(field.isdecimal() for field in (fields[0], fields[2], fields[3])):
             major, _, minor = fields[4].partition(".")
             capability = (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else None
-            gpus.append(Gpu(int(fields[0]), fields[1], int(fields[2]) * _MIB, int(fields[3]) * _MIB, capability))
+            total, free = int(fields[2]) * _MIB, int(fields[3]) * _MIB
+            gpus.append(Gpu(int(fields[0]), fields[1], total, free, capability, display=fields[5] == "Enabled"))
     return tuple(gpus)
 
 

@@ -29,6 +29,8 @@ class Gpu:
     """CUDA compute capability: (8, 0) A100, (8, 9) Ada, (9, 0) Hopper, (12, 0) RTX 50; None when unknown."""
     kept: int = 0
     """Bytes that engines of ours hold and would give back if they were unloaded."""
+    display: bool = False
+    """A monitor is attached: the desktop's programs take memory of it as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Hardware:
     """Bytes that are left of what engines may take together (``engine.max_ram``); None: no limit was set."""
     ram_most: int | None = None
     """What would be left of it if the engines that may be evicted were gone."""
+    swap_free: int = 0
+    """Bytes of swap space that are free."""
     bf16: bool = True
     """Whether the CPU is fast with 16-bit floats. vLLM's build for x86 has kernels for them with AVX-512 only; without,
     each number of a product is a scalar loop of PyTorch's, five times slower than float32."""

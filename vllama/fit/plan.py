@@ -1,22 +1,24 @@
 """Whether a model fits into memory, where, and with which flags. Pure (reference 10.4).
 
-One request of the whole context must fit; beyond that an engine gets what its requests can use and not all there is,
-so that others find room beside it. What does not fit beside the engines that are loaded is ``Missing`` bytes; what does
-not fit at all is a ``Refusal``. After a start that ran out of memory the next ``attempt`` needs less.
+One request of the whole context must fit; ``fit.kv_cache`` decides how much more KV cache an engine gets. What does not
+fit next to the engines that are loaded is ``Missing`` bytes; what does not fit at all is a ``Refusal``. After a start
+that ran out of memory the next ``attempt`` needs less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from vllama.config.schema import Settings
+from vllama.fit import kv_cache
 from vllama.fit.hardware import Hardware
+from vllama.fit.kv_cache import KvCache
 from vllama.fit.memory import GIB, MemoryEstimate
 from vllama.fit.places import Place, find_place
 from vllama.fit.settings import EffectiveSettings, WantedSettings
-from vllama.fit.sums import DEFAULT_SEQUENCES, Measured, Sums
+from vllama.fit.sums import Measured, Sums
 from vllama.models.model import Facts, Task
 
 _MIB: Final = 1 << 20
@@ -25,12 +27,8 @@ _SMALLEST_CONTEXT: Final = 256
 """Tokens; with less a model is of no use."""
 USUAL_CONTEXT: Final = 8192
 """What a model with ``max_model_len: auto`` gets at least where the machine has it; more only as memory is free."""
-_FULL_AT_ONCE: Final = 8
-"""Of so many requests one fills its context: the KV cache is made for ``max_num_seqs`` divided by this."""
-_COMFORT: Final = 256 * _MIB
-"""A KV cache is not made smaller than this to save memory: prompts that are kept in it are not computed again."""
-_CPU_SHARE: Final = 0.5
-"""RAM is everybody's: the KV cache takes no more than this of what is left beside the weights."""
+_SHORT_CHAT: Final = 512
+"""Tokens of a chat that people have most: the plan says how many of those find room."""
 _TOKENS_OF_A_SEQUENCE: Final = 128
 """More requests at once than have so many tokens each would only push each other out of the KV cache."""
 _NO_KV: Final = 256 * _MIB
@@ -53,6 +51,8 @@ class Plan:
     requests: float
     """How many requests of the whole context find room at once; 0 where there is no KV cache."""
     task: Task
+    decided: str = ""
+    """What decided the size of the KV cache: a setting's name, with its value where it was chosen."""
 
     @property
     def sum(self) -> str:
@@ -63,6 +63,18 @@ class Plan:
         noun = "chat" if self.task == "generate" else "text"
         count = f"about {self.requests:.0f} {noun}s" if self.requests >= 1.5 else f"one {noun}"
         return f"{text}: {count} at once with {tokens(self.settings.context)} context"
+
+    @property
+    def chats(self) -> str:
+        """``KV cache 0.7 GiB, by kv_cache_chats 4: 4 chats of 8k tokens at once, or 64 of 512``; empty without one."""
+        context = self.settings.context
+        count = f"{self.requests:.0f} chats" if self.requests >= 1.5 else "one chat"
+        size = memory(self.settings.estimate.kv_cache)
+        text = (
+            f"KV cache {size}, by {self.decided}: {count} of {tokens(context)} tokens at once" if self.requests else ""
+        )
+        short = self.requests * context / _SHORT_CHAT
+        return f"{text}, or {short:.0f} of {_SHORT_CHAT}" if text and context > _SHORT_CHAT else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +122,22 @@ def plan(
         return _refusal(best, limit)
     room = best.place.free - best.fixed
     if asked == "auto":
-        context = max(best.longest(room, limit), min(context, USUAL_CONTEXT))
-    kv, written = _kv_cache(best, wanted, context, room)
-    if kv < best.one(context):
-        context = best.longest(kv, context)
+        context = max(best.longest(kv_cache.share_of(room, best.values), limit), min(context, USUAL_CONTEXT))
+    cache = kv_cache.size(best, context, room, wanted.written)
+    if cache.size < best.one(context):
+        context = best.longest(cache.size, context)
         if context < min(_SMALLEST_CONTEXT, limit):
             return _refusal(best, limit)
-    need = best.fixed + (kv if written else best.one(context))
+    need = best.fixed + (cache.size if cache.written else best.one(context))
     if need > best.place.reachable:
-        return _refusal(best, context, kv)
+        return _refusal(best, context, cache.size)
     if need > best.place.free:
         missing = (need - best.place.free) * best.place.share
         return Missing(missing, best.estimate(need - best.fixed), best.place)
     if attempt:
-        best, kv, context = _gentler(best, kv, context, attempt)
-    return _settled(best, wanted, kv=kv, context=context, limit=limit, attempt=attempt)
+        best, kv, context = _gentler(best, cache.size, context, attempt)
+        cache = replace(cache, size=kv, by="a gentler plan")
+    return _settled(best, wanted, cache, context=context, limit=limit, attempt=attempt)
 
 
 def _refusal(sums: Sums, context: int, kv: int = 0) -> Refusal:
@@ -166,22 +179,6 @@ def _shares(facts: Facts, wanted: WantedSettings, hardware: Hardware) -> Iterato
         share *= 2
 
 
-def _kv_cache(sums: Sums, wanted: WantedSettings, context: int, room: int) -> tuple[int, bool]:
-    """Bytes of the KV cache, and whether a person wrote them."""
-    values, one = sums.values, sums.one(context)
-    if wanted.written("kv_cache_memory"):
-        return values["kv_cache_memory"], True
-    if sums.place.on_gpu and wanted.written("gpu_memory_utilization"):
-        share = int(sums.place.total * values["gpu_memory_utilization"])
-        return min(share, sums.place.reachable) - sums.fixed, True
-    if not one:
-        return 0, False
-    at_once = max(1, values.get("max_num_seqs", DEFAULT_SEQUENCES) // _FULL_AT_ONCE)
-    comfort = max(sums.request(context) * at_once + sums.block, _COMFORT)
-    usable = room if sums.place.on_gpu else int(room * _CPU_SHARE)
-    return max(min(comfort, usable) // _MIB * _MIB, one), False
-
-
 def _gentler(sums: Sums, kv: int, context: int, attempt: int) -> tuple[Sums, int, int]:
     """Less KV cache, then a smaller context, at last no graphs: each attempt needs less than the one before."""
     step = min(attempt, GENTLER_PLANS)
@@ -193,8 +190,9 @@ def _gentler(sums: Sums, kv: int, context: int, attempt: int) -> tuple[Sums, int
     return (sums.eager() if step == GENTLER_PLANS else sums), less, shorter
 
 
-def _settled(sums: Sums, wanted: WantedSettings, *, kv: int, context: int, limit: int, attempt: int) -> Plan:
+def _settled(sums: Sums, wanted: WantedSettings, cache: KvCache, *, context: int, limit: int, attempt: int) -> Plan:
     values, origins, notes, place = sums.values, dict(wanted.origins), list(wanted.notes), sums.place
+    kv = cache.size
 
     def choose(key: str, value: Any, why: str) -> None:
         values[key] = value
@@ -227,7 +225,7 @@ def _settled(sums: Sums, wanted: WantedSettings, *, kv: int, context: int, limit
         if "kv_cache_memory" in values and attempt:
             choose("kv_cache_memory", kv, "a gentler plan")
     elif attempt or not wanted.written("kv_cache_memory"):
-        choose("kv_cache_memory", kv or _NO_KV, "what its requests can use of the free memory")
+        choose("kv_cache_memory", kv or _NO_KV, f"by {cache.by}" if cache.by else "an encoder keeps none")
     request = sums.request(context)
     requests = max(kv - sums.block, 0) / request if request else 0.0
     most = max(1, int(requests * context) // _TOKENS_OF_A_SEQUENCE)
@@ -242,7 +240,7 @@ def _settled(sums: Sums, wanted: WantedSettings, *, kv: int, context: int, limit
         notes=tuple(notes),
         gpus=place.gpus,
     )
-    return Plan(effective, place, requests, sums.facts.task)
+    return Plan(effective, place, requests, sums.facts.task, cache.by)
 
 
 def _unseen(facts: Facts, wanted: WantedSettings, limit: int) -> Plan:

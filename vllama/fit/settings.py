@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vllama.config.schema import Config, GpuClass, Settings, SizeClass
+from vllama.fit import kv_cache
 from vllama.fit.hardware import Hardware, cpu_list
 from vllama.fit.memory import MemoryEstimate
 from vllama.fit.profiles import layers, merge, size_class
@@ -87,6 +88,7 @@ def wanted_settings(model: Model, config: Config, hardware: Hardware) -> WantedS
         choice.for_cpu(facts, hardware)
     choice.eager(facts, on_cpu=hardware.kind == "cpu", never=config.engine.compile == "never")
     choice.limit_context(facts)
+    choice.kv_cache(facts, hardware, models=len(config.models))
     return WantedSettings(
         size_class=size,
         gpu_class=hardware.gpu_class,
@@ -147,6 +149,10 @@ class _Choice:
             why = "engine.compile is never"
         if why:
             self.set("enforce_eager", value=True, why=why)
+
+    def kv_cache(self, facts: Facts, hardware: Hardware, models: int) -> None:
+        for key, (value, why) in kv_cache.defaults(self.values, hardware, facts.context_length, models).items():
+            self.set(key, value, why=why)
 
     def limit_context(self, facts: Facts) -> None:
         """Never above the model's own limit; ``auto`` is left to the plan."""

@@ -286,7 +286,10 @@ class Children:
         if child.watch is not None:
             child.watch.cancel()  # it would ask for a token
         try:
-            await child.client.call("/sleep?level=1", {}, timeout=_SLEEP_SECONDS)
+            if child.process.spec.size_vram:
+                await child.client.call("/sleep?level=1", {}, timeout=_SLEEP_SECONDS)
+            else:
+                await child.process.page_out(_SLEEP_SECONDS)
         except EngineError as error:
             cause = Cause("sleep_failed", f"the engine can't sleep: {error.detail}", "set engine.sleep: false")
             self._post(ev.Unhealthy(self._now(), action.key, action.run, cause))
@@ -299,7 +302,8 @@ class Children:
             return
         try:
             await self.planner.room_to_wake(child.process.spec, self.neighbours(action.key))
-            await child.client.call("/wake_up", {}, timeout=_SLEEP_SECONDS)
+            if child.process.spec.size_vram:  # else its first answer brings back what it needs
+                await child.client.call("/wake_up", {}, timeout=_SLEEP_SECONDS)
         except NoRoomYet as error:
             cause = Cause(error.error_code, error.detail, error.hint)
             self._post(ev.NoRoom(self._now(), action.key, action.run, error.missing, cause))

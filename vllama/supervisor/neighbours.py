@@ -12,7 +12,7 @@ import psutil
 
 from vllama.engine.spec import EngineSpec
 from vllama.fit.hardware import Gpu, Hardware
-from vllama.fit.places import Place
+from vllama.fit.places import Place, find_place
 
 _PROC: Final = Path("/proc")
 
@@ -45,7 +45,7 @@ def beside(hardware: Hardware, neighbours: Sequence[Neighbour], max_ram: int | N
     found = replace(hardware, gpus=gpus, ram_kept=kept, ram_promised=sum(promised))
     if max_ram is None:
         return found
-    return found.limited(max_ram, ((n.spec.size, not n.pinned) for n, _ in on_cpu))
+    return found.limited(max_ram, ((n.spec.asleep if n.asleep else n.spec.size, not n.pinned) for n, _ in on_cpu))
 
 
 def disturbs(place: Place, hardware: Hardware, neighbours: Sequence[Neighbour]) -> bool:
@@ -61,6 +61,8 @@ def disturbs(place: Place, hardware: Hardware, neighbours: Sequence[Neighbour]) 
 
 def _promised(neighbour: Neighbour, used: int) -> int:
     """Bytes of RAM that it will take without asking."""
+    if neighbour.asleep:
+        return 0
     rest = max(neighbour.spec.size - used, 0)
     # when all else is there, the KV cache is taken page by page, as it is filled
     return rest if neighbour.loading else min(neighbour.spec.kv_cache, rest)
@@ -82,6 +84,8 @@ def _held(gpu: Gpu, neighbours: Sequence[Neighbour]) -> Iterator[int]:
 
 def lacking(hardware: Hardware, spec: EngineSpec) -> int:
     """Bytes that must become free before the sleeping engine of ``spec`` can take its memory again."""
+    if not spec.size_vram:
+        return max(spec.size - find_place(replace(hardware, kind="cpu"), share=1, cap=1.0).free, 0)
     if not spec.gpus:
         return 0
     need = (spec.size_vram - spec.asleep) // len(spec.gpus)

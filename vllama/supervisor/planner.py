@@ -81,9 +81,10 @@ class Planner:
 
     async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
         """See ``loop.Planner.room_to_wake``."""
-        hardware = beside(await asyncio.to_thread(self._probe), neighbours)
+        hardware = beside(await asyncio.to_thread(self._probe), neighbours, self._loaded.config.engine.max_ram)
         if missing := lacking(hardware, spec):
-            raise NoRoomYet("there is not enough GPU memory beside the models that are loaded", missing=missing)
+            kind = "GPU memory" if spec.size_vram else "memory"
+            raise NoRoomYet(f"there is not enough {kind} next to the models that are loaded", missing=missing)
 
     async def room_to_compile(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
         """See ``loop.Planner.room_to_compile``."""
@@ -130,7 +131,8 @@ class Planner:
             raise NoRoomYet("another engine is starting on the same GPU", missing=1)
         socket = socket_path(loaded.runtime, model)
         cache, keeps, note = _places(loaded.cache, socket, capabilities, hardware)
-        settings = replace(found.settings, notes=(*found.settings.notes, found.sum, *note))
+        notes = (*found.settings.notes, found.chats, found.sum, *note)
+        settings = replace(found.settings, notes=tuple(filter(None, notes)))
         if not kept_code.can_run(cache):
             settings = without_code(settings)
         build = partial(

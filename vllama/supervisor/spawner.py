@@ -62,6 +62,10 @@ class Process(Protocol):
         """Let all of it stand still where it is, or go on."""
         ...
 
+    async def page_out(self, seconds: float) -> None:
+        """Have it move its memory to swap space; raises TimeoutError."""
+        ...
+
     def cpu_seconds(self) -> float:
         """CPU time that it has used."""
         ...

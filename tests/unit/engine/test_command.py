@@ -104,7 +104,7 @@ def test_a_chat_model_on_a_cpu():
         "--served-model-name": "mini",
         "--uds": "/run/v/mini.sock",
         "--max-model-len": "2048",
-        "--max-num-seqs": "512",
+        "--max-num-seqs": "454",
         "--dtype": "bfloat16",
         "--tool-call-parser": "hermes",
         "--reasoning-parser": "qwen3",
@@ -125,6 +125,18 @@ def test_a_chat_model_on_a_cpu():
     }
     assert (spec.task, spec.served_name, spec.size_vram, spec.notes) == ("generate", "mini", 0, ())
     assert spec.size > 1 << 30
+
+
+def test_an_engine_on_a_cpu_sleeps_where_swap_space_holds_all_of_it():
+    spec = build(CHAT, replace(cpu(), swap_free=64 << 30), sleep=True)
+    assert 0 < spec.asleep < spec.size
+    assert spec.env["VLLAMA_PAGING"] == "1"
+    assert "VLLM_SERVER_DEV_MODE" not in spec.env
+    for swap, sleep in ((1 << 20, True), (64 << 30, False)):
+        other = build(CHAT, replace(cpu(), swap_free=swap), sleep=sleep)
+        assert other.asleep == 0
+        assert ("VLLAMA_PAGING" in other.env) == sleep, "what is compiled is found again whatever swap space is free"
+    assert "too little swap space" in build(CHAT, cpu(), sleep=True).notes[-1]
 
 
 def test_an_engine_on_a_gpu_is_able_to_sleep_where_that_is_wanted():

@@ -10,6 +10,7 @@ from tests.unit.fit.machines import cpu, gpu
 from vllama.fit import gpu as looking
 from vllama.fit.gpu import detect, read_nvidia_smi, read_rocm_smi
 from vllama.fit.hardware import Gpu, Hardware, cpu_list
+from vllama.fit.numa import node_available
 
 
 @pytest.mark.parametrize(
@@ -48,14 +49,19 @@ def test_cores_are_written_as_lists(cores: tuple[int, ...], text: str):
 
 
 def test_nvidia_smi_is_read():
-    text = "0, NVIDIA GeForce RTX 4090, 24564, 24000, 8.9\n1, NVIDIA A100-SXM4-80GB, 81920, 80000, 8.0\n"
+    text = (
+        "0, NVIDIA GeForce RTX 4090, 24564, 24000, 8.9, Enabled\n"
+        "1, NVIDIA A100-SXM4-80GB, 81920, 80000, 8.0, Disabled\n"
+    )
     first, second = read_nvidia_smi(text)
-    assert first == Gpu(0, "NVIDIA GeForce RTX 4090", 24564 << 20, 24000 << 20, (8, 9))
+    assert first == Gpu(0, "NVIDIA GeForce RTX 4090", 24564 << 20, 24000 << 20, (8, 9), display=True)
     assert second.capability == (8, 0)
+    assert not second.display
 
 
 @pytest.mark.parametrize(
-    "text", ["", "No devices were found\n", "NVIDIA-SMI has failed because it couldn't\n", "0, X, [N/A], 1, 8.9"]
+    "text",
+    ["", "No devices were found\n", "NVIDIA-SMI has failed because it couldn't\n", "0, X, [N/A], 1, 8.9, Disabled"],
 )
 def test_other_output_of_nvidia_smi_is_no_gpu(text: str):
     assert read_nvidia_smi(text) == ()
@@ -66,6 +72,20 @@ def test_rocm_smi_is_read():
     assert read_rocm_smi(json.dumps({"card0": card})) == (Gpu(0, "W7800", 17163091968, 17163090968),)
     assert read_rocm_smi("nonsense") == ()
     assert read_rocm_smi("[]") == ()
+
+
+def test_on_a_machine_of_several_nodes_only_the_memory_of_the_first_cores_node_counts(tmp_path: Path):
+    for node, core, free in ((0, 0, 1000), (1, 8, 2000)):
+        (tmp_path / f"node{node}" / f"cpu{core}").mkdir(parents=True)
+        (tmp_path / f"node{node}" / "meminfo").write_text(
+            f"Node {node} MemTotal:       90000 kB\nNode {node} MemFree:        {free} kB\n"
+            f"Node {node} Active(file):   300 kB\nNode {node} Inactive(file): 20 kB\nNode {node} SReclaimable:   1 kB\n"
+            f"Node {node} HugePages_Total: 0\n"
+        )
+    assert node_available(8, tmp_path) == 2321 << 10
+    assert node_available(0, tmp_path) == 1321 << 10
+    assert node_available(3, tmp_path) is None
+    assert node_available(0, tmp_path / "none") is None
 
 
 def test_this_machine_has_cores_and_memory():

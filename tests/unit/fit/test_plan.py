@@ -193,7 +193,7 @@ def test_too_big_is_told_with_the_sum_in_ollamas_words_and_with_what_would_fit()
     assert parts_of(answer.need) == "weights 14.9 GiB, KV cache 1.0 GiB, working memory 2.4 GiB"
     others = alternatives(LLAMA, wanted_settings(model(LLAMA), Config(), cpu(12)), cpu(12))
     assert [other.text for other in others] == ["4-bit weights (AWQ, GPTQ)"]
-    assert hint_of(answer.need, others).endswith("would fit: 4-bit weights (AWQ, GPTQ) (9.3 GiB, 8k context)")
+    assert hint_of(answer.need, others).endswith("would fit: 4-bit weights (AWQ, GPTQ) (8.1 GiB, 8k context)")
     assert hint_of(answer.need, ()).endswith("a smaller model would fit")
 
 

@@ -186,13 +186,13 @@ def test_on_a_cpu_the_cache_always_has_a_size():
     size = found.values.kv_cache_memory
     assert size is not None
     left = 64 * GIB - found.estimate.weights - found.estimate.overhead
-    assert left * 0.45 < size <= left * 0.5 + (1 << 20)
+    assert 0 < size <= left * 0.25
     assert size % (1 << 20) == 0
 
 
 def test_on_a_cpu_engines_share_what_is_really_left():
     alone = choose(facts(), cpu(128)).values.kv_cache_memory
-    beside = replace(cpu(128), ram_available=64 * GIB, ram_promised=8 * GIB)
+    beside = replace(cpu(128), ram_available=48 * GIB, ram_promised=8 * GIB)
     shared = choose(facts(), beside).values.kv_cache_memory
     assert alone is not None
     assert shared is not None

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Seams:
 
 
 class ScriptedPlanner:
-    """Every model fits, and can sleep."""
+    """Every model fits, and can sleep: ``one`` as on a GPU, others in swap space."""
 
     def __init__(self, seams: Seams) -> None:
         self._seams = seams
@@ -49,7 +50,8 @@ class ScriptedPlanner:
     async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
         self._seams.step("planner.spec")
         name = model.name.model
-        return EngineSpec(name, ("true",), {}, Path(f"/run/{name}.sock"), name, "generate", size=SIZE, asleep=1)
+        spec = EngineSpec(name, ("true",), {}, Path(f"/run/{name}.sock"), name, "generate", size=SIZE, asleep=1)
+        return replace(spec, size_vram=SIZE) if name == "one" else spec
 
     async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
         self._seams.step("planner.room_to_wake")
@@ -105,6 +107,9 @@ class ScriptedProcess:
     def die(self) -> None:
         self.alive = False
         self._gone.set()
+
+    async def page_out(self, seconds: float) -> None:
+        self._seams.step("process.page_out")
 
     def cpu_seconds(self) -> float:
         self._seams.step("process.cpu_seconds")

@@ -31,6 +31,7 @@ STEPS = {
     *("process.stop", "process.end", "spawner.process", "spawner.client", "spawner.remember", "spawner.forget"),
     *("client.close", "client.get /health", "client.get /v1/models", "client.call /v1/completions"),
     *("client.call /sleep?level=1", "client.call /wake_up", "spawner.prepare", "spawner.close"),
+    "process.page_out",
 }
 """All that the supervisor's tasks wait for or may stumble over in an engine's life."""
 ERRORS = (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), KeyError("x"))

@@ -130,6 +130,22 @@ def test_one_that_still_loads_in_ram_counts_with_all_that_it_was_planned_with(tm
         assert alone.ram_promised > 2.9 * GIB
 
 
+def test_one_that_sleeps_in_swap_space_takes_nothing_more_and_counts_with_what_it_keeps(tmp_path):
+    spec = EngineSpec("x", (), {}, tmp_path / "x.sock", "x", "generate", size=3 * GIB, kv_cache=GIB, asleep=GIB // 4)
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as small:  # until its input ends
+        seen = beside(cpu(), [Neighbour(spec, small.pid, pinned=False, asleep=True)], 8 * GIB)
+    assert seen.ram_promised == 0
+    assert seen.ram_left == 8 * GIB - GIB // 4
+
+
+async def test_who_wakes_from_swap_space_needs_room_for_all_of_it(monkeypatch, tmp_path):
+    spec = EngineSpec("x", (), {}, tmp_path / "x.sock", "x", "generate", size=3 * GIB, asleep=GIB // 4)
+    await make(monkeypatch, tmp_path, cpu(4)).room_to_wake(spec, ())
+    with pytest.raises(NoRoomYet, match="not enough memory next to") as raised:
+        await make(monkeypatch, tmp_path, cpu(2)).room_to_wake(spec, ())
+    assert raised.value.missing == pytest.approx(GIB, rel=0.1)
+
+
 def test_pages_of_files_are_no_memory_that_a_load_has_taken():
     rollup = "5581 [rollup]\nRss: 900 kB\nPss: 800 kB\nPss_Anon:  300 kB\nPss_File: 400 kB\nPss_Shmem: 100 kB\n"
     assert own_memory(rollup) == 400 << 10

@@ -17,11 +17,13 @@ import os
 from importlib import import_module
 
 from .changing import change_when_imported
+from .paging import offer
 
 CHANGES = (
     "aot_loading",
     "forked_core",
     "compile_news",
+    "one_group",
     "token_ranks",
     "chat_chunks",
     "text_chunks",
@@ -31,7 +33,8 @@ CHANGES = (
 
 
 def install() -> None:
-    """Make all changes; calling it again changes nothing more."""
+    """Make all changes, and listen to the service; calling it again changes nothing more."""
+    offer()
     without = os.environ.get("VLLAMA_WITHOUT", "").replace(" ", "").split(",")
     for name in CHANGES:
         if name not in without:
