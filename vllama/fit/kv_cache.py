@@ -50,7 +50,7 @@ def defaults(values: Mapping[str, Any], hardware: Hardware, longest: int, models
     context = longest if written == "auto" else min(written, longest)
     if "kv_cache_chats" not in values:
         times = max(1, _CHAT // context)
-        few = _CHATS_PER_CORE * len(hardware.cores) * times
+        few = _CHATS_PER_CORE * len(hardware.computing) * times
         if hardware.kind == "cpu" and few < chats:
             why = "two for each core" if times == 1 else "two of 8k tokens for each core"
             found["kv_cache_chats"] = (few, why)
