@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -129,5 +130,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", action="store_true", help="write samples and tables in spite of other options")
     own, given = parser.parse_known_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves no server and no engine behind
     with tempfile.TemporaryDirectory(prefix="vl-") as temporary:
         sys.exit(asyncio.run(main(own.keep or not given, given, Path(temporary))))
