@@ -157,7 +157,7 @@ async def test_nothing_of_it_outlives_the_service(folder: Path, how: str):
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ({"keeps_no_code": True}, "the engine compiled the model but kept no code"),
+        ({"keeps_no_code": True}, "kept no code: [Errno 28] No space left on device"),
         ({"compile_seconds": 60.0}, "killed"),
     ],
 )
@@ -232,6 +232,15 @@ async def test_code_that_can_not_be_kept_is_reported_with_the_reason(folder: Pat
         outcome, fault = await code_of(up)
         assert (outcome, "No space left on device" in fault) == ("unkept", True)
         await logged(up, "each start compiles again")
+
+
+async def test_code_that_kills_the_engine_is_removed_and_the_engine_comes_up(folder: Path):
+    async with service(folder, "always", dies_of_code=True) as up:
+        await load(up)
+        await unload(up)
+        await load(up)
+        assert await code_of(up) == ("compiled", "")
+        assert "it died loading compiled code; that code is removed" in up.log
 
 
 async def code_of(up: LiveService) -> tuple[str, str]:

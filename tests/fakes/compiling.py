@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +18,8 @@ def compiled(script: Script, output: Output, settings: str, cache: Path) -> None
     code = cache / "torch_compile_cache" / "torch_aot_compile" / name / "rank_0_0" / "model"
     if code.is_file():
         output.say("Worker", f"loading compiled code from {code}")  # a line of our plugin, as the one below
+        if script.dies_of_code:
+            os.kill(os.getpid(), signal.SIGBUS)
         output.say("Worker", f"Directly load AOT compilation from path {code}")
         return
     output.say("Worker", f"compiling: no code is kept in {code}")

@@ -30,6 +30,8 @@ class Script:
     """How long a start without ``--enforce-eager`` compiles, where it finds no compiled code."""
     keeps_no_code: bool = False
     """What it compiles can't be saved."""
+    dies_of_code: bool = False
+    """It dies of the compiled code that it loads, as of a kernel that was cut off."""
     failing_warmup: str = ""
     """Become healthy, but answer every generation with this error (HTTP 500)."""
 

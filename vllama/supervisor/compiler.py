@@ -24,9 +24,7 @@ from vllama.supervisor.spawner import Process, Spawner
 from vllama.supervisor.tasks import outcome
 
 _LOG = logging.getLogger("vllama.supervisor")
-_NOT_KEPT: Final = Cause(
-    "no_code", "the engine compiled the model but kept no code", "its lines in the log say why; the disk may be full"
-)
+_NOT_KEPT: Final = "the engine compiled the model but kept no code"
 _COMPILING: Final = "the model can't be compiled"
 _LAST_SECONDS: Final = 45.0  # SIGKILL and the burial
 _TRIES: Final = 3  # to end a process whose end failed
@@ -136,7 +134,8 @@ class Compiler:
             exited.cancel()
             await asyncio.gather(listening, exited, return_exceptions=True)
         if not process.progress.code:
-            return _NOT_KEPT
+            reason = process.progress.compilation.unkept or "it did not say why"
+            return Cause("no_code", f"{_NOT_KEPT}: {reason}", "see that paths.cache can be written and has room")
         await self._planner().learn(spec, process.progress)
         return None
 
