@@ -64,7 +64,7 @@ async def open_answer(desk: Desk, wish: Wish, call: ChatCall | TextCall) -> Asyn
     meter, model = desk.meter, wish.model
     heavy = False
     try:
-        check_call(call, call.checked, most=LIGHT)
+        check_call(call, most=LIGHT)
     except Heavy:
         heavy = True
         await desk.run_aside(check_schemas, schemas_of(call))

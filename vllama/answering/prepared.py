@@ -68,7 +68,6 @@ class Preparing:
         body = chat_body(
             call,
             messages,
-            call.checked,
             self.model,
             self.shapes,
             served_name=self.lease.served_name,
@@ -86,7 +85,6 @@ class Preparing:
         """The request of a text that is continued as it is."""
         body = text_body(
             call,
-            call.checked,
             self.model,
             served_name=self.lease.served_name,
             context_length=self.context,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 import orjson
 
@@ -15,9 +14,7 @@ from vllama.models.model import Model
 from vllama.quoting import excerpt
 from vllama.translate.options import read_options
 from vllama.translate.pictures import pictures_of_users
-from vllama.translate.pieces import ChatCall, TextCall
-
-Call = TypeVar("Call", ChatCall, TextCall)
+from vllama.translate.pieces import ChatCall
 
 
 class FormatError(VllamaError):
@@ -69,11 +66,6 @@ def check_images(typed: str, model: Model, images: int) -> None:
         raise BadRequest(f'"{excerpt(typed)}" does not support vision')
 
 
-def with_options(call: Call, model: Model) -> Call:
-    """The call with its options checked, over those of the model; raises OptionError."""
-    return replace(call, checked=read_options(call.options, model.parameters))
-
-
 def checked_chat(front: Front, typed: str, call: ChatCall) -> tuple[Model, ChatCall]:
     """The model of a conversation, and the conversation with its options checked; raises what is wrong with them."""
     check_top_logprobs(call.top_logprobs)
@@ -82,7 +74,7 @@ def checked_chat(front: Front, typed: str, call: ChatCall) -> tuple[Model, ChatC
     model = find_model(front, typed)
     check_thinking(typed, model, call.think)
     check_chats(typed, model, tools=bool(call.tools))
-    call = with_options(call, model)
+    call = replace(call, checked=read_options(call.options, model.parameters))
     check_images(typed, model, pictures_of_users(call.messages))
     _check_format(call.format)
     return model, call

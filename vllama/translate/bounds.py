@@ -13,7 +13,6 @@ from typing import Any, Final
 import orjson
 
 from vllama.errors import BadRequest
-from vllama.translate.options import Options
 from vllama.translate.pieces import ChatCall, TextCall
 
 MAX_MESSAGES: Final = 10_000
@@ -59,7 +58,7 @@ class Heavy(Exception):
     """The schemas hold more than should be looked at here and now."""
 
 
-def check_call(call: ChatCall | TextCall, options: Options, *, most: int | None = None) -> None:
+def check_call(call: ChatCall | TextCall, *, most: int | None = None) -> None:
     """Raises BadRequest with what is too much.
 
     ``most``: so many subschemas (or as much other work) at most are looked at, then Heavy is raised: everything else
@@ -71,8 +70,8 @@ def check_call(call: ChatCall | TextCall, options: Options, *, most: int | None 
         _at_most(sum(len(message.images) for message in call.messages), MAX_IMAGES, "images")
         for tool in call.tools:
             _check_length((tool.get("function") or {}).get("name"), MAX_NAME, "the name of a tool")
-    _at_most(len(options.stop), MAX_STOPS, "stop strings")
-    for stop in options.stop:
+    _at_most(len(call.checked.stop), MAX_STOPS, "stop strings")
+    for stop in call.checked.stop:
         _check_length(stop, MAX_STOP_TEXT, "a stop string")
     _check_engine_fields(call.engine_fields)
     check_schemas(schemas_of(call), most)

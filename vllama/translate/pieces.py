@@ -142,7 +142,6 @@ class TextCall:
 
     prompt: str | tuple[int, ...]
     format: str | Mapping[str, Any] | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
     checked: Options = DEFAULTS
     logprobs: bool = False
     top_logprobs: int = 0

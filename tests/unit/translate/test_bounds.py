@@ -13,8 +13,6 @@ from vllama.translate.options import read_options
 from vllama.translate.pieces import ChatCall, Message
 from vllama.translate.schemas.patterns import MAX_PATTERN, bounded, written_out
 
-NONE = read_options({}, {})
-
 
 def refused(schema) -> str:
     with pytest.raises(BadRequest) as caught:
@@ -122,8 +120,8 @@ def test_tools_are_looked_at_where_one_of_them_must_be_called(choice):
     tool = {"type": "function", "function": {"name": "f", "parameters": nested(100)}}
     call = ChatCall((Message("user", "Hi"),), tools=(tool, {"function": None}), tool_choice=choice)
     with pytest.raises(BadRequest, match="more than 64 levels"):
-        check_call(call, NONE)
-    check_call(replace(call, tool_choice="auto"), NONE)
+        check_call(call)
+    check_call(replace(call, tool_choice="auto"))
 
 
 def test_a_schema_that_refers_to_itself_is_fine():
@@ -151,11 +149,11 @@ def test_any_schema_is_accepted_or_refused(value):
 
 def test_counts():
     with pytest.raises(BadRequest, match="10001 messages; at most 10000"):
-        check_call(ChatCall((Message("user"),) * 10_001), NONE)
+        check_call(ChatCall((Message("user"),) * 10_001))
     with pytest.raises(BadRequest, match="513 tools"):
-        check_call(ChatCall((Message("user"),), tools=({},) * 513), NONE)
+        check_call(ChatCall((Message("user"),), tools=({},) * 513))
     with pytest.raises(BadRequest, match="257 stop strings"):
-        check_call(ChatCall((Message("user"),)), read_options({"stop": ["x"] * 257}, {}))
+        check_call(ChatCall((Message("user"),), checked=read_options({"stop": ["x"] * 257}, {})))
     with pytest.raises(BadRequest, match="100000 inputs"):
         check_inputs(["x"] * 100_000)
-    check_call(ChatCall((Message("user"),) * 500, format="json"), NONE)
+    check_call(ChatCall((Message("user"),) * 500, format="json"))

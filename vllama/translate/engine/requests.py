@@ -18,7 +18,7 @@ from vllama.translate.conversation.open_calls import OpenCalls
 from vllama.translate.conversation.template_shapes import NATURAL, TemplateShapes
 from vllama.translate.efforts import EFFORTS, nearest
 from vllama.translate.engine_fields import within
-from vllama.translate.options import Options, max_tokens, sampling
+from vllama.translate.options import max_tokens, sampling
 from vllama.translate.passages import without_billing
 from vllama.translate.pictures import without_unseen
 from vllama.translate.pieces import ChatCall, Message, Tags, TextCall, ToolCall
@@ -87,7 +87,6 @@ def chat_prompt(
 def chat_body(
     call: ChatCall,
     messages: Sequence[Message],
-    options: Options,
     model: Model,
     shapes: TemplateShapes = NATURAL,
     *,
@@ -102,7 +101,7 @@ def chat_body(
     if call.enforced_tools is not None:
         body["chat_template_kwargs"] = {**body.get("chat_template_kwargs", {}), "tools": shown(body["tools"])}
         body["tools"] = [_wire_tool(tool) for tool in call.enforced_tools]
-    body.update(_generation(call, options, model, context_length))
+    body.update(_generation(call, model, context_length))
     if effort := _effort(call, shapes):
         body["reasoning_effort"] = effort
         body.get("chat_template_kwargs", {}).pop("reasoning_effort", None)
@@ -120,14 +119,12 @@ def rendered_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def text_body(
-    call: TextCall, options: Options, model: Model, *, served_name: str, context_length: int
-) -> dict[str, Any]:
+def text_body(call: TextCall, model: Model, *, served_name: str, context_length: int) -> dict[str, Any]:
     """For TEXT_PATH."""
     body: dict[str, Any] = {
         "model": served_name,
         **text_prompt(call.prompt),
-        **_generation(call, options, model, context_length),
+        **_generation(call, model, context_length),
     }
     if call.tags is not None and _are_tokens(call.tags, model.facts.special_tokens):
         body["skip_special_tokens"] = False
@@ -155,14 +152,14 @@ def _are_tokens(tags: Tags, special_tokens: Mapping[str, int]) -> bool:
     return any(mark in special_tokens for mark in (*(tags.thinking or ()), tags.mark))
 
 
-def _generation(call: ChatCall | TextCall, options: Options, model: Model, context_length: int) -> dict[str, Any]:
-    most = max_tokens(options, context_length)
+def _generation(call: ChatCall | TextCall, model: Model, context_length: int) -> dict[str, Any]:
+    most = max_tokens(call.checked, context_length)
     body = {
         **within(call.engine_fields, vocabulary=int(model.facts.details.get("vocab_size", 0)), most_tokens=most),
         "max_tokens": most,
         "stream": True,
         "stream_options": {"include_usage": True},
-        **sampling(options, model.facts.special_tokens),
+        **sampling(call.checked, model.facts.special_tokens),
     }
     if (form := response_format(call.format)) is not None:
         body["response_format"] = form

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -17,8 +18,8 @@ THINKER = model(capabilities=("completion", "tools", "thinking"))
 
 def body(call: ChatCall, chosen=THINKER, shapes=NATURAL):
     messages = conversation(chosen, call.messages)
-    options = read_options(call.options, chosen.parameters)
-    return chat_body(call, messages, options, chosen, shapes, served_name="engine", context_length=2048)
+    call = replace(call, checked=read_options(call.options, chosen.parameters))
+    return chat_body(call, messages, chosen, shapes, served_name="engine", context_length=2048)
 
 
 def test_says_everything_that_vllm_would_guess_otherwise():
@@ -120,7 +121,9 @@ def test_stored_system_prompt_and_turns_come_first_unless_the_client_brings_a_sy
 
 def test_raw_text_goes_as_it_is():
     call = TextCall("The capital", logprobs=True, top_logprobs=2, want_token_ids=True)
-    sent = text_body(call, read_options({"num_predict": 3}, {}), model(), served_name="e", context_length=2048)
+    sent = text_body(
+        replace(call, checked=read_options({"num_predict": 3}, {})), model(), served_name="e", context_length=2048
+    )
     assert (sent["prompt"], sent["max_tokens"], sent["logprobs"], sent["return_token_ids"]) == (
         "The capital",
         3,
@@ -131,7 +134,7 @@ def test_raw_text_goes_as_it_is():
 
 
 def test_a_text_that_brings_its_beginning_gets_no_second_one():
-    sent = text_body(TextCall("<|begin_of_text|>x"), read_options({}, {}), model(), served_name="e", context_length=9)
+    sent = text_body(TextCall("<|begin_of_text|>x"), model(), served_name="e", context_length=9)
     assert sent["add_special_tokens"] is False
 
 
