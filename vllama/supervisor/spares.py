@@ -57,7 +57,12 @@ class Spares:
         return self._spare.pid if self._spare is not None else None
 
     def launch(self, spec: EngineSpec) -> subprocess.Popen[bytes]:
-        """The child of ``spec``: the spare where it fits, else a new interpreter. Raises OSError."""
+        """The child of ``spec``: the spare where it fits, else a new interpreter. Raises OSError.
+
+        Nobody waits for a process in the background, so it leaves the spare to the next load.
+        """
+        if spec.background:
+            return new_interpreter(spec)
         spare = self._let_go()
         if spare is not None:
             if spare.base == _base(spec) and (process := spare.become(spec)) is not None:

@@ -102,6 +102,16 @@ async def test_an_engine_that_it_does_not_fit_ends_it(watched, spec):
     process.communicate()
 
 
+async def test_a_process_in_the_background_leaves_it_to_the_next_load(watched, spec):
+    watched.spares.keep(spec, always)
+    pid = await watched.waiting()
+    process = watched.spares.launch(replace(spec, background=True))
+    assert process.pid != pid
+    assert watched.spares.pid == pid
+    process.kill()
+    process.communicate()
+
+
 async def test_it_is_not_made_before_all_is_quiet(watched, spec):
     asked = asyncio.Event()
     quiet = False
