@@ -83,10 +83,11 @@ class Compiler:
 
     async def _compile(self, action: ev.Compile) -> ev.CompilationEnded:
         """Until the code is made, or why it is not. Cancelled when it must end."""
+        found: Cause | Exception | None = Cause("killed", "it was killed")
         try:
             found = await outcome(self._made(action))
         finally:
-            await self._gone()
+            await self._gone(whole=found is None)
         now, run = self._loop.time(), action.run
         match found:
             case NoRoomYet():
@@ -151,8 +152,8 @@ class Compiler:
         finally:
             await client.close()
 
-    async def _gone(self) -> None:
-        """Nothing of it is left: no process, no note of it."""
+    async def _gone(self, *, whole: bool) -> None:
+        """Nothing of it is left: no process, no note of it, no code that is not ``whole``."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -161,8 +162,8 @@ class Compiler:
                 break
         await outcome(process.wait())  # removes its socket and its directory
         await outcome(self._forget(process.spec))
-        # killed in the middle it may leave half a file, which the next one would take for whole
-        await outcome(asyncio.to_thread(kept_code.distrust, process.spec, process.progress.compilation))
+        if not whole:  # killed in the middle it may leave half a file, which the next one would use
+            await outcome(asyncio.to_thread(kept_code.distrust, process.spec, process.progress.compilation))
 
     async def _forget(self, spec: EngineSpec) -> None:
         self._spawner.forget(spec)
