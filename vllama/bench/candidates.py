@@ -36,6 +36,8 @@ _SEQUENCES: Final[Mapping[str, tuple[int, ...]]] = {
     "141": (256, 1024),
 }
 """Requests that are computed together."""
+_THREADS: Final = "OMP_NUM_THREADS"
+"""The engine's variable for the number of threads that compute. They are not bound to cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """For people: ``max_num_seqs 64, cpu_threads 0``."""
-        return ", ".join(f"{key} {value}" for key, value in self.changes.items()) or AS_IT_IS
+        """For people: ``max_num_seqs 64, env OMP_NUM_THREADS=3``."""
+        return ", ".join(f"{key} {_written(value)}" for key, value in self.changes.items()) or AS_IT_IS
 
 
 def candidates(hardware: Hardware, values: Mapping[str, Any], decided: frozenset[str]) -> tuple[Candidate, ...]:
@@ -71,14 +73,16 @@ def _sequences(hardware: Hardware, values: Mapping[str, Any]) -> Iterator[tuple[
 
 
 def _threads(hardware: Hardware, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """On a CPU: a core left to the API server, and half of the cores, which may be hardware threads of the others."""
-    cores = hardware.cores
-    if hardware.kind != "cpu" or len(cores) < 2:
+    """On a CPU: a core left to the API server, all hardware threads of the cores, and threads bound to the cores."""
+    if hardware.kind != "cpu":
         return
-    found = dict.fromkeys((cpu_list(cores), cpu_list(cores[:-1]), cpu_list(cores[: len(cores) // 2])))
-    for text in found:
-        if text != values.get("cpu_threads", cpu_list(cores)):
-            yield "cpu_threads", text
+    env = values.get("env") or {}
+    now = len(hardware.computing)
+    for count in dict.fromkeys((now - 1, len(hardware.cores))):
+        if count not in {0, now} and _THREADS not in env:
+            yield "env", {**env, _THREADS: str(count)}
+    if now > 1 and _THREADS not in env:
+        yield "cpu_threads", cpu_list(hardware.computing)
 
 
 def together(winners: Mapping[str, Candidate]) -> Candidate | None:
@@ -86,3 +90,9 @@ def together(winners: Mapping[str, Candidate]) -> Candidate | None:
     if len(winners) < 2:
         return None
     return Candidate({key: value for winner in winners.values() for key, value in winner.changes.items()})
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={text}" for name, text in value.items())
+    return str(value)

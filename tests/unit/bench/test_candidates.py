@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,18 +46,31 @@ def test_the_step_of_the_profile_is_not_tried_again():
     assert values(gpu(80), "max_num_batched_tokens", {"max_num_batched_tokens": 8192}) == [4096, 16384]
 
 
-def test_a_cpu_is_tried_with_a_core_left_and_with_half_of_them():
-    assert values(CPU, "cpu_threads", {"cpu_threads": "0-3"}) == ["0-2", "0-1"]
-    assert values(gpu(24), "cpu_threads") == []
+def test_a_cpu_is_tried_with_a_core_left_and_with_threads_bound_to_the_cores():
+    assert values(CPU, "env") == [{"OMP_NUM_THREADS": "3"}]
+    assert values(CPU, "cpu_threads") == ["0-3"]
+    assert values(gpu(24), "env") == values(gpu(24), "cpu_threads") == []
 
 
-def test_a_single_core_has_nothing_to_leave():
-    assert values(Hardware("cpu", (3,), GIB, GIB), "cpu_threads") == []
+def test_all_hardware_threads_are_tried_where_one_of_each_core_computes():
+    machine = replace(CPU, first_threads=(0, 2))
+    assert values(machine, "env") == [{"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "4"}]
+    assert values(machine, "cpu_threads") == ["0,2"]
+
+
+def test_a_single_core_has_nothing_to_leave_and_no_thread_to_bind():
+    machine = Hardware("cpu", (3,), GIB, GIB)
+    assert values(machine, "env") == values(machine, "cpu_threads") == []
+
+
+def test_the_rest_of_the_environment_stays():
+    assert values(CPU, "env", {"env": {"A": "1"}}) == [{"A": "1", "OMP_NUM_THREADS": "3"}]
+    assert values(CPU, "env", {"env": {"OMP_NUM_THREADS": "2"}}) == []
 
 
 def test_what_a_person_decided_stays():
     found = candidates(CPU, {"max_num_seqs": 7}, frozenset({"max_num_seqs", "cpu_threads"}))
-    assert {key for one in found for key in one.changes} == {"max_num_batched_tokens"}
+    assert {key for one in found for key in one.changes} == {"max_num_batched_tokens", "env"}
 
 
 def test_winners_are_put_together():
@@ -69,3 +84,4 @@ def test_winners_are_put_together():
 def test_names_say_what_is_changed():
     assert Candidate({}).name == AS_IT_IS
     assert Candidate({"max_num_seqs": 64, "cpu_threads": "0"}).name == "max_num_seqs 64, cpu_threads 0"
+    assert Candidate({"env": {"A": "1", "OMP_NUM_THREADS": "3"}}).name == "env A=1 OMP_NUM_THREADS=3"
