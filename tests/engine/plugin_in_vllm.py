@@ -39,7 +39,7 @@ def deltas(said: str) -> list[DeltaMessage]:
 def written(kinds: Any, choice_of: str, chunk_of: str, fields: dict[str, Any], later: dict[str, Any]) -> str:
     """One chunk as a line of JSON, made as vLLM's generators make it."""
     choice = getattr(kinds, choice_of)(index=0, **fields)
-    chunk = getattr(kinds, chunk_of)(id="i", object="o", created=1, choices=[choice], model="m")
+    chunk = getattr(kinds, chunk_of)(id="i", object="chat.completion.chunk", created=1, choices=[choice], model="m")
     for name, value in later.items():
         setattr(chunk, name, value)
     return str(chunk.model_dump_json(exclude_unset=True))
