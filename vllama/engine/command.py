@@ -1,7 +1,7 @@
-"""From a model and its settings to the command line and the environment of one vLLM child. Pure.
+"""From a model and its settings to the command line of one vLLM child, with its environment. Pure.
 
 Every flag is checked against the installed engine: vLLM ends with status 2, after ten seconds of imports, for a flag
-that it doesn't know. The reasons for flags and variables are in reference 1.3, 1.4 and 11.3.
+that it doesn't know. The reasons for flags are in reference 1.3, 1.4 and 11.3.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from vllama.engine import executor
+from vllama.engine.environment import environment, keeping
 from vllama.engine.plugins import PAGING, with_plugin
-from vllama.engine.spec import EngineSpec, scratch_beside
+from vllama.engine.spec import EngineSpec
 from vllama.errors import ConfigError, EngineError
 from vllama.fit.hardware import Hardware
 from vllama.fit.settings import EffectiveSettings
@@ -22,11 +23,8 @@ from vllama.models.model import Model
 ENTRY: Final = "vllm.entrypoints.launchers.api_server.entry"
 """The module and not ``vllm serve``: the console script of the CPU build is broken (reference 0)."""
 
-_MAX_STOP_STRINGS: Final = 256
 _LORA_RANKS: Final = (8, 16, 32, 64, 128, 256, 512)  # what vLLM has kernels for
 _MOST_LORAS: Final = 4  # adapters computed in one step: each takes memory; the others wait their turn
-_KEEPALIVE_SECONDS: Final = 75  # longer than our client keeps idle connections
-_READY_SECONDS: Final = 7 * 24 * 3600
 _LONGEST_SOCKET_PATH: Final = 107
 _SLEEP: Final = "--enable-sleep-mode"
 _PAGED_OUT: Final = 256 << 20  # bytes of RAM that an engine keeps whose memory waits in swap space; measured: 112 MiB
@@ -34,19 +32,6 @@ _TOOL_BLANKS: Final = Path(__file__).with_name("tool_blanks.py")
 # Blanks are bounded by each request (translate.schemas.grammars) and for tools by the plugin above. Where neither
 # happens, none are allowed: weak models would write them for ever.
 _STRUCTURED: Final = {"backend": "xgrammar", "disable_any_whitespace": True}
-# What an engine may see of our own environment: devices, libraries, certificates and language; nothing that would
-# change what we set, and no secrets.
-_INHERITED: Final = (
-    "PATH", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_DEVICE_ORDER",
-    "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "HIP_VISIBLE_DEVICES",
-    "ROCR_VISIBLE_DEVICES", "HSA_OVERRIDE_GFX_VERSION", "ROCM_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR",
-)  # fmt: skip
-_INHERITED_PREFIXES: Final = ("NCCL_", "GLOO_", "RCCL_")
-# What the processes of one engine tell each other stays on this machine: each of them, also a single one, would listen
-# on the address of the host's name.
-# (vLLM itself passes their addresses on in a file, and asks for VLLM_HOST_IP only where other machines take part.)
-_ON_ONE_MACHINE: Final = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
-_MORE_MACHINES: Final = ("--nnodes", "--node-rank", "--master-addr", "--data-parallel-address", "--distributed-exec")
 # Flags of ours that a person's extra_args must not repeat: we rely on their values.
 _OURS: Final = frozenset({"--model", "--uds", "--served-model-name", "--host", "--port", "--api-key"})
 
@@ -123,8 +108,8 @@ def build_spec(
             # opens /sleep and /wake_up, and worse: nobody but us reaches the socket
             **({"VLLM_SERVER_DEV_MODE": "1"} if asleep and on_gpu else {}),
             **({PAGING: "1"} if sleep and not on_gpu else {}),
-            **_environment(settings, hardware, socket=socket, cache=cache, environ=environ, preload=preload),
-            **_keeping(keeps or cache),
+            **environment(settings, hardware, socket=socket, cache=cache, environ=environ, preload=preload),
+            **keeping(keeps or cache),
             **settings.values.env,
         }
     )
@@ -286,69 +271,3 @@ def _parser(flags: _Flags, kind: str, configured: str | None, found: str | None,
         flags.notes.append(f"no {kind} parser: this vLLM has no {found!r}")
         return None
     return configured or found
-
-
-def _environment(
-    settings: EffectiveSettings,
-    hardware: Hardware,
-    *,
-    socket: Path,
-    cache: Path,
-    environ: Mapping[str, str],
-    preload: tuple[Path, ...],
-) -> dict[str, str]:
-    """The environment of the child, save what it keeps where; a person's ``env`` setting wins over all of it."""
-    inherited = {
-        key: value for key, value in environ.items() if key in _INHERITED or key.startswith(_INHERITED_PREFIXES)
-    }
-    temporary = str(scratch_beside(socket))
-    env = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        **({} if any(flag.startswith(_MORE_MACHINES) for flag in settings.values.extra_args) else _ON_ONE_MACHINE),
-        **inherited,
-        "HOME": str(cache),  # whatever a library leaves at home is a cache
-        "XDG_CACHE_HOME": str(cache),
-        "XDG_CONFIG_HOME": str(cache / "config"),
-        "TMPDIR": temporary,
-        "VLLM_RPC_BASE_PATH": temporary,
-        "VLLM_CONFIG_ROOT": str(cache / "config" / "vllm"),
-        "HF_HOME": str(cache / "huggingface"),
-        "HF_HUB_OFFLINE": "1",  # the model is a directory: nothing is to be fetched by an engine
-        "VLLM_NO_USAGE_STATS": "1",
-        "DO_NOT_TRACK": "1",
-        "VLLM_MAX_STOP_STRINGS": str(_MAX_STOP_STRINGS),
-        "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": str(_KEEPALIVE_SECONDS),
-        # Who compiles in the background stands still for hours where the machine is busy; starts that stall are ours to
-        # find. All engines have it: compiled code is found by the environment it was made in.
-        "VLLM_ENGINE_READY_TIMEOUT_S": str(_READY_SECONDS),
-        "VLLM_SKIP_MODEL_NAME_VALIDATION": "1",  # derived models share the engine under names of their own
-        "VLLM_DISABLE_LOG_LOGO": "1",
-        "NO_COLOR": "1",
-        "PYTHONUNBUFFERED": "1",
-        "SPT_NOENV": "1",  # setproctitle would write over the environment, by which `leftovers` knows our processes
-    }
-    if hardware.kind == "cpu":
-        env["VLLM_TARGET_DEVICE"] = "cpu"
-        if executor.alone(settings, hardware):
-            env |= executor.environment(hardware)
-        elif settings.values.cpu_threads is not None:
-            env["VLLM_CPU_OMP_THREADS_BIND"] = settings.values.cpu_threads
-        if preload:
-            env["LD_PRELOAD"] = ":".join(map(str, preload))
-    else:
-        env["VLLM_ENABLE_STARTUP_PLAN"] = "1"  # the second start skips profiling the memory
-        if len(settings.gpus) < len(hardware.gpus):
-            env["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as the driver counts them
-            numbers = ",".join(map(str, settings.gpus))
-            env["HIP_VISIBLE_DEVICES" if hardware.kind == "rocm" else "CUDA_VISIBLE_DEVICES"] = numbers
-    return env
-
-
-def _keeping(code: Path) -> dict[str, str]:
-    """Where vLLM and the compilers below it keep what they made."""
-    return {
-        "VLLM_CACHE_ROOT": str(code / "vllm"),
-        "TORCHINDUCTOR_CACHE_DIR": str(code / "torchinductor"),
-        "TRITON_CACHE_DIR": str(code / "triton"),
-        "FLASHINFER_WORKSPACE_BASE": str(code),
-    }
