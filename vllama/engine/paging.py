@@ -10,23 +10,29 @@ from pathlib import Path
 from typing import Final
 
 from vllama.engine.session import living
+from vllama.errors import EngineError
 
 _SIGNAL: Final = signal.SIGUSR1
 _POLL_SECONDS: Final = 0.05
 
 
 async def page_out(session: int, scratch: Path, seconds: float) -> None:
-    """Ask every process of the engine that listens, and wait until each has done it. Raises TimeoutError.
+    """Ask every process of the engine that listens, and wait until each has done it. Raises EngineError.
 
     ``session``: of the engine's processes; ``scratch``: its temporary directory, where each of them leaves a file.
     """
     asked = {pid for pid in await asyncio.to_thread(living, session) if listens(pid)}
+    if not asked:
+        raise EngineError("none of its processes can move its memory to swap space")
     for pid in asked:
         with suppress(ProcessLookupError):
             os.kill(pid, _SIGNAL)
-    async with asyncio.timeout(seconds):
-        for pid in asked:
-            await _done(pid, scratch / f"paged.{pid}")
+    try:
+        async with asyncio.timeout(seconds):
+            for pid in asked:
+                await _done(pid, scratch / f"paged.{pid}")
+    except TimeoutError as error:
+        raise EngineError(f"its memory was not moved to swap space within {seconds:.0f} s") from error
 
 
 def listens(pid: int, processes: Path = Path("/proc")) -> bool:

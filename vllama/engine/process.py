@@ -195,7 +195,7 @@ class EngineProcess:
                 signal_session(self._process.pid, signal.SIGSTOP if paused else signal.SIGCONT)
 
     async def page_out(self, seconds: float) -> None:
-        """Have all of it move its memory to swap space; raises TimeoutError."""
+        """Have all of it move its memory to swap space; raises EngineError."""
         await page_out(self.pid, self.spec.scratch, seconds)
 
     def cpu_seconds(self) -> float:

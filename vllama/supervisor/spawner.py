@@ -63,7 +63,7 @@ class Process(Protocol):
         ...
 
     async def page_out(self, seconds: float) -> None:
-        """Have it move its memory to swap space; raises TimeoutError."""
+        """Have it move its memory to swap space; raises EngineError."""
         ...
 
     def cpu_seconds(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from vllama_engine import paging as inside
 
 from vllama.engine.paging import listens, page_out
 from vllama.engine.plugins import FOLDER, PAGING
+from vllama.errors import EngineError
 
 ENGINE = """
 import subprocess, sys
@@ -59,20 +61,33 @@ async def test_every_process_that_listens_does_it_and_goes_on(tmp_path: Path):
 async def test_an_engine_that_is_not_to_sleep_is_left_alone(tmp_path: Path):
     with engine(tmp_path) as (process, _):
         assert not listens(process.pid)
-        await page_out(process.pid, tmp_path, 20)
+        with pytest.raises(EngineError, match="none of its processes"):
+            await page_out(process.pid, tmp_path, 20)
         assert process.poll() is None
 
 
 async def test_one_that_does_not_do_it_in_time_is_reported(tmp_path: Path):
-    with engine(tmp_path, **{PAGING: "1", "TMPDIR": "/nonexistent"}) as (process, _), pytest.raises(TimeoutError):
+    with (
+        engine(tmp_path, **{PAGING: "1", "TMPDIR": "/nonexistent"}) as (process, _),
+        pytest.raises(EngineError, match="within 0 s"),
+    ):
         await page_out(process.pid, tmp_path, 0.2)
 
 
 async def test_one_that_has_ended_is_not_waited_for(tmp_path: Path):
     with engine(tmp_path, **{PAGING: "1"}) as (process, _):
         process.send_signal(signal.SIGSTOP)
+        asked = asyncio.create_task(page_out(process.pid, tmp_path, 20))
+        while not _asked(process.pid):
+            await asyncio.sleep(0.01)
         process.kill()
-        await page_out(process.pid, tmp_path, 20)
+        await asked
+
+
+def _asked(pid: int) -> bool:
+    """Whether the stopped process has been sent the signal."""
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool((int(fields["SigPnd"], 16) | int(fields["ShdPnd"], 16)) >> (signal.SIGUSR1 - 1) & 1)
 
 
 def test_both_sides_speak_of_the_same():
