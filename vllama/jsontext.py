@@ -1,4 +1,4 @@
-"""Writes JSON as Ollama's server does: ``<``, ``>``, ``&`` and the line separators escaped (contract 1.5). Pure."""
+"""Writes JSON as Ollama's server does: ``<``, ``>``, ``&`` and the line separators escaped. Pure."""
 
 from __future__ import annotations
 

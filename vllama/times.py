@@ -1,4 +1,4 @@
-"""Times as Ollama's server writes them: RFC 3339, up to nine digits, zeros at the end trimmed (contract 1.5). Pure."""
+"""Times as Ollama's server writes them: RFC 3339, up to nine digits, zeros at the end trimmed. Pure."""
 
 from __future__ import annotations
 

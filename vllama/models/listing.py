@@ -1,4 +1,4 @@
-"""What Ollama tells of models: the objects of tags, ps and show (contract 4.3, 4.4, 5.6 to 5.8). Pure."""
+"""Models as Ollama's API lists and shows them: the objects of tags, ps and show. Pure."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ from vllama.templates.scopes import Scope
 from vllama.templates.values import MISSING, Struct, Value, truth, type_name
 
 _NO_DAYS: Final = Days()
-# a union would be built anew at each look
+# a union would be built again at each look
 _PATHS: Final = (Field, Variable, Chain)
 _BRANCHES: Final = (If, With)
 _LISTS: Final = (list, tuple)

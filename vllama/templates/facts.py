@@ -1,6 +1,6 @@
-"""What a model's Go template tells by its form: what it uses, how thinking and tool calls are marked. Pure.
+"""What the form of a model's Go template shows: what it uses, how thinking and tool calls are marked. Pure.
 
-Ollama infers these the same way (contract 4.4), so that a Modelfile means here what it means there.
+Ollama infers these the same way, so that a Modelfile means here what it means there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Cuts a Go template into tokens: text, and what stands between ``{{`` and ``}}``. Pure.
 
-Errors are tokens too: the parser tells the first one it comes upon, as Go's does.
+Errors are tokens too: the parser reports the first one, as Go's does.
 """
 
 from __future__ import annotations

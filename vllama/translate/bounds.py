@@ -27,7 +27,7 @@ MAX_NAME: Final = 256
 MAX_BIASES: Final = 10_000
 """Tokens that one request makes more or less likely."""
 MAX_ECHO: Final = 65_536
-"""Bytes of JSON that an answer repeats of its request, each time it tells what it is (Responses' ``metadata``)."""
+"""Bytes of JSON of a request that each event which describes the answer repeats (Responses' ``metadata``)."""
 MAX_INPUTS: Final = 10_000
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 5_000

@@ -15,7 +15,7 @@ _MIDDLE: Final = EFFORTS.index("medium")
 def nearest(asked: str, known: Collection[str]) -> str | None:
     """The known level nearest to ``asked``; None when none is known.
 
-    Of two that are equally near it is the one further from the middle: who asks for ``high`` wants more than usual.
+    Of two that are equally near it is the one further from the middle: ``high`` asks for more than usual.
     """
     place = EFFORTS.index(asked)
 

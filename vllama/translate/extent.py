@@ -1,4 +1,4 @@
-"""How much JSON a body holds, told before it is decoded. Pure.
+"""How much JSON a body holds, counted before it is decoded. Pure.
 
 Ollama has no such bounds, and in Python a value costs fifty times its text: 60 MB of empty lists took a minute and
 3 GB, during which nobody else was served. The numbers are far above what people send: a context of 262,144 tokens is

@@ -63,7 +63,7 @@ DEFAULTS: Final = read_options({}, {})
 def sampling(options: Options, special_tokens: Mapping[str, int]) -> dict[str, Any]:
     """vLLM's sampling fields, without ``max_tokens``.
 
-    A stop that is one special token goes by its id: vLLM holds text back while it could be the beginning of a stop
+    A stop that is one special token is sent as its id: vLLM holds text back while it could be the beginning of a stop
     *string*, and such a token never shows in the text anyway.
     """
     bounded = {name: _bounded(name, getattr(options, name)) for name in _BOUNDS}

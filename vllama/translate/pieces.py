@@ -64,7 +64,7 @@ Step: TypeAlias = Piece | Ending
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Nanoseconds, all above zero (contract 4.1)."""
+    """Nanoseconds, all above zero."""
 
     total: int
     load: int
@@ -74,7 +74,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation, as Ollama sees it (contract 3.7)."""
+    """One turn of a conversation, as Ollama sees it."""
 
     role: str
     content: str = ""
@@ -119,7 +119,7 @@ class ChatCall:
     """The template that renders it came with the request."""
     one_pass: bool = False
     """Thinking and an answer with ``format`` come from one request of the engine, as generate does it; a chat takes
-    two (contract 5.3)."""
+    two."""
 
 
 @dataclass(frozen=True, slots=True)

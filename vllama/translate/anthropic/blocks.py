@@ -40,7 +40,7 @@ def words(block: Any, depth: int = 0) -> str:
 
 
 def pictures(blocks: Any) -> tuple[str, ...]:
-    """The images among the parts of a tool's result; of one that can't be had ``words`` tells."""
+    """The images among the parts of a tool's result; ``words`` mentions one that can't be had."""
     found = [_image(part) for part in blocks if isinstance(part, dict)] if isinstance(blocks, list) else []
     return tuple(image for image in found if image)
 

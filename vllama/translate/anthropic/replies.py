@@ -1,7 +1,7 @@
-"""Anthropic's messages from pieces: one object, or server-sent events (contract 7.2, 7.3). Pure.
+"""Anthropic's messages from pieces: one object, or server-sent events. Pure.
 
 The shape is Ollama's. Richer: an empty answer has an empty list of blocks (never null), a matched stop sequence
-is told in ``stop_sequence``, thinking that comes back after text opens a block of its own instead of being
+is named in ``stop_sequence``, thinking that comes back after text opens a block of its own instead of being
 lost, and a failure in mid-stream ends in ``event: error``.
 """
 
@@ -30,7 +30,7 @@ _ERROR_TYPES = {
 
 
 def error_body(status: int, message: str, request_id: str) -> dict[str, Any]:
-    """Anthropic's error object (contract 1.6); ``request_id`` is ``req_`` and 24 hex digits."""
+    """Anthropic's error object; ``request_id`` is ``req_`` and 24 hex digits."""
     kind = _ERROR_TYPES.get(status, "api_error")
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
 
@@ -84,7 +84,7 @@ class MessageStream:
     _TEXT_END = b"}}\n\n"
 
     def __init__(self, message_id: str, model: str, *, input_estimate: int, request_id: str) -> None:
-        """``input_estimate``: prompt tokens told at the start; the real number comes with ``message_delta``."""
+        """``input_estimate``: prompt tokens reported at the start; the real number comes with ``message_delta``."""
         self._id = message_id
         self._model = model
         self._input_estimate = input_estimate

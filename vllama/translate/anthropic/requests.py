@@ -26,7 +26,7 @@ from vllama.translate.tool_choice import chosen
 from vllama.translate.tools import check_parameters
 
 _RUN_BY_CLIENTS = ("bash_", "text_editor_", "computer_", "memory_")
-"""Types of tools whose schema only Anthropic's models know; the client runs them, so the model is told their names."""
+"""Types of tools whose schema only Anthropic's models know; the client runs them, so the model gets their names."""
 
 
 def _content(given: Any) -> Any:

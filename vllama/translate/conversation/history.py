@@ -1,4 +1,4 @@
-"""Which turns of a long conversation go, so that the rest fits the context (contract 3.10). Pure.
+"""Which turns of a long conversation go, so that the rest fits the context. Pure.
 
 The oldest messages go first, one by one; system messages and the last message always stay. A result of a tool whose
 call is gone goes with it.

@@ -1,6 +1,6 @@
 """Which shapes of a conversation a model's chat template takes. Pure.
 
-A shape is told by its neighbours: which kind of turn stands beside which. ``template_trials`` finds out what a template
+A shape is described by neighbours: which kind of turn follows which. ``template_trials`` finds out what a template
 refuses, or renders without some of the words; ``alternation`` brings a conversation into a shape that it takes.
 """
 

@@ -1,4 +1,4 @@
-"""Vectors between vLLM and Ollama (contract 5.4, 5.5). Pure."""
+"""Vectors between vLLM and Ollama. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients are told when an engine refuses or breaks, in the words they know (contract 3.10, 8.5, 10). Pure."""
+"""The errors that clients get when an engine refuses or breaks, in Ollama's words. Pure."""
 
 from __future__ import annotations
 

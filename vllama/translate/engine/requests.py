@@ -35,7 +35,7 @@ _DEFINED: Final = {"name": str, "description": str, "parameters": Mapping, "stri
 
 
 def conversation(model: Model, messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The model's stored turns and system prompt before the client's (contract 3.7).
+    """The model's stored turns and system prompt before the client's.
 
     A first system message of the client replaces the stored one.
     """

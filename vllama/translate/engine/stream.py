@@ -2,7 +2,7 @@
 
 Feed the payloads of the ``data:`` lines; out come ``Piece`` and, with vLLM's usage at the end, one ``Ending``. Tool
 calls come whole, thinking and answer lose the white space after their tags, tokens of tags and of the end leave
-no log probabilities (contract 3.5, 3.8, 3.9).
+no log probabilities.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class _Template:
     """What was found so far."""
 
     def __init__(self, model: Model, *, sees: bool) -> None:
-        """``sees``: words can be found in what the engine tells of a rendering."""
+        """``sees``: the engine's answer to a rendering lets words be found."""
         self._model = model
         self._sees = sees
         self._refused: set[Pair] = set()

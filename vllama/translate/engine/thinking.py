@@ -1,4 +1,4 @@
-"""Tells thinking from answer: in raw text by its tags, and the white space between them (contract 3.5). Pure."""
+"""Separates thinking from the answer: in raw text by its tags, with the white space between them. Pure."""
 
 from __future__ import annotations
 

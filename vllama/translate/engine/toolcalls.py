@@ -1,4 +1,4 @@
-"""Puts vLLM's pieces of tool calls together: a client gets a call once and whole (contract 3.8). Pure."""
+"""Puts vLLM's pieces of tool calls together: a client gets a call once and whole. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 class CallAssembler:
     """Collects the deltas of one answer. A call is whole when the next one begins or the answer ends.
 
-    ``offered``: the names of the client's tools. Where one of them has none, a call by an unknown name is that one's,
-    and goes by no name either, so that the client finds its tool.
+    ``offered``: the names of the client's tools. If a tool has no name, a call to an unknown name is taken as
+    a call to that tool, and its name is left empty.
     """
 
     __slots__ = ("_arguments", "_id", "_index", "_made", "_name", "_offered", "begun")

@@ -1,4 +1,4 @@
-"""Ollama's chat and generate objects from pieces (contract 5.2, 5.3). Pure.
+"""Ollama's chat and generate objects from pieces. Pure.
 
 A writer belongs to one answer. A plain piece of text is by far the most frequent line, so it is put together from
 bytes that were made once; everything else goes through a dict in the contract's key order.
@@ -93,7 +93,7 @@ class ChatWriter:
 
 
 class GenerateWriter:
-    """``/api/generate``. ``context``: tell the token ids in the last object."""
+    """``/api/generate``. ``context``: the last object holds the token ids."""
 
     def __init__(self, model: str, *, context: bool = False) -> None:
         self._model = model
@@ -151,7 +151,7 @@ class GenerateWriter:
 
 
 def metrics(final: Ending, timing: Timing) -> dict[str, int]:
-    """The numbers of a finished answer (contract 4.1).
+    """The numbers of a finished answer.
 
     ``prompt_eval_count`` holds the tokens that were found in the prefix cache, too; the duration is that of the others.
     """

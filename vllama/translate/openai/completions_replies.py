@@ -1,4 +1,4 @@
-"""OpenAI's legacy text completions from pieces: one object, or server-sent chunks (contract 6.3). Pure.
+"""OpenAI's legacy text completions from pieces: one object, or server-sent chunks. Pure.
 
 The shape is Ollama's: thinking is not shown on this route (while a model thinks, empty chunks keep the
 connection alive), the last chunk of text carries the reason. Richer: ``logprobs`` are given when asked for.
@@ -88,7 +88,7 @@ class CompletionStream:
             head.created,
         )
         self._between = b',"index":%d,"finish_reason":' % index
-        # Ollama's chunks carry zeros here until the last one tells the numbers; clients read the last
+        # Ollama's chunks carry zeros here until the last one has the numbers; clients read the last
         counts = b',"usage":' + encode(usage(())) if include_usage else b""
         self._after = b'}],"model":%b,"system_fingerprint":%b%b}\n\n' % (
             encode(head.model),

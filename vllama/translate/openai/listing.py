@@ -1,4 +1,4 @@
-"""OpenAI's embeddings and lists of models (contract 6.4, 6.5). Pure.
+"""OpenAI's embeddings and lists of models. Pure.
 
 Unlike Ollama's, a list without models is ``[]``.
 """

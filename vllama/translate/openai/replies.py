@@ -1,7 +1,7 @@
-"""OpenAI's chat answers from pieces: one object, or server-sent chunks (contract 6.2). Pure.
+"""OpenAI's chat answers from pieces: one object, or server-sent chunks. Pure.
 
-The shape is Ollama's. Richer: ids are unique, ``usage`` tells the cached prompt tokens when there are any,
-several choices are possible, and a failure in mid-stream is told instead of swallowed.
+The shape is Ollama's. Richer: ids are unique, ``usage`` has the cached prompt tokens when there are any,
+several choices are possible, and a failure in mid-stream is reported instead of swallowed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ReplyHead:
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
-    """OpenAI's error object (contract 1.6)."""
+    """OpenAI's error object."""
     kind = _ERROR_TYPES.get(status, "api_error")
     return {"error": {"message": message, "type": kind, "param": None, "code": None}}
 
@@ -160,7 +160,7 @@ def chat_streams(head: ReplyHead, *, include_usage: bool = False, choices: int =
 
 
 class ChatStream:
-    """Writes one choice as chunks, from bytes that are prepared once: only the text is encoded anew each time."""
+    """Writes one choice as chunks, from bytes that are prepared once: only the text is encoded each time."""
 
     __slots__ = ("_calls", "_content", "_ending", "_opened", "_prefix")
 

@@ -102,7 +102,7 @@ def tags_of(
 def without_old_thinking(messages: Sequence[Message]) -> list[Message]:
     """Assistant turns before the last question without the ``<think>`` part of their text.
 
-    Ollama does this for the families whose early templates kept thinking in the content (contract 3.5).
+    Ollama does this for the families whose early templates kept thinking in the content.
     """
     last = max((place for place, message in enumerate(messages) if message.role == "user"), default=0)
     return [

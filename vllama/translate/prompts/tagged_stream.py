@@ -23,4 +23,4 @@ class TaggedReader(TextReader):
         return False
 
     def _tells_withheld(self) -> bool:
-        return self._tagged.calling  # those of a call are told, those of the tags around thinking are not
+        return self._tagged.calling  # a call's tokens count, those of the tags around thinking do not

@@ -1,4 +1,4 @@
-"""OpenAI's Responses from pieces: one object, or server-sent events (contract 6.6). Pure.
+"""OpenAI's Responses from pieces: one object, or server-sent events. Pure.
 
 The shape is Ollama's, and so are its constants (``store`` false …). Richer: text beside tool
 calls is kept, text after a call opens an item of its own, ``tool_choice`` and ``metadata`` are echoed, and a
@@ -153,7 +153,7 @@ class ResponseStream:
     """Writes one answer as events; an instance per request."""
 
     def __init__(self, head: ResponseHead, clock: Callable[[], int]) -> None:
-        """``clock`` tells Unix seconds; it is asked once, at the end."""
+        """``clock`` returns Unix seconds; it is called once, at the end."""
         self._head = head
         self._clock = clock
         self._sequence = 0

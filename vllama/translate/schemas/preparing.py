@@ -1,8 +1,8 @@
 """A client's JSON schema, made ready for the engine's grammar. Pure.
 
 The engine refuses a schema when one keyword is beyond its grammars, misreads others without a word, and crashes over
-none so far. So nothing of a client's schema reaches it as it came: what can be enforced is written anew in the few
-words that its grammar holds exactly, and the names of the others are told (``X-Vllama-Ignored``).
+none so far. So nothing of a client's schema reaches it as it came: what can be enforced is rewritten in the few
+words that its grammar holds exactly, and the names of the others are reported (``X-Vllama-Ignored``).
 
 References are followed here, ``allOf`` is merged, and alternatives hold together with what stands beside them. A
 reference stays one only where it is needed, for a schema that contains itself.
