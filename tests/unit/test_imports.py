@@ -248,7 +248,7 @@ def wing_of(module: str) -> str:
     return parts[2] if len(parts) > 2 and (PACKAGE / "translate" / parts[2]).is_dir() else ""
 
 
-ACYCLIC: Final = ("cli", "http", "answering", "supervisor", "aside")
+ACYCLIC: Final = ("cli", "http", "answering", "supervisor", "aside", "translate", "templates", "install", "observe")
 """Packages that nothing below them leads back to."""
 
 
