@@ -1,9 +1,8 @@
 """Chunks of a streamed answer that are written without pydantic, byte for byte as pydantic would write them.
 
 vLLM makes each token's chunk of two or three pydantic models, which validate what vLLM has just computed, and has
-pydantic write them. With ``corruption_check`` that is a sixth of what its API server computes
-for a token. Here plain values stand for the
-models. What is not plain (tool calls, logprobs, usage) gets the models.
+pydantic write them. With ``corruption_check`` that is a sixth of what its API server computes for a token. Here plain
+values stand for the models. What is not plain (tool calls, logprobs, usage) gets the models.
 
 Used by ``chat_chunks`` and ``text_chunks``.
 """
