@@ -22,7 +22,16 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeVar
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from vllama.errors import BadRequest
@@ -102,10 +111,25 @@ def elements(given: Any, most: int = MAX_ITEMS) -> Any:
     return tuple(item for item in given if item is not None) if None in given else tuple(given)
 
 
+def one_by_one(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """For objects with members of one type: the first wrong member ends the reading.
+
+    pydantic would collect an error for each, and no other thread runs while it does.
+    """
+    if not isinstance(given, dict):
+        return handler(given)
+    read: dict[str, Any] = {}
+    for member in given.items():
+        read |= handler(dict([member]))
+    return read
+
+
 Items = Annotated[tuple[T, ...], Field(fail_fast=True), BeforeValidator(elements)]
 """A list of at most MAX_ITEMS elements."""
 Integer = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 """A JSON number without point and exponent, in 64 bits."""
+Texts = Annotated[dict[str, str], WrapValidator(one_by_one)]
+"""An object whose members are all texts."""
 Object = dict[str, Any]
 EMPTY: Final[Object] = {}
 """The default of fields that hold an object."""

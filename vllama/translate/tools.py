@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core.core_schema import no_info_wrap_validator_function
 
-from vllama.translate.decoding import EMPTY, Body, Items, Object, WrongShape, describe, elements, expect
+from vllama.translate.decoding import EMPTY, Body, Items, Object, WrongShape, describe, elements, expect, one_by_one
 
 
 def _unless(passes: Callable[[Any], bool]) -> WrapValidator:
@@ -49,7 +49,9 @@ def _types(given: Any) -> Any:
 
 Types = Annotated[Any, BeforeValidator(_types)]
 Required = Annotated[Items[str], _unless(_is_bool)]  # once it stood in the member itself
-Properties = Annotated[dict[str, Annotated["_Property", _unless(_is_bool)]], _unless(says_nothing)]
+Properties = Annotated[
+    dict[str, Annotated["_Property", _unless(_is_bool)]], WrapValidator(one_by_one), _unless(says_nothing)
+]
 
 
 class _Property(Body):

@@ -4,13 +4,16 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from vllama.errors import BadRequest
 from vllama.translate.decoding import EMPTY, MAX_ITEMS, Body, Integer, Items, Object, decode
 from vllama.translate.images import Image
+from vllama.translate.ollama.requests import ChatRequest, CreateRequest
 
 
 class Turn(Body):
@@ -105,6 +108,26 @@ def test_the_first_of_several_wrong_types_is_named():
 def test_a_list_of_wrong_elements_is_refused_for_its_first_one():
     assert refused(json.dumps({"messages": [5] * MAX_ITEMS}).encode()).startswith("messages[0]: ")
     assert "at most 10000" in refused(json.dumps({"messages": [5] * (MAX_ITEMS + 1)}).encode())
+
+
+@pytest.mark.parametrize(
+    ("of", "body"),
+    [
+        (CreateRequest, {"files": dict.fromkeys(map(str, range(290_000)), 5)}),
+        (ChatRequest, {"tools": [{"function": {"parameters": {
+            "properties": dict.fromkeys(map(str, range(290_000)), 5)
+        }}}]}),
+        (ChatRequest, {"tools": [{"function": {"parameters": {"anyOf": 5, "properties": {
+            str(number): {"type": 5, "description": 5, "enum": 5, "required": 5} for number in range(49_000)
+        }}}}]}),
+    ],
+    ids=["texts", "members", "fields"],
+)  # fmt: skip
+def test_many_wrong_members_are_refused_for_the_first_one(of, body):
+    given = orjson.loads(json.dumps(body))
+    with pytest.raises(ValidationError) as caught:
+        of.model_validate(given)
+    assert caught.value.error_count() < 10
 
 
 def test_only_the_first_value_is_read():

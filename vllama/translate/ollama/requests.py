@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from vllama.durations import read_go_duration
 from vllama.quoting import excerpt
-from vllama.translate.decoding import EMPTY, Body, Integer, Items, Object, elements, refuse
+from vllama.translate.decoding import EMPTY, Body, Integer, Items, Object, Texts, elements, refuse
 from vllama.translate.extent import MAX_VALUES
 from vllama.translate.images import Image
 from vllama.translate.pieces import Message, ToolCall
@@ -201,9 +201,9 @@ class CreateRequest(Named):
     quantize: str = ""
     base: str = Field("", alias="from")
     remote_host: str = ""
-    files: dict[str, str] | None = None
-    adapters: dict[str, str] = EMPTY
-    draft_files: dict[str, str] = EMPTY
+    files: Texts | None = None
+    adapters: Texts = EMPTY
+    draft_files: Texts = EMPTY
     draft_quantize: str = ""
     template: str = ""
     license: Any = None
