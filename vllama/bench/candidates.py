@@ -15,8 +15,8 @@ from vllama.fit.hardware import Hardware, cpu_list
 AS_IT_IS: Final = "as it is"
 _NARROW, _USUAL, _WIDE, _WIDEST = 1024, 2048, 4096, 8192
 _STEPS: Final[Mapping[str, tuple[int, ...]]] = {
-    # Wide steps make everybody wait for the slowest prefill where computing is slow (reference 9), and take KV cache
-    # where memory is short; on the fastest cards 2048 leaves them idle.
+    # On slow processors, wide steps make every request wait for the slowest prefill. With little memory, they take away
+    # KV cache. On the fastest cards, 2048 tokens leave computing units idle.
     "cpu": (_NARROW, _USUAL, _WIDE),
     "16": (_NARROW, _USUAL, _WIDE),
     "24": (_USUAL, _WIDE, _WIDEST),
@@ -53,7 +53,7 @@ class Candidate:
 
 
 def candidates(hardware: Hardware, values: Mapping[str, Any], decided: frozenset[str]) -> tuple[Candidate, ...]:
-    """What to try beside the settings that hold, ``values``. A person's own are ``decided`` and stay."""
+    """What to try in addition to the current settings, ``values``. A person's own are ``decided`` and stay."""
     found = [*_steps(hardware, values), *_sequences(hardware, values), *_threads(hardware, values)]
     return tuple(Candidate({key: value}) for key, value in found if key not in decided)
 

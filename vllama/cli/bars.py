@@ -1,4 +1,4 @@
-"""Shows the lines of a pull or a create (contract 5.9, 5.11): one bar a part, a spinner between."""
+"""Shows the lines of a pull or a create: one bar a part, a spinner between."""
 
 from __future__ import annotations
 

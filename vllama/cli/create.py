@@ -1,4 +1,4 @@
-"""``vllama create``: make a model from a Modelfile, which is read here: the service never sees it (contract 5.11)."""
+"""``vllama create``: make a model from a Modelfile, which is read here. As in Ollama, the service never sees it."""
 
 from __future__ import annotations
 

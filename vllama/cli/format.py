@@ -29,7 +29,7 @@ def human_bytes(size: int) -> str:
 
 
 def human_count(number: int) -> str:
-    """Ollama's ``parameter_size``: ``7.6B``, ``334.09M``, ``512K`` (contract 4.3)."""
+    """Ollama's ``parameter_size``: ``7.6B``, ``334.09M``, ``512K``."""
     for scale, unit, digits in _COUNT_UNITS:
         if number >= scale:
             return f"{number / scale:.{digits}f}{unit}"
@@ -74,12 +74,12 @@ def human_time(then: float, now: float) -> str:
 
 
 def until(expires_at: float, now: float) -> str:
-    """The UNTIL column of ``ps`` (contract 5.7): ``Stopping...`` when the time is past."""
+    """The UNTIL column of ``ps``: ``Stopping...`` when the time is past."""
     return "Stopping..." if expires_at < now else human_time(expires_at, now)
 
 
 def processor(size: int, size_vram: int) -> str:
-    """The PROCESSOR column of ``ps`` (contract 5.7); the first share of a split is the CPU's."""
+    """The PROCESSOR column of ``ps``; the first share of a split is the CPU's."""
     if size <= 0 or size_vram > size:
         return "Unknown"
     if size_vram == 0:

@@ -1,4 +1,4 @@
-"""Where a service listens or is found: ``OLLAMA_HOST`` in all its forms (contract 9). Pure."""
+"""Where a service listens or is found: ``OLLAMA_HOST`` in all its forms, as Ollama's envconfig reads it. Pure."""
 
 from __future__ import annotations
 

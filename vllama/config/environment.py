@@ -68,5 +68,5 @@ def shell() -> Shell:
 
 
 def _truth(text: str) -> bool:
-    """Ollama's reading of booleans: what can't be parsed is true (contract 9)."""
+    """Ollama's reading of booleans: what can't be parsed is true (``BoolWithDefault`` in its envconfig/config.go)."""
     return text.strip(" \t\"'").lower() not in {"", "0", "f", "false"}

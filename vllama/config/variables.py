@@ -1,4 +1,4 @@
-"""Ollama's and our environment variables as configuration values (contract 9). Pure.
+"""Ollama's and our environment variables as configuration values. Pure.
 
 Ollama's variables are read as Ollama reads them: blanks and quotes around a value are dropped, and what can't be
 understood counts as not given. Ours (``VLLAMA_*``) are as strict as the file.

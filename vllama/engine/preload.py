@@ -1,4 +1,4 @@
-"""Finds the libraries that vLLM's CPU build wants preloaded (reference 1.3): it runs slower without them."""
+"""Finds tcmalloc and libiomp5, which vLLM's CPU build wants preloaded: without them it is slower."""
 
 from __future__ import annotations
 

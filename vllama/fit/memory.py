@@ -1,4 +1,4 @@
-"""How many bytes a model needs: weights, KV cache, the rest. Pure (reference 10).
+"""How many bytes a model needs: weights, KV cache, the rest. Pure.
 
 ``fit.plan`` chooses flags by these sums.
 """
@@ -12,9 +12,9 @@ from vllama.models.model import Attention, Facts
 
 GIB: Final = 1 << 30
 _MIB: Final = 1 << 20
-# Measured on the CPU build: API server 633 MB, EngineCore 588 MB, worker without its KV cache 0.6 GB (reference 0).
+# Measured on the CPU build: API server 633 MB, EngineCore 588 MB, worker without its KV cache 0.6 GB.
 _CPU_PROCESSES: Final = 1900 * _MIB
-# CUDA context, NCCL and the allocator's slack, then graphs (reference 10.4).
+# Estimates: CUDA context, NCCL and the allocator's slack, then graphs.
 _GPU_CONTEXT: Final = 800 * _MIB
 _GPU_GRAPHS: Final = 600 * _MIB
 _BYTES: Final = {

@@ -1,6 +1,6 @@
 """The shipped profiles and how settings are merged. Pure.
 
-A profile belongs to a range of model sizes; its overlays belong to GPU classes. The reasons are in reference 11.
+A profile belongs to a range of model sizes; its overlays belong to GPU classes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a model with certain settings needs at a place: the sums that a plan is made of. Pure (reference 10.4)."""
+"""What a model with certain settings needs at a place: the sums that a plan is made of. Pure."""
 
 from __future__ import annotations
 

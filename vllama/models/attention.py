@@ -1,4 +1,4 @@
-"""Reads the shape of a model's attention from its config.json: what its KV cache will need (reference 10.2). Pure."""
+"""Reads the shape of a model's attention from its config.json: what its KV cache will need. Pure."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Task = Literal["generate", "embed"]
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """What decides how much memory a token of context takes (reference 10.2)."""
+    """What decides how much memory a token of context takes."""
 
     full_layers: int = 0
     """Layers that keep every token."""
@@ -24,7 +24,7 @@ class Attention:
     kv_heads: int = 0
     head_dim: int = 0
     latent: int = 0
-    """MLA: one vector of so many numbers a token and layer, instead of keys and values; 0 otherwise."""
+    """MLA: the length of the one vector that each token and layer keeps in place of keys and values; 0 otherwise."""
     state_bytes: int = 0
     """Constant state of the linear (Mamba, GDN, convolution) layers per sequence."""
 
@@ -109,7 +109,7 @@ class Model:
     adapter: Adapter | None = None
     """LoRA weights that are computed on top of the base's, in the base's engine."""
     lora_rank: int = 0
-    """The largest rank among the adapters of all models with these files; 0: there are none."""
+    """The largest rank among the adapters of all models with these files; 0 without adapters."""
     lora_count: int = 0
     """How many adapters these files have."""
     pinned: bool = False

@@ -1,4 +1,4 @@
-"""Ollama's Modelfile: its text into a value, and a value into text (contract 5.8, 5.11). Pure.
+"""Ollama's Modelfile: its text into a value, and a value into text. Pure.
 
 The rules are those of Ollama's own reader, which is the client's: the server never sees the text. Like that reader,
 this one drops characters that don't print (a no-break space, a zero-width one, a vertical tab) from values, and one of

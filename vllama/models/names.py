@@ -1,4 +1,4 @@
-"""Model names as Ollama reads them (contract 2.1-2.3). Pure."""
+"""Model names as Ollama reads them. Pure."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Which of vLLM's tool and reasoning parsers fit a model, read from its chat template. Pure.
 
-vLLM chooses none by itself. The template shows how calls and thoughts are written, so it decides (reference 6.2); the
-architecture only tells dialects apart and helps where a template gives no marker (6.3). A wrong reasoning parser is
-worse than none: it would return whole answers as thoughts.
+vLLM chooses none by itself. The template shows how calls and thoughts are written, so it decides. The architecture
+only distinguishes dialects, and helps if a template has no marker. A wrong reasoning parser is worse than none, because
+it would return whole answers as thoughts.
 """
 
 from __future__ import annotations

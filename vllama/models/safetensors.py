@@ -1,7 +1,7 @@
 """Reads safetensors headers: what tensors a file holds, without loading one. Pure.
 
 A file is 8 bytes (little-endian length of the header), the header (JSON: name to ``dtype, shape, data_offsets``, and
-``__metadata__``), then the tensors (reference 10.3).
+``__metadata__``), then the tensors (https://huggingface.co/docs/safetensors, "Format").
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class HeaderError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One tensor as the header tells it."""
+    """One tensor as the header describes it."""
 
     name: str
     dtype: str
@@ -54,7 +54,7 @@ def header_length(prefix: bytes, file_size: int) -> int:
 
 
 def read_tensors(header: bytes, file_size: int) -> tuple[Tensor, ...]:
-    """The tensors of one file; raises HeaderError when the header is broken or tells of bytes that aren't there."""
+    """The tensors of one file; raises HeaderError when the header is broken or names bytes that are missing."""
     try:
         decoded = orjson.loads(header)
     except orjson.JSONDecodeError as error:

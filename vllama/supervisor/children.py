@@ -30,7 +30,7 @@ from vllama.supervisor.tasks import Tasks, outcome, told
 from vllama.supervisor.template_trials import TemplateTrials
 
 _LOG = logging.getLogger("vllama.supervisor")
-_SLEEP_SECONDS = 120.0  # weights move over the bus: seconds even for the largest (reference 4.3)
+_SLEEP_SECONDS = 120.0  # weights move over the bus: a few seconds even for the largest models
 _LAST_SECONDS = 5.0  # for the burial of engines that were killed
 _STARTING: Final = "the engine can't be started"
 _TRIES = 3  # to end a process whose end failed

@@ -1,4 +1,4 @@
-"""OLLAMA_HOST in all its forms (contract 9)."""
+"""OLLAMA_HOST in all its forms."""
 
 from __future__ import annotations
 

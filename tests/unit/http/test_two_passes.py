@@ -1,4 +1,4 @@
-"""A chat with ``format`` on a model that thinks: it thinks freely, then answers in that form (contract 5.3)."""
+"""A chat with ``format`` on a model that thinks: it thinks freely, then answers in that form."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Answer:
 
 
 def print_timings(final: Mapping[str, Any]) -> None:
-    """The counts and durations of a final chunk (contract 4.1), as Ollama's ``--verbose`` shows them."""
+    """The counts and durations of a final chunk, as Ollama's ``--verbose`` shows them."""
     output.note()
     for row in fmt.table([], timings(final)):
         output.note(row)

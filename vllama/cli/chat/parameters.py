@@ -1,4 +1,4 @@
-"""Reads an option's value from words, as ``/set parameter`` takes it (names and types: contract 3.3). Pure."""
+"""Reads an option's value from words, as ``/set parameter`` takes it. Names and types are Ollama's. Pure."""
 
 from __future__ import annotations
 
