@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -63,13 +62,14 @@ async def load(up: Client) -> None:
     assert status == 200, answer
 
 
-async def with_logprobs(up: Client, **more: Any) -> float:
+async def with_logprobs(up: Client) -> float:
     """Seconds of one short answer."""
     began = time.monotonic()
-    body = {"model": "tinychat", "prompt": "count to 3", "max_tokens": 4, "logprobs": 3, **more}
-    status, answer = await up.post("/v1/completions", body)
+    messages = [{"role": "user", "content": "count to 3"}]
+    body = {"model": "tinychat", "messages": messages, "max_tokens": 4, "logprobs": True, "top_logprobs": 3}
+    status, answer = await up.post("/v1/chat/completions", body)
     assert status == 200, answer
-    assert len(answer["choices"][0]["logprobs"]["tokens"]) >= 1
+    assert len(answer["choices"][0]["logprobs"]["content"]) >= 1
     return time.monotonic() - began
 
 
