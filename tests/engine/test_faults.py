@@ -62,6 +62,11 @@ async def answers_again(up: Client) -> None:
     assert answer["message"]["content"] == "1 2 3 4 5"
 
 
+def test_the_engine_core_is_forked_from_its_server_and_not_an_interpreter_of_its_own(victim):
+    core, server = (Path(f"/proc/{process(victim, title).pid}/environ") for title in ("EngineCore", ""))
+    assert core.read_bytes() == server.read_bytes()  # vLLM spawns with one more variable, at least
+
+
 @pytest.mark.parametrize("title", ["", "EngineCore"])
 async def test_after_kill_9_clients_are_told_within_10_s_and_the_next_request_is_answered(victim, up, title):
     old = [p.pid for p in victim.engines()]

@@ -33,6 +33,7 @@ def main() -> None:
             import_module(name)
         except ImportError as error:  # the entry will say more; another vLLM may not have the others
             sys.stderr.write(f"not imported ahead: {error}\n")
+    _find_title()
     line = sys.stdin.readline()
     if not line.endswith("\n"):
         return
@@ -47,6 +48,14 @@ def main() -> None:
     sys.modules.pop(entry, None)
     sys.argv = [entry, *order["argv"]]
     runpy.run_module(entry, run_name="__main__", alter_sys=True)
+
+
+def _find_title() -> None:
+    """setproctitle, which names an engine's processes, finds where to write only in the environment of the start."""
+    try:
+        import_module("setproctitle").getproctitle()
+    except ImportError:
+        return
 
 
 if __name__ == "__main__":
