@@ -206,10 +206,9 @@ class ResponseStream:
         return response
 
     def _event(self, kind: str, **fields: Any) -> bytes:
-        body = fields | {"sequence_number": self._sequence, "type": kind}
+        body = {"type": kind, "sequence_number": self._sequence, **fields}
         self._sequence += 1
-        # Ollama writes these from maps: keys in alphabetical order at every level
-        return b"event: " + kind.encode() + b"\ndata: " + encode(body, sort_keys=True) + b"\n\n"
+        return b"event: " + kind.encode() + b"\ndata: " + encode(body) + b"\n\n"
 
     def _text(self, kind: Literal["reasoning", "message"], text: str) -> bytes:
         opening = b"" if self._open == kind else self._close() + self._begin(kind)
