@@ -312,7 +312,7 @@ class Engine(Section):
     on a CPU all its memory in swap space, where there is enough."""
     spare: Switch | None = None
     """Without a GPU: keep an interpreter that has imported vLLM for the next load, which saves it seconds and takes
-    half a gigabyte. Null: where 4 GiB and a quarter of the memory stay free beside it."""
+    0.6 GB. Null: where 4 GiB and a quarter of the memory stay free beside it."""
     max_ram: Size | None = None
     """Memory that engines without a GPU may take together; null: what is free."""
     min_residence: Duration = 15.0
