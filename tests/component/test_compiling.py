@@ -27,7 +27,7 @@ def service(folder: Path, mode: str = "auto", **script: Any) -> LiveService:
         "mini": {"source": str(scripted(folder, "mini", **script)), "settings": large},
         "other": {"source": str(scripted(folder, "other")), "settings": large},
     }
-    engine = {"python": str(interpreter.write(folder)), "compile": mode, "drain_timeout": "5s"}
+    engine = {"python": str(interpreter.write(folder)), "compile": mode, "drain_timeout": "5s", "spare": False}
     return LiveService(folder, {"engine": engine, "models": models, "log": {"level": "debug"}})
 
 
@@ -112,7 +112,7 @@ async def test_the_first_load_is_eager_and_the_next_one_is_compiled(folder: Path
 
 def service_again(folder: Path) -> LiveService:
     models = {"mini": {"source": str(folder / "mini"), "settings": {"eager_below": 1}}}
-    return LiveService(folder, {"engine": {"python": str(folder / "python")}, "models": models})
+    return LiveService(folder, {"engine": {"python": str(folder / "python"), "spare": False}, "models": models})
 
 
 async def test_a_request_is_answered_while_the_compiler_stands_still(folder: Path):

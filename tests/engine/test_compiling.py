@@ -35,7 +35,7 @@ def short() -> Iterator[Path]:
 def service(short: Path) -> LiveService:
     config = {
         "paths": {"state": str(short / "state"), "cache": str(short / "cache"), "runtime": str(short / "run")},
-        "engine": {"prefix": str(engine_prefix())},
+        "engine": {"prefix": str(engine_prefix()), "spare": False},  # its command line tells whether it is eager
         "keep_alive": "forever",
         "models": {"tinychat": MODEL},
         "log": {"level": "debug"},
