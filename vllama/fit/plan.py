@@ -229,7 +229,9 @@ def _settled(sums: Sums, wanted: WantedSettings, cache: KvCache, *, context: int
     request = sums.request(context)
     requests = max(kv - sums.block, 0) / request if request else 0.0
     most = max(1, int(requests * context) // _TOKENS_OF_A_SEQUENCE)
-    if requests and not wanted.written("max_num_seqs") and values.get("max_num_seqs", 0) > most:
+    if (
+        requests and not wanted.written("max_num_seqs") and values.get("max_num_seqs", 0) > most * 9 // 8
+    ):  # a little more does no harm, and keeps the compiled code
         choose("max_num_seqs", most, "more would find no room in the KV cache")
     effective = EffectiveSettings(
         size_class=wanted.size_class,
