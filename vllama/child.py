@@ -2,7 +2,7 @@
 
 A person may call us from a directory that others fill: a cloned model, /tmp. So a child works in a directory of its
 own, Python looks for no module in the current directory, relative entries of PATH are left out, and secrets are in the
-environment of those children only that are given them. As root we run no interpreter that somebody else can change.
+environment only of children that get them explicitly. As root we run no interpreter that another user can change.
 
     subprocess.run(command, **child.start())
 """
@@ -24,7 +24,7 @@ SAFE_PATH: Final[Mapping[str, str]] = {"PYTHONSAFEPATH": "1"}
 SECRETS: Final = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 """Variables that a child sees only when it is given them by ``more``."""
 SERVICE_USER: Final = "vllama"
-"""As whom the system's service runs (``packaging/systemd/vllama.sysusers``)."""
+"""The user of the system's service (``packaging/systemd/vllama.sysusers``)."""
 _ROOT: Final = Path("/")
 _MOST_LINKS: Final = 40
 
@@ -46,7 +46,7 @@ def start(
     cwd: Path = _ROOT,
     user: int | None = None,
 ) -> Start:
-    """Where and as whom a child starts.
+    """In which directory and as which user a child starts.
 
     ``environ``: its environment instead of ours, of either without secrets. ``more``: added as it is. ``user``: as
     root, the user id that it runs as.
@@ -95,10 +95,10 @@ def service_user() -> int | None:
 
 
 def as_whom(python: Path, service: int | None) -> int | None:
-    """As whom to run an interpreter that a configuration names; None: as ourselves. ``service``: ``service_user()``.
+    """The user id under which to run an interpreter that a configuration names; None: our own.
 
-    Root becomes the service's user for it, except where only root can reach it. Raises PermissionError as root, for one
-    that somebody else than these two can change, OSError for one that is missing.
+    Root runs it as the service's user, unless only root can reach it. As root, raises PermissionError for one that any
+    other user can change, and OSError for one that is missing. ``service``: ``service_user()``.
     """
     if os.geteuid() != 0:
         return None
@@ -116,7 +116,7 @@ def _only_roots(folder: Path) -> bool:
 
 
 def become_owner(folder: Path) -> None:
-    """As root, for good: become the user to whom ``folder`` belongs, who may have changed what is run from there."""
+    """As root, for good: become the owner of ``folder``, who may have changed the programs in it."""
     try:
         owner = folder.stat().st_uid
     except OSError:
@@ -136,7 +136,7 @@ def _parts(python: Path) -> list[Path]:
 
 
 def weakness(program: Path, trusted: Collection[int]) -> str:
-    """Why somebody other than the ``trusted`` user ids can change what ``program`` runs; empty when nobody can.
+    """Why a user outside the ``trusted`` ids can change what ``program`` runs; empty if none can.
 
     Looks at each directory and link on the way, as the kernel would walk it.
     """

@@ -48,7 +48,7 @@ _LOG = logging.getLogger("vllama")
 
 
 class Watcher(Protocol):
-    """Who is told how the service comes up (a terminal; under systemd nobody)."""
+    """Shows how the service starts: a terminal, or nothing under systemd."""
 
     def listening(self, host: str, port: int) -> None:
         """The port is bound."""
@@ -61,10 +61,10 @@ class Watcher(Protocol):
 
 
 Reader = Callable[[], tuple[Loaded, ModelStore]]
-"""Reads the configuration and the models anew; raises ConfigError."""
+"""Reads the configuration and the models again; raises ConfigError."""
 
 _LAST_STEPS = 60.0
-"""Seconds after the drain time in which engines end, are killed and buried."""
+"""Seconds after the drain time in which engines end or are killed, and their processes are gone."""
 _LONGEST_SILENCE = 24 * 3600.0
 _PATIENCE = 60.0
 """Seconds for a look at the installed engine, which is asked what it can do when it is new."""
@@ -137,7 +137,8 @@ async def serve(
             beside.start(_await_engine(engine, service, named, watcher, signals.stop), _logged)
             notifier.ready()
             notifier.status(supervisor.snapshot())
-            gc.freeze()  # what is here stays: looking through it again and again would hold up every stream
+            # these objects live as long as the service: a collection that visits them would hold up streams
+            gc.freeze()
             reads = Reads()
             while await signals.reload_wanted():
                 await outcome(
@@ -166,7 +167,7 @@ async def _take_down(service: Service, signals: Signals) -> None:
 
 
 async def _hurry(signals: Signals, supervisor: Supervisor) -> None:
-    """A second Ctrl-C: nobody waits for answers any more."""
+    """A second Ctrl-C: stop without waiting for answers."""
     await signals.hurry.wait()
     _LOG.warning("stopping at once: running answers are cut")
     supervisor.hurry()
@@ -211,7 +212,7 @@ class _EngineWatch:
         self._problem = ""
 
     async def look(self) -> bool:
-        """Whether an engine was installed since the last look. What has changed is told."""
+        """Whether an engine was installed since the last look. Changes are logged."""
         loaded, before = self._service.loaded, self._problem
         self._problem = ""
         if loaded.config.engine.python is None:  # a configured one: asking it takes a while, the first load does
@@ -234,7 +235,7 @@ class _EngineWatch:
 async def _await_engine(
     engine: _EngineWatch, service: Service, named: Sequence[Model], watcher: Watcher, stop: asyncio.Event
 ) -> None:
-    """An engine that is installed while we run needs no restart: what should have been loaded at the start is."""
+    """Load what should have been loaded at the start, once an engine is installed: no restart is needed."""
     while True:
         await asyncio.sleep(_LOOK_AGAIN)
         if await outcome(engine.look()) is True:
@@ -253,19 +254,19 @@ async def _renewed(engine: _EngineWatch, service: Service, watcher: Watcher, sig
 async def _reload(
     service: Service, read_again: Callable[[], Awaitable[tuple[Loaded, ModelStore]]], notifier: Notifier
 ) -> None:
-    """Answer SIGHUP. A configuration that can't be put in force changes nothing."""
+    """Answer SIGHUP. An invalid configuration changes nothing."""
     notifier.reloading()
     sockets = service.sockets
     try:
         said = await service.reload(*await read_again())
     except TimeoutError:
         _LOG.error("not reloaded, all is as before: the configuration could not be read within %d s", _READ_WITHIN)
-        notifier.notice("config", "the changed configuration can't be read and is not in force (see the journal)")
+        notifier.notice("config", "the changed configuration can't be read and is not in use (see the journal)")
     except VllamaError as error:
         problems = error.problems if isinstance(error, ConfigError) else ()
-        told = filter(None, (error.detail, *problems, error.advice))
-        _LOG.error("not reloaded, all is as before: %s", "; ".join(told))
-        notifier.notice("config", "the changed configuration is wrong and not in force (see the journal)")
+        parts = filter(None, (error.detail, *problems, error.advice))
+        _LOG.error("not reloaded, all is as before: %s", "; ".join(parts))
+        notifier.notice("config", "the changed configuration is invalid and not in use (see the journal)")
     else:
         _LOG.info("reloaded: %s", "; ".join(said))
         notifier.notice("config", "")

@@ -62,7 +62,7 @@ class Reads:
     def _run(self, key: Hashable, read: Callable[[], T], result: Future[T]) -> None:
         try:
             found = read()
-        except BaseException as error:  # noqa: BLE001 - raised again by the one who waits
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting caller
             with self._lock:
                 result.set_exception(error)
         else:

@@ -124,7 +124,7 @@ class Forbidden(VllamaError):
 
 
 class NoCloud(Forbidden):
-    """The model is one of Ollama's cloud, and there is none here."""
+    """The model is one of Ollama's cloud, which vLLama does not have."""
 
     code = "no_cloud"
 

@@ -119,7 +119,7 @@ def _step(folder: int, part: str, *, make: bool) -> int:
 
 @contextmanager
 def _half(folder: int) -> Iterator[str]:
-    """A name nobody can foresee, gone in the end."""
+    """The name of a temporary file: unpredictable, and removed at the end."""
     name = f".{secrets.token_hex(8)}{HALF}"
     try:
         yield name

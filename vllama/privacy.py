@@ -16,7 +16,7 @@ _PR_SET_DUMPABLE: Final = 4
 
 
 def hide() -> None:
-    """From now on nobody of our user can read our memory; what the kernel shows of our environment has no secrets.
+    """From now on no process of our user can read our memory; what the kernel shows of our environment has no secrets.
 
     ``os.environ`` keeps them. A debugger of the same user can't attach any more.
     """

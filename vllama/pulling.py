@@ -44,7 +44,7 @@ class Choice:
 
     offer: Offer
     facts: Facts | None = None
-    """What the hub told of it, where it was asked."""
+    """What the hub reported of it, if it was asked."""
 
 
 def make_puller(
@@ -113,7 +113,7 @@ def _machine(loaded: Loaded) -> Hardware:
 
 
 def as_planned(name: ModelName, facts: Facts) -> Model:
-    """A model that is not here yet, as far as the plan needs to know it."""
+    """A model that is not installed yet, as far as the plan needs to know it."""
     return Model(name, Path(name.model), facts, "", facts.weight_bytes, 0.0)
 
 

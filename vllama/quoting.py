@@ -1,4 +1,4 @@
-"""How errors quote what somebody sent: at most so much of it, however long it is. Pure."""
+"""How errors quote what a client sent: only its beginning if it is long. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LONGEST: Final = 200
 """Characters of a client's own words in an answer."""
 _CUT: Final = "..."
 _LONGEST_MESSAGE: Final = 2_000
-"""Characters of a whole message: some list several things, an engine's tell what it did."""
+"""Characters of a whole message: some list several things, and an engine's describe what it did."""
 
 
 def excerpt(text: str) -> str:
@@ -17,7 +17,7 @@ def excerpt(text: str) -> str:
 
 
 def bounded(message: str) -> str:
-    """A message with its middle left out when it is too long: an engine's words hold what it was sent, too."""
+    """A message with its middle left out when it is too long: an engine's message can repeat what it was sent."""
     if len(message) <= _LONGEST_MESSAGE:
         return message
     half = (_LONGEST_MESSAGE - len(_CUT)) // 2

@@ -1,4 +1,4 @@
-"""Puts a changed configuration in force while the service runs; engines whose settings are the same notice nothing."""
+"""Applies a changed configuration while the service runs; engines whose settings are the same keep running."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _AT_RESTART: Final = ("paths.",)
 
 @dataclass(slots=True)
 class Service:
-    """What runs, and the configuration in force. Only ``reload`` changes it."""
+    """What runs, and the current configuration. Only ``reload`` changes it."""
 
     loaded: Loaded
     store: ModelStore
@@ -55,7 +55,7 @@ class Service:
     def app(self, loaded: Loaded, store: ModelStore) -> web.Application:
         """The front end as configured; raises ConfigError."""
         files = key_files(loaded.config.server.keys_file, loaded.state, self.environ)
-        if files != self.keys.files:  # the same ring else: it knows the last good keys of a file that is broken now
+        if files != self.keys.files:  # else keep the ring: it knows the last good keys of a file that is broken now
             self.keys = KeyRing(files)
         puller = make_puller(loaded, store, self.downloads, self.environ, self._sizes)
         creator = Creator(store, puller)
@@ -74,7 +74,7 @@ class Service:
         return [(view.size, view.size_vram) for view in self.supervisor.snapshot() if view.pid is not None]
 
     async def reload(self, loaded: Loaded, store: ModelStore) -> list[str]:
-        """Put these in force and say what was done.
+        """Apply these and return what was done, as phrases for the log.
 
         Raises ConfigError or CannotListen, and then everything is as before.
         """
@@ -116,7 +116,7 @@ class Service:
         return said
 
     def _model_of(self, old: Model) -> Model | None:
-        """The model of that engine under the new configuration; of several the one that loaded it."""
+        """The model of that engine under the new configuration; if there are several, the one that loaded it."""
         named = self.store.find(old.name)
         if named is not None and named.engine_key == old.engine_key:
             return replace(named, pinned=old.pinned)

@@ -1,8 +1,8 @@
 """What a signal means to the service: SIGTERM and SIGINT stop it, a second SIGINT stops it at once, SIGHUP reloads it.
 
-SIGHUP has two meanings. Who runs services sends it to ask for a reload; the kernel and shells send it to what a
-terminal started when that terminal is closed. So it stops only a service that was started in a terminal and that was
-not told to outlive it (``nohup``); everywhere else it reloads.
+SIGHUP has two meanings. Administrators and service managers send it to ask for a reload. The kernel and shells send it
+to the programs of a terminal when that terminal is closed. So it stops a service only if it was started in a terminal
+without ``nohup``; everywhere else it reloads.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def hang_up(*, in_terminal: bool, ignored: bool, terminal_left: bool) -> Literal
     """What SIGHUP means.
 
     ``in_terminal``: the service was started in one. ``ignored``: SIGHUP was, when it was started (``nohup``).
-    ``terminal_left``: it still has one; a closed one is nobody who could be meant, so the signal asks for a reload.
+    ``terminal_left``: it still has one. If the terminal is already closed, the signal must be a request for a reload.
     """
     if not in_terminal:
         return "reload"

@@ -77,12 +77,12 @@ class Tuning:
         return trial
 
     async def _measured(self, candidate: Candidate, runtime: Path, number: int, total: int) -> Trial:
-        def tell(what: str) -> None:
+        def report(what: str) -> None:
             self.step(f"{candidate.name}: {what}", number, total)
 
         def changed(view: EngineView) -> None:
             if view.phase in {"planning", "starting", "warming"}:
-                tell(view.stage)
+                report(view.stage)
 
         loaded = with_settings(self.loaded, self.model, candidate.changes)
         loaded = replace(loaded, directories=replace(loaded.directories, runtime=runtime))
@@ -94,10 +94,10 @@ class Tuning:
             async with supervisor.lease(Wish(self.model, FOREVER)) as lease:
                 address = f"unix:{socket_path(runtime, self.model)}"
                 place = Place(candidate.name, address, "openai", lease.served_name)
-                progress = Progress(lambda _: None, lambda what, _, __: tell(what))
+                progress = Progress(lambda _: None, lambda what, _, __: report(what))
                 outcome = await measure([place], self.work, self.plan, progress)
         finally:
-            tell("ending the engine")
+            report("stopping the engine")
             await supervisor.close()
         return Trial(candidate, tuple(table_of(outcome.legs)))
 

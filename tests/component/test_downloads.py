@@ -135,7 +135,7 @@ async def test_closing_ends_what_goes_on(hub: Hub, downloads: Downloads):
     hub.held[WEIGHTS] = 500_000
     going = await half(downloads)
     await downloads.close()
-    with pytest.raises(PullFailed, match="was ended"):
+    with pytest.raises(PullFailed, match="was stopped"):
         await going
 
 

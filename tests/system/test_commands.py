@@ -43,7 +43,7 @@ def test_the_doctor_finds_what_root_left_in_the_services_directories(running: In
     finally:
         lab.run("rm", "/var/lib/vllama/left")
     assert told["state"] == "bad"
-    assert told["mend"] == "sudo chown -R vllama: /var/lib/vllama"
+    assert told["fix"] == "sudo chown -R vllama: /var/lib/vllama"
 
 
 def test_a_user_may_ask_the_service_and_is_told_where_root_is_needed(running: InstalledService):

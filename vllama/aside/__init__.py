@@ -1,1 +1,1 @@
-"""Work beside the event loop, in processes that are really ended when it takes too long."""
+"""Work outside the event loop, in processes that can be killed when it takes too long."""

@@ -1,4 +1,4 @@
-"""The processes that work beside the event loop: begun when they are needed, ended when a job takes too long.
+"""The processes that work outside the event loop: started when needed, killed when a job takes too long.
 
 Threads would share the interpreter with the event loop and can't be ended. A worker takes one job at a time over its
 standard input and answers over its standard output (``aside.worker``); it leaves when its input ends.
@@ -27,7 +27,7 @@ _SECONDS: Final = 10.0
 _START_SECONDS: Final = 60.0
 _MOST_WORKERS: Final = 4
 _TRIES: Final = 2
-"""A worker that was killed by somebody else may have been killed for another's sake."""
+"""A worker killed from outside (for example by the kernel, out of memory) need not be the fault of its job."""
 _WORKER: Final = "vllama.aside.worker"
 
 
@@ -73,7 +73,7 @@ class Pool:
     def _done(self, task: asyncio.Task[bytes]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # told to whoever waits; when the client has left it is nobody's
+            task.exception()  # the waiting request gets it; mark it as read in case the client has left
 
     async def _in_turn(self, client: str, data: bytes, begun: asyncio.Event) -> bytes:
         async with self._turns.turn(client):
@@ -82,8 +82,8 @@ class Pool:
                 try:
                     return await self._answer(data)
                 except (OSError, asyncio.IncompleteReadError):
-                    _log.warning("a process beside the event loop ended in the middle of its work")
-            raise VllamaError("the work beside the server broke off twice; the server's log says more")
+                    _log.warning("a worker process ended in the middle of its work")
+            raise VllamaError("a worker process of the server died twice; see the server's log")
 
     async def _answer(self, data: bytes) -> bytes:
         worker = await self._take()
@@ -171,6 +171,6 @@ def _result(answer: bytes) -> Any:
     if isinstance(failure, VllamaError):
         raise failure
     if failure is not None:
-        _log.error("work beside the event loop failed:\n%s", failure)
+        _log.error("a job in a worker process failed:\n%s", failure)
         raise VllamaError("internal error; the server's log says more")
     return value

@@ -1,4 +1,4 @@
-"""Who may work next: so many at a time, and one client never all of them."""
+"""Which job runs next: at most N at a time, and never all of them for one client."""
 
 from __future__ import annotations
 

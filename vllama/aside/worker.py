@@ -23,7 +23,7 @@ _MEMORY: Final = 2 << 30
 
 
 def main() -> None:
-    """Work until the input ends: that the service has left is told by nothing else."""
+    """Work until the input ends, which is the only sign that the service has ended."""
     _limit_memory()
     from vllama.translate import bounds  # noqa: F401, PLC0415 - once, before the first job
     from vllama.translate.prompts import prompting  # noqa: F401, PLC0415 - once, before the first job

@@ -49,7 +49,7 @@ def list_names(*, prefix: str, as_json: bool, file: Path | None) -> None:
 def check(*, prefix: str, file: Path | None) -> None:
     """Ask the hub for every repository of the catalogue; with PREFIX only for those names.
 
-    Ends with status 1 when one is missing. Gated repositories are told, and are no fault.
+    Exit status 1 when one is missing. Gated repositories are printed, but count as present.
     """
     # slow to import, and only needed here
     from vllama.models.fetch import look  # noqa: PLC0415

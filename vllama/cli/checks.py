@@ -1,6 +1,6 @@
 """What ``vllama doctor`` says about what it found. Pure: ``cli.doctor`` looks, this room judges.
 
-A ``bad`` finding keeps models from being served and has the command that mends it; a ``warning`` does not.
+A ``bad`` finding keeps models from being served and has the command that fixes it; a ``warning`` does not.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ENGINE_MEMORY: Final = 3 * _GIB
 
 @dataclass(frozen=True, slots=True)
 class EngineFact:
-    """The engine in force, or why there is none."""
+    """The current engine, or why it can't be used."""
 
     version: str = ""
     backend: str = ""
@@ -51,9 +51,9 @@ class Place:
     """Bytes."""
     writable: bool
     strange: str = ""
-    """The name of an entry that belongs to somebody else than the directory; empty where all is in order."""
+    """The name of an entry that has another owner than the directory; empty if there is none."""
     owner: str = ""
-    """Whose the directory is, where it has a strange entry."""
+    """The owner of the directory, if it has such an entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Facts:
     hardware: Hardware
     nvidia_card: bool
     compiler: str
-    """Path of a C compiler, empty when there is none."""
+    """Path of a C compiler, empty without one."""
     compiled: int
     """How many compiled models are in the cache; each once for each way in which it is started."""
     places: tuple[Place, ...]
@@ -112,12 +112,12 @@ class Finding:
     name: str
     state: State
     text: str
-    mend: str = ""
-    """The command or the sentence that mends it."""
+    fix: str = ""
+    """The command that fixes it, or a sentence that says how."""
 
 
 def examine(facts: Facts) -> list[Finding]:
-    """All findings, in the order in which a person would mend them."""
+    """All findings, in the order in which a person would fix them."""
     return [finding for check in _CHECKS for finding in check(facts)]
 
 
@@ -133,7 +133,7 @@ def _config(facts: Facts) -> Iterator[Finding]:
     for problem in facts.config_problems:
         yield Finding("config", "bad", problem, "Correct it, then: vllama config check")
     if not facts.config_problems:
-        yield Finding("config", "good", facts.config_path or "no file, the defaults hold")
+        yield Finding("config", "good", facts.config_path or "no file, the defaults apply")
 
 
 def _engine(facts: Facts) -> Iterator[Finding]:
@@ -150,8 +150,8 @@ def _engine(facts: Facts) -> Iterator[Finding]:
         yield Finding("engine", "good", text)
     else:
         low, high = (".".join(map(str, version)) for version in TESTED)
-        told = f"{text}: tested are {low} up to before {high}"
-        yield Finding("engine", "warning", told, f"To get {PINNED}: {facts.install_command}")
+        what = f"{text}: tested with {low} up to, but not including, {high}"
+        yield Finding("engine", "warning", what, f"To get {PINNED}: {facts.install_command}")
 
 
 def _gpu(facts: Facts) -> Iterator[Finding]:
@@ -159,19 +159,19 @@ def _gpu(facts: Facts) -> Iterator[Finding]:
     for gpu in hardware.gpus:
         text = f"{gpu.name}, {fmt.human_bytes(gpu.free)} of {fmt.human_bytes(gpu.total)} free"
         if gpu.free < gpu.total // 2:
-            yield Finding("gpu", "warning", f"{text}: other programs use it", "See who: nvidia-smi")
+            yield Finding("gpu", "warning", f"{text}: other programs use it", "See which ones: nvidia-smi")
         else:
             yield Finding("gpu", "good", text)
     if hardware.gpus and backend == "cpu":
-        mend = f"{facts.install_command} --backend cuda" if hardware.kind == "cuda" else ""
-        yield Finding("gpu", "warning", "the installed engine is the CPU build and leaves the GPU unused", mend)
+        fix = f"{facts.install_command} --backend cuda" if hardware.kind == "cuda" else ""
+        yield Finding("gpu", "warning", "the installed engine is the CPU build and leaves the GPU unused", fix)
     elif not hardware.gpus and backend == "cuda":
         yield Finding(
-            "gpu", "bad", "the installed engine is the CUDA build, but no GPU answers", "nvidia-smi tells why"
+            "gpu", "bad", "the installed engine is the CUDA build, but no GPU answers", "nvidia-smi shows why"
         )
     elif not hardware.gpus and facts.nvidia_card:
-        mend = "Install NVIDIA's driver (on Fedora: akmod-nvidia from RPM Fusion), then restart"
-        yield Finding("gpu", "warning", "there is an NVIDIA card, but its driver is not loaded", mend)
+        fix = "Install NVIDIA's driver (on Fedora: akmod-nvidia from RPM Fusion), then restart"
+        yield Finding("gpu", "warning", "there is an NVIDIA card, but its driver is not loaded", fix)
     elif not hardware.gpus:
         yield Finding("gpu", "good", f"none: models run on {len(hardware.cores)} CPU cores")
 
@@ -182,7 +182,7 @@ def _memory(facts: Facts) -> Iterator[Finding]:
     if hardware.ram_total < _ENGINE_MEMORY:
         yield Finding("memory", "bad", f"{text}: vLLM alone needs about 3 GB", "Give the machine more memory")
     elif hardware.ram_available < _ENGINE_MEMORY:
-        yield Finding("memory", "warning", f"{text}: vLLM alone needs about 3 GB", "See who has it: ps aux --sort -rss")
+        yield Finding("memory", "warning", f"{text}: vLLM alone needs about 3 GB", "See its users: ps aux --sort -rss")
     else:
         yield Finding("memory", "good", text)
 
@@ -191,7 +191,7 @@ def _compiler(facts: Facts) -> Iterator[Finding]:
     if facts.compiler:
         yield Finding("compiler", "good", f"{facts.compiler}; compiled models in the cache: {facts.compiled}")
     else:
-        text = "no C compiler: vLLM compiles its kernels with one, without one, engines on a CPU stay eager"
+        text = "no C compiler: vLLM compiles its kernels with it. Without one, engines on a CPU run eager"
         yield Finding("compiler", "warning", text, "sudo dnf install gcc-c++")
 
 
@@ -208,7 +208,7 @@ def _places(facts: Facts) -> Iterator[Finding]:
             state: State = "bad" if place.free < _LITTLE_SPACE else "warning"
             yield Finding(name, state, f"{text}: an 8B model needs 16 GB", "Free some, or set paths.state elsewhere")
         elif place.purpose == "cache" and place.free < ROOM:
-            text = f"{text}: nothing that is compiled can be kept, each start compiles again"
+            text = f"{text}: too little to keep compiled code, so each start compiles again"
             yield Finding(name, "warning", text, "Free some, or set paths.cache elsewhere")
         elif place.purpose == "engine" and facts.engine.problem and place.free < _engine_space(facts):
             need = fmt.human_bytes(_engine_space(facts))

@@ -24,23 +24,23 @@ def command() -> None:
     """Check and explain the configuration."""
 
 
-@command.command("check", short_help="Tell everything that is wrong with the configuration.")
+@command.command("check", short_help="Check the configuration and print every error.")
 @click.argument("file", type=_FILE, required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check(file: Path | None, *, as_json: bool) -> None:
-    """Read the configuration (FILE, else the one in force) and tell everything that is wrong.
+    """Read the configuration (FILE, else the one that the service uses) and print every error.
 
-    Also what it names and this machine does not have: directories, models to preload, an interpreter, flags of the
-    installed engine. The service starts all the same without those. Exit status 78 when something is wrong. What opens
-    the service to strangers is a warning.
+    It also reports what the configuration names but this machine lacks: directories, models to preload, an interpreter,
+    flags of the installed engine. The service starts without those. Settings that open the service to strangers are
+    warnings. Exit status 78 when something is wrong.
     """
     try:
         loaded = load_config(file, environ=environment())
         if missing := missing_things(loaded):
             raise ConfigError(
-                f"the configuration names what is not here: {loaded.path or 'the defaults'}",
+                f"the configuration names what is missing on this machine: {loaded.path or 'the defaults'}",
                 problems=missing,
-                hint="The service starts all the same. Requests for what is missing are refused.",
+                hint="The service starts nevertheless. It refuses requests for what is missing.",
             )
     except ConfigError as error:
         if not as_json:
@@ -53,7 +53,7 @@ def check(file: Path | None, *, as_json: bool) -> None:
     else:
         for text in warnings:
             output.warning(text)
-        output.line(f"{loaded.path} is valid" if loaded.path else "There is no configuration file; the defaults hold")
+        output.line(f"{loaded.path} is valid" if loaded.path else "There is no configuration file; the defaults apply")
 
 
 @command.command("show", short_help="Print every value that holds.")

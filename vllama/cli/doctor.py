@@ -1,4 +1,4 @@
-"""``vllama doctor``: looks at everything that serving models needs, and says what is missing and how to mend it."""
+"""``vllama doctor``: checks everything that serving models needs, and prints what is missing and how to fix it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _HARMLESS: Final = frozenset(
 """What can't be wrong about a configuration."""
 _COMPILERS: Final = ("c++", "g++", "gcc", "cc", "clang")
 _ANSWER_SECONDS: Final = 3.0
-"""Whoever has our port and says nothing for so long is neither Ollama nor one of us."""
+"""A program that has our port and does not answer within this time is neither Ollama nor vLLama."""
 _PCI: Final = Path("/sys/bus/pci/devices")
 _NVIDIA_VENDOR: Final = "0x10de"
 _DISPLAY_CLASS: Final = "0x03"
@@ -53,7 +53,7 @@ _DISPLAY_CLASS: Final = "0x03"
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="Configuration file to look at.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(*, config_path: Path | None, as_json: bool) -> None:
-    """Look whether everything is there to serve models. Exit status 1 when something must be mended."""
+    """Check whether this machine can serve models. Exit status 1 when something must be fixed."""
     with progress(quiet=as_json) as show:
         show.status("looking at the machine")
         findings = examine(gather(config_path))
@@ -67,9 +67,9 @@ def command(*, config_path: Path | None, as_json: bool) -> None:
 
 
 def gather(config_path: Path | None) -> Facts:
-    """Look at the machine; nothing is changed. A wrong configuration is a finding, then the defaults hold.
+    """Look at the machine; nothing is changed. An invalid configuration is a finding, and then the defaults apply.
 
-    Where a service runs, and nobody says otherwise, its places are looked at as its user would find them.
+    If a service runs here and no place is configured for this command, the service's places are checked as its user.
 
     Raises ConfigError when the configuration can't be read at all.
     """
@@ -85,7 +85,7 @@ def gather(config_path: Path | None) -> Facts:
         if not error.problems:
             raise
         problems = error.problems
-        # the defaults, because a doctor who stops at the first illness is none
+        # go on with the defaults, to find what else is wrong
         loaded = load_config(Path(os.devnull), environ={name: environ[name] for name in _HARMLESS & environ.keys()})
     paths = loaded.directories
     return Facts(
@@ -104,7 +104,7 @@ def gather(config_path: Path | None) -> Facts:
             _place("models", paths.state, user),
             _place("cache", paths.cache, user),
             _place("runtime", paths.runtime, user),
-            # who installs an engine is who types the command
+            # the person who types the command installs engines
             *((_place("engine", paths.engine_prefix, getpass.getuser()),) if not loaded.config.engine.python else ()),
         ),
         port=_port(loaded.config.server.host, loaded.config.server.port),
@@ -153,7 +153,7 @@ def _may_write(folder: Path, user: str) -> bool:
 def _strange(folder: Path) -> tuple[str, str]:
     """An entry that belongs to another user than ``folder`` itself, and that one's name; empty where all is in order.
 
-    So it is after somebody has run a command as root that was the service's to run.
+    This happens when root runs a command that the service's user should have run.
     """
     try:
         owner = folder.stat().st_uid
@@ -210,9 +210,9 @@ def _print(findings: list[Finding]) -> None:
     marks = {"good": output.good("✓"), "warning": output.caution("!"), "bad": output.bad("✗")}
     for finding in findings:
         output.line(f"{marks[finding.state]} {finding.name.ljust(width)}  {finding.text}")
-        if finding.mend:
-            output.line(f"  {''.ljust(width)}  {output.bold(finding.mend)}")
+        if finding.fix:
+            output.line(f"  {''.ljust(width)}  {output.bold(finding.fix)}")
 
 
 def _as_dict(finding: Finding) -> dict[str, str]:
-    return {"name": finding.name, "state": finding.state, "text": finding.text, "mend": finding.mend}
+    return {"name": finding.name, "state": finding.state, "text": finding.text, "fix": finding.fix}

@@ -1,4 +1,4 @@
-"""``vllama engine``: install vLLM into an interpreter of its own, tell how it is, return to the one before."""
+"""``vllama engine``: install vLLM into an interpreter of its own, show its state, return to the previous one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def command() -> None:
     envvar=_TORCH_INDEX,
     help=f"A further index to look for the CPU build of torch in; one with a password rather as {_TORCH_INDEX}.",
 )
-@click.option("--force", is_flag=True, help="Install anew although it is there.")
+@click.option("--force", is_flag=True, help="Install again although it is installed.")
 @click.option("--config", "file", type=click.Path(path_type=Path), help=_CONFIG_HELP)
 def install(  # noqa: PLR0917 - click passes them by name
     backend: str | None,
@@ -55,10 +55,11 @@ def install(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """Install vLLM, with every package checked against its hash.
 
-    One package may be unchecked, which is said then: the CPU build of torch for a Python that our lock has no hash of.
+    One package may be unchecked, and a message says so: the CPU build of torch, for a Python that our lock has no hash
+    for.
 
-    Can be stopped at any time and run again: it goes on where it was. The engine in force changes at the very end,
-    and the one before is kept (vllama engine rollback).
+    The command can be stopped at any time. Run again, it continues where it stopped. The current engine changes at the
+    very end, and the previous one is kept (vllama engine rollback).
     """
     if backend == "rocm":
         raise InstallFailed("the ROCm build can't be installed by vLLama", hint=_sentence(ROCM_REFUSAL))
@@ -77,17 +78,17 @@ def install(  # noqa: PLR0917 - click passes them by name
     if new:
         output.note(f"vLLM {found.version} for {found.backend} is installed in {wish.prefix}{_in_use(wish.prefix)}")
     else:
-        output.note(f"vLLM {found.version} for {found.backend} is already installed in {wish.prefix} (--force: anew)")
+        output.note(f"vLLM {found.version} for {found.backend} is already installed in {wish.prefix} (again: --force)")
     if loaded.config.engine.python is not None:
         output.warning(f"the configuration names another interpreter: engine.python is {loaded.config.engine.python}")
 
 
-@command.command("status", short_help="Tell version, backend, size, and whether it is usable.")
+@command.command("status", short_help="Show version, backend, size, and whether it is usable.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.option("--prefix", type=click.Path(path_type=Path), help=_PREFIX_HELP)
 @click.option("--config", "file", type=click.Path(path_type=Path), help=_CONFIG_HELP)
 def status(as_json: bool, prefix: Path | None, file: Path | None) -> None:
-    """Tell version, backend, size, and whether the engine is usable; exit status 1 when it is not."""
+    """Show version, backend, size, and whether the engine is usable; exit status 1 when it is not."""
     loaded = load_config(file, environ=environment())
     folder = _absolute(prefix) or loaded.engine_prefix
     found = engine.status(loaded.config.engine.python, folder, probes=loaded.cache)
@@ -106,11 +107,11 @@ def status(as_json: bool, prefix: Path | None, file: Path | None) -> None:
 @click.option("--prefix", type=click.Path(path_type=Path), help=_PREFIX_HELP)
 @click.option("--config", "file", type=click.Path(path_type=Path), help=_CONFIG_HELP)
 def rollback(prefix: Path | None, file: Path | None) -> None:
-    """Return to the engine that was in force before the last install. Said twice, it returns to the newer one."""
+    """Return to the engine that was current before the last install. Run twice, it returns to the newer one."""
     loaded = load_config(file, environ=environment())
     folder = _absolute(prefix) or loaded.engine_prefix
     found = engine.rollback(folder)
-    output.note(f"vLLM {found.version} for {found.backend} is in force again{_in_use(folder)}")
+    output.note(f"vLLM {found.version} for {found.backend} is the current engine again{_in_use(folder)}")
 
 
 def _absolute(prefix: Path | None) -> Path | None:
@@ -118,8 +119,8 @@ def _absolute(prefix: Path | None) -> Path | None:
 
 
 def _in_use(prefix: Path) -> str:
-    """What a running service does with an engine that has just been put in force."""
-    at_once = " (sudo systemctl reload vllama: also those that are loaded already)" if prefix == SYSTEM else ""
+    """What a running service does with an engine that has just become the current one."""
+    at_once = " (sudo systemctl reload vllama: reloads those that are already loaded)" if prefix == SYSTEM else ""
     return f"; models are loaded with it from now on{at_once}"
 
 

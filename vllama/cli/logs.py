@@ -40,7 +40,7 @@ def _said_anything(journalctl: str) -> bool:
     """Whether there is one entry of the service at all."""
     asked = [journalctl, "--quiet", "--no-pager", "--lines=1", "--output=cat", "--output-fields=_PID", _UNIT]
     found = subprocess.run(asked, capture_output=True, stdin=subprocess.DEVNULL, check=False, **child.start())
-    return bool(found.stdout.strip() or found.stderr.strip())  # what is wrong with the journal it tells itself
+    return bool(found.stdout.strip() or found.stderr.strip())  # journalctl itself prints what is wrong
 
 
 def _arguments(model: str | None, follow: bool, lines: int, priority: str | None, since: str | None) -> list[str]:

@@ -87,13 +87,13 @@ def main() -> None:
     except BrokenPipeError:
         output.silence()
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours, told in a line of its own
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours, printed as one line
         output.error(*_as_bug(error))
         sys.exit(70)
 
 
 def _as_bug(error: Exception) -> tuple[str, str]:
-    """What to tell a person of an error that should not be: no traceback, but where it happened."""
+    """Message and hint of an error that should not happen: without a traceback, but with the place in the code."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if f"{os.sep}vllama{os.sep}" in frame.filename
     ]

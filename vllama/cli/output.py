@@ -105,7 +105,7 @@ def caution(text: str) -> str:
 
 
 def _tell(level: int, text: str) -> None:
-    """A line about what is wrong; systemd's journal is told how wrong (sd-daemon(3))."""
+    """A line about what is wrong; with its priority where systemd's journal reads it (sd-daemon(3))."""
     mark = f"<{priority(level)}>" if is_journal(sys.stderr, shell().journal_stream) else ""
     note(f"{mark}{text}")
 

@@ -97,7 +97,7 @@ def _find(text: str, loaded: Loaded, hardware: Hardware) -> Model:
     extra = {title: read[1]} if read is not None and read[1] is not None else {}
     store = ModelStore(loaded, extra, library)
     if name is None:
-        raise BadRequest(f"{text!r} is no model's name")
+        raise BadRequest(f"{text!r} is not a model name")
     if (model := store.find(name)) is not None:
         return model
     source = parse_source(read[1]) if read is not None and read[1] is not None else store.source(name)
@@ -115,7 +115,7 @@ def _find(text: str, loaded: Loaded, hardware: Hardware) -> Model:
 
 
 def _ahead(name: ModelName, source: Source, loaded: Loaded) -> Model:
-    """A model that is not here yet, as its repository tells it."""
+    """A model that is not installed yet, as its repository describes it."""
     # slow to import, and only needed here
     from vllama.models.preview import preview  # noqa: PLC0415
 
@@ -132,7 +132,7 @@ def _engine(loaded: Loaded) -> Capabilities | None:
 def _imagined(text: str) -> Hardware:
     gpus = imagined(text)
     if gpus is None:
-        raise BadRequest(f"{text!r} is no GPU's memory", hint="Write 24G, or 2x80G for two of them.")
+        raise BadRequest(f"{text!r} is not a valid GPU memory size", hint="Write 24G, or 2x80G for two of them.")
     machine = detect()
     return Hardware("cuda", machine.cores, machine.ram_total, machine.ram_available, gpus)
 

@@ -39,10 +39,10 @@ class Bar(Protocol):
 
 
 class Show(Protocol):
-    """Where a long piece of work tells what it does."""
+    """Where a long piece of work shows its progress."""
 
     def status(self, text: str) -> None:
-        """What goes on now, beside a spinner; replaces the one before. Empty: nothing."""
+        """The current step, next to a spinner; replaces the last one. Empty: shows nothing."""
         ...
 
     def bar(self, label: str, *, total: float | None = None, unit: Unit = "percent") -> Bar:

@@ -37,7 +37,7 @@ def command(*, as_json: bool, host: str) -> None:
 
 
 def _engines(remote: Remote) -> list[dict[str, Any]]:
-    """What vLLama alone tells; an Ollama doesn't know the question."""
+    """What only vLLama reports; Ollama has no such route."""
     try:
         engines: list[dict[str, Any]] = remote.get("/vllama/engines", "engines")["engines"]
     except (Refused, Broken):

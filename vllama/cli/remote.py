@@ -87,7 +87,7 @@ class Remote:
             return False
 
     def upload(self, path: str, file: BinaryIO, size: int, sent: Callable[[int], None]) -> None:
-        """POST the bytes of a file, ``size`` of them; ``sent`` is told how many went out."""
+        """POST the bytes of a file, ``size`` of them; ``sent`` is called with the number sent so far."""
 
         def chunks() -> Iterator[bytes]:
             done = 0
@@ -197,7 +197,7 @@ def service_address(host: str) -> Address:
             check_address(given)
         except ValueError as error:
             hint = "Forms: host, host:port, :port, [v6]:port, http://host:port/path"
-            raise BadRequest(f"{name} is no address: {error}", hint=hint) from error
+            raise BadRequest(f"{name} is not an address: {error}", hint=hint) from error
     return read_address(given)
 
 

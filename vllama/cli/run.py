@@ -132,7 +132,7 @@ def _ask_once(remote: Remote, model: str, text: str, system: str, settings: Sett
             answered = remote.post("/api/generate", body, "done", patient=True)
         output.data(answered)
         return
-    if output.is_terminal(sys.stderr):  # somebody watches: a model may take a minute to load
+    if output.is_terminal(sys.stderr):  # a person watches: a model may take a minute to load
         load(remote, model, settings.keep_alive)
     answer = Answer(settings)
     with closing(remote.stream("/api/generate", body)) as chunks:

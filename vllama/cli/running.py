@@ -1,6 +1,6 @@
-"""The service that runs on this machine: who it is and how it was started, as far as we may look at it.
+"""The service that runs on this machine: its user and how it was started, as far as we may see that.
 
-So a command that looks at places sees those of the service: it may have been started by systemd as another user, or by
+Commands that look at directories use it to find those of the service. systemd may have started it as another user, or
 `make run` with directories of its own.
 """
 
@@ -56,10 +56,10 @@ def _main_pid() -> int:
 
 
 def running_service(port: int, *, main_pid: Callable[[], int] = _main_pid) -> Running | None:
-    """The service of that port; None where there is none, or one that we may not look at or don't believe.
+    """The service on that port; None if there is no such service, or if we may not see it or can't trust it.
 
-    What it says is believed of the system's service (``main_pid``: what systemd says), and of processes of root, of
-    the service's user and of our own: anybody can start a process that looks like us.
+    Trusted are the system's service (``main_pid``, from systemd) and processes of root, of the service's user and of
+    our own user: any other user can start a process that looks like ours.
     """
     for service in _services(main_pid()):
         try:
@@ -83,7 +83,7 @@ def _services(main: int) -> Iterator[Running]:
 
 
 def _believed(process: psutil.Process) -> bool:
-    """Whether it is nobody else's in any way: a program of root's that others started has their real user id."""
+    """Whether all its user ids are trusted. A set-user-id program that another user started has that user's real id."""
     return {*process.uids()} <= {0, os.geteuid(), child.service_user()}
 
 
@@ -95,7 +95,8 @@ def _running(process: psutil.Process, words: Sequence[str]) -> Running:
     except psutil.AccessDenied:
         if os.geteuid() != process.uids().effective or os.geteuid() == 0:
             raise
-        environ, where = environment(), Path("/")  # it hides from its own user, who will have started it as we were
+        # it hides its memory even from its user: assume that its environment is like ours
+        environ, where = environment(), Path("/")
     config = where / options["file"] if options["file"] else None
     flags = {"server.host": options["host"], "server.port": options["port"]}
     if words[0] == sys.executable:  # our interpreter runs our code, which may lie in a checkout

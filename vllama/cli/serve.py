@@ -57,9 +57,9 @@ def command(
 ) -> None:
     """Serve until stopped.
 
-    Each MODEL is pulled if it is not here, loaded at once and kept: a name of the catalogue (qwen3:0.6b), a Hugging
-    Face repository (org/name), a configured name, tinychat (vLLama's own small model), a directory, or NAME=SOURCE.
-    Other models are loaded when a client asks for them.
+    Each MODEL is pulled if it is missing, loaded at once and kept loaded. It is a name in the catalogue (qwen3:0.6b), a
+    Hugging Face repository (org/name), a configured name, tinychat (vLLama's own small model), a directory, or
+    NAME=SOURCE. Other models are loaded when a client asks for them.
     """
     faulthandler.enable()  # when the watchdog aborts us, the journal has the stack of what hung
     environ = environment()
@@ -169,7 +169,7 @@ def _find(store: ModelStore, text: str) -> Model:
 
 
 class _Terminal:
-    """Tells a person how the service comes up; ``daemon.Watcher``. A terminal that has gone is nobody to tell."""
+    """Shows on a terminal how the service starts; a ``daemon.Watcher``. A closed terminal is no error."""
 
     def __init__(self, show: Show, named: Sequence[Model]) -> None:
         self._show = show
@@ -177,7 +177,7 @@ class _Terminal:
         self._began = time.monotonic()
         self._url = ""
         self._doing: dict[str, str] = {}
-        """What each engine that is on its way is doing; several may start at once."""
+        """What each starting or stopping engine is doing; there may be several."""
 
     def listening(self, host: str, port: int) -> None:
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"

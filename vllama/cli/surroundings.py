@@ -30,7 +30,7 @@ def missing_things(loaded: Loaded) -> tuple[str, ...]:
     Flags of the engine are held against the installed one; without one they are not looked at. An interpreter that
     ``engine.python`` names is asked for that (8-18 s the first time), and only if there are flags.
     """
-    if loaded.path == DEFAULT_PATH:  # the service's file: its directories are meant, whoever asks
+    if loaded.path == DEFAULT_PATH:  # the service's file: its directories are meant, whatever user runs this
         loaded = replace(loaded, directories=resolve_directories(loaded.config, {}, uid=0))
     found = [*_interpreter(loaded), *_models(loaded), *_flags(loaded)]
     told = [(loaded.origin_of(key), f"{'.'.join(key)}: {message}") for key, message in found]

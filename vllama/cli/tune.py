@@ -118,7 +118,7 @@ def command(
 async def _measured(tuning: Tuning, choices: Sequence[Candidate]) -> tuple[Trial, list[Trial], Trial, list[Trial]]:
     """``Tuning.run``, which ``kill`` and a terminal that is closed end as Ctrl-C does. Raises click.Abort then.
 
-    The engine is in a session of its own, so nobody else would end it. What is ignored stays ignored (``nohup``).
+    The engine is in a session of its own, so nothing else would stop it. Ignored signals stay ignored (``nohup``).
     """
     loop, running = asyncio.get_running_loop(), asyncio.ensure_future(tuning.run(choices))
     ended = False
@@ -136,7 +136,7 @@ async def _measured(tuning: Tuning, choices: Sequence[Candidate]) -> tuple[Trial
     except asyncio.CancelledError:
         if ended:
             raise click.Abort from None
-        raise  # Ctrl-C: asyncio makes of it what it is
+        raise  # Ctrl-C: asyncio raises KeyboardInterrupt
 
 
 def _find(text: str, loaded: Loaded) -> Model:
@@ -146,18 +146,18 @@ def _find(text: str, loaded: Loaded) -> Model:
     title = read[0] if read is not None else text
     name = parse_name(title)
     if name is None:
-        raise BadRequest(f"{text!r} is no model's name")
+        raise BadRequest(f"{text!r} is not a model name")
     store = ModelStore(loaded, {title: read[1]} if read is not None and read[1] is not None else {}, library)
     model = store.find(name)
     if model is None:
-        raise store.problem(name) or NotFound(f"model {text!r} is not here", hint=f"vllama pull {text}")
+        raise store.problem(name) or NotFound(f"model {text!r} is not installed", hint=f"vllama pull {text}")
     if model.facts.task != "generate":
         raise BadRequest(f"{name.short} generates no text", hint="Only models that do can be tuned.")
     return model
 
 
 def _stronger(loaded: Loaded, model: Model, place: Path) -> str:
-    """The file of a person that has tuned settings of the model; empty when there is none."""
+    """The file in which a person has tuned settings of the model; empty without one."""
     for name in loaded.config.tuned:
         parsed, origin = parse_name(name), loaded.origin_of(("tuned", name))
         if parsed is not None and parsed.key == model.name.key and not origin.startswith(str(place)):
@@ -192,7 +192,7 @@ def _decided(wanted: WantedSettings) -> frozenset[str]:
 
 
 def _settings(loaded: Loaded, model: Model, judgement: Judgement) -> Mapping[str, Any]:
-    """What holds for the model when the best is kept; nothing when there is none."""
+    """The model's tuned settings once the best candidate is kept; empty without a best one."""
     if judgement.best is None:
         return {}
     tuned = with_settings(loaded, model, judgement.best.candidate.changes).config.tuned[model.name.short]

@@ -38,7 +38,7 @@ class Address:
 
     @property
     def is_local(self) -> bool:
-        """Whether this machine itself is meant, as far as the spelling tells."""
+        """Whether this machine itself is meant, as far as the spelling shows."""
         address = _ip(self.host)
         if address is None:
             return self.host.lower() in {"", "localhost"}
@@ -70,7 +70,7 @@ def check_address(text: str) -> None:
     if not is_host(host):
         raise ValueError(f"{host!r} is neither an address nor a host name")
     if port and not (port.isdecimal() and port.isascii() and len(port) <= 5 and int(port) <= 65535):
-        raise ValueError(f"{port!r} is no port")
+        raise ValueError(f"{port!r} is not a port")
 
 
 def read_address(text: str) -> Address:

@@ -24,13 +24,13 @@ def check_references(values: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]
     seen: dict[str, str] = {}
     for text in models if isinstance(models, Mapping) else ():
         if (name := parse_name(text)) is None:
-            continue  # told by its type
+            continue  # its type reports it
         if name.key in seen:
             yield ("models", text), f"is the same model as {seen[name.key]!r}"
         seen.setdefault(name.key, text)
     for number, text in enumerate(preload if isinstance(preload, list) else ()):
         if isinstance(text, str) and parse_name(text) is None:  # those that were pulled are models, too
-            yield ("preload", str(number)), f"{text!r} is no model name"
+            yield ("preload", str(number)), f"{text!r} is not a model name"
 
 
 def check_parameters(values: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:

@@ -65,7 +65,7 @@ def resolve_directories(config: Config, environ: Mapping[str, str], *, uid: int)
     else:
         runtime = own
     if len(os.fsencode(runtime)) > _LONGEST_SOCKET_PATH - SOCKET_NAME_ROOM:
-        # the same wish always gives the same directory, so that other commands find it
+        # the same setting always gives the same directory, so that other commands find it
         runtime = _private_temporary(environ, f"vllama-{uid}-{hashlib.sha256(os.fsencode(runtime)).hexdigest()[:8]}")
     prefix = config.engine.prefix
     if prefix is not None:
@@ -80,7 +80,7 @@ def resolve_directories(config: Config, environ: Mapping[str, str], *, uid: int)
 def make_directories(directories: Directories) -> None:
     """Create state, cache and runtime directory; the runtime directory is ours alone (0700).
 
-    Raises ConfigError when one can't be made or the runtime directory belongs to somebody else.
+    Raises ConfigError when one can't be made or the runtime directory belongs to another user.
     """
     problems = []
     for name in ("state", "cache", "runtime"):

@@ -76,7 +76,7 @@ def _line(node: yaml.Node) -> int:
 
 
 class _Reader:
-    """One walk over the tree; anchors are followed, cycles are told."""
+    """One walk over the tree; anchors are followed, cycles are reported."""
 
     def __init__(self, loader: yaml.SafeLoader, document: Document) -> None:
         self._loader = loader

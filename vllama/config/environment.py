@@ -1,7 +1,7 @@
-"""The only room that looks at the process's environment.
+"""The only module that reads the process's environment.
 
-``environment`` hands it on to ``config.load``; ``shell`` is what the command's small verbs (``ps``, ``list``, ``stop``)
-need of it: they read no configuration file and should not pay for one.
+``environment`` is what ``config.load`` gets. ``shell`` is what the command's small verbs (``ps``, ``list``, ``stop``)
+need: they read no configuration file, so that they start quickly.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Shell:
     host: str
     """``VLLAMA_HOST``, else ``OLLAMA_HOST``, else empty; read it with ``config.address``."""
     strict_host: bool
-    """It is ours: what can't be understood in it is a mistake that is told."""
+    """``host`` came from ``VLLAMA_HOST``: an invalid value is reported, and not ignored as Ollama does."""
     no_color: bool
     """``NO_COLOR`` holds anything."""
     dumb_terminal: bool

@@ -40,7 +40,7 @@ def exposures(server: Server) -> Iterator[Exposure]:
         network = ipaddress.ip_network(text)
         if network.prefixlen < _WIDE:
             yield Exposure(
-                f"{text} in trusted_proxies lets nearly everybody say who calls",
+                f"{text} in trusted_proxies lets nearly every machine claim any client address",
                 "List the addresses of the proxies themselves.",
             )
     if server.keys == "required" and _only_here(server.host):

@@ -60,7 +60,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def _section(key: KeyPath) -> str:
-    """`` (it belongs under 'settings')``, where a section beside the key has a key of this name."""
+    """`` (it belongs under 'settings')``, if a section at the same level has a key of this name."""
     *path, word = key
     homes = [section for section in _known_keys(tuple(path)) if word in _known_keys((*path, section))]
     return f" (it belongs under {homes[0]!r})" if homes else ""

@@ -51,7 +51,7 @@ def make_key(name: str, scope: Scope, today: str) -> tuple[Key, str]:
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:
-    """The keys of a file; none where there is no file. Raises ConfigError for a line that is none of ours."""
+    """The keys of a file; empty without a file. Raises ConfigError for a line that is not a key."""
     try:
         text = files.read_linked(path).decode()
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         words = line.split(maxsplit=4)
         if len(words) != 5 or words[1] not in get_args(Scope):
             raise ConfigError(
-                f"{path}:{number}: is no key", hint="Take the line out: 'vllama keys add' makes new ones."
+                f"{path}:{number}: is not a key", hint="Take the line out: 'vllama keys add' makes new ones."
             )
         keys.append(Key(words[0], cast("Scope", words[1]), words[2], words[3], words[4]))
     return tuple(keys)

@@ -1,6 +1,6 @@
 """Reads the configuration once: flags over environment over file over defaults, each value with its origin.
 
-The only module of the service that reads the environment. YAML's and pydantic's findings end here as one ConfigError
+``environ`` comes from ``config.environment``. YAML's and pydantic's findings end here as one ConfigError
 that holds all of them, each ``where: key: what is wrong``.
 """
 
@@ -27,7 +27,7 @@ from vllama.models.names import parse_name
 
 DEFAULT_PATH: Final = Path("/etc/vllama.yaml")
 _LARGEST_FILE: Final = 4 << 20
-_HINT: Final = "'vllama config check' reads the file again, 'vllama config schema' tells every key."
+_HINT: Final = "'vllama config check' reads the file again, 'vllama config schema' lists every key."
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ def _read_file(path: Path) -> Document:
     except FileNotFoundError:
         raise ConfigError(f"there is no configuration file {path}") from None
     except OSError as error:
-        mend = f"Try sudo; if it is the service that may not: sudo chown root:vllama {path}; sudo chmod 640 {path}"
-        hint = mend if isinstance(error, PermissionError) else ""
+        advice = f"Try sudo. If the service can't read it: sudo chown root:vllama {path}; sudo chmod 640 {path}"
+        hint = advice if isinstance(error, PermissionError) else ""
         raise ConfigError(f"can't read the configuration file {path}: {error.strerror or error}", hint=hint) from error
     if len(data) > _LARGEST_FILE:
         raise ConfigError(f"the configuration file {path} is larger than {_LARGEST_FILE >> 20} MiB")
@@ -166,7 +166,7 @@ def _put(values: dict[str, Any], origins: dict[KeyPath, str], key: KeyPath, valu
     for part in key[:-1]:
         inner = section.get(part)
         if not isinstance(inner, dict):
-            if inner is not None:  # the file has something else there: leave it to be told
+            if inner is not None:  # the file has something else there: validation reports it
                 return
             inner = section[part] = {}
         section = inner
@@ -201,7 +201,7 @@ def _in_order(document: Document, origins: Mapping[KeyPath, str]) -> list[Findin
 
 
 def _nearest(key: KeyPath, known: Mapping[KeyPath, str]) -> KeyPath:
-    """``key`` or the innermost section around it that somebody wrote."""
+    """``key``, or the innermost section around it that the file or another layer sets."""
     while key and key not in known:
         key = key[:-1]
     return key

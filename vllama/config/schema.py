@@ -1,7 +1,7 @@
 """The configuration as a frozen value. Pure: no file, no environment, no clock.
 
 Every key of ``etc/vllama.yaml`` is a field here, with its default; unknown keys are errors. Units are in the
-values (``30s``, ``4GiB``). Errors of all fields are told at once by ``config.load``.
+values (``30s``, ``4GiB``). ``config.load`` reports the errors of all fields at once.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ Timeout = Annotated[
 ]
 Size = Annotated[int, BeforeValidator(read_size), WithJsonSchema(_SIZE_SCHEMA)]
 Context = Annotated[int | Literal["auto"], BeforeValidator(read_context), WithJsonSchema(_CONTEXT_SCHEMA)]
-# YAML has types: a quoted number or a yes where a number belongs is a mistake that should be told.
+# YAML has types: a quoted number, or a yes in place of a number, is reported as an error.
 Whole = Annotated[int, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Switch = Annotated[bool, Field(strict=True)]
@@ -166,7 +166,7 @@ class Server(Section):
     keys_file: Path | None = None
     """Where the keys are kept, hashed; null: ``/etc/vllama.keys``, or ``keys`` in the state directory of a user."""
     trusted_proxies: tuple[NetworkText, ...] = ()
-    """Reverse proxies that report who calls, in ``X-Forwarded-For``, ``Forwarded`` or ``X-Real-IP``."""
+    """Reverse proxies that report the client's address, in ``X-Forwarded-For``, ``Forwarded`` or ``X-Real-IP``."""
     max_body: Size = 64 << 20
     """Longest request body."""
     max_bodies: Size = 256 << 20
@@ -186,7 +186,7 @@ class Server(Section):
 
 
 class Paths(Section):
-    """Null means: the directory systemd gives, else the XDG one of the user who starts us."""
+    """Null means: the directory that systemd gives, else the XDG directory of the user who starts the service."""
 
     state: Path | None = None
     """Downloaded models."""
@@ -199,7 +199,7 @@ class Paths(Section):
 
 
 class Settings(Section):
-    """vLLM settings of a profile, a GPU class or one model. Null leaves vLLM's own default in force.
+    """vLLM settings of a profile, a GPU class or one model. Null leaves vLLM's own default.
 
     Merged field by field: profile < its overlay for the GPU class < ``tuned.NAME`` < ``models.NAME.settings``.
     """
@@ -217,7 +217,7 @@ class Settings(Section):
     kv_cache_memory: Size | None = None
     """Exact size of the KV cache (``--kv-cache-memory-bytes``); null: by ``kv_cache_chats`` and ``kv_cache_share``."""
     kv_cache_chats: Count | None = None
-    """The KV cache has room for so many chats of the whole context, or for more that are shorter; null: an eighth of
+    """The KV cache has room for this many chats of the whole context, or for more that are shorter; null: an eighth of
     ``max_num_seqs``, on a CPU at most two of 8k tokens or more for each core."""
     kv_cache_share: Share | None = None
     """The KV cache takes at most this share of the memory that is free next to the weights, but always has room for
@@ -229,7 +229,7 @@ class Settings(Section):
     quantization: str | None = None
     """Quantise while loading, e.g. ``fp8`` (``--quantization``); null: as the checkpoint is."""
     tensor_parallel_size: Count | None = None
-    """Spread each layer over so many GPUs."""
+    """Number of GPUs over which each layer is spread."""
     speculative: Mapping[str, Any] | None = None
     """``--speculative-config``, e.g. ``{method: ngram, num_speculative_tokens: 4}``."""
     enforce_eager: Switch | None = None
@@ -253,7 +253,7 @@ class Profile(Settings):
     """Settings for a range of model sizes, with overlays by GPU class (``cpu, 16, 24, 32, 80, 141``)."""
 
     gpu: Mapping[GpuClass, Settings] = Field(default_factory=dict)
-    """Overlays by the GPU's memory in GB; ``cpu`` where there is none."""
+    """Overlays by the GPU's memory in GB; ``cpu`` without a GPU."""
 
 
 class ModelEntry(Section):
@@ -283,9 +283,9 @@ class Engine(Section):
     prefix: Path | None = None
     """Where ``vllama engine install`` puts it; null: ``/var/lib/vllama-engine`` (root) or under the state directory."""
     stall_timeout: Duration = 600.0
-    """Give up a start that said nothing and used no CPU for so long."""
+    """Give up a start that printed nothing and used no CPU for this time."""
     hang_timeout: Duration = 60.0
-    """A ready engine that does nothing for so long while requests run is hung, if it makes no token when asked."""
+    """A ready engine that does nothing for this time while requests run is hung, if it makes no token when asked."""
     probe_interval: Duration = 5.0
     """Pause between two health checks."""
     drain_timeout: Duration = 30.0
@@ -295,7 +295,7 @@ class Engine(Section):
     restart_backoff_max: Duration = 60.0
     """Longest pause between two starts."""
     breaker_crashes: Count = 5
-    """So many crashes within ``breaker_window`` open the breaker ..."""
+    """This many crashes within ``breaker_window`` open the breaker ..."""
     breaker_window: Duration = 600.0
     """Time in which crashes are counted."""
     breaker_cooloff: Duration = 60.0
@@ -312,7 +312,7 @@ class Engine(Section):
     on a CPU all its memory in swap space, where there is enough."""
     spare: Switch | None = None
     """Without a GPU: keep an interpreter that has imported vLLM for the next load, which saves it seconds and takes
-    0.6 GB. Null: where 4 GiB and a quarter of the memory stay free beside it."""
+    0.6 GB. Null: where 4 GiB and a quarter of the memory stay free in addition."""
     max_ram: Size | None = None
     """Memory that engines without a GPU may take together; null: what is free."""
     min_residence: Duration = 15.0
@@ -346,13 +346,13 @@ class Config(Section):
     tuned: Mapping[Name, Settings] = Field(default_factory=dict)
     """Settings by model, pulled ones too (``vllama tune`` finds them); ``models.NAME.settings`` is stronger."""
     profiles: Mapping[SizeClass, Profile] = Field(default_factory=dict)
-    """Changes to the shipped profiles (``vllama config show`` tells them), by model size."""
+    """Changes to the shipped profiles (``vllama config show`` prints them), by model size."""
     engine: Engine = Engine()
     log: Log = Log()
 
 
 def value_path(config: Config, path: tuple[str, ...]) -> tuple[str, ...]:
-    """The beginning of ``path`` that leads to a value which is no section; all of it where there is none on the way."""
+    """The shortest beginning of ``path`` that leads to a value and not to a section; all of ``path`` without one."""
     found: Any = config
     for depth, part in enumerate(path):
         if isinstance(found, BaseModel):

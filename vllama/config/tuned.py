@@ -32,7 +32,7 @@ def tuned_file(state: Path, model: str) -> Path:
 
 
 def read_tuned(state: Path) -> Iterable[tuple[Path, Document]]:
-    """All files, by name. One that may not be read is none: other users than the service's ask for it in vain."""
+    """All files, by name. Unreadable files are skipped: only the service's user may read them."""
     try:
         paths = sorted((state / _FOLDER).glob("*.yaml"))
     except OSError:

@@ -47,7 +47,7 @@ def loads(settings: EffectiveSettings, *, eager_first: bool, has_code: bool) -> 
 
 
 def without_code(settings: EffectiveSettings) -> EffectiveSettings:
-    """The same, computed eagerly; in the memory that the compiled engine takes as well."""
+    """The same, computed eagerly; it takes as much memory as the compiled engine."""
     values = settings.values.model_copy(update={"enforce_eager": True})
     note = "eager, because there is no compiled code yet; it is made while the machine is idle"
     return replace(
@@ -59,7 +59,7 @@ def without_code(settings: EffectiveSettings) -> EffectiveSettings:
 
 
 def for_compiling(settings: EffectiveSettings, requests: float) -> EffectiveSettings:
-    """The same with the smallest KV cache: nobody asks this engine. ``requests``: how many fill the planned one."""
+    """The same with the smallest KV cache: this engine gets no requests. ``requests``: how many fill the planned one."""
     kv = settings.estimate.kv_cache
     least = min(kv, -(-int(kv / requests) // _MIB) * _MIB + 64 * _MIB) if requests else kv
     values = settings.values.model_copy(update={"kv_cache_memory": least})

@@ -90,7 +90,7 @@ def _as_many(cores: tuple[int, ...], limits: _Limits) -> tuple[int, ...]:
 
 
 def first_threads(cores: Sequence[int], cpus: Path) -> tuple[int, ...]:
-    """Those of the CPUs that are the first hardware thread of their core; all of them where nobody says.
+    """The CPUs that are the first hardware thread of their core; all of them if the kernel does not say.
 
     ``cpus``: the kernel's folder of them.
     """

@@ -11,13 +11,13 @@ from vllama.config.schema import GpuClass
 
 Kind = Literal["cpu", "cuda", "rocm"]
 _GIB: Final = 1 << 30
-# Below so many GiB a card belongs to the class; cards report a little less than they are sold with.
+# A card with less than this many GiB belongs to the class; cards report a little less than they are sold with.
 _CLASSES: Final[tuple[tuple[int, GpuClass], ...]] = ((20, "16"), (28, "24"), (60, "32"), (100, "80"))
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One device, as the driver tells it."""
+    """One device, as the driver reports it."""
 
     index: int
     name: str

@@ -16,12 +16,12 @@ from vllama.fit.sums import DEFAULT_SEQUENCES, Sums
 
 _MIB: Final = 1 << 20
 _FULL_AT_ONCE: Final = 8
-"""Of so many requests one fills its context."""
+"""One of this many requests is assumed to fill its context."""
 _CHATS_PER_CORE: Final = 2
 _CHAT: Final = 8192
-"""Tokens: more chats of this length than two for each core a CPU can't serve at once in useful time."""
+"""Tokens of a chat. A CPU can't serve more than two chats of this length for each core in useful time."""
 _RAM_SHARE: Final = 0.25
-"""RAM is everybody's: three more models like this one find room next to it."""
+"""RAM is shared: this leaves room for three more models like this one."""
 _SHARED_GPU: Final = 0.5
 _COMFORT: Final = 256 * _MIB
 """A KV cache is not made smaller than this to save memory: prompts that are kept in it are not computed again."""

@@ -1,6 +1,6 @@
-"""What engines told of their memory, remembered in ``<state>/measured.json``: the next plan counts with it.
+"""What engines reported of their memory, kept in ``<state>/measured.json`` for the next plan.
 
-A file that can't be read counts as empty, and one that can't be written is no fault: plans are only less exact then.
+A file that can't be read counts as empty. One that can't be written is no error: plans are only less exact then.
 """
 
 from __future__ import annotations

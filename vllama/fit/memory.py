@@ -86,7 +86,7 @@ def kv_bytes_per_request(
     """KV bytes on one GPU for one request of ``tokens``, counted as vLLM does: in whole blocks of groups of layers.
 
     ``block``: tokens of a block (16 on GPUs, 128 on the CPU); ``in_flight``: tokens that are being computed and so are
-    held beside a window: max_num_batched_tokens, twice that where steps overlap (GPUs).
+    held in addition to a window: max_num_batched_tokens, twice that where steps overlap (GPUs).
     """
     size = _group_size(attention)
     if not size:

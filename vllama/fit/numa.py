@@ -11,7 +11,7 @@ _AVAILABLE: Final = frozenset({"MemFree", "Active(file)", "Inactive(file)", "SRe
 
 
 def node_available(core: int, nodes: Path = _NODES) -> int | None:
-    """Bytes that can be taken on the NUMA node of ``core``; None where the kernel tells of no nodes.
+    """Bytes that can be taken on the NUMA node of ``core``; None if the kernel reports no nodes.
 
     vLLM binds an engine to the node of its first core, and its memory strictly with it.
     """

@@ -8,9 +8,9 @@ from typing import Final
 from vllama.fit.hardware import Gpu, Hardware
 
 _RAM_MARGIN: Final = 0.03
-"""Of all memory: for the kernel and whoever else lives here."""
+"""Share of all memory that is left to the kernel and other programs."""
 _GPU_MARGIN: Final = 0.02
-"""Of a GPU's memory: what the driver takes in pieces that nobody counts."""
+"""Share of a GPU's memory that the driver takes in pieces without reporting them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Place:
 
 
 def find_place(hardware: Hardware, *, share: int, cap: float) -> Place:
-    """The emptiest GPUs, or RAM where there are none.
+    """The emptiest GPUs, or RAM without GPUs.
 
     ``share``: devices that the engine is spread over; ``cap``: part of a GPU's memory that engines may use.
     """

@@ -26,11 +26,11 @@ _DEFAULT_UTILIZATION: Final = 0.92
 _SMALLEST_CONTEXT: Final = 256
 """Tokens; with less a model is of no use."""
 USUAL_CONTEXT: Final = 8192
-"""What a model with ``max_model_len: auto`` gets at least where the machine has it; more only as memory is free."""
+"""The least context of a model with ``max_model_len: auto``, if the machine has room; more only if memory is free."""
 _SHORT_CHAT: Final = 512
-"""Tokens of a chat that people have most: the plan says how many of those find room."""
+"""Tokens of a typical chat: the plan reports how many of those have room."""
 _TOKENS_OF_A_SEQUENCE: Final = 128
-"""More requests at once than have so many tokens each would only push each other out of the KV cache."""
+"""Each request needs room for this many tokens: more requests at once would push each other out of the KV cache."""
 _NO_KV: Final = 256 * _MIB
 """Encoders keep no KV cache, but without a size vLLM would insist on 92 % of the machine being free."""
 
@@ -39,7 +39,7 @@ _NO_KV: Final = 256 * _MIB
 _KV_PARTS: Final = (1.0, 0.75, 0.5, 0.4)
 _REQUEST_PARTS: Final = (1.0, 0.5, 0.25, 0.125)
 GENTLER_PLANS: Final = len(_KV_PARTS) - 1
-"""After so many gentler plans the cause is told."""
+"""After this many gentler plans the waiting requests get the cause as their error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """It would fit if so many bytes more were free."""
+    """It would fit if this many more bytes were free."""
 
     bytes: int
     need: MemoryEstimate
@@ -116,7 +116,7 @@ def plan(
             best, context = sums, longest
         if longest >= (limit if place.on_gpu else min(limit, USUAL_CONTEXT)):
             break
-    if best is None:  # a driver that tells nothing: vLLM will find out itself
+    if best is None:  # the driver reports no memory: vLLM will find out itself
         return _unseen(facts, wanted, limit)
     if context < min(_SMALLEST_CONTEXT, limit):
         return _refusal(best, limit)

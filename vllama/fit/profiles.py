@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from vllama.config.schema import Config, GpuClass, ModelEntry, Profile, Settings, SizeClass
 
-# Below so many parameters a model belongs to the class.
+# A model with fewer parameters than this belongs to the class.
 _LIMITS: Final[tuple[tuple[float, SizeClass], ...]] = ((3e9, "small"), (15e9, "medium"), (75e9, "large"))
 
 # Cards of up to 32 GB usually drive a display as well: leave it some memory. Where a large model only just fits, the
@@ -116,7 +116,7 @@ def merge(stack: Iterator[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _written(settings: Settings) -> dict[str, Any]:
-    """The values that somebody set; null and the overlays are left out."""
+    """The values that are set explicitly; null and the overlays are left out."""
     return {
         key: value
         for key in settings.model_fields_set

@@ -59,7 +59,7 @@ class EffectiveSettings:
 
 
 def entry_name(model: Model, config: Config) -> str:
-    """The key under ``models`` that configures the model; empty when there is none."""
+    """The key under ``models`` that configures the model; empty if the model is not configured."""
     return _key_of(model, config.models)
 
 

@@ -29,7 +29,7 @@ _PER_GPU: Final = 512 * _MIB
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What an engine with these flags told of itself, per device; 0: it did not tell."""
+    """What an engine with these flags reported of itself, per device; 0: not reported."""
 
     weights: int = 0
     overhead: int = 0

@@ -45,14 +45,14 @@ async def facts_ahead(source: Source, environ: Mapping[str, str], registry: Regi
     )
     try:
         known = REGISTRY.dump_python(registry, mode="json")
-        told, said = await process.communicate(
+        answer, said = await process.communicate(
             orjson.dumps({"source": str(source), "registry": known, "secrets": child.secrets_in(environ)})
         )
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-    match orjson.loads(told or b"null"):
+    match orjson.loads(answer or b"null"):
         case {"facts": facts}:
             return _FACTS.validate_python(facts)
         case {"failed": failure}:
@@ -62,7 +62,7 @@ async def facts_ahead(source: Source, environ: Mapping[str, str], registry: Regi
 
 
 def main() -> None:
-    """Tell what standard input names."""
+    """Print the facts of the source that standard input names."""
     # huggingface_hub takes its time and memory: only this child has it
     from vllama.models.preview import preview  # noqa: PLC0415
 
@@ -72,11 +72,13 @@ def main() -> None:
     if source is None:
         raise ValueError("no source")
     try:
-        told = {"facts": _FACTS.dump_python(preview(source, REGISTRY.validate_python(wanted["registry"])), mode="json")}
+        answer = {
+            "facts": _FACTS.dump_python(preview(source, REGISTRY.validate_python(wanted["registry"])), mode="json")
+        }
     except VllamaError as error:
-        told = {"failed": failure_of(error)}
+        answer = {"failed": failure_of(error)}
     with open(_OUTPUT, "wb", closefd=False) as output:
-        output.write(orjson.dumps(told))
+        output.write(orjson.dumps(answer))
 
 
 if __name__ == "__main__":

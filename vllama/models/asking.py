@@ -1,4 +1,4 @@
-"""What the service and the children that ask the hub for it tell each other, as JSON values. Pure."""
+"""The JSON values between the service and the children that ask the hub for it. Pure."""
 
 from __future__ import annotations
 

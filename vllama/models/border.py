@@ -1,4 +1,4 @@
-"""Where the errors of huggingface_hub and of its transport become ours; nobody else meets them."""
+"""Where the errors of huggingface_hub and of its transport become ours; no other module sees them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def hub_border(source: Source, *, fetching: bool = False) -> Iterator[None]:
     except RevisionNotFoundError as error:
         raise _no_revision(source) from error
     except HFValidationError as error:
-        raise PullFailed(f"{source} is no legal repository name: {error}") from error
+        raise PullFailed(f"{source} is not a valid repository name: {error}") from error
     except OfflineModeIsEnabled as error:
         raise PullFailed(
             f"{source} can't be fetched: the hub's library is in offline mode",

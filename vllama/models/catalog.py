@@ -1,6 +1,6 @@
 """The catalogue: Ollama's names for models, and the repositories that hold them in several precisions. Pure.
 
-``catalog.yaml`` beside this module is the shipped one; ``models.catalogs`` reads it and those that override it.
+``catalog.yaml`` next to this module is the shipped one; ``models.catalogs`` reads it and those that override it.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class _Facts(BaseModel):
     context: Annotated[int, Field(gt=0)] | None = None
     """Trained context in tokens."""
     tool_parser: str | None = None
-    """vLLM's, for where the chat template does not tell."""
+    """vLLM's, for models whose chat template does not show it."""
     reasoning_parser: str | None = None
-    """vLLM's, for where the chat template does not tell."""
+    """vLLM's, for models whose chat template does not show it."""
 
 
 class Variant(_Facts):
@@ -103,7 +103,7 @@ class Offer:
     precision: Precision
     gated: bool | Literal["unknown"]
     weights: int | None
-    """Estimated bytes of its weights; None when the catalogue does not tell the size."""
+    """Estimated bytes of its weights; None if the catalogue does not state the size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +181,9 @@ class Catalog:
 
 
 def choose(listing: Listing, room: Room) -> Offer | None:
-    """The most precise offer whose weights fit; the smallest one where none does; None when there is none to compute.
+    """The most precise offer whose weights fit; else the smallest one; None if this machine can compute none of them.
 
-    By the catalogue's rough sizes, for where the hub can't be asked for the true ones.
+    It uses the catalogue's rough sizes: for when the hub can't be asked for the true ones.
     """
     offers = usable(listing, room)
     for offer in offers:
@@ -224,20 +224,20 @@ def _listing(name: ModelName, family: Family, tag: str, precision: Precision | N
     if isinstance(variant, str):
         variant = Variant()
 
-    def told(key: str) -> Any:
+    def stated(key: str) -> Any:
         own = getattr(variant, key)
         return getattr(family, key) if own is None else own
 
-    offers = tuple(_offers(variant, told("gated") or False))
+    offers = tuple(_offers(variant, stated("gated") or False))
     return Listing(
         name=name,
         offers=tuple(offer for offer in offers if precision in {None, offer.precision}),
-        licence=told("licence") or "",
-        kind=told("kind") or "",
+        licence=stated("licence") or "",
+        kind=stated("kind") or "",
         billions=variant.billions,
-        context=told("context"),
-        tool_parser=told("tool_parser") or "",
-        reasoning_parser=told("reasoning_parser") or "",
+        context=stated("context"),
+        tool_parser=stated("tool_parser") or "",
+        reasoning_parser=stated("reasoning_parser") or "",
     )
 
 
@@ -250,7 +250,9 @@ def _offers(variant: Variant, gated: bool | Literal["unknown"]) -> Iterator[Offe
         if precision == "bf16" and variant.open is not None:
             repository, closed = variant.open, False
         elif repository is not None and publisher not in {None, repository.partition("/")[0]}:
-            closed = False  # the gate is the publisher's; a quantised copy of somebody else has none that we know of
+            closed = (
+                False  # the gate is the publisher's; another publisher's quantised copy has no gate that we know of
+            )
         if repository is not None:
             weights = int(variant.billions * 1e9 * _BYTES[precision]) if variant.billions else None
             yield Offer(repository, precision, closed, weights)

@@ -22,7 +22,7 @@ _SAMPLE: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """One file as the directory tells it: equal stamps, unchanged files."""
+    """One file as the directory lists it: equal stamps mean an unchanged file."""
 
     name: str
     size: int
@@ -31,7 +31,7 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What was read from one directory in the state that ``stamps`` tells."""
+    """What was read from one directory while its files had these ``stamps``."""
 
     stamps: tuple[Stamp, ...]
     facts: Facts
@@ -73,7 +73,7 @@ class Reader:
 def _stamps(path: Path) -> tuple[Stamp, ...]:
     """The model's files (links followed), and those one directory below (``1_Pooling``); hidden ones left out."""
     if not (path / "config.json").is_file():
-        read_files(path)  # tells why it is no model, before a wrong path makes us walk over the whole disk
+        read_files(path)  # raises the reason, before a wrong path makes us walk over the whole disk
     stamps = []
     try:
         for file in sorted((*path.glob("*"), *path.glob("*/*"))):

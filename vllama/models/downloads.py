@@ -1,7 +1,7 @@
-"""Downloads that go on: who asks for a repository that is being fetched joins in, and the last one who leaves ends it.
+"""Shared downloads: a request for a repository that is being fetched joins that fetch; it ends with its last follower.
 
-Each fetch is a child process (``models.fetching``): it can be ended at any moment, what it brought is kept, and the
-hub's library takes no memory of the service.
+Each fetch is a child process (``models.fetching``). It can be stopped at any moment, and what it fetched is kept. So
+the hub's library takes no memory of the service.
 """
 
 from __future__ import annotations
@@ -64,15 +64,15 @@ class Downloads:
             )
         download.followers += 1
         try:
-            told: dict[str, Part] = {}
+            sent: dict[str, Part] = {}
             while True:
                 moved = download.moved  # before looking, so that nothing is missed
-                fresh = tuple(part for part in download.parts if told.get(part.digest) != part)
-                told |= {part.digest: part for part in fresh}
+                fresh = tuple(part for part in download.parts if sent.get(part.digest) != part)
+                sent |= {part.digest: part for part in fresh}
                 if fresh:
                     yield fresh
                 if download.task.cancelled():
-                    raise PullFailed(f"fetching {source} was ended", hint="Pull again; what was fetched is kept.")
+                    raise PullFailed(f"fetching {source} was stopped", hint="Pull again; what was fetched is kept.")
                 if download.task.done():
                     yield download.task.result()
                     return
@@ -91,7 +91,7 @@ class Downloads:
 
 
 class _Download:
-    """One child and what it told so far."""
+    """One child and what it reported so far."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class _Download:
 
     def _ended(self, task: asyncio.Task[str]) -> None:
         if not task.cancelled():
-            task.exception()  # told to the followers; when all have left it is nobody's
+            task.exception()  # the followers get it; mark it as read in case all have left
         self._move()
 
     def _move(self) -> None:
@@ -166,9 +166,9 @@ class _Download:
                 await process.wait()
             errors.cancel()
 
-    def _read(self, told: Mapping[str, Any]) -> str | None:
+    def _read(self, line: Mapping[str, Any]) -> str | None:
         """One line of the child; the commit when it was the last."""
-        match told:
+        match line:
             case {"plan": plan}:
                 self._plan(plan["files"])
             case {"here": here}:
@@ -201,7 +201,7 @@ class _Download:
 def hub_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Of the hub's library: no telemetry, and plain HTTP, because only that can go on where it stopped.
 
-    Without secrets: everybody of our user can read a child's environment. They travel through its standard input.
+    Without secrets, because all programs of our user can read a child's environment. Secrets go to its standard input.
     """
     own = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
     return {**own, **child.without_secrets(environ)}

@@ -27,7 +27,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """The parts of a model's directory that tell what it is; missing files are empty."""
+    """The parts of a model's directory that say what it is; missing files are empty."""
 
     label: str
     """What to call it in messages: its directory."""
@@ -124,12 +124,12 @@ def read_kind(files: ModelFiles, registry: Registry) -> tuple[str, Task, Quantiz
 
 
 def _check_layers(files: ModelFiles, text: Json) -> None:
-    """Weights with fewer layers than config.json tells of belong to another model, or are not all there."""
-    told = whole_number(text, "num_hidden_layers", "n_layer", "num_layers", "n_layers")
-    held = max((int(found[1]) + 1 for one in files.tensors if (found := _LAYER.search(one.name))), default=told)
-    if told > held:
+    """Weights with fewer layers than config.json states belong to another model, or are incomplete."""
+    stated = whole_number(text, "num_hidden_layers", "n_layer", "num_layers", "n_layers")
+    held = max((int(found[1]) + 1 for one in files.tensors if (found := _LAYER.search(one.name))), default=stated)
+    if stated > held:
         raise ModelUnusable(
-            f"config.json tells of {told} layers, the weights have {held}",
+            f"config.json states {stated} layers, the weights have {held}",
             hint="The files belong to different models, or some are missing; fetch it again.",
             where=files.label,
         )

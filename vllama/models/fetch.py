@@ -52,7 +52,7 @@ _LARGEST_BY_HTTP: Final[int] = getattr(constants, "MAX_HTTP_DOWNLOAD_SIZE", 50_0
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """One file as the hub tells it."""
+    """One file as the hub lists it."""
 
     name: str
     size: int
@@ -119,11 +119,11 @@ class _Fetch:
         self._source, self._plan, self._state, self._endpoint = source, plan, state, endpoint
         self._home = repository_home(state, source.location)
         self._blobs: dict[str, Path] = {}
-        """Where each file's bytes are put, once the hub has told its name for them."""
+        """Where each file's bytes are put, once the hub has sent its name for them."""
         self._stopped = threading.Event()
 
     def run(self, planned: Callable[[Plan], None], progress: Progress, registry: Registry) -> None:
-        """Bring everything; the files that tell what it is come first, then the small ones."""
+        """Fetch everything: first the files that say what the model is, then from small to large."""
         (self._home / "blobs").mkdir(parents=True, exist_ok=True)
         self._check_disk()
         planned(self._plan)
@@ -131,9 +131,9 @@ class _Fetch:
         watcher.start()
         pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch")
         try:
-            telling = [file for file in self._plan.files if file.name in KIND_FILES]
+            kinds = [file for file in self._plan.files if file.name in KIND_FILES]
             others = [file for file in self._plan.files if file.name not in KIND_FILES]
-            for _ in pool.map(self._bring, telling):
+            for _ in pool.map(self._bring, kinds):
                 pass  # an error of any file ends all
             self._check_kind(registry)
             for _ in pool.map(self._bring, sorted(others, key=lambda file: file.size)):
@@ -146,7 +146,7 @@ class _Fetch:
         progress({file.name: file.size for file in self._plan.files})
 
     def _check_kind(self, registry: Registry) -> None:
-        """Raises ModelUnusable for what can't be served, which is then not kept: many gigabytes may be on their way."""
+        """Raises ModelUnusable for what can't be served, before many gigabytes are fetched; it is then not kept."""
         snapshot = self._home / "snapshots" / self._plan.commit
         try:
             read_kind(read_kind_files(snapshot), registry)
@@ -166,14 +166,14 @@ class _Fetch:
             )
 
     def _watch(self, progress: Progress) -> None:
-        """Tell how much is here; the disk knows, whichever version of the library fetches."""
+        """Report how much is fetched. It looks at the disk, which works with every version of the library."""
         sizes = {file.name: file.size for file in self._plan.files}
-        told: Mapping[str, int] = {}
+        reported: Mapping[str, int] = {}
         while not self._stopped.wait(_POLL_SECONDS):
             here = {name: min(_size(blob), sizes[name]) for name, blob in dict(self._blobs).items()}
-            if here != told:
+            if here != reported:
                 progress(here)
-                told = here
+                reported = here
 
     def _bring(self, file: RemoteFile) -> None:
         """One file into the cache."""

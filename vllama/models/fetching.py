@@ -1,4 +1,4 @@
-"""``python -m vllama.models.fetching``: one fetch as a child process, told by lines of JSON.
+"""``python -m vllama.models.fetching``: one fetch as a child process, which reports in lines of JSON.
 
 Standard input holds one line, ``{"source": ..., "state": ..., "secrets": {"HF_TOKEN": ...}}``, and then stays open: its
 end means that the service has gone, and ends the child. Standard output gets ``{"plan": ...}``, ``{"here": ...}`` again

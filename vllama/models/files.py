@@ -1,4 +1,4 @@
-"""Reads the few files of a model's directory that tell what it is. Never loads a weight.
+"""Reads the few files of a model's directory that say what it is. Never loads a weight.
 
 Every fault becomes a ``ModelUnusable`` with a sentence and what to do.
 """
@@ -41,7 +41,7 @@ def read_files(directory: Path) -> ModelFiles:
     if not (names & set(_TOKENIZERS) or any(name.endswith(".tiktoken") for name in names)):
         raise ModelUnusable(
             "there is no tokenizer",
-            hint="tokenizer.json (or tokenizer.model) belongs beside config.json; copy it from its repository.",
+            hint="tokenizer.json (or tokenizer.model) belongs next to config.json; copy it from its repository.",
             where=directory,
         )
 
@@ -64,7 +64,7 @@ def read_files(directory: Path) -> ModelFiles:
 
 
 def read_kind_files(directory: Path) -> ModelFiles:
-    """As much as tells what a model is for (``KIND_FILES``); raises ModelUnusable."""
+    """Only what says what a model is for (``KIND_FILES``); raises ModelUnusable."""
     config, modules, quantization = (directory / name for name in KIND_FILES)
     found = read_json(modules) if modules.exists() else []
     return ModelFiles(

@@ -65,7 +65,7 @@ def adapter_of(config: Any) -> Reason:
 
 
 def reason(names: Collection[str]) -> Reason | None:
-    """Why these files are no model for vLLM; None where their names don't tell.
+    """Why these files are not a model for vLLM; None if their names don't show it.
 
     Call it for files without config.json or without weights (``choosing.weight_files``). ``names``: with their folders.
     """

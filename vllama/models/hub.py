@@ -66,7 +66,7 @@ def remove_snapshot(state: Path, repository: str, commit: str) -> None:
 
 
 def sweep_incomplete(state: Path, before: float) -> int:
-    """Delete halves of files that nobody went on fetching since ``before`` (Unix seconds); returns their number."""
+    """Delete partly fetched files that did not grow since ``before`` (Unix seconds); returns their number."""
     swept = 0
     for path in hub_cache(state).glob(f"models--*/blobs/*{_INCOMPLETE}"):
         with contextlib.suppress(OSError):

@@ -30,7 +30,7 @@ _MANIFEST, _GONE = ".json", ".gone"
 NOBODY: Final = ModelName("", "", "", "")
 _MADE_AGAIN: Final = "Pull or create the model again."
 _INCOMPLETE_SECONDS: Final = 14 * 24 * 3600.0
-"""A fetch that nobody went on with for so long is given up."""
+"""A fetch that was not continued for this time is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Library:
         return entry.manifest if entry else None
 
     def put(self, manifest: Manifest, in_use: Collection[Source]) -> bool:
-        """Write a manifest over what the name meant before; true when that left files that nobody uses any more.
+        """Write the manifest of a name, over an earlier one; true if that left files without a user.
 
         ``in_use``: files that configured models need. Raises StoreFailed; then all is as before.
         """
@@ -116,7 +116,7 @@ class Library:
         return True
 
     def discard(self, source: Source, in_use: Collection[Source]) -> None:
-        """Delete files that turned out to be of no use, unless somebody uses them."""
+        """Delete files that turned out to be of no use, unless a model uses them."""
         with self._lock:
             self._free(Manifest(NOBODY, source), in_use)
 
@@ -158,7 +158,7 @@ class Library:
         return found
 
     def _free(self, manifest: Manifest, in_use: Collection[Source]) -> bool:
-        """Delete the files of a manifest that is no longer there, as far as nobody else uses them."""
+        """Delete the files of a removed manifest that no other model uses."""
         used = {entry.manifest.source for entry in self._entries.values()} | {*in_use}
         source, freed = manifest.source, False
         if source.kind == "hub" and source not in used:

@@ -37,7 +37,7 @@ class Manifest:
     adapter: str = ""
     """Content hash of a LoRA adapter's files (``models.blobs``)."""
     tool_parser: str = ""
-    """The catalogue's, for where the chat template does not tell; so is ``reasoning_parser``."""
+    """From the catalogue, for models whose chat template does not show it; so is ``reasoning_parser``."""
     reasoning_parser: str = ""
 
     @property
@@ -87,7 +87,7 @@ def read_manifest(data: bytes) -> Manifest:
     except orjson.JSONDecodeError as error:
         raise ModelUnusable(f"it is not valid JSON: {error.msg}") from error
     if not isinstance(value, dict) or value.get("version") != _VERSION:
-        raise ModelUnusable(f"it is no manifest of version {_VERSION}")
+        raise ModelUnusable(f"it is not a manifest of version {_VERSION}")
     name = parse_name(value["name"]) if isinstance(value.get("name"), str) else None
     source = parse_stored(value["source"]) if isinstance(value.get("source"), str) else None
     if name is None or source is None:

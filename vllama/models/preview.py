@@ -44,7 +44,7 @@ def preview(source: Source, registry: Registry, *, endpoint: str | None = None) 
 
 
 def _hollow(api: HfApi, source: Source, name: str, folder: Path) -> None:
-    """A file with the header of the weights and a hole of their size, for whoever reads headers."""
+    """A file with the header of the weights and a hole of their size: readers of headers need no more."""
     found = api.parse_safetensors_file_metadata(source.location, name, revision=source.revision)
     tensors = {
         key: {"dtype": one.dtype, "shape": one.shape, "data_offsets": list(one.data_offsets)}

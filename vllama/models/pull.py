@@ -51,7 +51,7 @@ class Puller:
         """Bring a model and list it. Ends with ``success`` or raises PullFailed, ModelUnusable, StoreFailed.
 
         ``revision``: of the repository, where the name was given with one (``names.split_revision``). Closing the
-        iterator leaves the download to those who pull the same repository.
+        iterator leaves the download to other pulls of the same repository.
         """
         yield "pulling manifest"
         configured = self._store.source(name)
@@ -67,13 +67,13 @@ class Puller:
             return
         wanted = await self._resolve(name, revision)
         commit = ""
-        async with aclosing(self._downloads.follow(wanted.source)) as told:
-            async for one in told:
+        async with aclosing(self._downloads.follow(wanted.source)) as steps:
+            async for one in steps:
                 if isinstance(one, str):
                     commit = one
                 else:
                     yield one
-        yield "verifying sha256 digest"  # each file was, as soon as it was here
+        yield "verifying sha256 digest"  # each file was verified as soon as it was fetched
         yield "writing manifest"
         if await asyncio.to_thread(self._save, name, wanted, commit):
             yield "removing unused layers"
@@ -81,8 +81,8 @@ class Puller:
 
     async def fetch(self, source: Source) -> AsyncGenerator[tuple[Part, ...]]:
         """Bring a repository into the cache without listing it."""
-        async with aclosing(self._downloads.follow(source)) as told:
-            async for one in told:
+        async with aclosing(self._downloads.follow(source)) as steps:
+            async for one in steps:
                 if not isinstance(one, str):
                     yield one
 
@@ -112,7 +112,7 @@ class Puller:
 
     def _unknown(self, name: ModelName) -> PullFailed:
         if name.host != DEFAULT_HOST:
-            hint = f"{name.host} is no hub that vLLama pulls from; name a repository: hf.co/org/name"
+            hint = f"{name.host} is not a hub that vLLama pulls from; name a repository: hf.co/org/name"
         elif tags := self.catalog.tags(name.model):
             hint = f"The catalogue has {name.model} as: {', '.join(tags)}"
         else:

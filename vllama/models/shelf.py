@@ -1,7 +1,7 @@
-"""Makes models of names, one by one: a model that can't be read is one problem, and never anybody else's.
+"""Makes models of names, one by one: one that can't be read does not affect the others.
 
 Whatever reading a model raises becomes that model's ``ModelUnusable``, and a file system that does not answer does,
-too. Verdicts are made in threads; who asks for one gets the last that was made and never waits for a disk.
+too. Verdicts are made in threads; callers get the latest one and never wait for a disk.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Shelf:
 
 
 def unreadable(key: str, error: Exception) -> ModelUnusable:
-    """What nobody expected in a model's files."""
+    """The error for what is unexpected in a model's files."""
     _LOG.error("%s can't be read", key, exc_info=error)
     if isinstance(error, PermissionError):
         return ModelUnusable(

@@ -60,7 +60,7 @@ def parse_source(text: str) -> Source | None:
 
 
 def parse_stored(text: str) -> Source | None:
-    """Read what ``str(source)`` wrote: besides a configured model's places also files of the store."""
+    """Read what ``str(source)`` wrote: a configured model's source, or files of the store."""
     kind, _, location = text.partition(":")
     if kind == "files":
         return Source("files", location) if _HASH.fullmatch(location) else None

@@ -1,7 +1,7 @@
 """Every model that can be asked for: configured, named on the command line, or in the library.
 
 The store puts the models of the configuration over those of the library's shelf; ``refresh`` looks at the disk again.
-A model whose files are broken is not listed; ``problem`` tells why. A configured name hides one of the library.
+A model whose files are broken is not listed; ``problem`` says why. A configured name hides one of the library.
 """
 
 from __future__ import annotations
@@ -94,11 +94,11 @@ class ModelStore:
     def problem(self, name: ModelName) -> ModelUnusable | None:
         """Why a model that should be there can't be used."""
         found = self._now().problems.get(name.key) or self.library.unread.get(file_name(name))
-        # another one for each who raises it: an error that is raised again and again keeps all their frames
+        # a copy for each caller: an error that is raised again and again keeps the frames of all of them
         return copy(found)
 
     def missing(self) -> tuple[tuple[ModelName, Source], ...]:
-        """Configured models from the hub that are not here, or not whole."""
+        """Configured models from the hub that are missing or incomplete."""
         problems = self._now().problems
         return tuple(
             (wanted.name, wanted.source)
@@ -151,7 +151,7 @@ class ModelStore:
         return self._shelf.build(manifest)
 
     def save(self, manifest: Manifest) -> bool:
-        """Make a name mean ``manifest``; true when files that nobody uses any more were deleted.
+        """Make a name mean ``manifest``; true if files without a user were deleted.
 
         Raises BadRequest for a configured name, ModelUnusable when the files can't be served, StoreFailed; then the
         name means what it meant before. A name that differs only in case keeps its stored spelling.
@@ -191,7 +191,7 @@ class ModelStore:
     # ------------------------------------------------------------------------------------------------- inside
 
     def _now(self) -> _Known:
-        """Made of verdicts that are there: no disk is asked, and nobody is waited for."""
+        """Made of the latest verdicts: it neither reads a disk nor waits."""
         stored, own, known = self._shelf.verdicts, self._own, self._known
         if known.stored is not stored or known.own is not own:
             found = {**stored, **own}
@@ -234,12 +234,12 @@ class ModelStore:
 
 
 def registry_of(loaded: Loaded) -> Callable[[], Registry]:
-    """Asks what the engine that is there now knows about models."""
+    """A function that returns what the current engine knows about models."""
     return partial(known_registry, loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
 
 
 def _with_room(models: Mapping[str, Model]) -> Mapping[str, Model]:
-    """Every model told of the adapters on its base: whichever loads the engine, it has room for them."""
+    """Every model with the number of adapters on its base: whichever model loads the engine, it has room for them."""
     adapters: dict[str, dict[Path, int]] = {}
     for model in models.values():
         if model.adapter is not None:

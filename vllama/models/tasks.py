@@ -33,7 +33,7 @@ def read_task(config: Json, modules: Iterable[Json], registry: Registry, where: 
     if not names:
         raise ModelUnusable(
             "config.json names no architecture",
-            hint="It is no transformers model; use a repository whose config.json has 'architectures'.",
+            hint="It is not a transformers model; use a repository whose config.json has 'architectures'.",
             where=where,
         )
     work = registry.work_of(names) or _own_code(config)

@@ -26,7 +26,7 @@ from vllama.supervisor.neighbours import Neighbour
 from vllama.supervisor.probes import DIED, Patience, first_answer, until_listening, until_unhealthy
 from vllama.supervisor.spawner import Process, Spawner
 from vllama.supervisor.states import LOADING, EngineState
-from vllama.supervisor.tasks import Tasks, outcome, told
+from vllama.supervisor.tasks import Tasks, announce, outcome
 from vllama.supervisor.template_trials import TemplateTrials
 
 _LOG = logging.getLogger("vllama.supervisor")
@@ -276,7 +276,7 @@ class Children:
         self._post(ev.Warmed(self._now(), action.key, action.run, capacity))
         if not woken:  # it says nothing new then
             self._tasks.start(self.planner.learn(process.spec, process.progress), _logged)
-        told(lambda: self._spawner.prepare(process.spec, self._idle))
+        announce(lambda: self._spawner.prepare(process.spec, self._idle))
         child.watch = self._watched(self._guard(action.key, child), action.key, child)
 
     async def _sleep(self, action: ev.Sleep) -> None:

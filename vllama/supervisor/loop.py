@@ -35,7 +35,7 @@ from vllama.supervisor.probes import Patience
 from vllama.supervisor.spawner import LocalSpawner, Spawner
 from vllama.supervisor.states import LOADING, Compilation, EngineState, Phase, State, next_deadline
 from vllama.supervisor.step import step
-from vllama.supervisor.tasks import told
+from vllama.supervisor.tasks import announce
 
 _LOG = logging.getLogger("vllama.supervisor")
 _CLOSE_MARGIN = 45.0  # SIGTERM's deadline, SIGKILL and the burial after the drain time
@@ -190,7 +190,7 @@ class Supervisor:
     def _changed(self, old: Phase, engine: EngineState) -> None:
         if old != engine.phase:
             self._tell(old, engine)
-        told(lambda: self._on_change(_view(engine, time.time() - self.now(), self._state.compilation)))
+        announce(lambda: self._on_change(_view(engine, time.time() - self.now(), self._state.compilation)))
         self._note_empty()
 
     def _tell(self, old: Phase, engine: EngineState) -> None:

@@ -1,4 +1,4 @@
-"""Background tasks of which none fails unnoticed: what one raises is logged, and handed to who has to know."""
+"""Background tasks whose failures are never lost: an exception is logged and passed to a callback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOG: Final = logging.getLogger("vllama.supervisor")
 
 
 class Tasks:
-    """Runs tasks and keeps them from being forgotten. Belongs to one event loop."""
+    """Runs tasks and holds references to them. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
@@ -34,7 +34,7 @@ class Tasks:
 
 
 async def outcome(work: Awaitable[T]) -> T | Exception:
-    """What ``work`` returned or raised, for who must go on in any case."""
+    """What ``work`` returned or raised, for callers that go on in either case."""
     try:
         return await work
     except Exception as error:  # noqa: BLE001 - it becomes an event
@@ -47,9 +47,9 @@ async def _noticed(work: Awaitable[None], failed: Callable[[Exception], None]) -
         failed(error)
 
 
-def told(call: Callable[[], object]) -> None:
-    """Call a listener whose failure is its own."""
+def announce(call: Callable[[], object]) -> None:
+    """Call a listener; its failure is logged and goes no further."""
     try:
         call()
     except Exception:  # noqa: BLE001 - a listener's own
-        _LOG.exception("who is told of the engines' life failed")
+        _LOG.exception("a listener for changes of engines failed")

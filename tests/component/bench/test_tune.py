@@ -140,7 +140,11 @@ def test_a_loaded_model_is_in_the_way(desk: Desk, service: Service) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(("nosuch",), "is not here"), (("a b",), "no model's name"), (("mini", "--clients", "0"), "no list of numbers")],
+    [
+        (("nosuch",), "is not installed"),
+        (("a b",), "is not a model name"),
+        (("mini", "--clients", "0"), "not a list of numbers"),
+    ],
 )
 def test_what_can_not_be_tuned_is_told(desk: Desk, arguments: tuple[str, ...], told: str) -> None:
     done = desk.tune(*arguments)

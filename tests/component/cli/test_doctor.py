@@ -41,7 +41,7 @@ def test_a_missing_engine_is_told_with_the_command_that_installs_it(
     (tmp_path / "vllama.yaml").write_text("models:\n  tiny: {source: 'builtin:tinychat'}\n")
     told = report(vllama, **place)
     assert told["engine"]["state"] == "bad"
-    assert f"vllama engine install --prefix {tmp_path / 'engine'}" in told["engine"]["mend"]
+    assert f"vllama engine install --prefix {tmp_path / 'engine'}" in told["engine"]["fix"]
     assert told["config"]["text"] == str(tmp_path / "vllama.yaml")
     assert told["model"]["text"].startswith("tiny, 3.")
     assert told["port"]["state"] == "good"

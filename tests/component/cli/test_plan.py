@@ -125,7 +125,7 @@ def test_a_repository_that_was_not_pulled(vllama: Vllama, tmp_path: Path) -> Non
     ("arguments", "words"),
     [
         (("plan", "nosuch"), "model 'nosuch' not found"),
-        (("plan", "tinychat", "--gpu", "big"), "'big' is no GPU's memory"),
+        (("plan", "tinychat", "--gpu", "big"), "'big' is not a valid GPU memory size"),
         (("plan", "/nowhere/at/all"), "/nowhere/at/all"),
     ],
 )

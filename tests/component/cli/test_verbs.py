@@ -355,10 +355,10 @@ def test_an_address_that_is_none_is_refused(vllama: Vllama) -> None:
     done = vllama("ps", VLLAMA_HOST="1.2.3.4.5:x")
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "Error: VLLAMA_HOST is no address: '1.2.3.4.5' is neither an address nor a host name",
+        "Error: VLLAMA_HOST is not an address: '1.2.3.4.5' is neither an address nor a host name",
         "Forms: host, host:port, :port, [v6]:port, http://host:port/path",
     ]
-    assert vllama("ps", "--host", "box:x").stderr.startswith("Error: --host is no address: 'x' is no port\n")
+    assert vllama("ps", "--host", "box:x").stderr.startswith("Error: --host is not an address: 'x' is not a port\n")
 
 
 @pytest.fixture
@@ -401,4 +401,4 @@ def test_ctrl_c_ends_serving_with_a_word_and_status_0(terminal: Callable[..., Te
 
 
 def test_bench_refuses_an_address_that_is_none_like_every_verb(vllama: Vllama) -> None:
-    assert vllama("bench", "--host", "box:x").stderr.startswith("Error: --host is no address: 'x' is no port\n")
+    assert vllama("bench", "--host", "box:x").stderr.startswith("Error: --host is not an address: 'x' is not a port\n")

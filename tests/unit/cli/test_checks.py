@@ -46,7 +46,7 @@ def test_a_healthy_machine_has_only_ticks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "name", "state", "text", "mend"),
+    ("changes", "name", "state", "text", "fix"),
     [
         ({"python": (3, 10, 4)}, "python", "bad", "needs 3.11", "install"),
         ({"config_problems": ("/etc/vllama.yaml:3: port: x",)}, "config", "bad", "vllama.yaml:3", "config check"),
@@ -65,7 +65,7 @@ def test_a_healthy_machine_has_only_ticks() -> None:
             {"engine": replace(HEALTHY.engine, version="0.20.1")},
             "engine",
             "warning",
-            "tested are",
+            "tested with",
             "sudo vllama engine install",
         ),
         (
@@ -138,12 +138,12 @@ def test_a_healthy_machine_has_only_ticks() -> None:
     ],
 )
 def test_each_illness_is_told_with_its_cure(
-    changes: dict[str, Any], name: str, state: str, text: str, mend: str
+    changes: dict[str, Any], name: str, state: str, text: str, fix: str
 ) -> None:
     (finding,) = findings(**changes)
     assert (finding.name, finding.state) == (name, state)
     assert text in finding.text
-    assert mend in finding.mend
+    assert fix in finding.fix
 
 
 def test_a_gpu_that_others_use_is_told() -> None:
@@ -159,12 +159,12 @@ def test_without_an_engine_space_for_it_is_needed() -> None:
         places=(Place("engine", Path("/var/lib/vllama-engine"), GIB, writable=True),),
     )
     assert [finding.name for finding in told] == ["engine", "engine directory"]
-    assert told[0].mend == "sudo vllama engine install"
+    assert told[0].fix == "sudo vllama engine install"
 
 
 def test_without_an_engine_a_python_for_it_is_needed() -> None:
     told = findings(engine=EngineFact(problem="no vLLM engine is installed"), engine_pythons=())
-    assert told[1].mend == "sudo dnf install python3.14"
+    assert told[1].fix == "sudo dnf install python3.14"
 
 
 def test_our_own_service_on_the_port_is_fine() -> None:
@@ -174,4 +174,4 @@ def test_our_own_service_on_the_port_is_fine() -> None:
 def test_what_opens_the_service_to_strangers_is_a_warning_that_says_what_to_set():
     facts = replace(HEALTHY, exposures=(Exposure("anybody may delete models", "Set server.keys."),))
     (finding,) = (one for one in examine(facts) if one.name == "access")
-    assert (finding.state, finding.mend) == ("warning", "Set server.keys.")
+    assert (finding.state, finding.fix) == ("warning", "Set server.keys.")

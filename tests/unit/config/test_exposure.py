@@ -15,7 +15,7 @@ def texts(**server) -> str:
     [
         ({"access": "any", "management": "any"}, "delete"),
         ({"access": "any"}, "use the models"),
-        ({"trusted_proxies": ["0.0.0.0/0"]}, "who calls"),
+        ({"trusted_proxies": ["0.0.0.0/0"]}, "claim any client address"),
         ({"host": "127.0.0.1", "trusted_proxies": ["127.0.0.1"], "keys": "required"}, "everyone"),
         ({"host": "::1", "keys": "required"}, "everyone"),
     ],

@@ -102,7 +102,7 @@ def test_the_credential_of_systemd_counts_too(tmp_path):
 def test_a_damaged_file_is_told_with_its_line(tmp_path):
     file = tmp_path / "keys"
     file.write_text("# a word\nnonsense\n")
-    with pytest.raises(ConfigError, match="keys:2: is no key"):
+    with pytest.raises(ConfigError, match="keys:2: is not a key"):
         read_keys(file)
 
 

@@ -136,7 +136,7 @@ def test_two_spellings_of_one_model_are_a_problem(write):
 
 def test_what_is_preloaded_must_be_a_name(write):
     (problem,) = problems(write("models:\n  mini: {source: a/b}\npreload: [Mini, pulled, a b]\n"))
-    assert problem.endswith(":3: preload.2: 'a b' is no model name")
+    assert problem.endswith(":3: preload.2: 'a b' is not a model name")
 
 
 def test_broken_yaml_tells_the_line(write):

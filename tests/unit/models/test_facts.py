@@ -200,7 +200,7 @@ def test_tokenizers_have_llama_cpps_names(tokenizer: dict[str, Any], kind: str |
 def test_a_config_that_tells_of_more_layers_than_there_are_is_refused(name: str):
     held = [tensor(name.format(number), "BF16", 2, 2) for number in range(2)]
     assert read_facts(files({"num_hidden_layers": 2}, *held))
-    with pytest.raises(ModelUnusable, match="tells of 5000 layers, the weights have 2") as caught:
+    with pytest.raises(ModelUnusable, match="states 5000 layers, the weights have 2") as caught:
         read_facts(files({"num_hidden_layers": 5000}, *held))
     assert caught.value.hint
 

@@ -31,7 +31,7 @@ def numbers(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...
     """``1,5,10,50``, in order."""
     words = value.split(",")
     if not all(word.strip().isdecimal() and word.strip().isascii() and int(word) > 0 for word in words):
-        raise click.BadParameter(f"{value!r} is no list of numbers such as 1,5,10,50")
+        raise click.BadParameter(f"{value!r} is not a list of numbers such as 1,5,10,50")
     return tuple(sorted({int(word) for word in words}))
 
 
@@ -41,7 +41,7 @@ def lengths(_: click.Context, __: click.Parameter, value: str) -> tuple[int, ...
         return LENGTHS[value]
     words = value.split(",")
     if not all(word.strip().isdecimal() and word.strip().isascii() and int(word) > 0 for word in words):
-        raise click.BadParameter(f"{value!r} is none of {', '.join(LENGTHS)}, and no number of tokens")
+        raise click.BadParameter(f"{value!r} is neither one of {', '.join(LENGTHS)} nor a number of tokens")
     return tuple(int(word) for word in words)
 
 
@@ -66,7 +66,7 @@ def others(vs: tuple[str, ...], models: tuple[str, ...], model: str | None) -> l
     for text in models:
         name, _, theirs = text.partition("=")
         if name not in known or not theirs:
-            raise BadRequest(f"--vs-model {text}: {name!r} is no target", hint="Write --vs NAME=ADDRESS as well")
+            raise BadRequest(f"--vs-model {text}: {name!r} is not a target", hint="Write --vs NAME=ADDRESS as well")
         named[name] = theirs
     return [replace(place, model=named.get(place.name, model or "")) for place in places]
 
@@ -114,4 +114,4 @@ def writable(*places: Path | None) -> None:
     """Raises StoreFailed before anything is measured, not after."""
     for place in places:
         if place is not None and not (place.parent.is_dir() and os.access(place.parent, os.W_OK)):
-            raise StoreFailed(f"can't write {place}: {place.parent} is no directory that we may write to")
+            raise StoreFailed(f"can't write {place}: {place.parent} is not a directory that you may write to")

@@ -46,7 +46,7 @@ def command(
 ) -> None:
     """Measure the time to the first token with a system prompt that was seen before, and with a new one each time.
 
-    How many tokens were found in the cache is told by OpenAI's API (--api openai) where the server knows. Exit status
+    OpenAI's API (--api openai) reports how many tokens were found in the cache, if the server counts them. Exit status
     1 when requests fail.
     """
     place = options.own_place(host, model, None if api == "auto" else api, None)

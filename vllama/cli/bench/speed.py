@@ -61,7 +61,7 @@ from vllama.cli.remote import host_option
     type=click.Choice(["natural", "fixed"]),
     default="natural",
     show_default=True,
-    help="fixed: exactly so many tokens (OpenAI's API of vLLama and vLLM).",
+    help="fixed: exactly that many tokens (OpenAI's API of vLLama and vLLM).",
 )
 @click.option("--route", type=click.Choice(["chat", "generate"]), default="chat", show_default=True, help="Which call.")
 @click.option("--no-stream", "whole", is_flag=True, help="Answers in one piece; there is no TTFT then.")
@@ -101,11 +101,11 @@ def command(
     plot: Path | None,
     html: Path | None,
 ) -> None:
-    """Measure how fast MODEL is answered: by the running service, and by others beside it.
+    """Measure how fast the running service answers with MODEL, and compare it with other servers.
 
-    Without MODEL the one that is loaded is asked, or the only one there is. Any server with Ollama's or OpenAI's API
-    can be measured. Several are asked turn by turn, so that their ratios hold on a machine that is busy. Exit status 1
-    when requests fail or the gate is missed.
+    Without MODEL it measures the loaded model, or the only one there is. Any server with Ollama's or OpenAI's API can
+    be measured. Several servers take turns, so that their ratios are valid on a busy machine too. Exit status 1 when
+    requests fail or the gate is missed.
     """
     options.writable(json_file, plot, html)
     dialect: Dialect | None = None if api == "auto" else api

@@ -13,7 +13,7 @@ class _WithDefault(click.Group):
     """``vllama bench MODEL`` is ``vllama bench speed MODEL``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the default verb in front of everything that is none."""
+        """Put the default verb in front of arguments that don't begin with a verb."""
         if not args or (args[0] not in self.commands and args[0] not in self.get_help_option_names(ctx)):
             args = [_DEFAULT, *args]
         return super().parse_args(ctx, args)

@@ -70,5 +70,5 @@ class Conversation:
             self.turns.pop()
 
     def forget(self) -> None:
-        """Begin anew with the same settings."""
+        """Begin again with the same settings."""
         self.turns.clear()

@@ -31,7 +31,7 @@ def load(remote: Remote, model: str, keep_alive: str = "") -> None:
 
 @contextmanager
 def waiting(remote: Remote, model: str) -> Iterator[None]:
-    """Show, while the block waits for ``model``, what the service tells of its load."""
+    """While the block waits for ``model``, show what the service reports of its load."""
     over = threading.Event()
     with progress() as show:
         show.status(f"loading {model}")
@@ -41,13 +41,13 @@ def waiting(remote: Remote, model: str) -> Iterator[None]:
             yield
         finally:
             over.set()
-            looking.join()  # it must not draw on what has ended
+            looking.join()  # it must not draw after the display has ended
 
 
 def stage_of(engines: Sequence[Mapping[str, Any]], model: str) -> str:
-    """What the engine that ``model`` waits for is doing; empty where that can't be told.
+    """What the engine that ``model`` waits for is doing; empty if that is unknown.
 
-    A model that was made of another one waits for that one's engine: then the only engine that is waited for is meant.
+    A model that was made of another one waits for that model's engine: the only engine with waiting requests.
     """
     name = parse_name(model)
     found = [engine for engine in engines if name is not None and engine.get("name") == name.short]

@@ -220,6 +220,6 @@ _SHOW_HELP: Final = (
     ("  /show license", "Its licence"),
     ("  /show modelfile", "Its Modelfile"),
     ("  /show parameters", "Its parameters, and those set here"),
-    ("  /show system", "The system message in force"),
+    ("  /show system", "The current system message"),
     ("  /show template", "Its prompt template"),
 )
