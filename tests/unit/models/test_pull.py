@@ -118,7 +118,7 @@ async def test_the_name_of_a_branch_with_a_slash_is_pulled_again_from_that_branc
         ("nobody", "vllama catalog list"),
         ("mini:70b", "latest, 8b, 1b"),
         ("mini:1b-fp8", "Leave the precision out"),
-        ("localhost:5000/acme/mini", "localhost:5000 is no hub"),
+        ("localhost:5000/acme/mini", "localhost:5000 is not a hub"),
         ("acme/mini--x", "vllama catalog list"),
     ],
 )
