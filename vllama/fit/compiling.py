@@ -59,7 +59,7 @@ def without_code(settings: EffectiveSettings) -> EffectiveSettings:
 
 
 def for_compiling(settings: EffectiveSettings, requests: float) -> EffectiveSettings:
-    """The same with the smallest KV cache: this engine gets no requests. ``requests``: how many fill the planned one."""
+    """The same with the smallest KV cache: it gets no requests. ``requests``: how many would fill the planned one."""
     kv = settings.estimate.kv_cache
     least = min(kv, -(-int(kv / requests) // _MIB) * _MIB + 64 * _MIB) if requests else kv
     values = settings.values.model_copy(update={"kv_cache_memory": least})
