@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vllama.fit.reported import Basis
 from vllama.models.model import Task
 
 
@@ -44,6 +45,8 @@ class EngineSpec:
     """Folder in which it keeps what it compiles (``engine.kept_code``); None: nowhere that outlives it."""
     lora_rank: int = 0
     """Largest rank of an adapter that it can load; 0: none at all."""
+    basis: Basis | None = None
+    """What it was planned with, to learn from what it reports; None: nothing is learnt."""
     notes: tuple[str, ...] = field(default=())
     """What was chosen and why, in people's words, for the log and ``vllama show``."""
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -27,8 +27,8 @@ from vllama.fit.gpu import detect
 from vllama.fit.hardware import Hardware
 from vllama.fit.measurements import Measurements, plan_as_measured
 from vllama.fit.plan import Missing, Plan, Refusal
-from vllama.fit.settings import EffectiveSettings, WantedSettings, configured_settings, wanted_settings
-from vllama.fit.sums import Measured
+from vllama.fit.reported import basis_of, measured
+from vllama.fit.settings import WantedSettings, configured_settings, wanted_settings
 from vllama.fit.words import hint_of, parts_of, too_big
 from vllama.install.capabilities import Capabilities
 from vllama.install.engines import interpreter, locate
@@ -48,22 +48,10 @@ _PATIENCE: Final = 300.0
 """Seconds for a plan: a new engine is asked what it can do, which may take a minute on a slow disk."""
 _COMPILERS: Final = 1 << 30
 """Bytes that compilers take next to the engine which starts them."""
-_EXACT: Final = 1 << 30
-"""The log rounds to 10 MiB: below this it tells less than the sum."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What a spec was made of: needed to understand what its engine tells."""
-
-    key: str
-    settings: EffectiveSettings
-    total: int
-    """Bytes of one GPU; 0 on a CPU."""
 
 
 class Planner:
-    """Implements ``loop.Planner``; every call looks at the machine afresh."""
+    """Implements ``children.Planner``; every call looks at the machine afresh."""
 
     def __init__(self, loaded: Loaded, environ: Mapping[str, str], probe: GpuProbe = detect) -> None:
         """``probe`` looks at the machine, its GPUs above all."""
@@ -72,22 +60,21 @@ class Planner:
         self._reads = Reads()
         self._environ = environ
         self._measurements = Measurements(loaded.state)
-        self._made: dict[Path, _Made] = {}
 
     async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
-        """See ``loop.Planner.spec``. Raises also EngineNotInstalled, ModelUnusable, ConfigError, TimeoutError."""
+        """See ``children.Planner.spec``. Raises also EngineNotInstalled, ModelUnusable, ConfigError, TimeoutError."""
         plan = partial(self._spec, model, neighbours, attempt)
         return await self._reads.done(model.engine_key, plan, _PATIENCE)
 
     async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
-        """See ``loop.Planner.room_to_wake``."""
+        """See ``children.Planner.room_to_wake``."""
         hardware = beside(await asyncio.to_thread(self._probe), neighbours, self._loaded.config.engine.max_ram)
         if missing := lacking(hardware, spec):
             kind = "GPU memory" if spec.size_vram else "memory"
             raise NoRoomYet(f"there is not enough {kind} next to the models that are loaded", missing=missing)
 
     async def room_to_compile(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
-        """See ``loop.Planner.room_to_compile``."""
+        """See ``children.Planner.room_to_compile``."""
         hardware = beside(await asyncio.to_thread(self._probe), neighbours, self._loaded.config.engine.max_ram)
         free = hardware.ram_available - hardware.ram_promised
         if hardware.ram_left is not None:
@@ -96,19 +83,23 @@ class Planner:
             raise NoRoomYet("there is not enough memory to compile next to the models that are loaded", missing=missing)
 
     async def learn(self, spec: EngineSpec, progress: Progress) -> None:
-        """See ``loop.Planner.learn``."""
+        """See ``children.Planner.learn``."""
         if spec.code and progress.code and spec.keeps is not None:
             await asyncio.to_thread(CompiledCode(spec.keeps).keep, spec.code, progress.code)
         if not (compilation := progress.compilation).doing:
             await asyncio.to_thread(kept_code.remember, spec, compilation)
         if fault := compilation.fault:
             _LOG.warning("%s: %s: %s", spec.name, fault, ADVICE[compilation.outcome], extra={"model": spec.name})
-        made = self._made.get(spec.socket)
-        if made is not None and (measured := _measured(made, progress)) is not None:
-            await asyncio.to_thread(self._measurements.keep, made.key, measured)
+        if spec.basis is None:
+            return
+        said = measured(
+            spec.basis, weights=progress.weights, kv_memory=progress.kv_memory, kv_tokens=progress.kv_tokens
+        )
+        if said is not None:
+            await asyncio.to_thread(self._measurements.keep, spec.basis.key, said)
 
     async def distrust(self, spec: EngineSpec, progress: Progress) -> None:
-        """See ``loop.Planner.distrust``."""
+        """See ``children.Planner.distrust``."""
         doing = progress.compilation.doing
         if await asyncio.to_thread(kept_code.distrust, spec, progress.compilation):
             about = {"model": spec.name}
@@ -147,23 +138,21 @@ class Planner:
             preload=find_preload(capabilities.python) if hardware.kind == "cpu" else (),
             sleep=loaded.config.engine.sleep,
         )
-        spec = build(settings=settings, socket=socket)
-        self._made[spec.socket] = _Made(key, settings, found.place.total if found.place.on_gpu else 0)
+        spec = replace(build(settings=settings, socket=socket), basis=basis_of(key, found, settings))
         if settings.values.enforce_eager:
             return spec
         eager_first = may_be_eager_first(settings, model.facts.task, hardware, loaded.config.engine.compile)
+        eager = replace(build(settings=without_code(settings), socket=socket), basis=spec.basis)
         if keeps is None:  # compiling is wasted then
-            return build(settings=without_code(settings), socket=socket) if eager_first else spec
+            return eager if eager_first else spec
         code = code_name(model.digest, capabilities.version, spec.argv, spec.env)
         if not eager_first or CompiledCode(keeps).has(code):
             return replace(spec, code=code)
         compiles = build(
             settings=for_compiling(settings, found.requests), socket=socket.with_suffix(f".c{socket.suffix}")
         )
-        return replace(
-            build(settings=without_code(settings), socket=socket),
-            compiles=replace(compiles, code=code, background=True, name=f"{spec.name} (compiling)"),
-        )
+        name = f"{spec.name} (compiling)"
+        return replace(eager, compiles=replace(compiles, code=code, background=True, name=name))
 
 
 def _planned(answer: Plan | Missing | Refusal, model: Model, wanted: WantedSettings, hardware: Hardware) -> Plan:
@@ -192,21 +181,6 @@ def _places(
         return cache, keeps, ()
     note = f"nothing that it compiles can be kept: {reason}; see paths.cache (vllama doctor looks at it)"
     return scratch_beside(socket) / "cache", None, (note,)
-
-
-def _measured(made: _Made, progress: Progress) -> Measured | None:
-    """What the log says, as far as it is exact enough."""
-    values, settings = made.settings.values, made.settings
-    kv, overhead = values.kv_cache_memory or 0, 0
-    weights = progress.weights if progress.weights >= _EXACT else 0
-    if made.total and values.kv_cache_memory is None and progress.weights and progress.kv_memory:
-        kv = progress.kv_memory if progress.kv_memory >= _EXACT else 0
-        whole = int(made.total * (values.gpu_memory_utilization or 0))
-        overhead = max(whole - progress.weights - progress.kv_memory, 0)
-    request = kv * settings.context // progress.kv_tokens if progress.kv_tokens else 0
-    if not (weights or overhead or request):
-        return None
-    return Measured(weights, overhead, request, settings.context if request else 0)
 
 
 def needs_new_engine(before: Loaded, after: Loaded, model: Model, python: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.unit.engine.test_command import Installed
 from tests.unit.fit.machines import GIB, cpu, facts, gpu, model
+from tests.unit.supervisor.scripted import ScriptedSpawner, Seams
 from vllama.config.load import Loaded, load_config
 from vllama.engine.kept_code import starts
 from vllama.engine.progress import Progress
@@ -19,10 +21,21 @@ from vllama.fit.hardware import Hardware
 from vllama.fit.measurements import Measurements
 from vllama.fit.places import find_place
 from vllama.supervisor import planner as room
+from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.neighbours import Neighbour, beside, own_memory
 from vllama.supervisor.planner import Planner
+from vllama.supervisor.policy import Policy
+from vllama.supervisor.port import Wish
+from vllama.supervisor.probes import Patience
 
 LLAMA = model(facts(details={"attention.head_count": 32}, tool_parser=None))
+
+REPORT = (
+    "Model loading took 15.50 GiB memory and 3.2 seconds",
+    "Available KV cache memory: 31.00 GiB",
+    "GPU KV cache size: 240,000 tokens, Maximum concurrency for 8,192 tokens per request: 29.30x",
+)
+"""What vLLM logs of its memory."""
 
 
 class OnPaper(Installed):
@@ -86,11 +99,7 @@ async def test_what_an_engine_tells_is_counted_with_next_time(monkeypatch, tmp_p
     planner = make(monkeypatch, tmp_path, gpu(80))
     spec = await planner.spec(LLAMA, (), 0)
     progress = Progress()
-    for line in (
-        "Model loading took 15.50 GiB memory and 3.2 seconds",
-        "Available KV cache memory: 31.00 GiB",
-        "GPU KV cache size: 240,000 tokens, Maximum concurrency for 8,192 tokens per request: 29.30x",
-    ):
+    for line in REPORT:
         progress.feed(line)
     share = float(value_of(spec, "--gpu-memory-utilization"))
     await planner.learn(spec, progress)
@@ -98,6 +107,31 @@ async def test_what_an_engine_tells_is_counted_with_next_time(monkeypatch, tmp_p
     spec = await again.spec(LLAMA, (), 0)
     # all that it was given but the KV cache: weights and whatever else it took
     assert spec.size - spec.kv_cache == pytest.approx(share * 80 * GIB - 31 * GIB, rel=1e-4)
+
+
+async def test_an_engine_that_loads_while_the_configuration_is_reloaded_is_learnt_from(monkeypatch, tmp_path):
+    seams = Seams()
+    seams.deaf = True  # it does not answer yet
+    spawner = ScriptedSpawner(seams)
+    patience = Patience(stall=60.0, hang=60.0, interval=0.001, idle_interval=0.0)
+    policy = Policy(drain=0.0)
+    supervisor = Supervisor(make(monkeypatch, tmp_path, gpu(80)), policy, patience, spawner=spawner)
+    async with asyncio.timeout(20):
+        loading = asyncio.ensure_future(lease(supervisor))
+        while not spawner.made:
+            await asyncio.sleep(0.001)
+        supervisor.reconfigure(make(monkeypatch, tmp_path, gpu(80)), policy, patience)
+        for line in REPORT:
+            spawner.made[0].progress.feed(line)
+        seams.deaf = False
+        await loading
+        await supervisor.close()
+    assert (tmp_path / "measured.json").exists()
+
+
+async def lease(supervisor: Supervisor) -> None:
+    async with supervisor.lease(Wish(LLAMA)):
+        pass
 
 
 async def test_what_the_log_rounds_too_roughly_is_not_believed(monkeypatch, tmp_path):
