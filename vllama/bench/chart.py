@@ -10,7 +10,7 @@ from typing import Final
 from vllama.bench.figures import Figures
 from vllama.bench.marks import Dot, Line, Mark, Picture, Words
 
-# Okabe and Ito's: told apart by people who see few colours, too
+# Okabe and Ito's: people with colour blindness can tell them apart
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _GREY, _INK = "#dddddd", "#333333"
 _WIDTH, _HEIGHT = 460, 300
@@ -57,7 +57,7 @@ def panels(rows: Sequence[Figures]) -> tuple[Panel, ...]:
 
 
 def picture(rows: Sequence[Figures]) -> Picture:
-    """All panels, two beside each other, below a legend."""
+    """All panels, two in a row, below a legend."""
     shown = panels(rows)
     targets = list(dict.fromkeys(row.target for row in rows))
     colours = {target: _COLOURS[number % len(_COLOURS)] for number, target in enumerate(targets)}

@@ -1,4 +1,4 @@
-"""Sends the work: so many clients at once, each asking again as soon as it is answered."""
+"""Sends the work: N clients at once, each sending its next request as soon as it is answered."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def send(
     clients: int,
     round_: int = 0,
 ) -> Leg:
-    """``clients`` at once send these requests; who is answered takes the next one."""
+    """``clients`` at once send these requests; each takes the next one as soon as it is answered."""
     path, waiting = work.path(target.dialect), iter(bodies)
 
     async def client(share: Iterator[bytes]) -> list[Sample]:

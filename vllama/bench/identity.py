@@ -1,4 +1,4 @@
-"""What a target is, as far as it tells: the figures of two that differ are no comparison of their servers. Pure."""
+"""What a target is, as far as it reports it: if two differ, their figures don't compare their servers. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMBT]?)")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Empty or None: not told."""
+    """Empty or None: not reported."""
 
     server: str
     """``vLLama``, ``Ollama``, ``vLLM`` or ``OpenAI API``."""
@@ -43,7 +43,7 @@ def of_ollama(
     number = str(version.get("version", ""))
     return Identity(
         server=server,
-        version=number if server == "Ollama" else f"API {number}",  # others tell whose API they speak
+        version=number if server == "Ollama" else f"API {number}",  # other servers report the version of the API
         model=model,
         parameters=str(details.get("parameter_size", "")),
         bits=str(details.get("quantization_level", "")),
@@ -52,7 +52,7 @@ def of_ollama(
 
 
 def of_openai(entry: Mapping[str, Any], version: Mapping[str, Any]) -> Identity:
-    """From an entry of ``/v1/models`` and vLLM's ``/version``; it tells no bits, which vLLM's API has no word for."""
+    """From an entry of ``/v1/models`` and vLLM's ``/version``. Bits are missing: vLLM's API does not report them."""
     number = str(version.get("version", ""))
     vllm = entry.get("owned_by") == "vllm" or "max_model_len" in entry
     return Identity(
@@ -64,7 +64,7 @@ def of_openai(entry: Mapping[str, Any], version: Mapping[str, Any]) -> Identity:
 
 
 def differences(first: Identity, other: Identity) -> list[str]:
-    """Why figures of both would not be about the servers; empty when nothing that is known speaks against it."""
+    """Known differences that make a comparison of both servers meaningless; empty without any."""
     found = []
     if first.parameters and other.parameters and not _same_count(first.parameters, other.parameters):
         found.append(f"parameters {first.parameters} and {other.parameters}")
@@ -75,11 +75,11 @@ def differences(first: Identity, other: Identity) -> list[str]:
     return found
 
 
-def untold(identity: Identity) -> list[str]:
+def unreported(identity: Identity) -> list[str]:
     """What a person has to look up before trusting a comparison."""
-    told = {"model": identity.model, "parameters": identity.parameters, "bits": identity.bits}
-    told |= {"context": str(identity.context or ""), "version": identity.version}
-    return [what for what, value in told.items() if not value]
+    reported = {"model": identity.model, "parameters": identity.parameters, "bits": identity.bits}
+    reported |= {"context": str(identity.context or ""), "version": identity.version}
+    return [what for what, value in reported.items() if not value]
 
 
 def described(name: str, identity: Identity) -> str:
@@ -87,8 +87,8 @@ def described(name: str, identity: Identity) -> str:
     parts = [f"{identity.server} {identity.version}".strip(), identity.model, identity.parameters, identity.bits]
     parts.append(f"context {identity.context}" if identity.context else "")
     text = f"{name}: {', '.join(part for part in parts if part)}"
-    missing = untold(identity)
-    return f"{text} (does not tell {', '.join(missing)})" if missing else text
+    missing = unreported(identity)
+    return f"{text} (not reported: {', '.join(missing)})" if missing else text
 
 
 def same_name(one: str, other: str) -> bool:

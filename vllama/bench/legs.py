@@ -15,7 +15,7 @@ from vllama.bench.samples import Leg, Memory, Target
 from vllama.bench.workload import Workload
 
 _WARM_UP: Final = -1
-"""The round of legs that don't count: its texts are none of those that do."""
+"""The round of the uncounted legs, whose texts differ from those of all counted ones."""
 _UNCOUNTED_TOKENS: Final = 8
 
 Body = Callable[[Workload, str, int], bytes]
@@ -23,7 +23,7 @@ Body = Callable[[Workload, str, int], bytes]
 
 
 class Meter(Protocol):
-    """Looks at the processes of a target; both give None where they are elsewhere."""
+    """Looks at the processes of a target; both return None if they are on another machine."""
 
     def cpu(self) -> float | None:
         """Seconds of CPU so far."""
@@ -47,12 +47,12 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Who is told how it goes."""
+    """Shows how it goes."""
 
     say: Callable[[str], None]
     """A line that stays."""
     step: Callable[[str, int, int], None]
-    """What goes on, how many legs are done, of how many."""
+    """The current step, how many legs are done, of how many."""
 
 
 @dataclass(frozen=True, slots=True)

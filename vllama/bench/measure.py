@@ -27,7 +27,7 @@ from vllama.fit.gpu import detect
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was measured of whom."""
+    """What was measured, and on which servers."""
 
     targets: tuple[Target, ...]
     identities: Mapping[str, Identity]

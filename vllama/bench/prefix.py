@@ -47,15 +47,15 @@ class Prefix:
 
 
 def cached(legs: Sequence[Leg], clients: int) -> float | None:
-    """Tokens of a repeated prompt that were found in the cache, on average; None where the server does not tell."""
-    told = [
+    """Tokens of a repeated prompt that were found in the cache, on average; None if the server does not report them."""
+    found = [
         sample.cached
         for leg in legs
         if (leg.clients, leg.target) == (clients, REPEATED)
         for sample in leg.samples
         if sample.cached is not None
     ]
-    return statistics.fmean(told) if told else None
+    return statistics.fmean(found) if found else None
 
 
 async def measure_prefix(place: Place, work: Workload, plan: Plan, progress: Progress) -> Prefix:

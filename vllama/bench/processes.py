@@ -14,7 +14,7 @@ from vllama.fit.gpu import detect
 
 
 class Listeners:
-    """Who listens at an address; nobody where it is elsewhere, or where we may not look."""
+    """The processes that listen at an address; none if it is on another machine, or if we may not see them."""
 
     def __init__(self, address: str) -> None:
         self._processes: list[psutil.Process] = []

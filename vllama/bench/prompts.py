@@ -41,12 +41,12 @@ class Prompts:
     tokens_per_word: float = 1.0
     """Of the targets' tokenizer."""
     salt: str = ""
-    """Another one for each measurement: servers remember the beginnings that they saw in the one before."""
+    """Different for each measurement, because servers cache the beginnings of prompts that they have seen."""
 
     def text(self, seed: str, number: int, turned: int = 0) -> str:
         """The user's text of request ``number`` in the leg that ``seed`` names; it begins like no other one.
 
-        ``turned``: so many of the words come last instead of first. Targets that share an engine are asked the same
+        ``turned``: this many words move from the beginning to the end. Targets that share an engine are asked the same
         words, but must not find each other's prompts in its KV cache.
         """
         wanted = self.lengths[number % len(self.lengths)]
@@ -56,7 +56,7 @@ class Prompts:
         return f"{' '.join(found[turned:] + found[:turned])}. {_TASK}"
 
     def system_text(self, seed: str = "system") -> str:
-        """The shared system prompt; empty where there is none."""
+        """The shared system prompt; empty without one."""
         return words(self._words(self.system), f"{self.salt}/{seed}") if self.system else ""
 
     def _words(self, tokens: int) -> int:
@@ -64,10 +64,10 @@ class Prompts:
 
 
 def words(count: int, seed: str) -> str:
-    """So many English words in an order that depends on ``seed`` from the first word on."""
+    """``count`` English words in an order that depends on ``seed`` from the first word on."""
     state = zlib.crc32(seed.encode())
     found = []
     for _ in range(count):
-        state = (state * 1_664_525 + 1_013_904_223) & 0xFFFFFFFF  # Numerical Recipes' generator; chance needs no better
+        state = (state * 1_664_525 + 1_013_904_223) & 0xFFFFFFFF  # Numerical Recipes' generator: random enough for this
         found.append(_WORDS[(state >> 16) % len(_WORDS)])
     return " ".join(found)

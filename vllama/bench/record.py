@@ -1,4 +1,4 @@
-"""A measurement as a value that can be kept: what was asked of whom, on which machine, and every sample. Pure."""
+"""A measurement as a value that can be kept: the workload, the servers, the machine, and every sample. Pure."""
 
 from __future__ import annotations
 
@@ -108,4 +108,4 @@ def from_json(data: bytes) -> Record:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
-        raise BadRequest(f"this is no measurement of vllama bench: {where}: {problem['msg']}") from error
+        raise BadRequest(f"this is not a measurement of vllama bench: {where}: {problem['msg']}") from error

@@ -1,4 +1,4 @@
-"""What a measurement is made of: whom we asked, and what each client saw. Pure."""
+"""What a measurement is made of: the servers, and what each client saw. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Sample:
     total: float
     """From sending to the end of the answer."""
     first: float | None = None
-    """From sending to the first token (TTFT); None where the answer was not streamed, or held none."""
+    """From sending to the first token (TTFT); None if the answer was not streamed, or had no token."""
     gaps: tuple[float, ...] = ()
     """Between one piece of text and the next (ITL). A server that is slow to send may put several tokens in one."""
     tokens_in: int = 0
@@ -32,7 +32,7 @@ class Sample:
     tokens_out: int = 0
     """Generated, by the server's count."""
     cached: int | None = None
-    """Of the prompt's tokens those whose KV cache was there; None where the server does not tell."""
+    """Tokens of the prompt that were found in the KV cache; None if the server does not report them."""
     error: str = ""
 
     @property
@@ -79,4 +79,4 @@ class Memory:
     processes: int
     """Of those that listen at the address and all below them; pages that they share are counted once."""
     gpus: int = 0
-    """In use on all GPUs of the machine, whoever uses it; 0 where there is none."""
+    """In use on all GPUs of the machine, by any program; 0 without GPUs."""

@@ -55,13 +55,13 @@ def memories(memory: Mapping[str, Memory]) -> Table:
 
 def errors(legs: Iterable[Leg]) -> Mapping[str, int]:
     """What went wrong, and how often."""
-    told: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for leg in legs:
         for sample in leg.samples:
             if sample.error:
                 what = f"{leg.target}: {sample.error}"
-                told[what] = told.get(what, 0) + 1
-    return told
+                counts[what] = counts.get(what, 0) + 1
+    return counts
 
 
 def milliseconds(seconds: float) -> str:

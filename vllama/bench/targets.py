@@ -22,9 +22,9 @@ from vllama.models.listing import parameter_size
 
 _PROBE_WORDS: Final = 100
 _LOOK_SECONDS: Final = 10.0
-"""What a server tells of itself must be there by then."""
+"""Within this time a server must answer questions about itself."""
 _MARK: Final = "vllama_requests_in_flight"
-"""A metric that only we have: our version is told by Ollama's route as the one of its API."""
+"""A metric that only we have: Ollama's version route reports the API's version, not ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def read_place(text: str) -> Place:
     """``NAME=[ollama:|openai:]ADDRESS``; raises BadRequest."""
     name, equals, rest = text.partition("=")
     if not equals or not name or not rest:
-        raise BadRequest(f"{text!r} names no target", hint="write NAME=http://HOST:PORT or NAME=unix:/PATH")
+        raise BadRequest(f"{text!r} does not name a target", hint="write NAME=http://HOST:PORT or NAME=unix:/PATH")
     kind, _, address = rest.partition(":")
     if kind == "ollama":
         return Place(name, address, "ollama")
@@ -53,7 +53,7 @@ def read_place(text: str) -> Place:
 
 
 async def find(session: aiohttp.ClientSession, place: Place) -> Target:
-    """The target at a place. Raises NotFound when nobody answers well there or has the model."""
+    """The target at a place. Raises NotFound without a valid answer there, or without the model."""
     dialect = place.dialect
     if dialect is None:
         dialect = "ollama" if "version" in await _json(session, "/api/version") else "openai"
@@ -72,7 +72,7 @@ async def find(session: aiohttp.ClientSession, place: Place) -> Target:
 
 
 async def identify(session: aiohttp.ClientSession, target: Target) -> Identity:
-    """What a target tells of itself; its model is loaded. Raises NotFound when it does not have the model."""
+    """What a target reports of itself; its model is loaded. Raises NotFound when it does not have the model."""
     if target.dialect == "ollama":
         return of_ollama(
             server="vLLama" if await _is_ours(session) else "Ollama",
@@ -109,7 +109,7 @@ async def _is_ours(session: aiohttp.ClientSession) -> bool:
 
 
 def _with_files(identity: Identity, root: Path) -> Identity:
-    """Parameters and bits from the model's own files, where the server runs on this machine and tells their place."""
+    """Parameters and bits from the model's own files, if the server runs on this machine and reports their place."""
     if not root.is_absolute() or not root.is_dir():
         return identity
     try:

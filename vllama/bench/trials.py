@@ -12,7 +12,7 @@ from vllama.bench.figures import Figures
 from vllama.bench.tables import Table, milliseconds
 
 LEAST_GAIN: Final = 0.03
-"""Less is not worth a setting that somebody must understand later."""
+"""A smaller gain is not worth one more setting to understand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ def speed(trial: Trial, base: Trial) -> float:
 
 
 def judge(first: Trial, trials: Sequence[Trial], last: Trial, again: Sequence[Trial] = ()) -> Judgement:
-    """``first`` and ``last``: the settings that hold, measured before and after the others; ``again``: winners again.
+    """``first`` and ``last``: the current settings, measured before and after the others; ``again``: winners again.
 
-    A machine's speed drifts: gains are told against the mean of both, and the winner beats the faster one by more than
-    they differ. Of many candidates one is always lucky, so of what was measured twice the smaller gain counts.
+    A machine's speed drifts: gains are relative to the mean of both, and the winner beats the faster one by more than
+    they differ. Among many candidates one is always lucky, so for those measured twice the smaller gain counts.
     """
     change = speed(last, first)
     base = math.sqrt(change) if change else 1.0

@@ -64,7 +64,7 @@ class EngineGroup:
 
 
 def make_group(name: str) -> EngineGroup | None:
-    """A new group beside the daemon's, or None where we may not make one."""
+    """A new group next to the daemon's, or None if we may not make one."""
     service = _delegated()
     if service is None:
         return None
@@ -96,7 +96,7 @@ def delegated(group: Path) -> bool:
 def bound_front_end(own: Path = _OWN, mount: Path = _MOUNT, marked: Callable[[Path], bool] = delegated) -> bool:
     """Limit the memory of our own group, engines not included; whether that could be done.
 
-    Engines have groups of their own beside it, where the kernel counts their memory from then on.
+    Engines have groups of their own next to it, where the kernel counts their memory from then on.
     """
     service, group = _delegated(own, mount, marked), own_group(own, mount)
     if service is None or group is None:

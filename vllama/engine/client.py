@@ -1,7 +1,7 @@
 """The only code that speaks HTTP to vLLM; a broken connection becomes an error of ours here.
 
 A client belongs to one engine and its unix socket. Bodies are sent as given and answers are returned as the
-engine wrote them: this room knows no Ollama.
+engine wrote them: this module knows nothing of Ollama.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _POST = b"POST %b HTTP/1.1\r\nHost: engine\r\nContent-Type: application/json\r\n
 
 
 ShortCut = Callable[[bytes], bool | None]
-"""Takes the bytes of one read as they are, when they are what it knows: true or false as ``Accept``, else None."""
+"""Handles the raw bytes of one read if it recognises them. Returns what ``Accept`` would, or None if it does not."""
 
 
 class Events:
@@ -40,7 +40,7 @@ class Events:
 
     def __init__(self, connection: Connection) -> None:
         self.done = False
-        """``[DONE]`` was there."""
+        """``[DONE]`` has been read."""
         self._connection = connection
         self._cutter = SseCutter()
 
@@ -128,7 +128,7 @@ class EngineClient:
         self._looks.close()
 
     async def get(self, path: str, *, timeout: float = 5.0) -> bytes:
-        """GET ``path``; raises EngineRefused on any other status than 200, EngineGone when nobody answers."""
+        """GET ``path``; raises EngineRefused on any other status than 200, EngineGone without an answer."""
         return await self._whole(self._looks, _GET % path.encode(), timeout)
 
     async def call(self, path: str, body: Mapping[str, Any] | bytes, *, timeout: float | None = None) -> bytes:
@@ -173,7 +173,7 @@ def _request(path: str, body: Mapping[str, Any] | bytes) -> bytes:
 
 
 def engine_error(payload: Mapping[str, Any]) -> EngineRefused | EngineGone | None:
-    """The error that one decoded SSE payload carries, if it carries one (vLLM tells some only in the stream)."""
+    """The error that one decoded SSE payload carries, if it carries one (vLLM reports some only in the stream)."""
     error = payload.get("error")
     if error is None:
         return None

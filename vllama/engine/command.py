@@ -81,7 +81,7 @@ def build_spec(
     """The child that serves ``model`` on ``socket`` under ``name``; ``sleep``: able to sleep where the device is.
 
     ``cache``: our cache directory; ``keeps``: where it keeps compiled code (``engine.kept_code``), None: in ``cache``,
-    and nobody looks for it; ``environ``: our own environment, of which the child sees a part; ``preload``: libraries
+    without bookkeeping; ``environ``: our own environment, of which the child sees a part; ``preload``: libraries
     for LD_PRELOAD (``engine.preload``). Raises ConfigError for flags of ``extra_args`` that the engine does
     not know, EngineError when it lacks one that we can't do without.
     """
@@ -105,7 +105,7 @@ def build_spec(
     env, plugin_notes = with_plugin(
         {
             **({"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"} if lora_rank else {}),
-            # opens /sleep and /wake_up, and worse: nobody but us reaches the socket
+            # opens /sleep and /wake_up, and worse: only we can reach the socket
             **({"VLLM_SERVER_DEV_MODE": "1"} if asleep and on_gpu else {}),
             **({PAGING: "1"} if sleep and not on_gpu else {}),
             **environment(settings, hardware, socket=socket, cache=cache, environ=environ, preload=preload),
@@ -168,7 +168,7 @@ class _Flags:
             self.notes.append(f"{flag} left out: vLLM {self._engine.version} does not know it")
 
     def own(self, arguments: tuple[str, ...], key: str) -> None:
-        """A person's own flags, as written; all wrong ones are told."""
+        """A person's own flags, as written; raises ConfigError with all invalid ones."""
         if problems := tuple(f"{key}: {problem}" for problem in wrong_flags(arguments, self._engine)):
             raise ConfigError("the engine can't be started with these flags", problems=problems)
         self.argv.extend(arguments)

@@ -15,7 +15,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One failure, told to the journal, ``vllama ps``, STATUS and the waiting client alike."""
+    """One failure, as the journal, ``vllama ps``, STATUS and the waiting client all get it."""
 
     code: str
     """Stable, for metrics and programs: ``out_of_memory``, ``bad_flag`` ..."""
@@ -29,7 +29,7 @@ class Cause:
     memory: bool = False
     """A plan that asks for less memory may succeed."""
     outside: bool = False
-    """Not the engine's doing: what it needs to be started or watched (disk, descriptors) was not to be had."""
+    """Not caused by the engine: what it needs to be started or watched (disk, descriptors) was not available."""
 
     @property
     def sentence(self) -> str:
@@ -46,7 +46,7 @@ class _Rule:
     permanent: bool = True
 
 
-# Less memory may help against these; each is told when the gentler plans have failed, too.
+# Less memory may help against these; each is reported once the plans with less memory have failed, too.
 _MEMORY: Final = frozenset({"out_of_memory", "gpu_busy", "kv_cache_too_big", "kv_cache_too_small"})
 
 
@@ -233,7 +233,7 @@ _MAX_REASON = 300
 
 
 def diagnose(returncode: int | None, lines: Sequence[str], *, oom_killed: bool = False) -> Cause:
-    """The cause of an exit that nobody asked for. ``returncode`` is asyncio's (negative: killed by that signal).
+    """The cause of an unexpected exit. ``returncode`` is asyncio's (negative: killed by that signal).
 
     ``oom_killed``: meanwhile the kernel has killed one of its processes because memory ran out (memory.events).
     """
@@ -278,11 +278,11 @@ def _killed(number: int) -> Cause:
         name = signal.Signals(number).name
     except ValueError:
         name = f"signal {number}"
-    return Cause("killed", f"the engine was ended by {name}")
+    return Cause("killed", f"the engine was killed by {name}")
 
 
 def _reason(lines: Iterable[str]) -> str:
-    """vLLM's own most telling line: a ``Value error``, else the first of the engine core's errors, else the last."""
+    """vLLM's own most specific line: a ``Value error``, else the first of the engine core's errors, else the last."""
     first = last = ""
     for raw in lines:
         line = _PREFIX.sub("", raw)

@@ -1,7 +1,7 @@
 """HTTP/1.1 as an engine answers in it: the head of an answer, and its body out of the frames. Pure.
 
-Only what uvicorn writes: a status line, headers, and a body in chunks or of a told length. Everything else is refused
-with ValueError.
+Only what uvicorn writes: a status line, headers, and a body in chunks or with a Content-Length. Everything else raises
+ValueError.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Body(Protocol):
         ...
 
     def feed(self, data: bytes) -> bytes:
-        """What of the body these bytes complete; raises ValueError for frames that are none."""
+        """The part of the body that these bytes complete; raises ValueError for invalid framing."""
         ...
 
 
@@ -58,7 +58,7 @@ def read_head(data: bytes) -> tuple[Head, bytes] | None:
         headers[name.strip().lower()] = value.strip().lower()
     chunked = headers.get(b"transfer-encoding") == b"chunked"
     if not chunked and b"content-length" not in headers:
-        raise ValueError("an answer of no told length")
+        raise ValueError("the response has neither Content-Length nor chunked encoding")
     head = Head(
         status=int(rest[:3]),
         chunked=chunked,
@@ -74,7 +74,7 @@ def body_of(head: Head) -> Body:
 
 
 class SizedBody:
-    """A body whose length was told."""
+    """A body with a Content-Length."""
 
     __slots__ = ("_left",)
 
@@ -83,13 +83,13 @@ class SizedBody:
 
     @property
     def over(self) -> bool:
-        """All of it was there."""
+        """All of it has been read."""
         return self._left == 0
 
     def feed(self, data: bytes) -> bytes:
-        """The bytes as they are; ValueError for more than were told."""
+        """The bytes as they are; raises ValueError for more than Content-Length."""
         if len(data) > self._left:
-            raise ValueError("more body than was told")
+            raise ValueError("the body is longer than its Content-Length")
         self._left -= len(data)
         return data
 

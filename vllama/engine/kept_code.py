@@ -5,7 +5,7 @@
         compiled/<code>.json            what is there (``engine.compiled``)
         starts/<model>.json             how a model got its code when it was last started
 
-Code of an engine or a model that nobody started for a month is removed.
+Code of an engine or a model that was not started for a month is removed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Engines that an earlier daemon left behind because it was killed: they are stopped, and never anybody else.
+"""Engines that an earlier daemon left behind because it was killed: they are stopped, and no other process.
 
 A pid file names a session. Process ids are used again, by other programs and after a restart of the machine, so a
 process is stopped only when it is provably the engine's.
@@ -29,8 +29,8 @@ def remember(pid_file: Path, pid: int) -> None:
 def sweep(pid_file: Path) -> int:
     """Stop the engine that ``remember`` wrote down; how many processes were stopped. Raises OSError.
 
-    While the leader lives, its start time tells whether it is the engine; all of its session is then. When the leader
-    is gone, only processes are stopped that have the engine's own paths in their environment or command line.
+    While the leader lives, its start time shows whether it is the engine; if so, its whole session is. When the leader
+    is gone, only processes with the engine's own paths in their environment or command line are stopped.
     """
     found = _read(pid_file)
     ended: set[int] = set()
@@ -41,7 +41,7 @@ def sweep(pid_file: Path) -> int:
         while time.monotonic() < began + _GONE_SECONDS:
             leader = start_time(session)
             if leader not in {0, started}:
-                break  # somebody else has that number now, so nothing of the engine is left
+                break  # another process has that number now, so nothing of the engine is left
             killed = kill_session(
                 session,
                 spare_trackers=time.monotonic() < began + _TRACKERS_SECONDS,
@@ -57,7 +57,7 @@ def sweep(pid_file: Path) -> int:
 
 
 def boot_id() -> str:
-    """Another one after each start of the machine; ``-`` where it can't be read."""
+    """An id that changes with each boot of the machine; ``-`` if it can't be read."""
     try:
         return _BOOT_ID.read_text("ascii").strip()
     except (OSError, ValueError):
@@ -65,7 +65,7 @@ def boot_id() -> str:
 
 
 def _read(pid_file: Path) -> tuple[int, int] | None:
-    """Session and start time; None for a file of another boot, and for one that is none of ours."""
+    """Session and start time; None for a file of another boot, and for one that we did not write."""
     try:
         session, started, boot = pid_file.read_text("ascii").split()
         return (int(session), int(started)) if boot == boot_id() and int(session) > 1 else None

@@ -14,9 +14,9 @@ _ALLOCATORS: Final = (
 
 
 def find_preload(python: Path) -> tuple[Path, ...]:
-    """tcmalloc and Intel's OpenMP in the environment of ``python``; those that aren't there are left out.
+    """tcmalloc and Intel's OpenMP in the environment of ``python``; missing ones are left out.
 
-    The interpreter's own link is not followed: the libraries lie in its venv, not beside the system's Python.
+    The interpreter's own link is not followed: the libraries are in its venv, not next to the system's Python.
     """
     prefix = python.parent.parent
     found = []

@@ -138,13 +138,13 @@ class EngineProcess:
         await self._exited.wait()
 
     async def wait(self) -> Cause:
-        """Until the child and all it started are gone; what to tell if nobody asked for it."""
+        """Wait until the child and all it started are gone; returns the cause, in case the exit was unexpected."""
         process = self._process
         if process is None:
             raise LoadFailed("the engine is not running")
         await self._exited.wait()
         await self._bury(process.pid)
-        await asyncio.wait(self._readers, timeout=_PIPES_SECONDS)  # who held the pipes is gone, so they end
+        await asyncio.wait(self._readers, timeout=_PIPES_SECONDS)  # they end, because the writers are gone
         for reader in self._readers:
             reader.cancel()
         starved = self._counted is not None and self._counted.oom_kills > self._oom_kills
@@ -242,7 +242,7 @@ class EngineProcess:
             transport.close()
 
     def _drained(self, reader: asyncio.Task[None]) -> None:
-        """A pipe that nobody reads any more would block the engine some day: it is ended now, and says why."""
+        """Without a reader the pipe would block the engine some day, so the engine is killed now, with a reason."""
         if reader.cancelled() or (error := reader.exception()) is None:
             return
         self._log.error("its output can't be read any more", exc_info=error)

@@ -1,4 +1,4 @@
-"""Reads an engine's output while it starts: how far it is, and what it tells about its capacity. Pure.
+"""Reads an engine's output while it starts: how far it is, and what it reports about its capacity. Pure.
 
 Source: the stage lines of vLLM 0.32, as text or as JSON records (``--logging-config.formatter json``).
 """
@@ -55,7 +55,7 @@ _HARMLESS: Final = (
     "The global random seed is set to",  # to the same as without the executor that we choose
     "API fast, please install orjson",
     "Default vLLM sampling parameters have been overridden",
-    "Chat template rejected the request",  # who sent it is told
+    "Chat template rejected the request",  # its client gets the error
     "Compiling model again due to",  # said in our words, with what to do (engine.compilation)
     "unable to save AOT compiled function to",
 )
@@ -110,7 +110,7 @@ def _level(name: str, text: str) -> int:
 
 @dataclass(slots=True)
 class Progress:
-    """What one start has told so far; feed it every line's text."""
+    """What one start has reported so far; feed it every line's text."""
 
     stage: str = "engine is starting"
     kv_tokens: int = 0
@@ -118,7 +118,7 @@ class Progress:
     weights: int = 0
     """Bytes of the loaded weights on one GPU, to 10 MiB; 0 until it said so (a CPU engine never does)."""
     kv_memory: int = 0
-    """Bytes of the KV cache on one GPU, to 10 MiB; 0 until it said so (not where it was told the size)."""
+    """Bytes of the KV cache on one GPU, to 10 MiB; 0 until it said so (it does not if the size was configured)."""
     compilation: Compilation = field(default_factory=Compilation)
 
     code: str = ""

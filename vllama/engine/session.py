@@ -1,4 +1,4 @@
-"""The processes of one engine as the kernel sees them: who they are, what CPU time they use, what they leave behind.
+"""The processes of one engine as the kernel sees them: their ids, their CPU time, and what they leave behind.
 
 All that an engine starts stays in the session of its leader, so the session's id names them all, also when the leader
 is gone.

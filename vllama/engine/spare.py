@@ -1,8 +1,8 @@
-"""An interpreter that has imported all that an engine needs, and waits to become one: a load begins seconds later on.
+"""An interpreter that has imported all that an engine needs, and waits to become one: this saves a load some seconds.
 
 What an interpreter imports depends on its environment. So a spare fits an engine whose environment is the same, except
-for variables that vLLM reads later. It becomes the engine by running the same module with the same arguments; nobody
-who looks at the process can see a difference, but for its first command line.
+for variables that vLLM reads later. It becomes the engine by running the same module with the same arguments. From
+outside, such a process differs only in its first command line.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Spare:
                 pipe.write(order)
         except OSError:
             return None
-        self._process.stdin = None  # closed: nobody may flush it
+        self._process.stdin = None  # closed: it must not be flushed
         self._forget()
         return self._process
 

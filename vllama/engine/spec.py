@@ -18,7 +18,7 @@ class EngineSpec:
     """Short and printable; prefix of its log lines, e.g. ``tinychat``."""
     argv: tuple[str, ...]
     env: Mapping[str, str]
-    """The whole environment of the child, nothing is inherited beside it."""
+    """The whole environment of the child; nothing else is inherited."""
     socket: Path
     """The unix socket that ``--uds`` names (at most 107 bytes)."""
     served_name: str

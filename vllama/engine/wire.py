@@ -1,8 +1,8 @@
 """HTTP/1.1 to an engine, over connections to its unix socket that are kept.
 
 Why not aiohttp's client: each token would cost a parser's callbacks, a queue, a future and a task's way down through
-all its frames; measured, that is half of all the CPU that the front end uses for a token. Here the bytes are handed on
-in the read that brings them (``pour``), and only a caller that has nothing to pour into waits (``read``). And aiohttp
+all its frames; measured, that is half of all the CPU that the front end uses for a token. Here the bytes are passed on
+in the read that brings them (``pour``), and only a reader that has no sink waits (``read``). And aiohttp
 does not send a POST again whose kept connection the server has just closed (``Pool.ask``).
 """
 
@@ -17,7 +17,7 @@ from vllama.engine.framing import Body, Head, body_of, read_head
 from vllama.errors import VllamaError
 
 _MOST_WAITING: Final = 1 << 20
-"""Bytes that may lie here unread before the engine has to wait."""
+"""Bytes that may wait here unread before the engine has to wait."""
 _READ_SIZE: Final = 1 << 16
 _IDLE_SECONDS: Final = 30.0
 """How long a connection is kept unused; vLLM closes it after ``VLLM_HTTP_TIMEOUT_KEEP_ALIVE``, which must be longer."""
@@ -130,7 +130,7 @@ class Connection(asyncio.BufferedProtocol):
         return self._pool.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take the bytes apart and hand on what is in them."""
+        """Take the bytes apart and pass on what is in them."""
         self._pool.bytes_read += nbytes
         data = bytes(self._pool.buffer[:nbytes])
         try:

@@ -1,7 +1,7 @@
 """Run by the engine's interpreter, never imported by the service: prints what that vLLM is and can do, as JSON.
 
 Builds vLLM's own ``serve`` parser without parsing anything. The last line of standard output is the answer; vLLM
-may print warnings before it. Only the standard library is used beside vLLM itself.
+may print warnings before it. Only vLLM itself and the standard library are used.
 """
 
 from __future__ import annotations
@@ -154,4 +154,4 @@ def _answer() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_key() if sys.argv[1:] == ["key"] else _answer()))  # noqa: T201 - the answer's way out
+    print(json.dumps(_key() if sys.argv[1:] == ["key"] else _answer()))  # noqa: T201 - how the answer leaves

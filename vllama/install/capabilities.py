@@ -23,9 +23,9 @@ from vllama.install.versions import Backend
 
 ASK: Final = Path(__file__).with_name("ask.py")
 _SHIPPED: Final = Path(__file__).with_name("registry.json")
-"""The registry of the vLLM that ``vllama engine install`` brings; tests/engine compares it with that one's answer."""
+"""The registry of the vLLM that ``vllama engine install`` brings; tests/engine compares it with that vLLM's answer."""
 QUESTION: Final = "2"
-"""Which question an answer belongs to; the same as in ``ask.py``, which nobody here can import."""
+"""Which question an answer belongs to; the same as in ``ask.py``, which the service can't import."""
 _ASK_SECONDS: Final = 300
 """Importing torch and vLLM takes 8-18 s; a cold spinning disk a few times that."""
 
@@ -123,7 +123,7 @@ def ask(python: Path, *arguments: str) -> dict[str, Any]:
             **child.start(user=child.as_whom(python, child.service_user())),
         )
     except OSError as error:
-        mine = "Ask as the user to whom it belongs, or give it to root." if error.errno == errno.EPERM else ""
+        mine = "Run this as the user who owns it, or make root its owner." if error.errno == errno.EPERM else ""
         raise EngineNotInstalled(f"the interpreter {python} can't be run: {error.strerror}", hint=mine) from error
     except subprocess.TimeoutExpired as error:
         raise EngineNotInstalled(f"vLLM did not import within {_ASK_SECONDS} s in {python}") from error

@@ -32,7 +32,7 @@ def locate(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
     this costs one small file. Blocks: call it in a thread.
 
     Raises:
-        EngineNotInstalled: there is none; the hint is the command that installs it.
+        EngineNotInstalled: no engine is installed; the hint is the command that installs one.
     """
     if python is not None:
         python = _absolute(python)
@@ -57,12 +57,12 @@ def locate(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
 
 
 def _install_hint(prefix: Path) -> str:
-    """For clients, who learn no path: which user has to install an engine is known for the system's own folder."""
+    """For clients, which must not see a path: for the system's own folder, the command names the user (sudo)."""
     return f"Install it on the server: {install_command(prefix) if prefix == SYSTEM else 'vllama engine install'}"
 
 
 def known_registry(python: Path | None, prefix: Path, *, probes: Path | None = None) -> Registry:
-    """What the engine that ``locate`` finds knows about models. Nothing is asked: only files are read.
+    """What the engine that ``locate`` finds knows about models. Only files are read; no interpreter is started.
 
     Without an engine: what the engine that we install knows. Before it was asked: that, and perhaps more.
     """
@@ -116,10 +116,10 @@ def devices(pci: Path = Path("/sys/bus/pci/devices"), driver: Path = Path("/proc
 
 
 def rollback(prefix: Path) -> Capabilities:
-    """Put the previous engine in force again; the current one becomes the previous.
+    """Make the previous engine the current one, and the current one the previous.
 
     Raises:
-        InstallFailed: there is none, or it is not usable any more.
+        InstallFailed: there is no previous engine, or it can't be used any more.
     """
     folder = Prefix(prefix)
     previous = folder.previous
@@ -145,11 +145,11 @@ def _answer_of(home: Home) -> Capabilities | None:
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """What ``vllama engine status`` tells."""
+    """What ``vllama engine status`` prints."""
 
     usable: bool
     problem: str
-    """Why not; or, for a usable one, what is not as it should be. Empty: all is well."""
+    """Why it can't be used; or, for a usable one, what is wrong with it. Empty: nothing."""
     hint: str
     capabilities: Capabilities | None = None
     path: Path | None = None
@@ -171,8 +171,8 @@ def status(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
     except EngineNotInstalled as error:
         halves = [half.path for half in folder.homes() if not half.complete] if python is None else []
         half = f"; a half-made one is in {halves[0]}" if halves and home is None else ""
-        hint = error.advice or f"Install the engine anew with: {install_command(prefix)} --force"
-        return EngineStatus(False, error.detail + half, hint, path=home.path if home else None, previous=previous)  # noqa: FBT003 - the field's name is beside it
+        hint = error.advice or f"Install the engine again with: {install_command(prefix)} --force"
+        return EngineStatus(False, error.detail + half, hint, path=home.path if home else None, previous=previous)  # noqa: FBT003 - the first field's name says it
     problem, hint = _judge(found, key)
     size = None if home is None else _size(home)
     return EngineStatus(not problem, problem, hint, found, home.path if home else None, size, previous)
@@ -181,7 +181,7 @@ def status(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
 def _judge(found: Capabilities, key: dict[str, str]) -> tuple[str, str]:
     if not key.get("vllm") or not key.get("torch"):
         lacking = "vLLM" if not key.get("vllm") else "torch"
-        return f"{found.python} has no {lacking} any more", "Install the engine anew: vllama engine install --force"
+        return f"{found.python} has no {lacking} any more", "Install the engine again: vllama engine install --force"
     return "", ""
 
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Final
 
 DEFAULT_MEGABYTES: Final = 2.0
-"""Taken for a package whose size the lock does not tell."""
+"""Assumed for a package whose size is not in the lock."""
 
 _BUILT_IN_VARIANTS: Final = frozenset({"torch", "vllm"})
-"""By ``==2.13.0`` a ``2.13.0+cpu`` in some folder of wheels would be taken before the CUDA build that was meant."""
+"""With ``==2.13.0``, a ``2.13.0+cpu`` in some folder of wheels would be taken in place of the CUDA build."""
 
 _SIZE: Final = re.compile(r"# (\d+(?:\.\d+)?) MB")
 _PIN: Final = re.compile(r"([A-Za-z0-9._-]+)===?([^\s;=]+)\s*(?:;\s*(.*?))?\s*")
@@ -37,7 +37,7 @@ class Pin:
     hashes: tuple[str, ...]
     """``sha256:…`` of each wheel that may be installed."""
     megabytes: float | None = None
-    """On disk, unpacked; None where nobody measured it."""
+    """On disk, unpacked; None if it was not measured."""
 
     @property
     def requirement(self) -> str:

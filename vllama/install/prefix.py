@@ -1,4 +1,4 @@
-"""The folder that holds the installed engines, and which of them is in force.
+"""The folder that holds the installed engines, and which of them is the current one.
 
 ::
 
@@ -57,7 +57,7 @@ class Prefix:
 
     @property
     def current(self) -> Home | None:
-        """The engine in force."""
+        """The engine that is used."""
         return self._behind("current")
 
     @property
@@ -84,7 +84,7 @@ class Prefix:
         return home
 
     def publish(self, home: Home) -> None:
-        """Make ``home`` the current engine by one rename; the one in force until now becomes ``previous``."""
+        """Make ``home`` the current engine by one rename; the one before becomes ``previous``."""
         before = self.current
         if before is not None and before.path != home.path:
             self._link("previous", before)

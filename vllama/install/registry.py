@@ -1,6 +1,6 @@
 """What an engine's vLLM knows about models: which architectures, what each of them does, which quantisations. Pure.
 
-vLLM's own registry is the source (``install.ask``). A class's name does not tell what a model does: ``GPT2LMHeadModel``
+vLLM's own registry is the source (``install.ask``). A class's name does not say what a model does: ``GPT2LMHeadModel``
 and ``InternVLChatModel`` write text, ``BertModel`` makes embeddings.
 """
 

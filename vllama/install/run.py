@@ -1,7 +1,7 @@
 """One run of ``vllama engine install``: from a bare folder, or a half-made venv, to a published engine.
 
-Killed at any point and run again it finishes: what a venv holds is believed only once it was verified, a half-made one
-is cleared (uv's cache keeps what was fetched), and the engine in force is changed by one rename at the end.
+It may be killed at any point; run again, it finishes. What a venv holds is trusted only once it was verified, and a
+half-made one is cleared (uv's cache keeps what was fetched). One rename at the end changes the current engine.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _PACKAGES_PERCENT: Final = 90.0
 _VERIFY_PERCENT: Final = 94.0
 _REMEMBERED_LINES: Final = 60
 _LOOK_AGAIN: Final = 0.5
-"""Seconds between two tries for the lock: ``flock`` itself can wait, but shows nobody that it does."""
+"""Seconds between two tries for the lock: ``flock`` itself can wait, but shows no progress."""
 _BESIDE: Final = 1.25
-"""What an installation needs on the disk, as a multiple of what stays: wheels lie beside what is unpacked of them."""
+"""Disk space that an installation needs, as a multiple of what stays: both wheels and their unpacked files."""
 _CUDA_BYTES: Final = 14_000_000_000
 """Most of the CUDA lock's packages were never weighed; vLLM's CUDA build with its libraries takes about 11 GB."""
 
@@ -147,19 +147,19 @@ class Installation:
         if self.wish.backend == "cuda":
             self._download_kernels(home)
         if prefix.path == SYSTEM:
-            # The service runs as a user that can't write here: without compiled files each start would compile anew.
+            # The service runs as a user that can't write here: without compiled files each start would compile again.
             command = [str(home.python), "-I", "-m", "compileall", "-q", "-j", "0", str(home.path / "lib")]
             self._run(command, tick=self._waiting(_PACKAGES_PERCENT, "compiling Python files"), may_fail=True)
         capabilities = self._verify(home)
         prefix.publish(home)
         for old in prefix.outdated():
-            self.audience.note(f"removing {old.path.name}, which is neither the current engine nor the one before")
+            self.audience.note(f"removing {old.path.name}, which is neither the current nor the previous engine")
             shutil.rmtree(old.path)
         self.audience.step(100, "done")
         return capabilities
 
     def _fill(self, home: Home, made_from: Ingredients) -> None:
-        """Install the locks, telling how far it is. The venv keeps the locks it was made from."""
+        """Install the locks and show progress. The venv keeps the locks it was made from."""
         locks = [home.path / "locks" / f"{name}.lock" for name in made_from.locks]
         locks[0].parent.mkdir()
         sizes: dict[str, float] = {}
@@ -214,7 +214,7 @@ class Installation:
         *,
         may_fail: bool = False,
     ) -> bool:
-        """Run one command; its output goes to ``install.log`` and its last lines are kept to tell why it failed."""
+        """Run one command; its output goes to ``install.log`` and its last lines are kept to say why it failed."""
         self._heard.clear()
         call = command if isinstance(command, Command) else Command(tuple(command))
         with files.open_kept(self.wish.prefix / "install.log", "a") as log:

@@ -1,4 +1,4 @@
-"""Runs the commands of an installation and hands on what they say; its fake in the tests has the same face."""
+"""Runs the commands of an installation and passes on what they print; tests use a fake with the same interface."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Runner(Protocol):
         ...
 
     def which(self, name: str) -> str | None:
-        """The path of a command; None where there is none."""
+        """The path of a command; None if it is not found."""
         ...
 
     def stream(

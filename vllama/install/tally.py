@@ -47,11 +47,11 @@ class Tally:
 
     @property
     def placing(self) -> bool:
-        """Everything is fetched and being put in place; who can see the venv may call ``placed``."""
+        """Everything is fetched and being put in place; a caller that can see the venv may call ``placed``."""
         return self._placing
 
     def placed(self, packages: int) -> None:
-        """So many packages are in place: pip says nothing between its first and its last line."""
+        """This many packages are in place: pip prints nothing between its first and its last line."""
         if self._placing:
             self._placed = max(self._placed, min(packages / max(len(self._sizes), 1), 0.99))
 

@@ -23,14 +23,14 @@ CPU_TORCH: Final = f"torch=={TORCH}+cpu"
 
 
 class Audience(Protocol):
-    """Who is told how an installation goes."""
+    """Shows how an installation goes."""
 
     def step(self, percent: float, doing: str) -> None:
-        """How far the whole is, 0 to 100, and what goes on now. Called at least once a second."""
+        """How far the whole is, 0 to 100, and the current step. Called at least once a second."""
         ...
 
     def note(self, text: str) -> None:
-        """A line that stays: a choice and its reason, something that went another way than hoped."""
+        """A line that stays: a choice and its reason, or something unexpected."""
         ...
 
 
@@ -45,12 +45,12 @@ class Wish:
     torch_index: str | None = None
     """A further index to look for ``torch+cpu`` in."""
     force: bool = False
-    """Install anew although the same engine is there."""
+    """Install again although the same engine is installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ingredients:
-    """All that is to be known before the first file is written."""
+    """All that must be known before the first file is written."""
 
     python: Interpreter
     uv: Uv

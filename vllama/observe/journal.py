@@ -43,7 +43,7 @@ def priority(level: int) -> int:
 
 
 class JournalHandler(logging.Handler):
-    """Beside the message: who speaks, the priority, a record's ``model`` and ``request_id`` where it has them."""
+    """Sends each record with its identifier and priority, and its ``model`` and ``request_id`` if it has them."""
 
     def __init__(self, path: Path = SOCKET) -> None:
         """Raises OSError where there is no journal."""
@@ -60,7 +60,7 @@ class JournalHandler(logging.Handler):
         """Send one entry; one that can't be sent is lost and counted: a journal that hangs must not stop us."""
         try:
             data = b"".join(_field(name, value) for name, value in self._fields(record))
-        except (TypeError, ValueError):  # a message that doesn't fit its arguments is told, not raised
+        except (TypeError, ValueError):  # a message that doesn't fit its arguments is reported, not raised
             self.handleError(record)
             return
         if self._lost and self._send(self._note()):

@@ -1,4 +1,4 @@
-"""Our Prometheus metrics, on a registry of their own, and the engines' beside them.
+"""Our Prometheus metrics, on a registry of their own, and those of the engines.
 
 The HTTP layer takes one ``Meter`` for each request; engines are read from the supervisor's snapshot when a scrape
 comes. Everything runs on the event loop's thread.
@@ -73,7 +73,7 @@ class EngineSeen(Protocol):
 
     @property
     def restarts(self) -> int:
-        """Exits that nobody asked for."""
+        """Unexpected exits."""
         ...
 
     @property
@@ -318,7 +318,7 @@ class _AtScrape(Collector):
         size = GaugeMetricFamily("vllama_engine_bytes", "Memory planned for the engine.", labels=("model",))
         crashes = CounterMetricFamily(
             "vllama_engine_crashes",
-            "Exits that nobody asked for, failed starts included.",
+            "Unexpected exits, failed starts included.",
             labels=("model",),
         )
         code = GaugeMetricFamily("vllama_engine_code", "1 for what its compiled code is.", labels=("model", "state"))

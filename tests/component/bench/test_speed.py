@@ -54,7 +54,7 @@ async def test_people_get_tables_and_are_told_whom_they_compare(bench: Bench, ol
     assert "REQ/S" in done.stdout
     assert "OVER MINE" in done.stdout
     assert "mine: Ollama 0.33.0, mini:latest, 1.7B, BF16, context 4096" in done.stderr
-    assert "theirs: vLLM, mini, context 4096 (does not tell parameters, bits, version)" in done.stderr
+    assert "theirs: vLLM, mini, context 4096 (not reported: parameters, bits, version)" in done.stderr
     assert "round 2 of 2" in done.stderr
 
 
@@ -173,7 +173,7 @@ async def test_an_engine_on_a_unix_socket_is_measured(bench: Bench, tmp_path: Pa
     [
         (("--host", "127.0.0.1:1"), "nobody answers"),
         (("nosuch", "--host", "OLLAMA"), "model 'nosuch' not found"),
-        (("--host", "OLLAMA", "--vs", "http://127.0.0.1:1"), "names no target"),
+        (("--host", "OLLAMA", "--vs", "http://127.0.0.1:1"), "does not name a target"),
         (("--host", "OLLAMA", "--vs", "a=ftp://x"), "'ftp://x' is not an address"),
         (("--host", "OLLAMA", "--vs", "a=localhost:1"), "'localhost:1' is not an address"),
         (("--host", "OLLAMA", "--vs", "a=http://h:x"), "'http://h:x' is not an address"),

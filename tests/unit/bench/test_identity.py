@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from vllama.bench.identity import Identity, described, differences, of_ollama, of_openai, untold
+from vllama.bench.identity import Identity, described, differences, of_ollama, of_openai, unreported
 
 OURS = Identity("vLLama", "API 0.33.0", "mini", "1.7B", "BF16", 4096)
 
@@ -18,14 +18,14 @@ def test_ollamas_api_tells_all():
         loaded=[{"name": "other:latest", "context_length": 1}, {"name": "mini:latest", "context_length": 4096}],
     )
     assert found == Identity("Ollama", "0.33.0", "mini", "1.7B", "Q4_K_M", 4096)
-    assert untold(found) == []
+    assert unreported(found) == []
 
 
 def test_vllms_api_tells_neither_bits_nor_parameters():
     found = of_openai({"id": "mini", "owned_by": "vllm", "max_model_len": 2048}, {"version": "0.32.0"})
     assert found == Identity("vLLM", "0.32.0", "mini", context=2048)
-    assert untold(found) == ["parameters", "bits"]
-    assert "does not tell parameters, bits" in described("bare", found)
+    assert unreported(found) == ["parameters", "bits"]
+    assert "not reported: parameters, bits" in described("bare", found)
 
 
 def test_another_server_is_called_after_its_api():

@@ -73,16 +73,16 @@ def test_a_head_is_told_from_what_follows():
         b"x" * 70_000,
     ],
 )
-def test_a_head_that_is_none_is_refused(wrong):
+def test_an_invalid_head_is_refused(wrong):
     with pytest.raises(ValueError, match=r".+"):
         read_head(wrong)
 
 
-def test_a_body_of_told_length_ends_with_its_last_byte():
+def test_a_body_with_a_content_length_ends_with_its_last_byte():
     body = SizedBody(5)
     assert body.feed(b"abc") == b"abc"
     assert not body.over
     assert body.feed(b"de") == b"de"
     assert body.over
-    with pytest.raises(ValueError, match="more body"):
+    with pytest.raises(ValueError, match="longer than its Content-Length"):
         body.feed(b"f")

@@ -24,7 +24,7 @@ class Unfit(Exception):
 
 
 def change_when_imported(name: str, change: ModuleType) -> None:
-    """Call ``change.apply`` with the module ``change.MODULE``: now, or as soon as somebody imports it."""
+    """Call ``change.apply`` with the module ``change.MODULE``: now, or as soon as it is imported."""
     target: str = change.MODULE
     if name in _ARRIVALS.known:
         return
@@ -38,7 +38,7 @@ def change_when_imported(name: str, change: ModuleType) -> None:
 
 
 def source_of(module: str) -> str:
-    """The source of a module that need not be imported; empty where there is none."""
+    """The source of a module, without importing it; empty if it has none."""
     try:
         spec = find_spec(module)
         return (spec and spec.loader and spec.loader.get_source(module)) or ""  # type: ignore[attr-defined]
@@ -47,7 +47,7 @@ def source_of(module: str) -> str:
 
 
 def digest(function: Any) -> str:
-    """Of a function's source, which changes with every letter of it; empty where there is none."""
+    """A digest of a function's source: it changes with every character. Empty without a source."""
     try:
         return sha256(inspect.getsource(function).encode()).hexdigest()[:16]
     except (OSError, TypeError):
@@ -55,7 +55,7 @@ def digest(function: Any) -> str:
 
 
 def _apply(name: str, change: ModuleType, module: ModuleType) -> None:
-    """Whatever goes wrong in a change costs what it would have gained, and never the engine."""
+    """A change that fails is left out; it never stops the engine."""
     try:
         change.apply(module)
     except Unfit as unfit:

@@ -3,8 +3,8 @@
 vLLM says only afterwards what it did. The service wants to show it while it lasts, and to know which folder was at work
 when a start dies in the middle. (``engine.compilation`` reads these lines.)
 
-Kernels that Inductor compiled lie beside the code that vLLM keeps. Inductor takes a file that has the right name for
-whole, so one that a crash or a full disk cut off would fail again in every compilation: they go with the code.
+Kernels that Inductor compiled are next to the code that vLLM keeps. Inductor takes any file with the right name for
+complete. So one that a crash or a full disk cut off would fail again in every compilation: they go with the code.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class _Forked(ForkProcess):
     def run(self) -> None:
         """Be a process of its own, then what it was made for."""
         parent = self._parent_pid  # type: ignore[attr-defined]
-        # The API server watches its core, but nobody ends a core whose API server was killed.
+        # The API server watches its core, but nothing stops a core whose API server was killed.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
@@ -115,8 +115,10 @@ class _Forking(ForkContext):
 
 
 def _give_up_sockets() -> None:
-    """Clients of an API server that was killed must not wait for us, who would hold its socket open; nor may our end
-    of its event loop's descriptors live on. The numbers stay taken: objects of our parent's may still close them."""
+    """Close our copies of the parent's sockets and event loop: clients of a killed API server would wait on them.
+
+    The numbers stay taken, because objects of our parent may still close them.
+    """
     nothing = os.open(os.devnull, os.O_RDWR)
     for entry in Path("/proc/self/fd").iterdir():
         number = int(entry.name)

@@ -19,7 +19,7 @@ _BACKEND = "gloo"
 
 
 def apply(module: ModuleType) -> None:
-    """Give the default group to who wants a new one, and destroy it only with all others."""
+    """Return the default group in place of each new one, and destroy it only with all others."""
     distributed: Any = module
     try:
         make: Callable[..., Any] = distributed.new_group

@@ -1,7 +1,7 @@
 """``python -m vllama_engine.spare``: imports what an engine imports, waits, and then becomes that engine.
 
 Waits for one line on its standard input: JSON with the engine's ``argv``, ``env`` and ``cwd``. A standard input that
-ends before means that nobody needs us any more, or that the service is gone.
+ends without one means that this interpreter is no longer needed, or that the service is gone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Log probabilities without a wait: on a CPU the tokens' ranks are counted by plain code instead of compiled code.
 
 vLLM 0.32 counts how many tokens are as likely as the chosen one by a function that is compiled at its first use.
-On a GPU that takes a moment. On a CPU the engine's only worker runs a C++ compiler for half a minute, and answers
-nobody meanwhile. The plain code takes as long as the softmax before it.
+On a GPU that takes a moment. On a CPU the engine's only worker runs a C++ compiler for half a minute, and answers no
+request meanwhile. The plain code takes as long as the softmax before it.
 """
 
 from __future__ import annotations
