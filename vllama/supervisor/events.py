@@ -1,7 +1,8 @@
 """What can happen to engines, and what can be done about it: the words of ``supervisor.step``. Pure.
 
 Every event says when it happened (monotonic seconds) and, where it belongs to one incarnation of an engine, its
-``run``. Every action is carried out by ``supervisor.loop``, its result comes back as an event.
+``run``. Every action is carried out by ``supervisor.children`` or ``supervisor.compiler``; its result comes back as an
+event.
 """
 
 from __future__ import annotations

@@ -1,9 +1,26 @@
 """Who loads next, and who makes room for it. Pure.
 
-Up to ``policy.parallel_starts`` engines load at once, as long as they find room beside each other. Only when nothing
-loads is room made, and is anybody told that there is none. When the next engine needs memory that others have, idle
-ones go (least recently used first, to sleep where they can), busy ones yield (they finish their answers and take no
-new ones), young ones are waited for, pinned ones stay.
+``start_next`` looks at the head of the queue after every event. The decisions, with the labels that they have in the
+code; the first one that fits is taken.
+
+  R1  The service shuts down, or a compilation still holds memory: wait.
+  R2  Other engines load. The head may begin next to them if this is its first try, it does not sleep, all of them have
+      a process, and neither ``parallel_starts`` nor ``max_loaded`` is reached: a plan sees only engines that have a
+      process. Otherwise it waits.
+  R3  Nothing loads, and the head is known to lack memory: make room (R7-R9).
+  R4  Nobody needs room any more: engines that yield go on.
+  R5  As many engines are loaded as the configuration allows: make room for one (R7-R9).
+  R6  Begin: wake the head up, or plan it.
+
+Making room, only while nothing loads:
+  R7  An engine is on its way out: wait, then look at the machine again.
+  R8  All candidates together are too small: refuse all that wait for the head, and go on with the next in the queue.
+  R9  Choose (``policy.choose_victims``): the least recently used idle engines first. An idle engine is put to sleep if
+      it can sleep, else it is stopped. A sleeping one is stopped. A busy one yields: it finishes its answers and takes
+      no new ones. A young one is waited for. A pinned one stays.
+
+An engine has gone, or a load has ended (``room_changed``):
+  R10 The head of the queue, if it lacked memory, is planned again. A plan that is being made is out of date.
 """
 
 from __future__ import annotations
@@ -22,20 +39,20 @@ TOO_MANY = Cause("no_room", "as many models are loaded as may be, and none of th
 
 def start_next(state: State, now: float, actions: list[Action]) -> State:
     """The head of the queue begins to load, or room is made for it, or it waits."""
-    if state.closing or (state.queue and state.compilation is not None):
-        return state  # what compiles is killed first: its memory must be free before the plan looks
-    if any(e.phase in LOADING for e in state.engines.values()):
+    if state.closing or (state.queue and state.compilation is not None):  # R1
+        return state
+    if any(e.phase in LOADING for e in state.engines.values()):  # R2
         return _begin(state, now, actions, beside=True) if _may_begin_beside(state) else state
-    if state.queue and state.engines[state.queue[0]].missing:
+    if state.queue and state.engines[state.queue[0]].missing:  # R3
         return _make_room(state, state.engines[state.queue[0]], now, actions)
-    state = _nobody_needs_room(state, now, actions)
+    state = _nobody_needs_room(state, now, actions)  # R4
     if not state.queue:
         return state
     engine = state.engines[state.queue[0]]
-    if _too_many(state):
+    if _too_many(state):  # R5
         engine = replace(engine, missing=1, cause=TOO_MANY)
         return _make_room(put(state, engine), engine, now, actions)
-    return _begin(state, now, actions, beside=False)
+    return _begin(state, now, actions, beside=False)  # R6
 
 
 def _begin(state: State, now: float, actions: list[Action], *, beside: bool) -> State:
@@ -51,11 +68,7 @@ def _begin(state: State, now: float, actions: list[Action], *, beside: bool) -> 
 
 
 def _may_begin_beside(state: State) -> bool:
-    """Whether the head of the queue may begin while others load.
-
-    A plan sees only engines that have a process: so the next one waits until the one before it was spawned. One that
-    sleeps, needs room, found none, or failed to start is loaded when nothing else is.
-    """
+    """R2: whether the head of the queue may begin while others load."""
     loading = [e for e in state.engines.values() if e.phase in LOADING]
     if not state.queue or len(loading) >= state.policy.parallel_starts:
         return False
@@ -74,17 +87,18 @@ def _too_many(state: State) -> bool:
 
 
 def _make_room(state: State, engine: EngineState, now: float, actions: list[Action]) -> State:
-    """The head of the queue needs memory that others have: idle ones go, busy ones yield, young ones are waited for."""
+    """R7 to R9: the head of the queue needs memory that others have."""
     if any(e.phase in {"stopping", "failing", "draining", "dozing"} or e.yielding for e in state.engines.values()):
-        return state  # something is on its way out; then the machine is looked at afresh
+        return state  # R7
     candidates = residents(state, now)
     if engine.cause is not TOO_MANY:  # those that sleep don't count as loaded
         candidates += sleepers(state)
-    if sum(r.size for r in candidates) < engine.missing:
+    if sum(r.size for r in candidates) < engine.missing:  # R8
         state = replace(state, queue=state.queue[1:])
         cause = engine.cause or NO_ROOM
         state = put(state, give_up(replace(engine, missing=0), cause, now, actions, phase=resting(engine)))
         return start_next(state, now, actions)
+    # R9
     for key in choose_victims(candidates, engine.missing, now, state.policy.min_residence):
         victim = state.engines[key]
         if victim.leases:
@@ -97,7 +111,7 @@ def _make_room(state: State, engine: EngineState, now: float, actions: list[Acti
 
 
 def _nobody_needs_room(state: State, now: float, actions: list[Action]) -> State:
-    """Engines that were asked to yield for one that is no longer wanted go on."""
+    """R4: engines that were asked to yield for one that is no longer wanted go on."""
     for engine in tuple(state.engines.values()):
         if engine.yielding and engine.phase == "ready" and not engine.outdated:
             actions += [Grant(w.ticket, engine.key, engine.run) for w in engine.waiters]
@@ -108,8 +122,7 @@ def _nobody_needs_room(state: State, now: float, actions: list[Action]) -> State
 
 
 def room_changed(state: State) -> State:
-    """An engine has gone or a load has ended: who waits for room is planned again, and whose plan says that there is
-    none, too."""
+    """R10: an engine has gone or a load has ended."""
     planned = False
     for engine in tuple(state.engines.values()):
         if engine.phase in {"planning", "waking"}:

@@ -184,6 +184,6 @@ def lacks_room_for(model: Model, engine: EngineState) -> bool:
 
 
 def waiting(state: State) -> int:
-    """How many requests wait in line; the one for which an engine is being loaded no longer counts (contract 8.1)."""
+    """How many requests wait in line; the one for which an engine is being loaded no longer counts."""
     waiters = sum(len(e.waiters) for e in state.engines.values())
     return waiters - sum(bool(e.waiters) and e.phase in LOADING for e in state.engines.values())

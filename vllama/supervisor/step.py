@@ -3,59 +3,91 @@
 ``absent → planning → starting → warming → ready → stopping → absent``; a crash leads through ``backoff`` to the
 next start, or to ``broken`` when it can't succeed or the breaker opens; ``failing`` is an engine that died or hangs
 and is being buried; ``draining`` one whose last answers are finished at shutdown. Where vLLM can sleep, an engine that
-makes room goes ``ready → dozing → asleep`` and comes back by ``waking``.
+makes room goes ``ready → dozing → asleep`` and comes back by ``waking``. ``supervisor/design.md`` explains the ideas.
+
+The decisions, with the labels that they have in the code. In each group the first one that fits is taken.
+
+A request wants a model (``leases``):
+  L1  The service is shutting down: refuse.
+  L2  The engine has no room for the model's adapter: handle it as C1-C5 do, then go on.
+  L3  The engine is ready and takes new requests: grant.
+  L4  It is broken, and the cool-off is not over: refuse with its cause. Changed files end the cool-off.
+  L5  It is broken, and the cool-off is over: one more try. Where the files are the same, one more crash opens the
+      breaker again.
+  L6  Too many requests wait: refuse.
+  L7  Wait. If nothing is going on with the engine, it joins the queue.
+A request ends (``leases``):
+  L8  It was waiting: drop it. If no other request wants the engine and its load has not begun, it leaves the queue. A
+      load that has begun goes on, because clients that give up often come back.
+  L9  It was the last one of a ready engine: see ``moves.rest``. The last one of a draining engine: stop.
+An unload is wanted (``orders``):
+  U1  The engine is busy: stop it after its answers.
+  U2  It is ready or asleep, and not used: stop it gently.
+  U3  It is loading for no request: drop the plan, or kill the process (vLLM ignores SIGTERM while it starts).
+  U4  Requests wait for it: serve them first, then stop it.
+  U5  It is falling asleep: stop it when it sleeps. It is stopping: don't start it again.
+The engine's settings have changed (``orders``):
+  C1  It is busy: finish its answers, take no new ones, then start it as configured now.
+  C2  It is idle or asleep: stop it gently.
+  C3  It is loading: kill it.
+  C4  It is falling asleep: stop it when it sleeps.
+  C5  It has no process: forget what went wrong, and start at once if it is wanted.
+The service shuts down (``orders``):
+  Q1  Refuse all that wait. Busy engines drain, idle ones are stopped, loading ones are killed.
+  Q2  The second time: kill what is left.
+Time has passed (here):
+  T1  A pause after a crash is over: join the queue.
+  T2  An idle engine has stayed its time: stop it gently.
+  T3  A draining engine has had its time: stop it.
+A plan or a wake-up has its answer (``life``):
+  P1  There is a plan: spawn.
+  P2  There is none, but it was made next to another load, or is out of date: try again, as the head of the queue.
+  P3  It can't be started at all: refuse all that wait.
+  P4  It lacks memory: it is the head of the queue, and ``room`` decides.
+The process lives (``life``):
+  P5  It listens: ask for a first token. That came: grant all that wait.
+  P6  It sleeps: stop it if U5 or C4 said so, wake it up if requests wait.
+  P7  It hangs: kill it. It has died: wait until all its processes are gone. Then X1-X7 decide.
+The process is gone (``life``):
+  X1  We stopped it, or the service shuts down: absent. Load it again if requests wait or an order says so.
+  X2  The cause lies outside the engine (a full disk): no crash. Refuse all that wait; try again if it was up before.
+  X3  It ran out of memory, and plans with less are left: plan again at once, as the head of the queue.
+  X4  It can't succeed, or has crashed too often: broken. Refuse all that wait.
+  X5  It has failed to start too often in a row: refuse all that wait.
+  X6  Nobody wants it: absent.
+  X7  Pause, then load it again.
+Then ``room`` decides who loads next (R1-R10), and ``compilation`` what to do in idle time.
 
 Invariants (tests/unit/supervisor/test_step.py runs long random histories over them): every waiter is answered
 exactly once; a lease counts until it is returned; nothing is stopped while leased, save by a hang or a shutdown's
 deadline; no more engines than ``policy.parallel_starts`` are being loaded at a time, one of them at most is being
-planned or woken, and what a plan beside another load did not find is no reason to refuse.
+planned or woken, and what a plan next to another load did not find is no reason to refuse.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from vllama.engine.diagnose import Cause
-from vllama.supervisor.compilation import give_up_compiling, lived, tend, with_compilation
+from vllama.supervisor.compilation import give_up_compiling, lived, tend
 from vllama.supervisor.events import (
     Action,
     Closing,
     CompilationEnded,
     CompilationProgressed,
-    Died,
     Event,
-    Exited,
-    Grant,
     LeaseReturned,
     LeaseWanted,
-    LifeEvent,
-    Listening,
-    NoRoom,
-    Planned,
-    PlanRefused,
     PolicyChanged,
-    Progressed,
     Reconfigured,
-    Refuse,
-    Slept,
-    Spawn,
-    Spawned,
-    Stop,
     Ticked,
-    Unhealthy,
     UnloadWanted,
-    Warm,
-    Warmed,
 )
-from vllama.supervisor.moves import enqueue, enter, give_up, put, rest, resting, stop
-from vllama.supervisor.policy import Policy, backoff_delay, breaker_open, recent
-from vllama.supervisor.room import room_changed, start_next
-from vllama.supervisor.states import RESTING, Capacity, EngineState, State, Waiter, expiry, lacks_room_for, waiting
-
-_ALIVE = frozenset({"starting", "warming", "ready", "draining", "dozing", "asleep", "waking"})
-
-BUSY = Cause("busy", "server busy, please try again.  maximum pending requests exceeded", status=503)
-CLOSING = Cause("closing", "the server is shutting down", status=503)
+from vllama.supervisor.leases import lease_returned, lease_wanted
+from vllama.supervisor.life import went_on
+from vllama.supervisor.moves import enqueue, put, stop
+from vllama.supervisor.orders import closing, reconfigured, unload_wanted
+from vllama.supervisor.room import start_next
+from vllama.supervisor.states import State, expiry
 
 
 def step(state: State, event: Event) -> tuple[State, list[Action]]:
@@ -63,13 +95,13 @@ def step(state: State, event: Event) -> tuple[State, list[Action]]:
     actions: list[Action] = []
     match event:
         case LeaseWanted():
-            state = _lease_wanted(state, event, actions)
+            state = lease_wanted(state, event, actions)
         case LeaseReturned():
-            state = _lease_returned(state, event, actions)
+            state = lease_returned(state, event, actions)
         case UnloadWanted():
-            state = give_up_compiling(_unload_wanted(state, event, actions), event.key)
+            state = give_up_compiling(unload_wanted(state, event, actions), event.key)
         case Reconfigured():
-            state = _reconfigured(state, event, actions)
+            state = reconfigured(state, event, actions)
         case CompilationProgressed() | CompilationEnded():
             state = lived(state, event)
         case PolicyChanged():
@@ -77,293 +109,25 @@ def step(state: State, event: Event) -> tuple[State, list[Action]]:
         case Ticked():
             state = _ticked(state, event.now, actions)
         case Closing():
-            state = _closing(state, event.now, actions)
+            state = closing(state, event.now, actions)
         case _:
             engine = state.engines.get(event.key)
             if engine is None or engine.run != event.run:
                 return state, []
-            state = _lived(state, engine, event, actions)
+            state = went_on(state, engine, event, actions)
     return tend(start_next(state, event.now, actions), event.now, actions), actions
 
 
-# ------------------------------------------------------------------------------------- requests come and go
-
-
-def _lease_wanted(state: State, event: LeaseWanted, actions: list[Action]) -> State:
-    engine = state.engines.get(event.model.engine_key) or EngineState(event.model)
-    if state.closing:
-        actions.append(Refuse(event.ticket, CLOSING))
-        return state
-    if lacks_room_for(event.model, engine):
-        # it was planned before the adapter was made: what it does is finished, then it starts with room for it
-        if engine.phase in {"planning", "starting", "warming", "ready", "dozing", "asleep", "waking"}:
-            state = _reconfigured(state, Reconfigured(event.now, event.model), actions)
-            engine = state.engines[engine.key]
-        else:
-            engine = replace(engine, model=event.model)
-    if engine.phase == "ready" and not engine.yielding and not engine.outdated:
-        actions.append(Grant(event.ticket, engine.key, engine.run))
-        keep = engine.keep_alive if event.keep_alive is None else event.keep_alive
-        return put(state, replace(engine, leases=engine.leases | {event.ticket}, keep_alive=keep))
-    if engine.phase == "broken" and engine.cause is not None:
-        same_files = engine.model.digest == event.model.digest
-        if same_files and event.now < engine.retry_at:
-            actions.append(Refuse(event.ticket, engine.cause))
-            return state
-        # The cool-off is over or the model's files changed: one more try, on probation in the first case.
-        probation = engine.crashes[1 - state.policy.breaker_crashes :] if state.policy.breaker_crashes > 1 else ()
-        fresh = replace(enter(engine, "absent", event.now), failed_starts=0, gentler=0)
-        engine = replace(fresh, crashes=probation if same_files else ())
-    if waiting(state) >= state.policy.max_waiting:
-        actions.append(Refuse(event.ticket, BUSY))
-        return state
-    engine = replace(engine, waiters=(*engine.waiters, Waiter(event.ticket, event.keep_alive)), unload=False)
-    if engine.phase not in RESTING:
-        return put(state, engine)
-    return enqueue(state, replace(engine, model=event.model), event.now)
-
-
-def _lease_returned(state: State, event: LeaseReturned, actions: list[Action]) -> State:
-    engine = state.engines.get(event.key)
-    if engine is None:
-        return state
-    if event.ticket not in engine.leases:
-        engine = replace(engine, waiters=tuple(w for w in engine.waiters if w.ticket != event.ticket))
-        state = put(state, engine)
-        if engine.phase in RESTING and not engine.waiters and not engine.wanted:
-            # Its load has not begun and nobody wants it any more. One that has begun is finished: who gave up
-            # usually asks again.
-            return replace(put(state, replace(engine, stage="")), queue=tuple(k for k in state.queue if k != event.key))
-        return state
-    engine = replace(engine, leases=engine.leases - {event.ticket})
-    if not engine.leases and engine.phase == "ready":
-        return put(state, rest(replace(engine, used_at=event.now), event.now, actions))
-    if not engine.leases and engine.phase == "draining":
-        return put(state, stop(engine, event.now, actions, gentle=True))
-    return put(state, engine)
-
-
-def _unload_wanted(state: State, event: UnloadWanted, actions: list[Action]) -> State:
-    engine = state.engines.get(event.key)
-    if engine is None:
-        return state
-    match engine.phase:
-        case "ready" if engine.leases:
-            return put(state, replace(engine, keep_alive=0.0, expires_at=event.now))
-        case "ready":
-            return put(state, stop(engine, event.now, actions, gentle=True))
-        case "asleep" if not engine.waiters:
-            return put(state, stop(engine, event.now, actions, gentle=True))
-        case "planning" if not engine.waiters:
-            return put(state, replace(enter(engine, "absent", event.now), run=engine.run + 1, wanted=False))
-        case "starting" | "warming" | "waking" if not engine.waiters:
-            # vLLM swallows SIGTERM while it starts: kill
-            return put(state, stop(engine, event.now, actions, gentle=False))
-        case "backoff" if not engine.waiters:
-            return put(state, replace(enter(engine, "absent", event.now), wanted=False))
-        case "absent" | "planning" | "starting" | "warming" | "backoff" | "asleep" | "waking" if engine.waiters:
-            return put(state, replace(engine, unload=True))
-        case "dozing":
-            return put(state, replace(engine, outdated=True))
-        case "stopping":
-            return put(state, replace(engine, wanted=False))
-        case _:
-            return state
-
-
-def _reconfigured(state: State, event: Reconfigured, actions: list[Action]) -> State:
-    engine = state.engines.get(event.model.engine_key)
-    if engine is None:
-        return state
-    engine = replace(engine, model=event.model, compiles=None, renew=False, uncompiled="", uncompiled_code="")
-    match engine.phase:
-        case "ready" if engine.leases:
-            stage = "finishing its answers, then starting as configured now"
-            return put(state, replace(engine, outdated=True, stage=stage))
-        case "ready" | "asleep":
-            queue = tuple(key for key in state.queue if key != engine.key)
-            return put(replace(state, queue=queue), stop(engine, event.now, actions, gentle=True))
-        case "starting" | "warming" | "waking":
-            return put(state, stop(engine, event.now, actions, gentle=False))
-        case "dozing":
-            return put(state, replace(engine, outdated=True))
-        case "planning" | "backoff" | "broken":
-            # What was wrong may be right now: who waits, and an engine that was ready before, gets a fresh start.
-            again = bool(engine.waiters) or engine.wanted
-            fresh = replace(engine, run=engine.run + 1, crashes=(), failed_starts=0, gentler=0, cause=None, missing=0)
-            fresh = enter(fresh, "absent", event.now)
-            return enqueue(state, fresh, event.now) if again else put(state, fresh)
-        case _:
-            return put(state, engine)
-
-
-# ------------------------------------------------------------------------------------------ time and the end
-
-
 def _ticked(state: State, now: float, actions: list[Action]) -> State:
+    """T1 to T3."""
     for engine in tuple(state.engines.values()):
         match engine.phase:
-            case "backoff" if now >= engine.retry_at:
+            case "backoff" if now >= engine.retry_at:  # T1
                 state = enqueue(state, engine, now)
-            case "ready" | "asleep" if (at := expiry(engine)) is not None and now >= at:
+            case "ready" | "asleep" if (at := expiry(engine)) is not None and now >= at:  # T2
                 state = put(state, stop(engine, now, actions, gentle=True))
-            case "draining" if now >= engine.retry_at:
+            case "draining" if now >= engine.retry_at:  # T3
                 state = put(state, stop(engine, now, actions, gentle=True))
             case _:
                 pass
     return state
-
-
-def _closing(state: State, now: float, actions: list[Action]) -> State:
-    again, state = state.closing, replace(state, closing=True, queue=())
-    for known in tuple(state.engines.values()):
-        actions += [Refuse(w.ticket, CLOSING) for w in known.waiters]
-        engine = replace(known, waiters=(), wanted=False)
-        closed = _closed_again(engine, now, actions) if again else _closed(engine, now, state.policy.drain, actions)
-        state = put(state, closed)
-    return state
-
-
-def _closed(engine: EngineState, now: float, drain: float, actions: list[Action]) -> EngineState:
-    match engine.phase:
-        case "ready" if engine.leases:
-            return replace(enter(engine, "draining", now, "finishing its answers"), retry_at=now + drain)
-        case "ready" | "asleep":
-            return stop(engine, now, actions, gentle=True)
-        case "starting" | "warming" | "dozing" | "waking":
-            return stop(engine, now, actions, gentle=False)
-        case "planning" | "backoff" | "absent":
-            return replace(enter(engine, "absent", now), run=engine.run + 1)
-        case _:
-            return engine
-
-
-def _closed_again(engine: EngineState, now: float, actions: list[Action]) -> EngineState:
-    """Whoever closes twice waits for nothing."""
-    return stop(engine, now, actions, gentle=False) if engine.phase in {"draining", "stopping"} else engine
-
-
-# ------------------------------------------------------------------------------------------- an engine's life
-
-
-def _lived(state: State, engine: EngineState, event: LifeEvent, actions: list[Action]) -> State:
-    """An event in the life of the engine's present run."""
-    now = event.now
-    match event:
-        case Planned() if engine.phase == "planning":
-            actions.append(Spawn(engine.key, engine.run, event.spec))
-            engine = replace(enter(engine, "starting", now, "engine is starting"), spec=event.spec, beside=False)
-            engine = with_compilation(engine, event.spec.compiles)
-        case PlanRefused() | NoRoom() if engine.phase in {"planning", "waking"} and (engine.overtaken or engine.beside):
-            engine = replace(engine, beside=engine.beside and not engine.overtaken)
-            state = put(state, enter(engine, resting(engine), now, "waiting to load"))
-            return replace(state, queue=(engine.key, *state.queue))
-        case PlanRefused() if engine.phase == "planning":
-            engine = give_up(engine, event.cause, now, actions, phase="absent")
-        case NoRoom() if engine.phase in {"planning", "waking"}:
-            engine = replace(engine, missing=event.missing, cause=event.cause)
-            state = put(state, enter(engine, resting(engine), now, "waiting for room"))
-            return replace(state, queue=(engine.key, *state.queue))
-        case Spawned():
-            engine = replace(engine, pid=event.pid)
-        case Progressed() if engine.phase == "starting":
-            engine = replace(engine, stage=event.stage)
-        case Listening() if engine.phase == "starting":
-            actions.append(Warm(engine.key, engine.run))
-            engine = enter(engine, "warming", now, "first token")
-        case Slept() if engine.phase == "dozing":
-            state = room_changed(state)
-            if engine.outdated:
-                return put(state, stop(engine, now, actions, gentle=True))
-            engine = enter(engine, "asleep", now)
-            return enqueue(state, engine, now) if engine.waiters else put(state, engine)
-        case Warmed() if engine.phase in {"warming", "waking"}:
-            state = room_changed(state)
-            default = engine.model.keep_alive
-            engine = _ready(engine, event, state.policy.keep_alive if default is None else default, actions)
-        case Unhealthy() if engine.phase in _ALIVE:
-            # Its Exited follows and decides what comes next; the cause found here is the better one.
-            state = replace(state, queue=tuple(key for key in state.queue if key != engine.key))
-            actions.append(Stop(engine.key, engine.run, gentle=False))
-            engine = replace(enter(engine, "failing", now, "ending a hung engine"), cause=event.cause)
-        case Died() if engine.phase in _ALIVE:
-            state = replace(state, queue=tuple(key for key in state.queue if key != engine.key))
-            engine = replace(enter(engine, "failing", now, "ending what it left behind"), cause=None)
-        case Exited():
-            return _exited(state, engine, event, actions)
-        case _:
-            pass
-    return put(state, engine)
-
-
-def _ready(engine: EngineState, event: Warmed, default_keep: float, actions: list[Action]) -> EngineState:
-    keep = engine.keep_alive if engine.wanted else default_keep  # a restarted engine goes on as before
-    for waiter in engine.waiters:
-        actions.append(Grant(waiter.ticket, engine.key, engine.run))
-        keep = keep if waiter.keep_alive is None else waiter.keep_alive
-    engine = replace(
-        enter(engine, "ready", event.now),
-        capacity=event.capacity,
-        leases=engine.leases | {w.ticket for w in engine.waiters},
-        waiters=(),
-        keep_alive=0.0 if engine.unload else keep,
-        expires_at=event.now + keep,
-        unload=False,
-        used_at=event.now,
-        wanted=True,
-        failed_starts=0,
-        cause=None,
-    )
-    return engine if engine.leases else rest(engine, event.now, actions)
-
-
-def _exited(state: State, engine: EngineState, event: Exited, actions: list[Action]) -> State:
-    now, policy = event.now, state.policy
-    was_ready = engine.capacity != Capacity()
-    failing_cause = engine.cause if engine.phase == "failing" else None
-    asked_for = engine.phase == "stopping"
-    engine = replace(engine, pid=None, capacity=Capacity(), expires_at=None, yielding=False, outdated=False)
-    state = room_changed(state)
-    if asked_for or state.closing:
-        engine = replace(enter(engine, "absent", now), unload=False)
-        again = bool(engine.waiters) or engine.wanted  # wanted: it was stopped to be loaded again
-        return enqueue(state, engine, now) if again else put(state, engine)
-    cause = failing_cause or event.cause
-    if cause.outside:
-        return put(state, _not_started(engine, cause, now, policy, actions))
-    if cause.memory and engine.gentler < policy.gentler_plans:
-        # No crash but a plan that was too bold: the next one is tried at once.
-        engine = replace(engine, gentler=engine.gentler + 1, cause=cause, restarts=engine.restarts + 1)
-        if not engine.waiters and not engine.wanted:
-            return put(state, enter(engine, "absent", now))
-        state = put(state, enter(engine, "absent", now, "ran out of memory, trying with less"))
-        return replace(state, queue=(engine.key, *state.queue))
-    crashes = (*recent(engine.crashes, now, policy), now)
-    engine = replace(
-        engine,
-        cause=cause,
-        crashes=crashes,
-        restarts=engine.restarts + 1,
-        failed_starts=0 if was_ready else engine.failed_starts + 1,
-    )
-    if cause.permanent or breaker_open(crashes, now, policy):
-        engine = replace(engine, retry_at=now + policy.breaker_cooloff)
-        return put(state, give_up(engine, cause, now, actions, phase="broken"))
-    if engine.failed_starts >= policy.start_attempts:
-        actions += [Refuse(w.ticket, cause) for w in engine.waiters]
-        engine = replace(engine, waiters=())
-    if not engine.wanted and not engine.waiters:
-        return put(state, replace(enter(engine, "absent", now), failed_starts=0))
-    engine = replace(engine, retry_at=now + backoff_delay(len(crashes), policy))
-    return put(state, enter(engine, "backoff", now, "waiting to restart"))
-
-
-def _not_started(engine: EngineState, cause: Cause, now: float, policy: Policy, actions: list[Action]) -> EngineState:
-    """No crash of the engine's: the next load may begin at once, and an engine that was up before is tried again."""
-    if not engine.wanted:
-        return give_up(engine, cause, now, actions, phase="absent")
-    actions += [Refuse(w.ticket, cause) for w in engine.waiters]
-    failed = engine.failed_starts + 1
-    retry_at = now + backoff_delay(failed, policy)
-    engine = replace(engine, waiters=(), cause=cause, failed_starts=failed, retry_at=retry_at)
-    return enter(engine, "backoff", now, "waiting to restart")
