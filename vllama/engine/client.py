@@ -56,8 +56,8 @@ class Events:
     async def pour(self, accept: Accept[list[bytes]], short: ShortCut) -> None:
         """The fast path: what comes goes to ``short``, else to ``accept``, in the read that brings it.
 
-        No task is woken for it. Returns at the end, when one of them says false, and at once where something waits
-        already: then iterate on.
+        No task is woken for it. Returns at the end, when one of them returns false, and at once if data is already
+        waiting: then iterate on.
         """
         if self.done:
             return

@@ -1,8 +1,8 @@
 """Brings a model's repository from the Hugging Face hub into our cache.
 
 Only what vLLM needs is fetched: one set of weights (safetensors), configuration, tokenizer, chat template. The hub's
-library moves the bytes and keeps its cache; ours is that a file goes on where it stopped (the library of today throws
-halves away), and that its checksum is looked at. Runs in a process of its own: ``models.transfer`` starts and ends it.
+library moves the bytes and keeps its cache. We add that a file goes on where it stopped (today's library throws partial
+files away), and that its checksum is checked. Runs in a process of its own: ``models.downloads`` starts and stops it.
 """
 
 from __future__ import annotations

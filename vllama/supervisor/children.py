@@ -1,8 +1,8 @@
 """The living side of the engines: carries out what the state machine decided, and reports how it went as events.
 
-One task per run of an engine, from spawn to burial; whatever is slow (planning, health, the first answer) runs beside
-the loop and comes back as one more event. A task that fails is an event, too: whatever it raises, the engine's process
-is ended and the next load may begin.
+One task per run of an engine, from spawn until its processes are gone. Slow work (planning, health, the first answer)
+runs in parallel with the loop, and its result is another event. A failed task is an event too: whatever it raises, the
+engine's process is stopped and the next load may begin.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from vllama.supervisor.template_trials import TemplateTrials
 
 _LOG = logging.getLogger("vllama.supervisor")
 _SLEEP_SECONDS = 120.0  # weights move over the bus: a few seconds even for the largest models
-_LAST_SECONDS = 5.0  # for the burial of engines that were killed
+_LAST_SECONDS = 5.0  # until the processes of killed engines are gone
 _STARTING: Final = "the engine can't be started"
 _TRIES = 3  # to end a process whose end failed
 
@@ -40,9 +40,9 @@ class Planner(Protocol):
     """Works out how to start engines (``planner.Planner``)."""
 
     async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
-        """How to start ``model`` beside its neighbours; each ``attempt`` takes less memory than the one before.
+        """How to start ``model`` next to its neighbours; each ``attempt`` takes less memory than the one before.
 
-        Raises NoRoomYet when engines must make room first, another VllamaError when it can't be started at all.
+        Raises NoRoomYet if engines must be unloaded first, another VllamaError if it can't be started at all.
         """
         ...
 
@@ -138,7 +138,7 @@ class Children:
         try:
             await child.client.get("/health")
         except Busy:
-            return  # it is we who can't ask
+            return  # our own connections are used up, which says nothing about the engine
         except EngineError:
             self._post(ev.Unhealthy(self._now(), key, child.run, DIED))
 
@@ -247,7 +247,7 @@ class Children:
         self._spawner.forget(spec)
 
     def _watched(self, work: Coroutine[Any, Any, None], key: str, child: Child) -> asyncio.Task[None]:
-        """A watch that fails ends what it watched: nobody else would find out that it hangs."""
+        """A watch that fails stops its engine: nothing else would notice that it hangs."""
         return self._tasks.start(work, self._unhealthy(ev.Warm(key, child.run), "the engine can't be watched"))
 
     async def _watch(self, key: str, child: Child) -> None:
@@ -336,4 +336,4 @@ class Children:
 
 
 def _logged(_: Exception) -> None:
-    """Nobody waits for it, and the log has it."""
+    """No request waits for it, and the log has it."""

@@ -1,4 +1,4 @@
-"""When compiled code is made: while nobody needs the machine, one model after the other. Pure.
+"""When compiled code is made: while the machine is idle, one model after the other. Pure.
 
 An engine without compiled code computes eagerly and is ready a minute sooner. The code is made afterwards by a process
 of its own at the lowest priority, once all engines have been idle for a moment. It stands still while a request runs.
@@ -23,11 +23,11 @@ from vllama.supervisor.moves import put, stop
 from vllama.supervisor.states import LOADING, CodeState, Compilation, EngineState, Phase, State
 
 QUIET: Final = 5.0
-"""Seconds without a request before the process starts or goes on: who has just read an answer often asks again."""
+"""Seconds without a request before the process starts or goes on: often another request follows an answer."""
 LONG: Final = 60.0
 """Seconds without a request after which an eager engine is loaded again with its compiled code."""
 _LATER: Final = 60.0
-"""Seconds until the machine is looked at again when there was no room."""
+"""Seconds until the next try when there was no room."""
 _RESTLESS: Final[tuple[Phase, ...]] = (*LOADING, "stopping", "failing", "draining", "dozing")
 _SETTLED: Final[tuple[Phase, ...]] = ("absent", "ready", "asleep")
 
@@ -117,7 +117,7 @@ def describe(engine: EngineState, running: Compilation | None) -> str:
 
 
 def _renew(state: State, now: float, actions: list[Action]) -> State:
-    """An eager engine whose code is made is loaded again: once in a model's life somebody might have to wait for it."""
+    """Load an eager engine again once its code is made. Requests may have to wait for this once in a model's life."""
     if not _idle(state):
         return state
     for engine in state.engines.values():

@@ -26,7 +26,7 @@ from vllama.supervisor.tasks import outcome
 _LOG = logging.getLogger("vllama.supervisor")
 _NOT_KEPT: Final = "the engine compiled the model but kept no code"
 _COMPILING: Final = "the model can't be compiled"
-_LAST_SECONDS: Final = 45.0  # SIGKILL and the burial
+_LAST_SECONDS: Final = 45.0  # SIGKILL, and until the processes are gone
 _TRIES: Final = 3  # to end a process whose end failed
 
 
@@ -47,7 +47,7 @@ class Compiler:
         self._task: asyncio.Task[ev.CompilationEnded] | None = None
         self._process: Process | None = None
         self._pauses = 0
-        """Odd while it stands still."""
+        """Odd while it is paused."""
         self._loop = asyncio.get_running_loop()
 
     def start(self, action: ev.Compile) -> None:
@@ -65,7 +65,7 @@ class Compiler:
         self._task.add_done_callback(done)
 
     def pause(self, *, paused: bool) -> None:
-        """Let it stand still, or go on."""
+        """Pause it, or let it go on."""
         self._pauses += 1
         if self._process is not None:
             self._process.pause(paused=paused)

@@ -46,7 +46,7 @@ class UnloadWanted:
 
 @dataclass(frozen=True, slots=True)
 class Reconfigured:
-    """What the engine of ``model`` should be is no longer what it is: end it after its answers, then plan anew."""
+    """The settings of ``model`` have changed: stop its engine after its answers, then make a new plan."""
 
     now: float
     model: Model
@@ -54,7 +54,7 @@ class Reconfigured:
 
 @dataclass(frozen=True, slots=True)
 class PolicyChanged:
-    """These durations and limits hold from now on."""
+    """These durations and limits apply from now on."""
 
     now: float
     policy: Policy
@@ -82,7 +82,7 @@ class PlanRefused:
 
 @dataclass(frozen=True, slots=True)
 class NoRoom:
-    """It would fit if ``missing`` bytes more were free; ``cause`` is what to tell if they can't be."""
+    """It would fit if ``missing`` bytes more were free; ``cause`` is the error if they can't be."""
 
     now: float
     key: str
@@ -103,7 +103,7 @@ class Spawned:
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """The engine told a stage of its start."""
+    """The engine reported a stage of its start."""
 
     now: float
     key: str
@@ -151,7 +151,7 @@ class Unhealthy:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """Its main process is gone; what it left behind is being ended, Exited follows."""
+    """Its main process is gone; what it left behind is being stopped, Exited follows."""
 
     now: float
     key: str
@@ -160,7 +160,7 @@ class Died:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The whole process group is gone. ``cause`` is what to tell if nobody asked for it."""
+    """The whole process group is gone. ``cause`` is the reason, in case it was unexpected."""
 
     now: float
     key: str

@@ -1,7 +1,7 @@
-"""The one owner of every engine: takes events, asks ``step`` what they mean, has the actions carried out.
+"""The one owner of every engine: takes events, asks ``step`` what they mean, and starts the actions.
 
-An event is handled at once, inside the call that brings it; slow work runs as a task and comes back as one more
-event. So nobody else reads a state to decide a change, and a request on a ready engine costs no trip through a queue.
+An event is handled at once, inside the call that brings it. Slow work runs as a task, and its result is another event.
+So no other code decides from a state that may be outdated, and a request on a ready engine waits in no queue.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Supervisor:
                 await suspect()
                 raise
         finally:
-            # One event for all ways out: never granted, granted a moment ago, used.
+            # All three exits post the same event: not granted, granted but unused, used.
             self._asking.pop(ticket, None)
             self.post(ev.LeaseReturned(self.now(), ticket, model.engine_key))
 
@@ -130,7 +130,7 @@ class Supervisor:
         self.post(ev.PolicyChanged(self.now(), policy))
 
     def renew(self, model: Model) -> None:
-        """End the engine of ``model`` after its answers; who waits, and who comes next, gets one planned anew."""
+        """Stop the engine of ``model`` after its answers; waiting and later requests get one with a new plan."""
         self.post(ev.Reconfigured(self.now(), model))
 
     def turn(self) -> None:
@@ -263,7 +263,7 @@ class Supervisor:
 
 
 def _as_error(cause: Cause) -> VllamaError:
-    """What a waiting client is told."""
+    """The error that a waiting client gets."""
     if cause.code == EngineNotInstalled.code:
         return EngineNotInstalled(cause.text, hint=cause.hint)
     if cause.status == Busy.status:

@@ -33,7 +33,7 @@ def resting(engine: EngineState) -> Phase:
 
 
 def rest(engine: EngineState, now: float, actions: list[Action]) -> EngineState:
-    """The last lease of a ready engine has ended: its timer starts, or it goes."""
+    """The last lease of a ready engine has ended: its timer starts, or it is unloaded."""
     if engine.keep_alive <= 0 or engine.outdated:
         return stop(engine, now, actions, gentle=True)
     if engine.yielding:
@@ -42,7 +42,7 @@ def rest(engine: EngineState, now: float, actions: list[Action]) -> EngineState:
 
 
 def lie_down(engine: EngineState, now: float, actions: list[Action]) -> EngineState:
-    """Give its memory to another one: by sleeping where it can, else by ending."""
+    """Free its memory for another engine: it sleeps if it can, and is stopped otherwise."""
     if engine.spec is None or not engine.spec.asleep:
         return stop(engine, now, actions, gentle=True)
     actions.append(Sleep(engine.key, engine.run))
@@ -51,13 +51,13 @@ def lie_down(engine: EngineState, now: float, actions: list[Action]) -> EngineSt
 
 
 def stop(engine: EngineState, now: float, actions: list[Action], *, gentle: bool) -> EngineState:
-    """End its process; its Exited follows."""
+    """Stop its process; its Exited follows."""
     actions.append(Stop(engine.key, engine.run, gentle))
     stopping = enter(engine, "stopping", now, "stopping")
     return replace(stopping, wanted=False, yielding=False, outdated=False, expires_at=now)
 
 
 def give_up(engine: EngineState, cause: Cause, now: float, actions: list[Action], *, phase: Phase) -> EngineState:
-    """Tell all who wait why it is not to be."""
+    """Refuse all waiting requests with the cause."""
     actions += [Refuse(w.ticket, cause) for w in engine.waiters]
     return replace(enter(engine, phase, now), waiters=(), wanted=False, cause=cause, unload=False)

@@ -27,7 +27,7 @@ class Neighbour:
     """It is never evicted, so its memory never comes back."""
     asleep: bool = False
     loading: bool = False
-    """It is on its way to its first token: what it was planned with is still to be taken."""
+    """It has not made its first token yet: it will still take memory, up to its plan."""
 
 
 def beside(hardware: Hardware, neighbours: Sequence[Neighbour], max_ram: int | None = None) -> Hardware:
@@ -56,11 +56,12 @@ def disturbs(place: Place, hardware: Hardware, neighbours: Sequence[Neighbour]) 
     loading = [set(n.spec.gpus) for n in neighbours if n.loading]
     if hardware.kind == "cpu":
         return False
-    return any(not place.gpus or not gpus or gpus & {*place.gpus} for gpus in loading)  # none: nobody knows which
+    # an engine without a list of GPUs may be on any
+    return any(not place.gpus or not gpus or gpus & {*place.gpus} for gpus in loading)
 
 
 def _promised(neighbour: Neighbour, used: int) -> int:
-    """Bytes of RAM that it will take without asking."""
+    """Bytes of RAM that it will still take without another plan."""
     if neighbour.asleep:
         return 0
     rest = max(neighbour.spec.size - used, 0)
@@ -69,7 +70,7 @@ def _promised(neighbour: Neighbour, used: int) -> int:
 
 
 def _expected(gpu: Gpu, neighbours: Sequence[Neighbour]) -> Iterator[int]:
-    """What those that load on it were planned with. How much of it they have already nobody tells: it counts whole."""
+    """Memory planned for engines still loading on this GPU: how much they have taken is unknown, so it counts whole."""
     for neighbour in neighbours:
         if neighbour.loading and gpu.index in neighbour.spec.gpus:
             yield neighbour.spec.size_vram // len(neighbour.spec.gpus)
@@ -103,8 +104,11 @@ def _resident(pid: int) -> int:
 
 
 def _taken(pid: int) -> int:
-    """The same without pages of files: weights that are being read are in the page cache, which counts as available,
-    and will be in memory of its own. 0 where the kernel does not tell: then all of the plan is still to come."""
+    """Bytes of their own memory, without pages of files.
+
+    Weights that are being read are in the page cache, which counts as available, and will need memory of their own. 0
+    if the kernel does not say: then all of the plan counts as still to come.
+    """
     total = 0
     for process in _family(pid):
         with suppress(OSError):

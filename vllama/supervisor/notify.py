@@ -1,4 +1,4 @@
-"""The only room that speaks to systemd: sd_notify(3), the watchdog, the file-descriptor store; silent without it.
+"""The only module that speaks to systemd: sd_notify(3), the watchdog, the file-descriptor store; silent without it.
 
 sdnotify connects; the datagrams are ours, because a status may be in any language (the library writes latin-1) and
 the store needs descriptors to travel with its message.
@@ -23,7 +23,7 @@ _FIRST_FD: Final = 3
 _STORED: Final = "http"
 """Our listening sockets' name in the store."""
 _BEATS: Final = 3
-"""In one watchdog period: a late one is no death."""
+"""In one watchdog period: one late beat does not kill the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Notifier:
         self._engines: tuple[EngineView, ...] = ()
         self._notices: dict[str, str] = {}
         self.beat_every = _beat_seconds(environ)
-        """Seconds between two beats; None when nobody listens for them."""
+        """Seconds between two beats; None without a watchdog."""
 
     @property
     def supervised(self) -> bool:
@@ -65,7 +65,7 @@ class Notifier:
         self.extend(seconds)
 
     def extend(self, seconds: float) -> None:
-        """Starting or stopping moves on and may take so long from now."""
+        """Starting or stopping goes on and may take this long from now."""
         if seconds < float("inf"):
             self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
 
@@ -91,7 +91,7 @@ class Notifier:
         self._send(f"FDSTORE=1\nFDNAME={_STORED}", [listener.fileno() for listener in sockets])
 
     def close(self) -> None:
-        """Nothing more is to be told."""
+        """Send nothing more."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

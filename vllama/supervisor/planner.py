@@ -40,7 +40,7 @@ ADVICE: Final = {
     "again": "it was compiled again, and the next start should load it",
     "unkept": "each start compiles again; see that paths.cache can be written and has room",
 }
-"""What comes of a fault of compiled code (``Compilation.outcome``)."""
+"""What follows from a fault of compiled code (``Compilation.outcome``)."""
 GpuProbe: TypeAlias = Callable[[], Hardware]
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 _VISIBLE: Final = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
@@ -51,7 +51,7 @@ _COMPILERS: Final = 1 << 30
 
 
 class Planner:
-    """Implements ``children.Planner``; every call looks at the machine afresh."""
+    """Implements ``children.Planner``; every call looks at the machine again."""
 
     def __init__(self, loaded: Loaded, environ: Mapping[str, str], probe: GpuProbe = detect) -> None:
         """``probe`` looks at the machine, its GPUs above all."""
@@ -156,10 +156,10 @@ class Planner:
 
 
 def _planned(answer: Plan | Missing | Refusal, model: Model, wanted: WantedSettings, hardware: Hardware) -> Plan:
-    """The plan, or why there is none as NoRoomYet or LoadFailed."""
+    """The plan; raises NoRoomYet or LoadFailed if there is none."""
     if isinstance(answer, Missing):
         raise NoRoomYet(
-            f"{too_big(answer.need, answer.place)} beside the models that are loaded",
+            f"{too_big(answer.need, answer.place)} next to the models that are loaded",
             missing=answer.bytes,
             hint=parts_of(answer.need),
         )
@@ -174,7 +174,7 @@ def _places(
 ) -> tuple[Path, Path | None, tuple[str, ...]]:
     """The cache directory, the folder for compiled code in it, and a note where neither can be used.
 
-    An engine can't do without: it then gets a directory that lives as long as itself.
+    An engine needs a cache: it then gets a directory that exists as long as the engine.
     """
     keeps = kept_code.folder_of(cache, engine, hardware.cpu)
     if not (reason := kept_code.trouble(keeps)):

@@ -14,7 +14,7 @@ class Policy:
     """The numbers behind the state machine; times in seconds."""
 
     keep_alive: float = 300.0
-    """How long an engine stays after its last use when its requests don't say."""
+    """How long an engine stays loaded after its last use, unless a request sets this."""
     max_waiting: int = 512
     """Requests that may wait for engines to load."""
     backoff: float = 1.0
@@ -29,11 +29,11 @@ class Policy:
     max_loaded: int | None = None
     """Engines that may be loaded at once (``OLLAMA_MAX_LOADED_MODELS``); None: as many as memory allows."""
     parallel_starts: int = 1
-    """Engines that may be on their way from the plan to the first token at the same time."""
+    """Engines that may be between their plan and their first token at the same time."""
     start_attempts: int = 2
-    """Failed starts in a row after which those who wait are told."""
+    """Failed starts in a row after which waiting requests get an error."""
     compiles: bool = True
-    """Missing compiled code is made while nothing else is to be done (``engine.compile``)."""
+    """Missing compiled code is made while the machine is idle (``engine.compile``)."""
     gentler_plans: int = GENTLER_PLANS
     """Plans with less memory that are tried after an engine ran out of it."""
 
@@ -44,12 +44,12 @@ _MOST_STARTS: Final = 4
 
 
 def starts_for(cores: int) -> int:
-    """How many engines may start at once on so many cores when nobody says."""
+    """How many engines may start at once on ``cores`` cores, unless configured."""
     return min(max(cores // _CORES_OF_A_START, 1), _MOST_STARTS)
 
 
 def backoff_delay(crashes: int, policy: Policy) -> float:
-    """Pause before the next start after so many recent crashes: doubles from ``backoff`` to ``backoff_max``."""
+    """Pause before the next start after this many recent crashes: doubles from ``backoff`` to ``backoff_max``."""
     return min(policy.backoff * 2.0 ** min(max(crashes - 1, 0), 30), policy.backoff_max)
 
 
@@ -69,7 +69,7 @@ class Resident:
 
     key: str
     size: int
-    """Bytes that its end sets free."""
+    """Bytes that are free once it is stopped."""
     used_at: float
     """When its last request ended; of a busy one: now."""
     ready_since: float
@@ -77,11 +77,11 @@ class Resident:
 
 
 def choose_victims(residents: Sequence[Resident], missing: int, now: float, min_residence: float) -> tuple[str, ...]:
-    """Who goes so that ``missing`` bytes become free: the least recently used idle ones first, busy ones last.
+    """The engines to unload so that ``missing`` bytes become free: least recently used idle ones first, busy ones last.
 
-    Only engines that have stayed their time are taken; pinned ones are not among the candidates. Nobody is taken when
-    all together would not do, and nobody whose end would not help: a small engine stays where a big one has to go
-    anyway. A busy one is asked to yield: it finishes its answers and takes no new ones.
+    An engine must have been ready for ``min_residence``; pinned ones are not among the candidates. If all together
+    would not free enough, none is chosen. An engine whose memory is not needed stays loaded: a small one stays if a big
+    one must be unloaded anyway. A busy one is asked to yield: it finishes its answers and takes no new ones.
     """
     ripe = [r for r in residents if now - r.ready_since >= min_residence]
     chosen: list[Resident] = []
@@ -92,7 +92,7 @@ def choose_victims(residents: Sequence[Resident], missing: int, now: float, min_
         missing -= resident.size
     if missing > 0:
         return ()
-    for resident in reversed(chosen):  # who was used last is spared first
+    for resident in reversed(chosen):  # the most recently used one is spared first
         if missing + resident.size <= 0:
             chosen.remove(resident)
             missing += resident.size

@@ -1,4 +1,4 @@
-"""What the rest of the house may ask of the supervisor, and nothing more.
+"""All that the rest of vLLama may ask of the supervisor.
 
 ``http`` holds an ``Engines`` and never sees a process, a GPU or the state machine.
 """
@@ -70,7 +70,7 @@ class Lease:
     cold: bool
     """True when this request had to wait for the engine to load."""
     suspect: Callable[[], Awaitable[None]]
-    """Await it when the engine seems gone, before telling the client: who asks next then waits for a new one."""
+    """Await it when the engine seems gone, before the client gets the error: the next request waits for a new one."""
     shapes: TemplateShapes = NATURAL
     """What the model's chat template takes."""
 

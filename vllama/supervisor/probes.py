@@ -34,8 +34,8 @@ _WORKING_SHARE = 0.05  # of one core: an idle engine uses 0.01
 _MARKS = re.compile(
     rb"^vllm:(?:generation_tokens_total|prompt_tokens_total|kv_cache_usage_perc|num_requests_\w+)\{.*$", re.MULTILINE
 )
-DIED = Cause("crashed", "the engine's core died", "it is started again; its log may tell why")
-HUNG = Cause("hung", "the engine hung and was ended", "it is started again; its log may tell why")
+DIED = Cause("crashed", "the engine's core died", "it is started again; its log may say why")
+HUNG = Cause("hung", "the engine hung and was killed", "it is started again; its log may say why")
 STALLED = Cause("stalled", "the engine's start made no progress", "the engine's log has the details", permanent=False)
 
 
@@ -50,7 +50,7 @@ class Patience:
 
 
 async def until_listening(client: Client, process: Process, patience: Patience) -> Cause | None:
-    """Poll ``/health`` until it answers 200 (None), or say why we no longer wait. Connections are refused before."""
+    """Poll ``/health`` until it answers 200 (None), or return why not. Until then connections are refused."""
     quiet_cpu, quiet_since = 0.0, time.monotonic()
     while True:
         try:
@@ -82,9 +82,9 @@ async def until_unhealthy(
     patience: Patience,
     busy: Callable[[], bool],
 ) -> Cause:
-    """Watch a ready engine; returns only when it must be ended. A death is seen by ``EngineProcess.wait``.
+    """Watch a ready engine; returns only when it must be killed. ``EngineProcess.wait`` sees it die.
 
-    ``busy`` tells whether requests run. Cancel it when the engine stops.
+    ``busy`` returns whether requests run. Cancel this when the engine stops.
     """
     silence = _Silence(client.bytes_read, time.monotonic())
     asked = silence.since
@@ -122,8 +122,10 @@ class _Silence:
 
 
 async def _worse(silence: _Silence, client: Client, process: Process, patience: Patience) -> bool:
-    """A long prefill makes no bytes but takes KV blocks and CPU time; True when nothing of it is seen any more, and
-    not one token comes when asked for."""
+    """True when the engine shows no sign of work, and makes no token when asked for one.
+
+    Signs of work: a long prefill sends no bytes, but takes KV blocks and CPU time.
+    """
     now = time.monotonic()
     try:
         marks = b"".join(_MARKS.findall(await client.get("/metrics", timeout=_HEALTH_TIMEOUT)))
@@ -139,7 +141,7 @@ async def _worse(silence: _Silence, client: Client, process: Process, patience: 
         return False
     if quiet <= patience.hang * _BUSY_WITHOUT_PROGRESS and _working(silence, process):
         return False
-    # Its gauges don't tell whether it has anything to do: those of a stopped core stay as they were.
+    # Its gauges don't show whether it has anything to do: those of a stopped core stay as they were.
     silence.cpu, silence.looked = process.cpu_seconds(), time.monotonic()
     least, most = _SUSPECT_TOKEN_SECONDS
     try:

@@ -25,14 +25,14 @@ _GIB: Final = 1 << 30
 _SIZE: Final = 600 << 20
 """Bytes of an interpreter that has imported vLLM."""
 _LEFT: Final = 4 * _GIB
-"""Bytes that must stay free beside it, where nobody decided."""
+"""Bytes that must stay free in addition, unless it is configured."""
 _LOOK_SECONDS: Final = 1.0
 _PAUSES: Final = (0.0, 10.0, 60.0, 600.0)
 """Seconds before each try: one that ends while it waits is replaced, but not for ever."""
 
 
 def affordable(choice: bool | None, hardware: Hardware) -> bool:
-    """Whether to keep a spare: as configured, else where a quarter of the memory, and 4 GiB, stay free beside it."""
+    """Whether to keep a spare: as configured, else if a quarter of the memory, and 4 GiB, stay free in addition."""
     if choice is not None:
         return choice
     return hardware.ram_available - hardware.ram_promised - _SIZE >= max(_LEFT, hardware.ram_total // 4)

@@ -83,11 +83,11 @@ class Spawner(Protocol):
         ...
 
     def remember(self, spec: EngineSpec, pid: int) -> None:
-        """Write it down, for whoever cleans up when this service is killed; raises OSError."""
+        """Record the process on disk, for the clean-up after this service is killed; raises OSError."""
         ...
 
     def forget(self, spec: EngineSpec) -> None:
-        """The opposite; raises OSError."""
+        """Remove that record; raises OSError."""
         ...
 
     def prepare(self, spec: EngineSpec, idle: Callable[[], bool]) -> None:

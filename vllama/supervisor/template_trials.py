@@ -54,7 +54,7 @@ async def _find(client: Client, served_name: str, model: Model) -> TemplateShape
         found: TemplateShapes = end.value
     _LOG.debug("%s: %d trials of its chat template took %.3f s", model.name.short, count, time.monotonic() - began)
     if found.told:
-        _LOG.info("%s: conversations are brought into what its chat template takes: %s", model.name.short, found.told)
+        _LOG.info("%s: conversations are adapted to its chat template: %s", model.name.short, found.told)
     return found
 
 

@@ -186,11 +186,11 @@ async def test_an_engine_on_a_unix_socket_is_measured(bench: Bench, tmp_path: Pa
         (("--host", "OLLAMA", "--vs", "vllama=http://127.0.0.1:1"), "two targets are named 'vllama'"),
         (("--host", "OLLAMA", "--vs-model", "a=b"), "'a' is not a target"),
         (("--host", "OLLAMA", "--clients", "1,x"), "not a list of numbers"),
-        (("--host", "OLLAMA", "--prompts", "huge"), "none of short, medium, long, mixed"),
+        (("--host", "OLLAMA", "--prompts", "huge"), "one of short, medium, long, mixed"),
         (("--host", "OLLAMA", "--plot", "curves.jpg"), "must end in .svg or .png"),
-        (("--host", "OLLAMA", "--json", "/nowhere/at/all.json"), "no directory that we may write to"),
+        (("--host", "OLLAMA", "--json", "/nowhere/at/all.json"), "not a directory that you may write to"),
         (("report", "/nowhere.json"), "can't read"),
-        (("report", "pyproject.toml"), "no measurement"),
+        (("report", "pyproject.toml"), "not a measurement"),
     ],
 )
 async def test_what_can_not_be_measured_is_told(

@@ -79,7 +79,7 @@ async def test_what_idle_neighbours_hold_is_missing_and_what_pinned_ones_hold_is
     card = replace(gpu(24).gpus[0], free=9 * GIB)
     planner = make(monkeypatch, tmp_path, replace(gpu(24), gpus=(card,)))
     held = EngineSpec("other", (), {}, tmp_path / "x.sock", "other", "generate", 14 * GIB, 14 * GIB, gpus=(0,))
-    with pytest.raises(NoRoomYet, match="beside the models that are loaded") as caught:
+    with pytest.raises(NoRoomYet, match="next to the models that are loaded") as caught:
         await planner.spec(LLAMA, (Neighbour(held, 1, pinned=False),), 0)
     assert 8 * GIB < caught.value.missing < 11 * GIB
     with pytest.raises(LoadFailed, match="model requires more GPU memory") as refused:
