@@ -52,7 +52,7 @@ $(VENV)/.ready-to-test: $(VENV)/.ready
 	@touch $@
 
 .PHONY: smollm2
-smollm2: test-setup engine ## Convert SmolLM2, a small chat model that some tests ask (.vllama/models)
+smollm2: test-setup engine ## Convert SmolLM2, a small chat model that some tests use (.vllama/models)
 	@$(BIN)/python -m tests.smollm2
 
 .PHONY: engine
@@ -64,7 +64,7 @@ run: engine ## Serve MODEL (default: the small model kept in the project) on HOS
 	@exec $(BIN)/vllama serve $(if $(CONFIG),--config $(CONFIG)) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(MODEL)
 
 .PHONY: doctor
-doctor: setup ## Look whether everything is there for make run
+doctor: setup ## Check whether make run has everything it needs
 	@$(if $(PORT),VLLAMA_HOST=$(HOST):$(PORT)) $(BIN)/vllama doctor $(if $(CONFIG),--config $(CONFIG))
 
 # Unit and component tests share nothing, so they run on both cores; one that fails once has failed. The other rings hold
@@ -78,7 +78,7 @@ test: test-setup engine smollm2 ## Run the tests, with a real vLLM (12 minutes o
 	$(BIN)/pytest $(TRY_AGAIN) -m "not long" tests/hostile tests/fault tests/engine tests/contract $(ARGS)
 
 .PHONY: test-all
-test-all: test ## Run all of them: also the long ones, and the RPM in a booted systemd (40 minutes)
+test-all: test ## Run all tests, the long ones and the RPM in a booted systemd included (40 minutes)
 	@tests/system/prepare.sh
 	$(BIN)/pytest $(TRY_AGAIN) -m long tests $(ARGS)
 
@@ -95,11 +95,11 @@ rpm: test-setup ## Build the RPM and its source package into dist/
 	packaging/rpm/build.sh $(ARGS)
 
 .PHONY: plan-check
-plan-check: test-setup engine ## Hold the planned memory of every kind of attention against a real vLLM
+plan-check: test-setup engine ## Compare the planned memory of every kind of attention with a real vLLM
 	$(BIN)/pytest -s tests/engine/plan_check.py $(ARGS)
 
 .PHONY: contract-loads
-contract-loads: test-setup engine ## Hold loading and unloading against what Ollama did, over a real vLLM (half an hour)
+contract-loads: test-setup engine ## Compare loading and unloading with what Ollama did, with a real vLLM (half an hour)
 	$(BIN)/pytest -s tests/contract/loads_check.py $(ARGS)
 
 .PHONY: check
@@ -110,7 +110,7 @@ check: test-setup ## Lint, format, types and who-imports-whom
 	$(BIN)/pytest tests/unit/test_imports.py
 
 .PHONY: locks
-locks: test-setup ## Make the engine's lock files anew (vllama/install/locks)
+locks: test-setup ## Make the engine's lock files again (vllama/install/locks)
 	$(BIN)/python packaging/engine/lock.py
 
 .PHONY: bench
@@ -122,11 +122,11 @@ bench-front: test-setup ## Measure the front end's CPU time for a token under ma
 	$(BIN)/python -m tests.load $(ARGS)
 
 .PHONY: bench-defaults
-bench-defaults: test-setup engine ## Measure vLLama out of the box beside 'vllm serve' out of the box
+bench-defaults: test-setup engine ## Measure vLLama out of the box and 'vllm serve' out of the box
 	$(BIN)/python -m tests.load.defaults $(ARGS)
 
 .PHONY: bench-ollama
-bench-ollama: smollm2 $(VENV)/llamacpp/.ready ## Measure vLLama and what computes in Ollama (llama.cpp) in one run
+bench-ollama: smollm2 $(VENV)/llamacpp/.ready ## Measure vLLama and Ollama's engine (llama.cpp) in one run
 	$(BIN)/python -m tests.load.ollama $(ARGS)
 
 # llama.cpp's server as a wheel; in a directory of its own, as nothing else may import it.
@@ -136,7 +136,7 @@ $(VENV)/llamacpp/.ready: $(VENV)/.ready-to-test
 	@touch $@
 
 .PHONY: bench-start
-bench-start: test-setup engine ## Measure loads and swaps beside the start of 'vllm serve'
+bench-start: test-setup engine ## Measure loads and swaps, and the start of 'vllm serve'
 	$(BIN)/python -m tests.load.starting $(ARGS)
 
 .PHONY: clean
