@@ -1,4 +1,4 @@
-"""Looks at processes of which nobody tells the test that they are gone."""
+"""Watches processes that don't report their end to the test."""
 
 from __future__ import annotations
 

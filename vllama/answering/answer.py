@@ -58,7 +58,7 @@ class Answer:
     async def pour(self, accept: Accept[list[Step]], accept_text: Accept[bytes]) -> None:
         """The fast path, as ``Events.pour``; to be called between two steps of the iteration.
 
-        Where a read brings one more text and nothing else, ``accept_text`` gets it as a JSON string.
+        Reads that contain exactly one text delta go to ``accept_text``, as a JSON string.
         """
         if self._reading is None:
             return

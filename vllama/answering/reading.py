@@ -20,7 +20,7 @@ class Reading:
         self._reader = reader
         self._lease = lease
         self.extract_text = reader.extract_text
-        """Of the bytes of a read that are one more text and nothing else: that text as JSON, else nothing."""
+        """If a read contains exactly one text delta, returns it as JSON; otherwise nothing."""
 
     async def __aiter__(self) -> AsyncIterator[list[Step]]:
         reader = self._reader

@@ -81,7 +81,7 @@ def _refusal(host: str, port: int, error: OSError) -> CannotListen:
         by = f" by {owner}" if owner else ""
         return CannotListen(f"{where} is taken{by}", hint=_ANOTHER_PORT)
     if error.errno == errno.EADDRNOTAVAIL:
-        return CannotListen(f"{where} is no address of this machine", hint="correct server.host")
+        return CannotListen(f"{where} is not an address of this machine", hint="correct server.host")
     if error.errno == errno.EACCES:
         return CannotListen(f"{where} needs more rights", hint="choose a server.port above 1023")
     return CannotListen(f"can't listen on {where}: {error.strerror}")
