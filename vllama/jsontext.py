@@ -9,7 +9,7 @@ import orjson
 _LESS, _GREATER, _AND = b"<>&"
 _LAST, _NEXT_LINE = 0x80, 0x85  # U+2028 and U+2029 hold the one, U+0085 the other
 NEVER_AS_THEY_ARE = bytes([*range(0x20), *b'"\\', _LESS, _GREATER, _AND, _LAST, _NEXT_LINE])
-"""Within a string whose UTF-8 holds none of these bytes, ``encode`` writes nothing in another way."""
+"""``encode`` changes nothing in a string whose UTF-8 holds none of these bytes."""
 # raw, the last three would cut a line in two for clients that split by Unicode's rules
 _ESCAPED = {
     b"<": rb"\u003c",

@@ -79,7 +79,7 @@ async def choose_by_plan(
 ) -> Choice | None:
     """The most precise repository that the plan gives a usual context; else the one with the longest context.
 
-    Where there is no choice, or the hub can't be asked, the catalogue's sizes have to do. None when there is nothing
+    Without a choice, or if the hub can't be asked, it uses the catalogue's sizes. None when there is nothing
     that this machine computes with. ``environ`` holds the hub's own settings.
     """
     room = room_for_weights(machine, token=bool(environ.get("HF_TOKEN")))

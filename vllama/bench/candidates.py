@@ -26,7 +26,7 @@ _STEPS: Final[Mapping[str, tuple[int, ...]]] = {
 }
 """Tokens of a step by the class of the machine."""
 _VLLM_STEP: Final = 2048
-"""vLLM's own on all machines whose profile says nothing else."""
+"""vLLM's own, on all machines whose profile sets no other."""
 _SEQUENCES: Final[Mapping[str, tuple[int, ...]]] = {
     "cpu": (16, 64),
     "16": (32, 128),

@@ -143,7 +143,7 @@ def _unreachable(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorSSLError):
         return "it does not speak TLS; write http:// instead of https://"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"nobody answers ({error.os_error.strerror or error.os_error})"
+        return f"no server answers ({error.os_error.strerror or error.os_error})"
     return "what answers there is not an HTTP server"
 
 

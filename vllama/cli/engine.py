@@ -72,9 +72,9 @@ def install(  # noqa: PLR0917 - click passes them by name
         backend, reason = (choice := engine.choose_for_this_machine()).backend, choice.reason
     wish = Wish(_absolute(prefix) or loaded.engine_prefix, cast("Backend", backend), python, torch_index, force)
     with progress() as show:
-        told = _Told(show, f"installing vLLM {PINNED} for {backend}: {reason}")
-        found, new = engine.install(wish, told)
-        told.finish()
+        watch = _Watch(show, f"installing vLLM {PINNED} for {backend}: {reason}")
+        found, new = engine.install(wish, watch)
+        watch.finish()
     if new:
         output.note(f"vLLM {found.version} for {found.backend} is installed in {wish.prefix}{_in_use(wish.prefix)}")
     else:
@@ -167,7 +167,7 @@ def _as_json(found: EngineStatus) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class _Told:
+class _Watch:
     """Shows an installation on the terminal. Its bar appears with the first step: nothing to do shows no bar."""
 
     show: Show

@@ -1,4 +1,4 @@
-"""The only room that prints. Results go to stdout, everything said about them to stderr.
+"""The only module that prints. Results go to stdout, all messages about them to stderr.
 
 Colour and moving parts appear only on a terminal that can show them: never in a pipe, on a dumb terminal or with
 ``NO_COLOR``. The spelling of sizes, times and tables is in ``cli.format``; bars and spinners are in ``cli.progress``.
@@ -49,18 +49,18 @@ def note(text: str = "") -> None:
 
 def warning(text: str) -> None:
     """Something that is not as it should be but stops nothing (stderr)."""
-    _tell(logging.WARNING, f"{_paint('Warning:', _YELLOW, sys.stderr)} {text}")
+    _print(logging.WARNING, f"{_paint('Warning:', _YELLOW, sys.stderr)} {text}")
 
 
 def error(problem: VllamaError | str, hint: str = "") -> None:
     """Why the command failed and what to do (stderr); all findings of a ConfigError, one a line."""
     message = problem if isinstance(problem, str) else problem.detail
-    _tell(logging.ERROR, f"{_paint('Error:', _RED, sys.stderr)} {message}")
+    _print(logging.ERROR, f"{_paint('Error:', _RED, sys.stderr)} {message}")
     if isinstance(problem, ConfigError):
         for finding in problem.problems:
-            _tell(logging.ERROR, f"  {finding}")
+            _print(logging.ERROR, f"  {finding}")
     if advice := hint or (problem.advice if isinstance(problem, VllamaError) else ""):
-        _tell(logging.ERROR, advice)
+        _print(logging.ERROR, advice)
 
 
 def data(value: Any) -> None:
@@ -104,7 +104,7 @@ def caution(text: str) -> str:
     return _paint(text, _YELLOW, sys.stdout)
 
 
-def _tell(level: int, text: str) -> None:
+def _print(level: int, text: str) -> None:
     """A line about what is wrong; with its priority where systemd's journal reads it (sd-daemon(3))."""
     mark = f"<{priority(level)}>" if is_journal(sys.stderr, shell().journal_stream) else ""
     note(f"{mark}{text}")

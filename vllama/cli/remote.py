@@ -124,11 +124,11 @@ class Remote:
         """POST ``body`` and yield the lines of long work up to ``success``; else as ``stream``."""
         with self._exchange("POST", path, body, None) as answer:
             for line in answer:
-                told = _object(line)
-                if "error" in told:
-                    raise Refused(str(told["error"]), status=answer.status)
-                yield told
-                if told.get("status") == "success":
+                report = _object(line)
+                if "error" in report:
+                    raise Refused(str(report["error"]), status=answer.status)
+                yield report
+                if report.get("status") == "success":
                     return
         raise Broken("the connection was closed before the work was done")
 

@@ -33,8 +33,8 @@ def missing_things(loaded: Loaded) -> tuple[str, ...]:
     if loaded.path == DEFAULT_PATH:  # the service's file: its directories are meant, whatever user runs this
         loaded = replace(loaded, directories=resolve_directories(loaded.config, {}, uid=0))
     found = [*_interpreter(loaded), *_models(loaded), *_flags(loaded)]
-    told = [(loaded.origin_of(key), f"{'.'.join(key)}: {message}") for key, message in found]
-    return tuple(f"{origin}: {message}" for origin, message in sorted(told, key=lambda one: _place(one[0])))
+    placed = [(loaded.origin_of(key), f"{'.'.join(key)}: {message}") for key, message in found]
+    return tuple(f"{origin}: {message}" for origin, message in sorted(placed, key=lambda one: _place(one[0])))
 
 
 def _place(origin: str) -> tuple[str, int]:

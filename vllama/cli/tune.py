@@ -94,7 +94,13 @@ def command(
     with progress(quiet=as_json) as show:
         watch = options.watching(show)
         tuning = Tuning(
-            loaded, found, environment(), work, Plan(clients, rounds), watch.step, lambda trial: show.say(_told(trial))
+            loaded,
+            found,
+            environment(),
+            work,
+            Plan(clients, rounds),
+            watch.step,
+            lambda trial: show.say(_line(trial)),
         )
         first, trials, last, again = asyncio.run(_measured(tuning, choices))
     judgement = judge(first, trials, last, again)
@@ -107,7 +113,7 @@ def command(
     if as_json:
         output.data(_as_json(found, (first, *trials, last, *again), judgement, kept, place if written else None))
         return
-    _tell(first, trials, judgement)
+    _print(first, trials, judgement)
     if written:
         output.line(f"\nKept in {place}. It holds from the next load; at once with: systemctl reload vllama")
     elif text:
@@ -199,14 +205,14 @@ def _settings(loaded: Loaded, model: Model, judgement: Judgement) -> Mapping[str
     return tuned.model_dump(exclude_unset=True, mode="json")
 
 
-def _told(trial: Trial) -> str:
+def _line(trial: Trial) -> str:
     if trial.problem:
         return f"{trial.candidate.name}: {trial.problem}"
     speeds = ", ".join(f"{row.tokens_per_second.median:,.1f} at {row.clients}" for row in trial.rows)
     return f"{trial.candidate.name}: tokens/s {speeds}"
 
 
-def _tell(first: Trial, trials: Sequence[Trial], judgement: Judgement) -> None:
+def _print(first: Trial, trials: Sequence[Trial], judgement: Judgement) -> None:
     output.line()
     output.table(*table(first, trials, judgement))
     output.line()

@@ -86,16 +86,16 @@ class _Reader:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                self._tell(key_node, path, "a key must be a single word")
+                self._report(key_node, path, "a key must be a single word")
                 continue
             if key_node.tag == _MERGE:
-                self._tell(key_node, path, "'<<' is not supported, write the keys out")
+                self._report(key_node, path, "'<<' is not supported, write the keys out")
                 continue
             key = str(key_node.value)
             below = (*path, key)
             if key in found:
                 first = self._document.lines[below]
-                self._tell(key_node, below, f"is given twice (first in line {first})")
+                self._report(key_node, below, f"is given twice (first in line {first})")
                 continue
             self._document.lines[below] = _line(key_node)
             found[key] = self._value(value_node, below)
@@ -103,7 +103,7 @@ class _Reader:
 
     def _value(self, node: yaml.Node, path: KeyPath) -> Any:
         if len(path) > _DEEPEST:
-            self._tell(node, path[:3], "is nested too deeply, or refers to itself")
+            self._report(node, path[:3], "is nested too deeply, or refers to itself")
             return None
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path)
@@ -120,17 +120,17 @@ class _Reader:
         if node.tag == _TIMESTAMP:
             return str(node.value)
         if node.tag not in _PLAIN:
-            self._tell(node, path, f"has a type that is not supported here ({node.tag})")
+            self._report(node, path, f"has a type that is not supported here ({node.tag})")
             return None
         try:
             value = self._loader.construct_object(node)
         except (yaml.YAMLError, ValueError, KeyError):
-            self._tell(node, path, f"can't be read: {str(node.value)[:40]!r}")
+            self._report(node, path, f"can't be read: {str(node.value)[:40]!r}")
             return None
         if isinstance(value, float) and not math.isfinite(value):
-            self._tell(node, path, "must be a finite number")
+            self._report(node, path, "must be a finite number")
             return None
         return value
 
-    def _tell(self, node: yaml.Node, path: KeyPath, message: str) -> None:
+    def _report(self, node: yaml.Node, path: KeyPath, message: str) -> None:
         self._document.findings.append(Finding(_line(node), path, message))

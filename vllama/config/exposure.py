@@ -10,7 +10,7 @@ from typing import Final
 from vllama.config.schema import Server
 
 _WIDE: Final = 8
-"""Bits of a network prefix below which it is no group of proxies."""
+"""Bits of a network prefix below which a network is too large for a group of proxies."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def keys_file(configured: Path | None, state: Path, environ: Mapping[str, str]) 
 
 
 def key_files(configured: Path | None, state: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """All files whose keys count: also the credential that systemd handed over."""
+    """All files whose keys count: also the credential that systemd passes."""
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     given = (Path(credentials) / _CREDENTIAL,) if credentials else ()
     return (keys_file(configured, state, environ), *given)
@@ -111,7 +111,7 @@ class KeyRing:
         self._known: Mapping[str, Key] = {}
 
     def find(self, secret: str) -> Key | None:
-        """The key of this secret, by what was last read; None where there is no such key."""
+        """The key with this secret, as last read; None without such a key."""
         return self._known.get(_digest(secret))
 
     async def look(self) -> None:

@@ -108,7 +108,7 @@ def load_config(path: Path | None, *, environ: Mapping[str, str], flags: Mapping
     if config is None or document.findings:
         raise ConfigError(
             f"the configuration is wrong: {path}" if path else "the configuration is wrong",
-            problems=tuple(_tell(finding, path, origins) for finding in _in_order(document, origins)),
+            problems=tuple(_sentence(finding, path, origins) for finding in _in_order(document, origins)),
             hint=_HINT,
         )
     return Loaded(config, path, resolve_directories(config, environ, uid=os.geteuid()), origins)
@@ -145,7 +145,7 @@ def _with_tuned(state: Path, values: dict[str, Any], origins: dict[KeyPath, str]
     for path, document in read_tuned(state):
         lines = {key: f"{path}:{line}" for key, line in document.lines.items()}
         _validate(document.value, document.findings)
-        problems += [_tell(finding, path, lines) for finding in _in_order(document, lines)]
+        problems += [_sentence(finding, path, lines) for finding in _in_order(document, lines)]
         for model, settings in ({} if document.findings else document.value.get("tuned") or {}).items():
             if (name := parse_name(model)) is not None and name.key not in own:
                 _put(values, origins, ("tuned", model), settings, str(path))
@@ -180,10 +180,10 @@ def _validate(values: dict[str, Any], findings: list[Finding]) -> Config | None:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        told = {finding.key for finding in findings if finding.key}
+        known = {finding.key for finding in findings if finding.key}
         for problem in error.errors(include_url=False):
             key, message = explain(problem)
-            if key not in told:
+            if key not in known:
                 findings.append(Finding(0, key, message))
         return None
 
@@ -193,10 +193,8 @@ def _in_order(document: Document, origins: Mapping[KeyPath, str]) -> list[Findin
     placed = []
     for finding in document.findings:
         key = _nearest(finding.key, origins)
-        told_by_file = key in document.lines and not origins[key].startswith(("environment", "flag"))
-        placed.append(
-            Finding(finding.line or (document.lines[key] if told_by_file else 0), finding.key, finding.message)
-        )
+        from_file = key in document.lines and not origins[key].startswith(("environment", "flag"))
+        placed.append(Finding(finding.line or (document.lines[key] if from_file else 0), finding.key, finding.message))
     return sorted(placed, key=lambda finding: finding.line or 1 << 60)
 
 
@@ -207,7 +205,7 @@ def _nearest(key: KeyPath, known: Mapping[KeyPath, str]) -> KeyPath:
     return key
 
 
-def _tell(finding: Finding, path: Path | None, origins: Mapping[KeyPath, str]) -> str:
+def _sentence(finding: Finding, path: Path | None, origins: Mapping[KeyPath, str]) -> str:
     if finding.line:
         where = f"{path}:{finding.line}"
     else:

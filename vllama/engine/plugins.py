@@ -15,7 +15,7 @@ FOLDER: Final = Path(__file__).with_name("plugin")
 NAME: Final = "vllama"
 """Of the entry point in the group ``vllm.general_plugins``."""
 PAGING: Final = "VLLAMA_PAGING"
-"""In the environment of an engine whose processes shall move their memory to swap space when they are asked to."""
+"""Variable for an engine whose processes move their memory to swap space on request."""
 
 
 def with_plugin(env: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -172,7 +172,7 @@ def _by_nvidia_smi() -> tuple[Gpu, ...]:
 
 
 def read_nvidia_smi(text: str) -> tuple[Gpu, ...]:
-    """``0, NVIDIA GeForce RTX 4090, 24564, 24000, 8.9, Enabled`` a line, in MiB; other lines are no GPUs.
+    """``0, NVIDIA GeForce RTX 4090, 24564, 24000, 8.9, Enabled`` a line, in MiB; other lines are not GPUs.
 
     The last field says whether a monitor is attached.
     """

@@ -49,7 +49,7 @@ class Plan:
     settings: EffectiveSettings
     place: Place
     requests: float
-    """How many requests of the whole context find room at once; 0 where there is no KV cache."""
+    """How many requests of the whole context have room at once; 0 without a KV cache."""
     task: Task
     decided: str = ""
     """What decided the size of the KV cache: a setting's name, with its value where it was chosen."""

@@ -31,7 +31,7 @@ SUPPORTED: Final = f"{'.'.join(map(str, PYTHONS[-1]))} to {'.'.join(map(str, PYT
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A Python that is no venv's: the file itself, behind every symlink and shim.
+    """A Python outside any venv: the file itself, behind every symlink and shim.
 
     Not ``/usr/bin/python3``: a venv made from that name turns into another Python's at the next upgrade.
     """

@@ -32,7 +32,7 @@ class Registry:
     """Whether this is that vLLM's own answer. Otherwise it may know more, and refuses by itself what it does not."""
 
     def work_of(self, architectures: Iterable[str]) -> Work | None:
-        """What a model does whose config.json has these architectures; None where vLLM knows none of them."""
+        """What a model does whose config.json has these architectures; None if vLLM knows none of them."""
         unknown: Work | None = None if self.sure else "generate"
         return next((self.models[name] for name in architectures if name in self.models), unknown)
 

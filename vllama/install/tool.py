@@ -46,7 +46,7 @@ class Uv:
         return self._pip([*command, *_requirements(locks)], index)
 
     def unhashed(self, python: Path, requirement: str, index: str | None) -> Command:
-        """Install one wheel whose hash no lock knows, without its dependencies.
+        """Install one wheel whose hash is in no lock, without its dependencies.
 
         With ``index`` it comes from there: another index that has the same version is not asked.
         """

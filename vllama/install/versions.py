@@ -71,7 +71,7 @@ ROCM_REFUSAL: Final = (
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """``0.32.0+cpu`` → ``(0, 32, 0)``; stops at the first part that is no number."""
+    """``0.32.0+cpu`` → ``(0, 32, 0)``; stops at the first part that is not a number."""
     parts: list[int] = []
     for part in text.split("+", maxsplit=1)[0].split("."):
         digits = part[: len(part) - len(part.lstrip("0123456789"))]

@@ -56,7 +56,7 @@ class Ingredients:
     uv: Uv
     locks: tuple[LockName, ...]
     unhashed: str = ""
-    """A torch requirement whose wheel for this Python no lock knows the hash of."""
+    """A torch requirement for which no lock has the hash of this Python's wheel."""
 
 
 def gather(wish: Wish, runner: Runner, audience: Audience, uv: str | None) -> Ingredients:

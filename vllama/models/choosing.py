@@ -18,7 +18,7 @@ _SMALL_SUFFIXES: Final = {".json", ".jinja", ".model", ".txt", ".tiktoken"}
 _OTHER_FRAMEWORKS: Final = (".bin.index.json", ".h5.json", ".h5.index.json", ".msgpack.index.json")
 _MISTRAL: Final = "consolidated"
 _NEVER: Final = "adapter_"
-# What repeats the weights of model.safetensors where there is no index: its shards, and copies in another precision.
+# Without an index, these files repeat the weights of model.safetensors: its shards, and copies in another precision.
 _COPY: Final = re.compile(r".*-\d{5}-of-\d{5}\.safetensors|model\.[A-Za-z0-9_-]+\.safetensors")
 
 

@@ -38,7 +38,7 @@ class Recipe:
     revision: str = ""
     """Of the base's repository, where it was named with one."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Relative file names to blobs (64 hex digits), where there is no base."""
+    """Relative file names to blobs (64 hex digits), without a base."""
     adapter: Mapping[str, str] = field(default_factory=dict)
     """The files of a PEFT LoRA directory, likewise."""
     system: str = ""
@@ -147,7 +147,7 @@ class Creator:
         """What the recipe says wins; parameters are merged one by one. Raises BadRequest."""
         template = recipe.template
         if template:
-            # 'ollama show --modelfile' prints the chat template of the files: taken back, it is no template of its own
+            # 'ollama show --modelfile' prints the files' chat template: given back, it is no template of its own
             if template.strip() == (self._store.build(start).facts.chat_template or "").strip():
                 template = ""
             else:

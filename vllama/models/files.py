@@ -91,7 +91,7 @@ def _list(directory: Path) -> set[str]:
 
 
 def _foreign(directory: Path, names: set[str], text: str, hint: str) -> ModelUnusable:
-    """Why there is no model: what the directory holds instead, else ``text``."""
+    """Why this is not a model: what the directory holds instead, else ``text``."""
     found = reason(names)
     if found is ADAPTER:
         found = adapter_of(read_object(directory / ADAPTER_FILES[0]))

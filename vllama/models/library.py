@@ -172,7 +172,7 @@ class Library:
 
 
 def _entry(path: Path) -> Entry:
-    """Raises ModelUnusable for a file that is no manifest, whatever is wrong with it."""
+    """Raises ModelUnusable for a file that is not a valid manifest."""
     manifest = _manifest(path)
     if file_name(manifest.name) != path.name:
         raise ModelUnusable(f"it is the manifest of {manifest.name.short}", hint=_MADE_AGAIN)

@@ -1,4 +1,4 @@
-"""What a model is to the rest of the house: a frozen record, made by ``models.store`` from files. Pure."""
+"""A model as the rest of vLLama sees it: a frozen record that ``models.store`` makes from files. Pure."""
 
 from __future__ import annotations
 

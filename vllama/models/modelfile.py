@@ -52,7 +52,7 @@ _BOMS: Final = (
 
 
 class ModelfileError(VllamaError):
-    """The text is no Modelfile; the message is Ollama's, with the line where it has one."""
+    """The text is not a valid Modelfile; the message is Ollama's, with the line if it has one."""
 
     code = "modelfile"
     status = 400

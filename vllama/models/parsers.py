@@ -77,7 +77,7 @@ _TOOLS: Final = (
     _Rule(("<tool_call>", "name", "arguments"), "hermes"),
 )
 
-# Families whose way of thinking has a parser of its own, wherever their template shows that they think.
+# Families with a reasoning parser of their own, which is used if their template shows that they think.
 _THINKERS: Final = (
     ("DeepseekV41", "deepseek_v41"),
     ("DeepseekV4", "deepseek_v4"),

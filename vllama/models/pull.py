@@ -136,7 +136,7 @@ class Puller:
 
 
 def _repository(name: ModelName, revision: str = "") -> Source | None:
-    """``hf.co/org/name:revision`` and ``org/name:revision``; Ollama's own users' models are no repositories."""
+    """``hf.co/org/name:revision`` and ``org/name:revision``; models of Ollama's users are not repositories."""
     host = name.host.casefold()
     if host not in _HUBS and (host != DEFAULT_HOST or name.namespace.casefold() == DEFAULT_NAMESPACE):
         return None

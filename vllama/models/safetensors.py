@@ -19,7 +19,7 @@ _LONGEST_HEADER: Final = 100_000_000  # the format's own limit
 
 
 class HeaderError(ValueError):
-    """The bytes are no safetensors header; the text is the rest of a sentence: ``... is truncated``."""
+    """The bytes are not a safetensors header; the text is the rest of a sentence: ``... is truncated``."""
 
 
 @dataclass(frozen=True, slots=True)

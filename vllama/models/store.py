@@ -172,7 +172,7 @@ class ModelStore:
         self.save(replace(manifest, name=destination))
 
     def remove(self, name: ModelName) -> bool:
-        """Forget a name of the library and delete what only it used; false when there is no such name.
+        """Forget a name of the library and delete what only it used; false if there is no such name.
 
         Raises BadRequest for a configured one. An engine that runs on the files goes on.
         """

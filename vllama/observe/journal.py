@@ -46,7 +46,7 @@ class JournalHandler(logging.Handler):
     """Sends each record with its identifier and priority, and its ``model`` and ``request_id`` if it has them."""
 
     def __init__(self, path: Path = SOCKET) -> None:
-        """Raises OSError where there is no journal."""
+        """Raises OSError without a journal."""
         super().__init__()
         self._lost = 0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)

@@ -37,7 +37,7 @@ def set_up(
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(ROOT).setLevel(level.upper())
-    # What is no HTTP is answered with 400; a traceback each would be noise that any stranger can make.
+    # Requests that are not HTTP get 400. With a traceback for each, any client could fill the log.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
 
 

@@ -199,7 +199,7 @@ class Children:
         )
 
     async def _live(self, action: ev.Spawn) -> None:
-        """One run of an engine, from spawn to burial, whatever fails on the way."""
+        """One run of an engine, from spawn until its processes are gone, whatever fails in between."""
         key, run, spec = action.key, action.run, action.spec
         for note in spec.notes:
             _LOG.info("%s: %s", spec.name, note, extra={"model": spec.name})

@@ -38,7 +38,7 @@ from vllama.supervisor.step import step
 from vllama.supervisor.tasks import announce
 
 _LOG = logging.getLogger("vllama.supervisor")
-_CLOSE_MARGIN = 45.0  # SIGTERM's deadline, SIGKILL and the burial after the drain time
+_CLOSE_MARGIN = 45.0  # after the drain time: SIGTERM's deadline, SIGKILL, and until the processes are gone
 
 
 class Supervisor:
@@ -189,11 +189,11 @@ class Supervisor:
 
     def _changed(self, old: Phase, engine: EngineState) -> None:
         if old != engine.phase:
-            self._tell(old, engine)
+            self._log(old, engine)
         announce(lambda: self._on_change(_view(engine, time.time() - self.now(), self._state.compilation)))
         self._note_empty()
 
-    def _tell(self, old: Phase, engine: EngineState) -> None:
+    def _log(self, old: Phase, engine: EngineState) -> None:
         """What the log says of an engine's life."""
         name = engine.model.name.short
         about = {"model": name}

@@ -117,7 +117,7 @@ def _taken(pid: int) -> int:
 
 
 def own_memory(rollup: str) -> int:
-    """Bytes of memory that is no file's, by ``/proc/PID/smaps_rollup``."""
+    """Bytes of memory that does not belong to a file, by ``/proc/PID/smaps_rollup``."""
     found = (line.split() for line in rollup.splitlines())
     return sum(int(words[1]) << 10 for words in found if words and words[0] in {"Pss_Anon:", "Pss_Shmem:"})
 

@@ -49,12 +49,12 @@ def command(
     if as_json:
         output.data(budget.as_json(outcome.compared, outcome.front_end, outcome.legs))
     else:
-        _tell(outcome)
+        _print(outcome)
     if not all(verdict.met for verdict in budget.verdicts(outcome.compared, outcome.front_end)):
         raise click.exceptions.Exit(1)
 
 
-def _tell(outcome: Overhead) -> None:
+def _print(outcome: Overhead) -> None:
     output.table(*budget.table(outcome.compared))
     output.line()
     for verdict in budget.verdicts(outcome.compared, outcome.front_end):

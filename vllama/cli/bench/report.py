@@ -8,7 +8,7 @@ import click
 
 from vllama.bench.record import from_json
 from vllama.cli.bench import options
-from vllama.cli.bench.speed import tell
+from vllama.cli.bench.speed import print_record
 from vllama.errors import NotFound
 
 
@@ -23,5 +23,5 @@ def command(*, file: Path, plot: Path | None, html: Path | None) -> None:
     except OSError as error:
         raise NotFound(f"can't read {file}: {error.strerror or error}") from error
     record = from_json(data)
-    tell(record)
+    print_record(record)
     options.write_pictures(record, plot, html)

@@ -133,7 +133,7 @@ def command(
     )
     if gated:
         record = record.judged(gate(record.rows, own.name))
-    tell(record)
+    print_record(record)
     if json_file is not None:
         options.write(json_file, to_json(record))
     options.write_pictures(record, plot, html)
@@ -141,8 +141,8 @@ def command(
         raise click.exceptions.Exit(1)
 
 
-def tell(record: Record) -> None:
-    """The tables of a measurement."""
+def print_record(record: Record) -> None:
+    """Print the tables of a measurement."""
     output.line(work_in_words(record))
     output.line()
     output.table(*tables.speeds(record.rows))
