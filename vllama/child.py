@@ -1,4 +1,4 @@
-"""How each child process is started: nothing that lies in the caller's directory runs in it.
+"""How each child process is started: it runs nothing from the caller's directory.
 
 A person may call us from a directory that others fill: a cloned model, /tmp. So a child works in a directory of its
 own, Python looks for no module in the current directory, relative entries of PATH are left out, and secrets are in the
@@ -71,7 +71,7 @@ def replace(command: list[str]) -> NoReturn:
 
 
 def which(name: str) -> str | None:
-    """The absolute path of a command: a path as it is, a name as PATH's absolute entries have it."""
+    """The absolute path of a command: a path is unchanged, a name is looked up in PATH's absolute entries."""
     found = shutil.which(name, path=_absolute_only(os.environ.get("PATH", os.defpath)))
     return None if found is None else os.path.abspath(found)  # noqa: PTH100 - a venv's python is a link to keep
 
@@ -182,7 +182,7 @@ class _Groups(TypedDict):
 
 
 def _groups(user: int | None) -> _Groups:
-    """The groups of a user; none of ours may be left to it."""
+    """The groups of a user; a child must keep none of ours."""
     if user is None:
         return _Groups(group=None, extra_groups=None)
     try:

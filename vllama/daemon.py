@@ -174,7 +174,7 @@ async def _hurry(signals: Signals, supervisor: Supervisor) -> None:
 
 
 def _logged(_: Exception) -> None:
-    """The log has it, and the rest goes on."""
+    """The error is in the log already; the service goes on."""
 
 
 def _listen(config: Config, notifier: Notifier, environ: Mapping[str, str]) -> tuple[list[socket.socket], bool]:

@@ -75,7 +75,7 @@ class Reads:
             self._on_late()
 
     def _give_up(self, key: Hashable, result: Future[T]) -> bool:
-        """Nobody waits any more, unless it ended in this very moment."""
+        """Stop waiting; false if the read has just ended."""
         with self._lock:
             if result.done():
                 return False

@@ -144,7 +144,7 @@ class SlowBody(VllamaError):
 
 
 class Busy(VllamaError):
-    """The waiting room is full (Ollama's 503), or we are about to stop."""
+    """The queue is full (Ollama's 503), or the service is about to stop."""
 
     code = "busy"
     status = 503
@@ -190,7 +190,7 @@ class LoadFailed(EngineError):
 
 
 class NoRoomYet(LoadFailed):
-    """It would fit if ``missing`` bytes more were free: engines that are idle may make room."""
+    """It would fit if ``missing`` bytes more were free: idle engines may be unloaded for that."""
 
     code = "no_room"
 

@@ -54,7 +54,7 @@ def make_puller(
     environ: Mapping[str, str],
     engines: Engines = tuple,
 ) -> Puller:
-    """Raises ConfigError when the catalogue's files are wrong. ``engines``: those that would make room for a model."""
+    """Raises ConfigError when the catalogue's files are wrong. ``engines``: those that could be unloaded."""
 
     async def chosen(listing: Listing) -> Offer | None:
         sizes = tuple(engines())

@@ -41,7 +41,7 @@ class Tuning:
     work: Workload
     plan: Plan
     step: Callable[[str, int, int], None]
-    """What goes on, how many trials are done, of how many."""
+    """The current step, how many trials are done, of how many."""
     done: Callable[[Trial], None]
     """A trial is over."""
 
@@ -53,7 +53,7 @@ class Tuning:
         total = len(choices) + 4
         first = await self._trial(Candidate({}), 0, total)
         if first.problem:
-            raise LoadFailed(f"it can't be measured as it is: {first.problem}")
+            raise LoadFailed(f"it can't be measured with its current settings: {first.problem}")
         trials = [await self._trial(choice, number, total) for number, choice in enumerate(choices, 1)]
         both = together(winners(first, trials))
         if both is not None:

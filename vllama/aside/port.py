@@ -1,4 +1,4 @@
-"""What the front end asks for when something may take long: the port of this room, and its refusals. Pure."""
+"""The interface for work that may take long, and its errors. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class TookTooLong(BadRequest):
-    """The work was ended before it was done."""
+    """The work was stopped before it was done."""
 
     code = "took_too_long"
 

@@ -1,4 +1,4 @@
-"""What ``vllama doctor`` says about what it found. Pure: ``cli.doctor`` looks, this room judges.
+"""What ``vllama doctor`` says about what it found. Pure: ``cli.doctor`` looks, this module judges.
 
 A ``bad`` finding keeps models from being served and has the command that fixes it; a ``warning`` does not.
 """

@@ -1,4 +1,4 @@
-"""Long work, shown while it goes on: bars and spinners on a terminal, plain lines now and then elsewhere (stderr).
+"""Shows the progress of long work on stderr: bars and spinners on a terminal, a plain line now and then elsewhere.
 
 with progress() as show:
     show.status("resolving")

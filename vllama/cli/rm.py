@@ -13,7 +13,7 @@ from vllama.errors import NotFound
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @host_option
 def command(*, models: tuple[str, ...], host: str) -> None:
-    """Delete each MODEL, and the files that no other model uses. What is loaded stays until it is unloaded."""
+    """Delete each MODEL, and the files that no other model uses. A loaded model stays loaded until it is unloaded."""
     remote = Remote(host)
     for model in models:
         try:

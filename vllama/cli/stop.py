@@ -12,7 +12,7 @@ from vllama.errors import NotFound
 @click.argument("model")
 @host_option
 def command(*, model: str, host: str) -> None:
-    """Unload MODEL as soon as its running answers have ended, and free its memory. The service stays."""
+    """Unload MODEL as soon as its running answers have ended, and free its memory. The service keeps running."""
     try:
         Remote(host).post("/api/generate", {"model": model, "keep_alive": 0}, "done")
     except Refused as error:

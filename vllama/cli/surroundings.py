@@ -1,4 +1,4 @@
-"""What a configuration names and this machine does not have: ``vllama config check`` looks, the service goes on.
+"""What a configuration names but this machine lacks. ``vllama config check`` reports it; the service starts anyway.
 
 A directory may be mounted later and a model pulled later, so that none of this keeps the service from starting: the
 model concerned is refused with the same reason when it is asked for.

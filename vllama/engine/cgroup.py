@@ -58,7 +58,7 @@ class EngineGroup:
         return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
     def remove(self) -> None:
-        """Take the empty folder away; one that isn't empty stays until the service ends."""
+        """Remove the folder if it is empty; otherwise it stays until the service ends."""
         with contextlib.suppress(OSError):
             self.path.rmdir()
 

@@ -41,13 +41,13 @@ class Compilation:
 
     code: Literal["", "loaded", "compiled"] = ""
     doing: str = ""
-    """What people read while it lasts: ``loading compiled code``, ``compiling``; empty when neither goes on."""
+    """What people read while it lasts: ``loading compiled code``, ``compiling``; empty if it does neither."""
     again: str = ""
     """Why code that was kept could not be used."""
     unkept: str = ""
     """Why what was compiled is not kept: the next start compiles again."""
     folders: tuple[str, ...] = ()
-    """Where the code lies; when a start dies while it is ``doing`` something, the last one may be at fault."""
+    """Where the code is; when a start dies while it is ``doing`` something, the last one may be at fault."""
 
     def feed(self, text: str) -> bool:
         """True when it began to do something else."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 
 def notice_exit(process: subprocess.Popen[bytes], ended: Callable[[], None]) -> Callable[[], None]:
-    """Call ``ended`` when the child itself has ended; its status is known then. Returns what stops watching.
+    """Call ``ended`` when the child itself has ended; its status is known then. Returns a function that stops watching.
 
     asyncio's own wait would also wait for its pipes, which orphaned children hold open. Raises OSError.
     """

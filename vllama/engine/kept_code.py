@@ -110,7 +110,7 @@ def trouble(folder: Path) -> str:
 
 
 def can_run(folder: Path) -> bool:
-    """Whether machine code that lies in ``folder``, or will, may be run; raises OSError."""
+    """Whether machine code in ``folder`` may be run, now or later; raises OSError."""
     there = next(place for place in (folder, *folder.parents) if place.is_dir())
     return not os.statvfs(there).f_flag & os.ST_NOEXEC
 
@@ -135,7 +135,7 @@ def _note(spec: EngineSpec) -> Path:
 
 
 def _own(spec: EngineSpec, folders: tuple[str, ...]) -> Iterator[Path]:
-    """Those that lie where vLLM keeps compiled code: their names were read from an engine's output."""
+    """Those below vLLM's folder for compiled code: their names were read from an engine's output."""
     root = (spec.keeps or Path()) / "vllm" / "torch_compile_cache"
     for folder in map(Path, folders):
         if ".." not in folder.parts and root in folder.parents and folder.name != "torch_aot_compile":

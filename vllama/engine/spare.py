@@ -85,7 +85,7 @@ class Spare:
         return self._process.pid
 
     def become(self, spec: EngineSpec) -> subprocess.Popen[bytes] | None:
-        """Make it the engine of ``spec``, which it must fit; None when it can't be any more, and is to be ended."""
+        """Make it the engine of ``spec``, which it must fit; None if it can't be any more, and must be stopped."""
         env = child.start({}, more=spec.env)["env"]
         order = json.dumps({"argv": spec.argv[3:], "env": env, "cwd": str(spec.scratch)}).encode() + b"\n"
         pipe = self._process.stdin

@@ -95,13 +95,13 @@ class Hardware:
 
     def limited(self, most: int, held: Iterable[tuple[int, bool]]) -> Hardware:
         """With a limit on what engines in RAM take together; ``held``: bytes of each one there is, and whether it is
-        evicted when another needs its room."""
+        evicted when another needs its memory."""
         sizes = tuple(held)
         left = most - sum(size for size, _ in sizes)
         return replace(self, ram_left=left, ram_most=left + sum(size for size, evicted in sizes if evicted))
 
     def holding(self, engines: Iterable[tuple[int, int]], max_ram: int | None = None) -> Hardware:
-        """With engines of ours, each as (all its bytes, those of GPUs), that would be unloaded to make room."""
+        """With engines of ours, each as (all its bytes, those of GPUs), that could be unloaded to free memory."""
         sizes = tuple(engines)
         in_ram, on_gpus = [size - vram for size, vram in sizes], sum(vram for _, vram in sizes)
         gpus = []

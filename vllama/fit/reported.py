@@ -37,7 +37,7 @@ def basis_of(key: str, plan: Plan, settings: EffectiveSettings) -> Basis:
 
 
 def measured(basis: Basis, *, weights: int, kv_memory: int, kv_tokens: int) -> Measured | None:
-    """What the log says, in bytes and tokens, as far as it is exact enough; None where nothing is."""
+    """What the log says, in bytes and tokens, as far as it is exact enough; None if nothing is."""
     kv, overhead = basis.kv_cache, 0
     if basis.share is not None and weights and kv_memory:
         kv = kv_memory if kv_memory >= _EXACT else 0

@@ -64,7 +64,7 @@ def entry_name(model: Model, config: Config) -> str:
 
 
 def _key_of(model: Model, names: Iterable[str]) -> str:
-    """That of the names, as it is spelled, which is the model's; empty when none is."""
+    """The one of the names that means the model, as it is spelled; empty without one."""
     wanted = model.name.key
     return next((text for text in names if (name := parse_name(text)) is not None and name.key == wanted), "")
 

@@ -1,4 +1,4 @@
-"""Finding, installing and describing the engine: the public face of the rooms around it."""
+"""Finding, installing and describing the engine: the public interface of this package."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class Installation:
         return None
 
     def _asked_again(self, home: Home) -> Capabilities | None:
-        """A whole engine of which an earlier version of ours kept a shorter answer."""
+        """Ask a complete engine again, if an earlier version of vLLama kept a shorter answer."""
         if not home.complete or home.interpreter_gone:
             return None
         said: list[str] = []
@@ -252,7 +252,7 @@ def _check_room(free: int, folder: Path, locks: Sequence[LockName]) -> None:
     need = _CUDA_BYTES if "cuda" in locks else sum(lockfile.sizes(pins).values()) * 1e6 * _BESIDE
     if free < need:
         raise InstallFailed(
-            f"not enough room in {folder}: the engine needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+            f"not enough space in {folder}: the engine needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
             hint="Make room, or choose another folder with --prefix.",
         )
 

@@ -34,7 +34,7 @@ class Tally:
         self._placing = False
         self._placed = 0.0
         self.doing = "looking for packages"
-        """What goes on, in people's words: ``triton 272.5 MiB``."""
+        """The current step for people: ``triton 272.5 MiB``."""
 
     @property
     def percent(self) -> float:

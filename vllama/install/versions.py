@@ -30,7 +30,7 @@ PUBLIC_TORCH_COST: Final = "4.7 GB on disk instead of 1.7 GB"
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """What the machine has, as far as the choice of a build goes."""
+    """What the machine has, as far as it matters for the choice of a build."""
 
     nvidia_card: bool = False
     nvidia_driver: bool = False

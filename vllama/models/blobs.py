@@ -31,7 +31,7 @@ def read_digest(text: str) -> str | None:
 
 
 def is_relative(name: str) -> bool:
-    """Whether a file's name stays below the directory that it is laid into (Go's ``fs.ValidPath``)."""
+    """Whether a file's name stays below the directory that it is put into (Go's ``fs.ValidPath``)."""
     parts = name.split("/")
     return all(part not in {"", ".", ".."} and len(part.encode("utf-8", "replace")) <= 255 for part in parts) and (
         "\0" not in name

@@ -31,7 +31,7 @@ TRANSPORT_ERROR: Final[type[BaseException]] = next(
 
 @contextmanager
 def hub_border(source: Source, *, fetching: bool = False) -> Iterator[None]:
-    """huggingface_hub's world ends here. ``fetching``: files are on their way, and what came of them stays."""
+    """Turns errors of huggingface_hub into ours. ``fetching``: files are being fetched, and complete ones are kept."""
     try:
         yield
     except GatedRepoError as error:

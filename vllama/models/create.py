@@ -31,7 +31,7 @@ _NO_JINJA: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a model is to be made of, checked as far as that goes without looking."""
+    """What a model is to be made of, checked as far as possible without reading files."""
 
     name: ModelName
     base: ModelName | None = None

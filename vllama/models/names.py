@@ -77,7 +77,7 @@ def is_revision(text: str) -> bool:
 
 
 def split_revision(text: str) -> tuple[str, str]:
-    """``org/name@revision`` as the name that it gets, and the revision; any other text as it is, and none.
+    """``org/name@revision`` as the name that it gets, and the revision; other texts unchanged, and an empty revision.
 
     A tag holds no slash: ``org/name@refs/pr/3`` is called ``org/name:refs-pr-3``.
     """

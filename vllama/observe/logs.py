@@ -17,7 +17,7 @@ from vllama.observe.journal import ENGINE, SOCKET, JournalHandler, priority
 from vllama.redaction import without_passwords
 
 ROOT: Final = "vllama"
-"""The logger above all of ours; its level is ``log.level``."""
+"""The parent of all our loggers; its level is ``log.level``."""
 
 
 def set_up(
@@ -76,7 +76,7 @@ def plain(record: logging.LogRecord) -> bool:
 
 
 def _visible(value: object, kept: str) -> object:
-    """A value whose text can be printed as it is; the others as their text, with escapes."""
+    """A value that is safe to print: unchanged if its text is printable, else its text with escapes."""
     if value is None or isinstance(value, (int, float)):
         return value
     text = str(value)

@@ -251,7 +251,7 @@ class Children:
         return self._tasks.start(work, self._unhealthy(ev.Warm(key, child.run), "the engine can't be watched"))
 
     async def _watch(self, key: str, child: Child) -> None:
-        """Until it listens; ``_warm`` goes on from there."""
+        """Until it listens; ``_warm`` continues from there."""
         cause = await until_listening(child.client, child.process, self.patience)
         if cause is None:
             self._post(ev.Listening(self._now(), key, child.run))

@@ -33,7 +33,7 @@ _SETTLED: Final[tuple[Phase, ...]] = ("absent", "ready", "asleep")
 
 
 def tend(state: State, now: float, actions: list[Action]) -> State:
-    """After every event: the compilation starts, stands still, goes on or ends, as what else happens allows."""
+    """After every event: starts, pauses, resumes or ends the compilation, as the engines allow."""
     running = state.compilation
     if running is None:
         return _begin(_renew(state, now, actions), now, actions)

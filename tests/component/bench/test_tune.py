@@ -157,4 +157,4 @@ def test_a_model_that_can_not_be_loaded_is_told(desk: Desk) -> None:
     rescript(desk.model, start_failure="architecture")
     done = desk.tune("mini", *SMALL)
     assert done.returncode == 1
-    assert "can't be measured as it is" in done.stderr
+    assert "can't be measured with its current settings" in done.stderr
