@@ -42,7 +42,8 @@ class Planner(Protocol):
     async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
         """How to start ``model`` next to its neighbours; each ``attempt`` takes less memory than the one before.
 
-        Raises NoRoomYet if engines must be unloaded first, another VllamaError if it can't be started at all.
+        Raises NoRoomYet if engines must be unloaded first, another VllamaError if it can't be started at all, or not
+        next to engines that load.
         """
         ...
 

@@ -7,8 +7,9 @@ from typing import Final
 
 from vllama.engine.diagnose import Cause
 from vllama.supervisor.events import Action, Grant, LeaseReturned, LeaseWanted, Reconfigured, Refuse
-from vllama.supervisor.moves import enqueue, enter, put, rest, stop
+from vllama.supervisor.moves import enqueue, enter, put, rest, stop, unqueue
 from vllama.supervisor.orders import CLOSING, reconfigured
+from vllama.supervisor.outlook import Setbacks
 from vllama.supervisor.states import RESTING, EngineState, State, Waiter, lacks_room_for, waiting
 
 BUSY: Final = Cause("busy", "server busy, please try again.  maximum pending requests exceeded", status=503)
@@ -32,13 +33,13 @@ def lease_wanted(state: State, event: LeaseWanted, actions: list[Action]) -> Sta
         return put(state, replace(engine, leases=engine.leases | {event.ticket}, keep_alive=keep))
     if engine.phase == "broken" and engine.cause is not None:
         same_files = engine.model.digest == event.model.digest
-        if same_files and event.now < engine.retry_at:  # L4
+        if same_files and event.now < engine.broken_until:  # L4
             actions.append(Refuse(event.ticket, engine.cause))
             return state
         # L5: on probation, if the files are the same
-        probation = engine.crashes[1 - state.policy.breaker_crashes :] if state.policy.breaker_crashes > 1 else ()
-        fresh = replace(enter(engine, "absent", event.now), failed_starts=0, gentler=0)
-        engine = replace(fresh, crashes=probation if same_files else ())
+        crashes, most = engine.setbacks.crashes, state.policy.breaker_crashes
+        probation = crashes[1 - most :] if most > 1 and same_files else ()
+        engine = replace(enter(engine, "absent", event.now), setbacks=Setbacks(probation))
     if waiting(state) >= state.policy.max_waiting:  # L6
         actions.append(Refuse(event.ticket, BUSY))
         return state
@@ -58,7 +59,7 @@ def lease_returned(state: State, event: LeaseReturned, actions: list[Action]) ->
         engine = replace(engine, waiters=tuple(w for w in engine.waiters if w.ticket != event.ticket))
         state = put(state, engine)
         if engine.phase in RESTING and not engine.waiters and not engine.wanted:
-            return replace(put(state, replace(engine, stage="")), queue=tuple(k for k in state.queue if k != event.key))
+            return put(unqueue(state, event.key), replace(engine, stage="", outlook="open"))
         return state
     # L9
     engine = replace(engine, leases=engine.leases - {event.ticket})

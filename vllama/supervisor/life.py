@@ -27,7 +27,8 @@ from vllama.supervisor.events import (
     Warm,
     Warmed,
 )
-from vllama.supervisor.moves import enqueue, enter, give_up, put, rest, resting, stop
+from vllama.supervisor.moves import enqueue, enter, give_up, put, queue_first, rest, resting, stop, unqueue
+from vllama.supervisor.outlook import ShortOfMemory
 from vllama.supervisor.policy import Policy, backoff_delay, breaker_open, recent
 from vllama.supervisor.room import room_changed
 from vllama.supervisor.states import Capacity, EngineState, Phase, State
@@ -41,19 +42,16 @@ def went_on(state: State, engine: EngineState, event: LifeEvent, actions: list[A
     match event:
         case Planned() if engine.phase == "planning":  # P1
             actions.append(Spawn(engine.key, engine.run, event.spec))
-            engine = replace(enter(engine, "starting", now, "engine is starting"), spec=event.spec, beside=False)
+            engine = replace(enter(engine, "starting", now, "engine is starting"), spec=event.spec)
             engine = with_compilation(engine, event.spec.compiles)
-        case PlanRefused() | NoRoom() if engine.phase in {"planning", "waking"} and (engine.overtaken or engine.beside):
-            # P2
-            engine = replace(engine, beside=engine.beside and not engine.overtaken)
-            state = put(state, enter(engine, resting(engine), now, "waiting to load"))
-            return replace(state, queue=(engine.key, *state.queue))
+        case PlanRefused() | NoRoom() if engine.outlook in {"overtaken", "beside"}:  # P2
+            waits = enter(engine, resting(engine), now, "waiting to load")
+            return queue_first(state, replace(waits, outlook="put off" if engine.outlook == "beside" else "open"))
         case PlanRefused() if engine.phase == "planning":  # P3
             engine = give_up(engine, event.cause, now, actions, phase="absent")
         case NoRoom() if engine.phase in {"planning", "waking"}:  # P4
-            engine = replace(engine, missing=event.missing, cause=event.cause)
-            state = put(state, enter(engine, resting(engine), now, "waiting for room"))
-            return replace(state, queue=(engine.key, *state.queue))
+            waits = enter(engine, resting(engine), now, "waiting for room")
+            return queue_first(state, replace(waits, outlook=ShortOfMemory(event.missing), cause=event.cause))
         case Spawned():
             engine = replace(engine, pid=event.pid)
         case Progressed() if engine.phase == "starting":
@@ -72,11 +70,11 @@ def went_on(state: State, engine: EngineState, event: LifeEvent, actions: list[A
             default = engine.model.keep_alive
             engine = _ready(engine, event, state.policy.keep_alive if default is None else default, actions)
         case Unhealthy() if engine.phase in _ALIVE:  # P7; the cause found here is better than that of its end
-            state = replace(state, queue=tuple(key for key in state.queue if key != engine.key))
+            state = unqueue(state, engine.key)
             actions.append(Stop(engine.key, engine.run, gentle=False))
             engine = replace(enter(engine, "failing", now, "ending a hung engine"), cause=event.cause)
         case Died() if engine.phase in _ALIVE:  # P7
-            state = replace(state, queue=tuple(key for key in state.queue if key != engine.key))
+            state = unqueue(state, engine.key)
             engine = replace(enter(engine, "failing", now, "ending what it left behind"), cause=None)
         case Exited():
             return _exited(state, engine, event, actions)
@@ -100,7 +98,7 @@ def _ready(engine: EngineState, event: Warmed, default_keep: float, actions: lis
         unload=False,
         used_at=event.now,
         wanted=True,
-        failed_starts=0,
+        setbacks=replace(engine.setbacks, failed_starts=0),
         cause=None,
     )
     return engine if engine.leases else rest(engine, event.now, actions)
@@ -121,28 +119,25 @@ def _exited(state: State, engine: EngineState, event: Exited, actions: list[Acti
     cause = failing_cause or event.cause
     if cause.outside:  # X2
         return put(state, _not_started(engine, cause, now, policy, actions))
-    if cause.memory and engine.gentler < policy.gentler_plans:  # X3: no crash, the plan was too bold
-        engine = replace(engine, gentler=engine.gentler + 1, cause=cause, restarts=engine.restarts + 1)
+    setbacks = engine.setbacks
+    if cause.memory and setbacks.gentler < policy.gentler_plans:  # X3: no crash, the plan was too bold
+        setbacks = replace(setbacks, gentler=setbacks.gentler + 1)
+        engine = replace(engine, setbacks=setbacks, cause=cause, restarts=engine.restarts + 1)
         if not engine.waiters and not engine.wanted:
             return put(state, enter(engine, "absent", now))
-        state = put(state, enter(engine, "absent", now, "ran out of memory, trying with less"))
-        return replace(state, queue=(engine.key, *state.queue))
-    crashes = (*recent(engine.crashes, now, policy), now)
-    engine = replace(
-        engine,
-        cause=cause,
-        crashes=crashes,
-        restarts=engine.restarts + 1,
-        failed_starts=0 if was_ready else engine.failed_starts + 1,
-    )
+        return queue_first(state, enter(engine, "absent", now, "ran out of memory, trying with less"))
+    crashes = (*recent(setbacks.crashes, now, policy), now)
+    failed = 0 if was_ready else setbacks.failed_starts + 1
+    setbacks = replace(setbacks, crashes=crashes, failed_starts=failed)
+    engine = replace(engine, cause=cause, setbacks=setbacks, restarts=engine.restarts + 1)
     if cause.permanent or breaker_open(crashes, now, policy):  # X4
-        engine = replace(engine, retry_at=now + policy.breaker_cooloff)
+        engine = replace(engine, broken_until=now + policy.breaker_cooloff)
         return put(state, give_up(engine, cause, now, actions, phase="broken"))
-    if engine.failed_starts >= policy.start_attempts:  # X5
+    if failed >= policy.start_attempts:  # X5
         actions += [Refuse(w.ticket, cause) for w in engine.waiters]
         engine = replace(engine, waiters=())
     if not engine.wanted and not engine.waiters:  # X6
-        return put(state, replace(enter(engine, "absent", now), failed_starts=0))
+        return put(state, replace(enter(engine, "absent", now), setbacks=replace(setbacks, failed_starts=0)))
     # X7
     engine = replace(engine, retry_at=now + backoff_delay(len(crashes), policy))
     return put(state, enter(engine, "backoff", now, "waiting to restart"))
@@ -153,7 +148,7 @@ def _not_started(engine: EngineState, cause: Cause, now: float, policy: Policy, 
     if not engine.wanted:
         return give_up(engine, cause, now, actions, phase="absent")
     actions += [Refuse(w.ticket, cause) for w in engine.waiters]
-    failed = engine.failed_starts + 1
-    retry_at = now + backoff_delay(failed, policy)
-    engine = replace(engine, waiters=(), cause=cause, failed_starts=failed, retry_at=retry_at)
+    setbacks = replace(engine.setbacks, failed_starts=engine.setbacks.failed_starts + 1)
+    retry_at = now + backoff_delay(setbacks.failed_starts, policy)
+    engine = replace(engine, waiters=(), cause=cause, setbacks=setbacks, retry_at=retry_at)
     return enter(engine, "backoff", now, "waiting to restart")

@@ -15,16 +15,26 @@ def put(state: State, engine: EngineState) -> State:
 
 
 def enter(engine: EngineState, phase: Phase, now: float, stage: str = "") -> EngineState:
-    """The engine in another phase."""
-    return replace(engine, phase=phase, since=now, stage=stage)
+    """The engine in another phase. What was known about its next load is forgotten."""
+    return replace(engine, phase=phase, since=now, stage=stage, outlook="open")
 
 
 def enqueue(state: State, engine: EngineState, now: float) -> State:
-    """It waits for its turn to load."""
-    engine = enter(engine, resting(engine), now, "waiting to load")
+    """It waits for its turn to load. One that waits already keeps its turn, and what is known about it."""
+    waits = enter(engine, resting(engine), now, "waiting to load")
     if engine.key in state.queue:
-        return put(state, engine)
-    return replace(put(state, replace(engine, beside=False)), queue=(*state.queue, engine.key))
+        return put(state, replace(waits, outlook=engine.outlook))
+    return replace(put(state, waits), queue=(*state.queue, engine.key))
+
+
+def queue_first(state: State, engine: EngineState) -> State:
+    """It has had its turn, and is the next one again."""
+    return replace(put(state, engine), queue=(engine.key, *state.queue))
+
+
+def unqueue(state: State, key: str) -> State:
+    """The engine is not loaded, or not in its turn."""
+    return replace(state, queue=tuple(other for other in state.queue if other != key))
 
 
 def resting(engine: EngineState) -> Phase:

@@ -7,7 +7,8 @@ from typing import Final
 
 from vllama.engine.diagnose import Cause
 from vllama.supervisor.events import Action, Reconfigured, Refuse, UnloadWanted
-from vllama.supervisor.moves import enqueue, enter, put, stop
+from vllama.supervisor.moves import enqueue, enter, put, stop, unqueue
+from vllama.supervisor.outlook import Setbacks
 from vllama.supervisor.states import EngineState, State
 
 CLOSING: Final = Cause("closing", "the server is shutting down", status=503)
@@ -52,15 +53,14 @@ def reconfigured(state: State, event: Reconfigured, actions: list[Action]) -> St
             stage = "finishing its answers, then starting as configured now"
             return put(state, replace(engine, outdated=True, stage=stage))
         case "ready" | "asleep":  # C2
-            queue = tuple(key for key in state.queue if key != engine.key)
-            return put(replace(state, queue=queue), stop(engine, event.now, actions, gentle=True))
+            return put(unqueue(state, engine.key), stop(engine, event.now, actions, gentle=True))
         case "starting" | "warming" | "waking":  # C3
             return put(state, stop(engine, event.now, actions, gentle=False))
         case "dozing":  # C4
             return put(state, replace(engine, outdated=True))
         case "planning" | "backoff" | "broken":  # C5
             again = bool(engine.waiters) or engine.wanted
-            fresh = replace(engine, run=engine.run + 1, crashes=(), failed_starts=0, gentler=0, cause=None, missing=0)
+            fresh = replace(engine, run=engine.run + 1, setbacks=Setbacks(), cause=None)
             fresh = enter(fresh, "absent", event.now)
             return enqueue(state, fresh, event.now) if again else put(state, fresh)
         case _:
@@ -82,7 +82,7 @@ def _closed(engine: EngineState, now: float, drain: float, actions: list[Action]
     """Q1 for one engine."""
     match engine.phase:
         case "ready" if engine.leases:
-            return replace(enter(engine, "draining", now, "finishing its answers"), retry_at=now + drain)
+            return replace(enter(engine, "draining", now, "finishing its answers"), drain_until=now + drain)
         case "ready" | "asleep":
             return stop(engine, now, actions, gentle=True)
         case "starting" | "warming" | "dozing" | "waking":

@@ -119,7 +119,7 @@ class Planner:
         )
         found = _planned(answer, model, wanted, hardware)
         if disturbs(found.place, hardware, neighbours):
-            raise NoRoomYet("another engine is starting on the same GPU", missing=1)
+            raise LoadFailed("another engine is starting on the same GPU", code="no_room")
         socket = socket_path(loaded.runtime, model)
         cache, keeps, note = _places(loaded.cache, socket, capabilities, hardware)
         notes = (*found.settings.notes, found.chats, found.sum, *note)

@@ -30,8 +30,9 @@ from dataclasses import replace
 from vllama.engine.diagnose import Cause
 from vllama.supervisor.events import Action, Grant, Plan, Wake
 from vllama.supervisor.moves import enter, give_up, lie_down, put, rest, resting, stop
-from vllama.supervisor.policy import choose_victims
-from vllama.supervisor.states import LOADING, EngineState, State, residents, sleepers
+from vllama.supervisor.outlook import Outlook, Short, ShortOfMemory, ShortOfPlaces
+from vllama.supervisor.policy import Resident, choose_victims
+from vllama.supervisor.states import LOADING, State, residents, sleepers
 
 NO_ROOM = Cause("no_room", "there is not enough memory for this model beside the ones that are loaded")
 TOO_MANY = Cause("no_room", "as many models are loaded as may be, and none of them may be evicted")
@@ -43,27 +44,27 @@ def start_next(state: State, now: float, actions: list[Action]) -> State:
         return state
     if any(e.phase in LOADING for e in state.engines.values()):  # R2
         return _begin(state, now, actions, beside=True) if _may_begin_beside(state) else state
-    if state.queue and state.engines[state.queue[0]].missing:  # R3
-        return _make_room(state, state.engines[state.queue[0]], now, actions)
+    if state.queue and isinstance(state.engines[state.queue[0]].outlook, Short):  # R3
+        return _make_room(state, now, actions)
     state = _nobody_needs_room(state, now, actions)  # R4
     if not state.queue:
         return state
     engine = state.engines[state.queue[0]]
     if _too_many(state):  # R5
-        engine = replace(engine, missing=1, cause=TOO_MANY)
-        return _make_room(put(state, engine), engine, now, actions)
+        return _make_room(put(state, replace(engine, outlook=ShortOfPlaces(), cause=TOO_MANY)), now, actions)
     return _begin(state, now, actions, beside=False)  # R6
 
 
 def _begin(state: State, now: float, actions: list[Action], *, beside: bool) -> State:
     """The head of the queue loads; ``beside``: while others do."""
-    engine = replace(state.engines[state.queue[0]], overtaken=False, beside=beside)
+    engine = state.engines[state.queue[0]]
     if engine.phase == "asleep":
         engine = enter(engine, "waking", now, "waking up")
         actions.append(Wake(engine.key, engine.run))
     else:
         engine = replace(enter(engine, "planning", now, "planning"), run=engine.run + 1, pid=None, expires_at=None)
-        actions.append(Plan(engine.key, engine.run, engine.model, engine.gentler))
+        actions.append(Plan(engine.key, engine.run, engine.model, engine.setbacks.gentler))
+    engine = replace(engine, outlook="beside" if beside else "alone")
     return replace(put(state, engine), queue=state.queue[1:])
 
 
@@ -75,8 +76,8 @@ def _may_begin_beside(state: State) -> bool:
     if any(e.phase in {"planning", "waking"} or e.pid is None for e in loading):
         return False
     head = state.engines[state.queue[0]]
-    tried = head.missing or head.beside or head.gentler or head.failed_starts
-    return not tried and head.phase != "asleep" and not _too_many(state)
+    first_try = head.outlook == "open" and not head.setbacks.gentler and not head.setbacks.failed_starts
+    return first_try and head.phase != "asleep" and not _too_many(state)
 
 
 def _too_many(state: State) -> bool:
@@ -86,20 +87,18 @@ def _too_many(state: State) -> bool:
     return limit is not None and sum(e.phase in alive for e in state.engines.values()) >= limit
 
 
-def _make_room(state: State, engine: EngineState, now: float, actions: list[Action]) -> State:
-    """R7 to R9: the head of the queue needs memory that others have."""
+def _make_room(state: State, now: float, actions: list[Action]) -> State:
+    """R7 to R9: the head of the queue needs what others have."""
     if any(e.phase in {"stopping", "failing", "draining", "dozing"} or e.yielding for e in state.engines.values()):
         return state  # R7
-    candidates = residents(state, now)
-    if engine.cause is not TOO_MANY:  # those that sleep don't count as loaded
-        candidates += sleepers(state)
-    if sum(r.size for r in candidates) < engine.missing:  # R8
+    engine = state.engines[state.queue[0]]
+    candidates, missing = _candidates(state, engine.outlook, now)
+    if sum(r.size for r in candidates) < missing:  # R8
         state = replace(state, queue=state.queue[1:])
         cause = engine.cause or NO_ROOM
-        state = put(state, give_up(replace(engine, missing=0), cause, now, actions, phase=resting(engine)))
-        return start_next(state, now, actions)
+        return start_next(put(state, give_up(engine, cause, now, actions, phase=resting(engine))), now, actions)
     # R9
-    for key in choose_victims(candidates, engine.missing, now, state.policy.min_residence):
+    for key in choose_victims(candidates, missing, now, state.policy.min_residence):
         victim = state.engines[key]
         if victim.leases:
             state = put(state, replace(victim, yielding=True, stage="finishing its answers, then making room"))
@@ -108,6 +107,17 @@ def _make_room(state: State, engine: EngineState, now: float, actions: list[Acti
         else:
             state = put(state, lie_down(victim, now, actions))
     return state
+
+
+def _candidates(state: State, lack: Outlook, now: float) -> tuple[tuple[Resident, ...], int]:
+    """The engines that may be unloaded, with their sizes, and how much of that is missing: in bytes, or in places."""
+    match lack:
+        case ShortOfMemory(missing):
+            return (*residents(state, now), *sleepers(state)), missing
+        case ShortOfPlaces():  # engines that sleep don't count as loaded
+            return tuple(replace(r, size=1) for r in residents(state, now)), 1
+        case _:
+            return (), 0
 
 
 def _nobody_needs_room(state: State, now: float, actions: list[Action]) -> State:
@@ -126,9 +136,10 @@ def room_changed(state: State) -> State:
     planned = False
     for engine in tuple(state.engines.values()):
         if engine.phase in {"planning", "waking"}:
-            state, planned = put(state, replace(engine, overtaken=True)), True
-        elif engine.beside:
-            state = put(state, replace(engine, beside=False))
-    if planned or not state.queue or not state.engines[state.queue[0]].missing:
+            state, planned = put(state, replace(engine, outlook="overtaken")), True
+        elif engine.outlook == "put off":
+            state = put(state, replace(engine, outlook="open"))
+    head = state.engines[state.queue[0]] if state.queue else None
+    if planned or head is None or not isinstance(head.outlook, Short):
         return state
-    return put(state, replace(state.engines[state.queue[0]], missing=0))
+    return put(state, replace(head, outlook="open"))

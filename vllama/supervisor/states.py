@@ -10,6 +10,7 @@ from vllama.engine.compilation import Outcome
 from vllama.engine.diagnose import Cause
 from vllama.engine.spec import EngineSpec
 from vllama.models.model import Model
+from vllama.supervisor.outlook import Outlook, Setbacks, Short
 from vllama.supervisor.policy import Policy, Resident
 
 Phase = Literal[
@@ -69,13 +70,9 @@ class EngineState:
     """It was ready and has not expired: after a crash it is started again without a new request."""
     used_at: float = 0.0
     """When its last request ended."""
-    missing: int = 0
-    """Bytes that must become free before it can be planned again."""
-    overtaken: bool = False
-    """While it was planned an engine has gone, or is ready now: what the plan saw of the memory is no longer true."""
-    beside: bool = False
-    """Its last plan was made while another engine was loading. When that found no room it is not final: it is planned
-    anew when a load has ended or an engine has gone."""
+    outlook: Outlook = "open"
+    """What is known about its next load; ``moves.enter`` forgets it."""
+    setbacks: Setbacks = field(default_factory=Setbacks)
     yielding: bool = False
     """Ready, but another engine needs its room: it finishes its answers and takes no new ones."""
     outdated: bool = False
@@ -83,10 +80,11 @@ class EngineState:
     unload: bool = False
     """An unload was asked for while it loads."""
     retry_at: float = 0.0
-    crashes: tuple[float, ...] = ()
-    failed_starts: int = 0
-    gentler: int = 0
-    """Its plans that ran out of memory: the next one asks for less."""
+    """While in ``backoff``: when it is loaded again."""
+    broken_until: float = 0.0
+    """While ``broken``: when a request may try again."""
+    drain_until: float = 0.0
+    """While ``draining``: when it is stopped, whatever runs."""
     restarts: int = 0
     cause: Cause | None = None
     compiles: EngineSpec | None = None
@@ -136,10 +134,11 @@ class State:
 
 def next_deadline(state: State) -> float | None:
     """When a Ticked is due next, if nothing else happens."""
-    times = [e.retry_at for e in state.engines.values() if e.phase in {"backoff", "draining"}]
+    times = [e.retry_at for e in state.engines.values() if e.phase == "backoff"]
+    times += [e.drain_until for e in state.engines.values() if e.phase == "draining"]
     times += [at for e in state.engines.values() if (at := expiry(e)) is not None and at != FOREVER]
     head = state.engines[state.queue[0]] if state.queue else None
-    if head is not None and head.missing:
+    if head is not None and isinstance(head.outlook, Short):
         times += [ripe for e in state.engines.values() if (ripe := _ripe_at(e, state.policy)) is not None]
     return min(times, default=None)
 

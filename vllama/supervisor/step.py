@@ -126,7 +126,7 @@ def _ticked(state: State, now: float, actions: list[Action]) -> State:
                 state = enqueue(state, engine, now)
             case "ready" | "asleep" if (at := expiry(engine)) is not None and now >= at:  # T2
                 state = put(state, stop(engine, now, actions, gentle=True))
-            case "draining" if now >= engine.retry_at:  # T3
+            case "draining" if now >= engine.drain_until:  # T3
                 state = put(state, stop(engine, now, actions, gentle=True))
             case _:
                 pass

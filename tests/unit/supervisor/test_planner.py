@@ -197,7 +197,7 @@ async def test_nobody_starts_on_a_gpu_on_which_another_one_still_loads_even_wher
     planner = make(monkeypatch, tmp_path, gpu(80))
     small = EngineSpec("other", (), {}, tmp_path / "x.sock", "other", "generate", 4 * GIB, 4 * GIB, gpus=(0,))
     await planner.spec(LLAMA, (Neighbour(small, 1, pinned=False),), 0)
-    with pytest.raises(NoRoomYet, match="another engine is starting on the same GPU"):
+    with pytest.raises(LoadFailed, match="another engine is starting on the same GPU"):
         await planner.spec(LLAMA, (Neighbour(small, 1, pinned=False, loading=True),), 0)
 
 
@@ -206,7 +206,7 @@ async def test_who_would_fare_better_on_the_gpu_of_a_load_waits_for_it(monkeypat
     machine = replace(gpu(80, count=2), gpus=(empty, replace(full, free=10 * GIB)))
     planner = make(monkeypatch, tmp_path, machine)
     small = EngineSpec("other", (), {}, tmp_path / "x.sock", "other", "generate", 4 * GIB, 4 * GIB, gpus=(0,))
-    with pytest.raises(NoRoomYet):
+    with pytest.raises(LoadFailed, match="same GPU"):
         await planner.spec(LLAMA, (Neighbour(small, 1, pinned=False, loading=True),), 0)
 
 
@@ -214,7 +214,7 @@ async def test_where_gpus_tell_nothing_of_themselves_engines_start_one_by_one(mo
     planner = make(monkeypatch, tmp_path, replace(gpu(24), gpus=()))
     first = await planner.spec(LLAMA, (), 0)
     await planner.spec(LLAMA, (Neighbour(first, 1, pinned=False),), 0)
-    with pytest.raises(NoRoomYet):
+    with pytest.raises(LoadFailed, match="same GPU"):
         await planner.spec(LLAMA, (Neighbour(first, 1, pinned=False, loading=True),), 0)
 
 

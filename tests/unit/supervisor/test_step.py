@@ -10,6 +10,7 @@ from tests.unit.supervisor.worlds import BAD_FLAG, CRASH, OUT_OF_MEMORY, SIZE, W
 from vllama.engine.diagnose import Cause
 from vllama.supervisor import events as ev
 from vllama.supervisor.compilation import compilation_due
+from vllama.supervisor.outlook import Short
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.states import FOREVER, LOADING, RESTING, Capacity, next_deadline
 
@@ -309,7 +310,7 @@ def test_what_the_machine_refuses_is_no_crash_and_the_next_load_begins_at_once()
     first = world.want(MINI)
     world.feed(ev.Planned(0, MINI.engine_key, 1, spec(MINI)))
     assert ev.Refuse(first, full) in world.exit(MINI, full)
-    assert (world.engine(MINI).phase, world.engine(MINI).crashes) == ("absent", ())
+    assert (world.engine(MINI).phase, world.engine(MINI).setbacks.crashes) == ("absent", ())
     world.want(MINI)
     assert world.engine(MINI).phase == "planning"
 
@@ -441,6 +442,18 @@ def test_nobody_goes_when_all_together_would_not_do_and_the_reason_is_told():
     no_room(world, THIRD, missing=2 * SIZE + 1)
     assert world.refused() == {ticket: TOO_BIG}
     assert world.engine(MINI).phase == world.engine(OTHER).phase == "ready"
+
+
+def test_what_a_load_lacked_is_forgotten_with_its_last_client():
+    world = World(POLICY)
+    world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
+    ticket = world.want(THIRD)
+    assert no_room(world, THIRD) == [], "it waits, because the other one is young"
+    world.give_back(THIRD, ticket)
+    world.feed(ev.UnloadWanted(world.now, MINI.engine_key))
+    world.exit(MINI)
+    world.want(THIRD)
+    assert kinds(world.actions)[-1] == ev.Plan
 
 
 def test_a_pinned_engine_is_never_evicted():
@@ -726,6 +739,13 @@ class Histories(RuleBasedStateMachine):
         assert all(engines[key].phase in RESTING for key in queue)
 
     @invariant()
+    def what_is_known_about_a_load_ends_with_it(self) -> None:
+        for engine in self.world.state.engines.values():
+            planned = engine.phase in {"planning", "waking"}
+            assert (engine.outlook in {"alone", "beside", "overtaken"}) == planned
+            assert planned or engine.outlook == "open" or engine.key in self.world.state.queue
+
+    @invariant()
     def no_more_load_than_may_and_one_is_planned_at_a_time(self) -> None:
         state = self.world.state
         loading = [e for e in state.engines.values() if e.phase in LOADING]
@@ -753,7 +773,7 @@ class Histories(RuleBasedStateMachine):
             return
         if state.compilation is not None and state.compilation.ending:
             return
-        assert state.engines[state.queue[0]].missing
+        assert isinstance(state.engines[state.queue[0]].outlook, Short)
         assert next_deadline(state) is not None
 
     @invariant()
