@@ -38,11 +38,12 @@ from vllama.signals import Signals
 from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.notify import Notifier, passed_sockets
 from vllama.supervisor.planner import Planner
+from vllama.supervisor.policy import policy_of
 from vllama.supervisor.port import FOREVER, EngineView, Wish
+from vllama.supervisor.probes import patience_of
 from vllama.supervisor.spawner import LocalSpawner
 from vllama.supervisor.states import LOADING
 from vllama.supervisor.tasks import Tasks, outcome
-from vllama.supervisor.tuning import patience_of, policy_of
 
 _LOG = logging.getLogger("vllama")
 

@@ -29,7 +29,8 @@ from vllama.observe.metrics import Metrics
 from vllama.pulling import make_puller
 from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.planner import Planner, needs_new_engine
-from vllama.supervisor.tuning import patience_of, policy_of
+from vllama.supervisor.policy import policy_of
+from vllama.supervisor.probes import patience_of
 
 _AT_RESTART: Final = ("paths.",)
 """Keys that can't change while engines live in those directories."""

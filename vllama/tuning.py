@@ -27,8 +27,9 @@ from vllama.models.model import Model
 from vllama.models.names import parse_name
 from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.planner import Planner, socket_path
+from vllama.supervisor.policy import policy_of
 from vllama.supervisor.port import FOREVER, EngineView, Wish
-from vllama.supervisor.tuning import patience_of, policy_of
+from vllama.supervisor.probes import patience_of
 
 
 @dataclass(frozen=True, slots=True)

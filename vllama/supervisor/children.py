@@ -9,71 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Final
 
-from vllama.engine.client import Client
 from vllama.engine.diagnose import Cause
-from vllama.engine.progress import Progress
 from vllama.engine.spec import EngineSpec
 from vllama.errors import Busy, ConfigError, EngineError, LoadFailed, NoRoomYet, VllamaError
-from vllama.models.model import Model
 from vllama.supervisor import events as ev
-from vllama.supervisor.adapters import Adapters
+from vllama.supervisor.child import Child, end
 from vllama.supervisor.mishaps import mishap
 from vllama.supervisor.neighbours import Neighbour
+from vllama.supervisor.plans import Planner
 from vllama.supervisor.probes import DIED, Patience, first_answer, until_listening, until_unhealthy
 from vllama.supervisor.spawner import Process, Spawner
 from vllama.supervisor.states import LOADING, EngineState
 from vllama.supervisor.tasks import Tasks, announce, outcome
-from vllama.supervisor.template_trials import TemplateTrials
 
 _LOG = logging.getLogger("vllama.supervisor")
 _SLEEP_SECONDS = 120.0  # weights move over the bus: a few seconds even for the largest models
 _LAST_SECONDS = 5.0  # until the processes of killed engines are gone
 _STARTING: Final = "the engine can't be started"
-_TRIES = 3  # to end a process whose end failed
-
-
-class Planner(Protocol):
-    """Works out how to start engines (``planner.Planner``)."""
-
-    async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
-        """How to start ``model`` next to its neighbours; each ``attempt`` takes less memory than the one before.
-
-        Raises NoRoomYet if engines must be unloaded first, another VllamaError if it can't be started at all, or not
-        next to engines that load.
-        """
-        ...
-
-    async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
-        """Raises NoRoomYet when the sleeping engine of ``spec`` would not find its memory free."""
-        ...
-
-    async def room_to_compile(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
-        """Raises NoRoomYet when the compilation of ``spec`` would not find its memory free."""
-        ...
-
-    async def learn(self, spec: EngineSpec, progress: Progress) -> None:
-        """The engine of ``spec`` reported this about its memory and its compiled code."""
-        ...
-
-    async def distrust(self, spec: EngineSpec, progress: Progress) -> None:
-        """The engine of ``spec`` died, not for lack of memory: what it loaded or compiled just then may be why."""
-        ...
-
-
-@dataclass(slots=True)
-class Child:
-    """One run of an engine."""
-
-    run: int
-    process: Process
-    client: Client
-    adapters: Adapters = field(default_factory=Adapters)
-    template: TemplateTrials = field(default_factory=TemplateTrials)
-    watch: asyncio.Task[None] | None = None
 
 
 class Children:
@@ -146,7 +102,7 @@ class Children:
     async def close(self) -> None:
         """End what still lives, at once."""
         await outcome(self._spawner.close())
-        await asyncio.gather(*(self._end(child.process) for child in self._living.values()))
+        await asyncio.gather(*(end(child.process) for child in self._living.values()))
         await self._tasks.close(_LAST_SECONDS)
 
     def _now(self) -> float:
@@ -229,7 +185,7 @@ class Children:
 
     async def _buried(self, key: str, run: int, process: Process) -> None:
         """Nothing of it is left: no process, no connection, no note of it."""
-        await self._end(process)
+        await end(process)
         child = self.find(key, run)
         if child is None:
             return
@@ -238,11 +194,6 @@ class Children:
             child.watch.cancel()
         await outcome(child.client.close())
         await outcome(self._forget(process.spec))
-
-    async def _end(self, process: Process) -> None:
-        for _ in range(_TRIES):
-            if await outcome(process.end()) is None:
-                return
 
     async def _forget(self, spec: EngineSpec) -> None:
         self._spawner.forget(spec)
@@ -333,7 +284,7 @@ class Children:
         # vLLM does not exit while a client holds an unfinished answer open
         await outcome(child.client.close())
         if await outcome(child.process.stop(gentle=action.gentle)) is not None:
-            await self._end(child.process)
+            await end(child.process)
 
 
 def _logged(_: Exception) -> None:

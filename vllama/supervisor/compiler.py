@@ -16,9 +16,10 @@ from vllama.engine.diagnose import Cause
 from vllama.engine.spec import EngineSpec
 from vllama.errors import NoRoomYet
 from vllama.supervisor import events as ev
-from vllama.supervisor.children import Planner
+from vllama.supervisor.child import end
 from vllama.supervisor.mishaps import mishap
 from vllama.supervisor.neighbours import Neighbour
+from vllama.supervisor.plans import Planner
 from vllama.supervisor.probes import Patience, until_listening
 from vllama.supervisor.spawner import Process, Spawner
 from vllama.supervisor.tasks import outcome
@@ -27,7 +28,6 @@ _LOG = logging.getLogger("vllama.supervisor")
 _NOT_KEPT: Final = "the engine compiled the model but kept no code"
 _COMPILING: Final = "the model can't be compiled"
 _LAST_SECONDS: Final = 45.0  # SIGKILL, and until the processes are gone
-_TRIES: Final = 3  # to end a process whose end failed
 
 
 class Compiler:
@@ -157,9 +157,7 @@ class Compiler:
         process, self._process = self._process, None
         if process is None:
             return
-        for _ in range(_TRIES):
-            if await outcome(process.end()) is None:
-                break
+        await end(process)
         await outcome(process.wait())  # removes its socket and its directory
         await outcome(self._forget(process.spec))
         if not whole:  # killed in the middle it may leave half a file, which the next one would use

@@ -26,9 +26,10 @@ from vllama.errors import (
 )
 from vllama.models.model import Model
 from vllama.supervisor import events as ev
-from vllama.supervisor.children import Children, Planner
+from vllama.supervisor.children import Children
 from vllama.supervisor.compilation import code_state, compilation_due, describe
 from vllama.supervisor.compiler import Compiler
+from vllama.supervisor.plans import Planner
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import EngineView, Lease, Wish
 from vllama.supervisor.probes import Patience

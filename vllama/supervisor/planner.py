@@ -51,7 +51,7 @@ _COMPILERS: Final = 1 << 30
 
 
 class Planner:
-    """Implements ``children.Planner``; every call looks at the machine again."""
+    """Implements ``plans.Planner``; every call looks at the machine again."""
 
     def __init__(self, loaded: Loaded, environ: Mapping[str, str], probe: GpuProbe = detect) -> None:
         """``probe`` looks at the machine, its GPUs above all."""
@@ -62,19 +62,19 @@ class Planner:
         self._measurements = Measurements(loaded.state)
 
     async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
-        """See ``children.Planner.spec``. Raises also EngineNotInstalled, ModelUnusable, ConfigError, TimeoutError."""
+        """See ``plans.Planner.spec``. Raises also EngineNotInstalled, ModelUnusable, ConfigError, TimeoutError."""
         plan = partial(self._spec, model, neighbours, attempt)
         return await self._reads.done(model.engine_key, plan, _PATIENCE)
 
     async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
-        """See ``children.Planner.room_to_wake``."""
+        """See ``plans.Planner.room_to_wake``."""
         hardware = beside(await asyncio.to_thread(self._probe), neighbours, self._loaded.config.engine.max_ram)
         if missing := lacking(hardware, spec):
             kind = "GPU memory" if spec.size_vram else "memory"
             raise NoRoomYet(f"there is not enough {kind} next to the models that are loaded", missing=missing)
 
     async def room_to_compile(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
-        """See ``children.Planner.room_to_compile``."""
+        """See ``plans.Planner.room_to_compile``."""
         hardware = beside(await asyncio.to_thread(self._probe), neighbours, self._loaded.config.engine.max_ram)
         free = hardware.ram_available - hardware.ram_promised
         if hardware.ram_left is not None:
@@ -83,7 +83,7 @@ class Planner:
             raise NoRoomYet("there is not enough memory to compile next to the models that are loaded", missing=missing)
 
     async def learn(self, spec: EngineSpec, progress: Progress) -> None:
-        """See ``children.Planner.learn``."""
+        """See ``plans.Planner.learn``."""
         if spec.code and progress.code and spec.keeps is not None:
             await asyncio.to_thread(CompiledCode(spec.keeps).keep, spec.code, progress.code)
         if not (compilation := progress.compilation).doing:
@@ -99,7 +99,7 @@ class Planner:
             await asyncio.to_thread(self._measurements.keep, spec.basis.key, said)
 
     async def distrust(self, spec: EngineSpec, progress: Progress) -> None:
-        """See ``children.Planner.distrust``."""
+        """See ``plans.Planner.distrust``."""
         doing = progress.compilation.doing
         if await asyncio.to_thread(kept_code.distrust, spec, progress.compilation):
             about = {"model": spec.name}

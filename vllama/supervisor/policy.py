@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from vllama.config.schema import Config
 from vllama.fit.plan import GENTLER_PLANS
 
 
@@ -46,6 +47,25 @@ _MOST_STARTS: Final = 4
 def starts_for(cores: int) -> int:
     """How many engines may start at once on ``cores`` cores, unless configured."""
     return min(max(cores // _CORES_OF_A_START, 1), _MOST_STARTS)
+
+
+def policy_of(config: Config, cores: int) -> Policy:
+    """The policy that the configuration sets; ``cores``: how many CPU cores the service may use."""
+    engine = config.engine
+    return Policy(
+        keep_alive=config.keep_alive,
+        max_waiting=config.server.max_queue,
+        backoff=engine.restart_backoff,
+        backoff_max=engine.restart_backoff_max,
+        breaker_crashes=engine.breaker_crashes,
+        breaker_window=engine.breaker_window,
+        breaker_cooloff=engine.breaker_cooloff,
+        drain=engine.drain_timeout,
+        max_loaded=engine.max_loaded,
+        parallel_starts=engine.parallel_starts or starts_for(cores),
+        min_residence=engine.min_residence,
+        compiles=engine.compile == "auto",
+    )
 
 
 def backoff_delay(crashes: int, policy: Policy) -> float:

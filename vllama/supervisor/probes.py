@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from vllama.config.schema import Config
 from vllama.engine.client import Client
 from vllama.engine.diagnose import Cause
 from vllama.errors import Busy, EngineError
@@ -47,6 +48,12 @@ class Patience:
     hang: float = 60.0
     interval: float = 5.0
     idle_interval: float = 60.0
+
+
+def patience_of(config: Config) -> Patience:
+    """The patience that the configuration sets."""
+    engine = config.engine
+    return Patience(stall=engine.stall_timeout, hang=engine.hang_timeout, interval=engine.probe_interval)
 
 
 async def until_listening(client: Client, process: Process, patience: Patience) -> Cause | None:

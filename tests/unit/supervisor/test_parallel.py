@@ -11,9 +11,8 @@ from tests.unit.supervisor.worlds import BAD_FLAG, CRASH, SIZE, World, model, sp
 from vllama.config.schema import Config
 from vllama.models.model import Model
 from vllama.supervisor import events as ev
-from vllama.supervisor.policy import Policy, starts_for
+from vllama.supervisor.policy import Policy, policy_of, starts_for
 from vllama.supervisor.states import FOREVER, Capacity
-from vllama.supervisor.tuning import policy_of
 
 TWO = Policy(parallel_starts=2, min_residence=0)
 
