@@ -1,8 +1,8 @@
 """How each child process is started: it runs nothing from the caller's directory.
 
 A person may call us from a directory that others fill: a cloned model, /tmp. So a child works in a directory of its
-own, Python looks for no module in the current directory, relative entries of PATH are left out, and secrets are in the
-environment only of children that get them explicitly. As root we run no interpreter that another user can change.
+own. Python looks for no module in the current directory, and relative entries of PATH are left out. Only children that
+get secrets explicitly have them in their environment. As root we run no interpreter that another user can change.
 
     subprocess.run(command, **child.start())
 """

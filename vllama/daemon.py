@@ -216,7 +216,7 @@ class _EngineWatch:
         """Whether an engine was installed since the last look. Changes are logged."""
         loaded, before = self._service.loaded, self._problem
         self._problem = ""
-        if loaded.config.engine.python is None:  # a configured one: asking it takes a while, the first load does
+        if loaded.config.engine.python is None:  # a configured one takes long to ask; the first load does that
             try:
                 find = partial(locate, None, loaded.engine_prefix, probes=loaded.cache)
                 await self._reads.done("engine", find, _PATIENCE)

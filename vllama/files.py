@@ -78,7 +78,7 @@ def open_kept(path: Path, mode: str = "a+") -> IO[str]:
     flags = (os.O_RDWR if "+" in mode else os.O_WRONLY) | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | _NO_LINK
     descriptor = os.open(path, flags, 0o666)
     _demand_ordinary(descriptor, path)
-    return open(descriptor, mode, encoding="utf-8")  # noqa: PTH123 - a descriptor, the caller's to close
+    return open(descriptor, mode, encoding="utf-8")  # noqa: PTH123 - a descriptor, which the caller closes
 
 
 def sync_folder(path: Path) -> None:

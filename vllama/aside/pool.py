@@ -56,8 +56,8 @@ class Pool:
         try:
             return cast("T", _result(await asyncio.shield(task)))
         except asyncio.CancelledError:
-            # the client has left. A job that runs keeps its client's turn to its end: ending the worker each time
-            # would have us begin a new one for each client that leaves
+            # The client has left. A running job keeps its client's turn until it ends: to kill the worker would mean
+            # to start a new one for each client that leaves.
             if not begun.is_set():
                 task.cancel()
             raise

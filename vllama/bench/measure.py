@@ -60,7 +60,7 @@ async def measure(
             target = await find(session, place)
             progress.step(f"loading {target.model} at {place.name}", 0, 1)
             tokens_per_word = await calibrate(session, target, work)
-            if not sides:  # the others are asked the same words, whatever these are in their tokens
+            if not sides:  # the others get the same words, however many tokens these are for them
                 work = replace(work, prompts=replace(work.prompts, tokens_per_word=tokens_per_word))
             meter = await asyncio.to_thread(Listeners, target.address)
             sides.append(Side(target.name, session, target, asking(target, number), meter))

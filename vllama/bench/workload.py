@@ -12,7 +12,7 @@ from vllama.bench.prompts import Prompts
 Dialect = Literal["ollama", "openai"]
 Route = Literal["chat", "generate"]
 
-# A small model counts by heart and a big one without fail, so both sides say the same and equally much.
+# Small and large models alike can count, so both sides write the same text, of the same length.
 PROMPT = "Count to 50."
 
 _PATHS: dict[tuple[Dialect, Route], str] = {

@@ -84,7 +84,7 @@ def _local(text: str, folder: Path) -> Path | None:
     """The directory that FROM or ADAPTER means; None for a model's name."""
     place = folder / Path(text).expanduser()
     if place.is_dir():
-        child.become_owner(place)  # a link in it may lead root, and what it uploads, to files of others
+        child.become_owner(place)  # through a link in it, root could upload files of other users
         return place
     if place.is_file():
         if place.suffix == ".gguf":

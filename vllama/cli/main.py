@@ -16,7 +16,7 @@ from vllama.cli import output
 from vllama.errors import ConfigError, VllamaError
 
 # verb -> module that holds a click command of the same name under ``command``, and its line in the list of verbs
-# (at most 64 characters, so that 80 columns hold it; here, so that the list needs none of the modules)
+# (at most 64 characters, to fit 80 columns; kept here, so that printing the list imports no module)
 _VERBS: Final = {
     "serve": ("vllama.cli.serve", "Serve until stopped."),
     "run": ("vllama.cli.run", "Chat with a model in the terminal, or ask it once."),

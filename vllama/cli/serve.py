@@ -38,7 +38,7 @@ from vllama.observe import logs
 from vllama.pulling import make_puller
 from vllama.supervisor.port import EngineView
 
-# Not click's own look whether it is readable: a wrong command line has another status than a wrong configuration.
+# Without click's own check that it is readable: an invalid configuration has its own exit status.
 _LAST_THREADS: Final = 20.0
 """Seconds for threads that still work when everything is taken down."""
 _CONFIG_FILE: Final = click.Path(path_type=Path, readable=False)

@@ -26,7 +26,7 @@ _SAVED = re.compile(r"saved AOT compiled function to (\S.*)")
 _UNSAVED = re.compile(r"unable to save AOT compiled function to (\S.*?): (.*)")
 _FOLDER = re.compile(r"Using cache directory: (\S.*) for vLLM's torch\.compile")
 _DISABLED = re.compile(r"vLLM's torch\.compile cache is disabled")
-# Of torch: a part is compiled again, or is not kept.
+# torch's messages: a part is compiled again, or is not kept.
 _PART_AGAIN = re.compile(
     r"fx graph cache unable to load compiled graph|Ignoring corrupt local cache entry|Ignoring unreadable startup plan"
 )

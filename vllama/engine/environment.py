@@ -53,7 +53,7 @@ def environment(
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         **({} if any(flag.startswith(_MORE_MACHINES) for flag in settings.values.extra_args) else _ON_ONE_MACHINE),
         **inherited,
-        "HOME": str(cache),  # whatever a library leaves at home is a cache
+        "HOME": str(cache),  # whatever libraries write to HOME is a cache
         "XDG_CACHE_HOME": str(cache),
         "XDG_CONFIG_HOME": str(cache / "config"),
         "TMPDIR": temporary,

@@ -114,7 +114,7 @@ class EngineProcess:
             raise LoadFailed(reason, hint="run: vllama engine status") from error
         try:
             notice_exit(process, self._exited.set)
-        except OSError:  # a child whose end we would not see must not live
+        except OSError:  # without a watch on its exit, the child must not run
             process.kill()
             process.communicate()
             raise

@@ -39,7 +39,7 @@ _TEXT_LINE = re.compile(
 )
 _UVICORN = re.compile(r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL):\s+(.*)$")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# Warnings that every start or exit of a healthy engine prints; a person can do nothing about them.
+# Warnings that every start or exit of a healthy engine prints. Nothing can be done about them.
 _HARMLESS: Final = (
     "Triton is not installed",
     "Model Runner V2 requires Triton",
@@ -56,7 +56,7 @@ _HARMLESS: Final = (
     "API fast, please install orjson",
     "Default vLLM sampling parameters have been overridden",
     "Chat template rejected the request",  # its client gets the error
-    "Compiling model again due to",  # said in our words, with what to do (engine.compilation)
+    "Compiling model again due to",  # we report it in our own words, with what to do (engine.compilation)
     "unable to save AOT compiled function to",
 )
 

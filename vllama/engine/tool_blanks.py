@@ -1,8 +1,8 @@
 """Run by the engine, never imported by the service: bounds the blanks in the arguments of tools.
 
 vLLM makes the grammars of forced and strict tools itself, from the tools of a request. It allows either any number of
-blanks between the parts of their arguments, in which weak models lose themselves, or none, which forces models off
-what they have learnt. xgrammar can bound them, but no field of a request says so. vLLM imports this file because of
+blanks between the parts of their arguments, and weak models then write blanks without end; or none, which is not what
+models have learnt. xgrammar can bound them, but no field of a request sets this. vLLM imports this file because of
 ``--tool-parser-plugin``; an error in here costs no more than the bound.
 """
 

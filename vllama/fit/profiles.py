@@ -17,7 +17,7 @@ _LIMITS: Final[tuple[tuple[float, SizeClass], ...]] = ((3e9, "small"), (15e9, "m
 # machine is taken to be headless.
 _DESKTOP: Final = 0.90
 _TIGHT: Final = 0.93
-# Compilation takes 20 s and more and gains nothing that a toy's user would notice.
+# Compilation takes 20 s or more. With so small a model, nobody would notice the gain.
 _TOY: Final = 50_000_000
 # Wide steps suit fast GPUs with much memory. Below that they cost KV cache and stall running streams during a prefill
 # (measured on CPU: throughput -33 %, first token x 2.4), so vLLM's 2048 stays.
@@ -40,7 +40,7 @@ SHIPPED: Final[Mapping[SizeClass, Profile]] = {
         max_num_seqs=256,
         max_model_len=8192,
         gpu={
-            # an 8B model in 8 bits leaves 6 GB for the KV cache: halve what a token takes
+            # an 8B model in 8 bits leaves 6 GB for the KV cache, so halve the memory of a token
             "16": Settings(gpu_memory_utilization=_DESKTOP, kv_cache_dtype="fp8", max_num_seqs=64),
             "24": Settings(gpu_memory_utilization=_DESKTOP),
             "32": Settings(gpu_memory_utilization=_DESKTOP),

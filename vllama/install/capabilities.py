@@ -100,7 +100,7 @@ def probe(python: Path, cache_file: Path) -> Capabilities:
     capabilities = _from_answer(answer, python)
     if capabilities is None:
         raise EngineNotInstalled(f"{python} gave an answer that makes no sense: {json.dumps(answer)[:200]}")
-    # A prefix of root's that the service may not write: the answer is as good, only asked again next time.
+    # The service may not write to root's prefix: the answer is valid, but must be asked for again next time.
     with contextlib.suppress(OSError):
         write_capabilities(cache_file, answer)
     return capabilities

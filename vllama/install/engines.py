@@ -51,7 +51,7 @@ def locate(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
             advice=f"Install the engine again with: {command}",
         )
     known = read_capabilities(home.capabilities_file, home.python)
-    # An earlier version of ours kept a shorter answer when it installed the engine. That file may be root's: the new
+    # An earlier version of ours kept a shorter answer when it installed the engine. Root may own that file, so the new
     # answer is kept where the service may write.
     return known or probe(home.python, _kept(home.python, prefix, probes))
 

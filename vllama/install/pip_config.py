@@ -37,7 +37,7 @@ class PipConfig:
         if self.options.get("no-index", "").lower() in {"1", "true", "yes", "on"}:
             arguments.append("--no-index")
         # pip takes the best version of all indexes, uv stops at the first index that has the name. With hashes a second
-        # index can't slip in something else; without them the first that is asked is the one to trust.
+        # index can't slip in something else; without them only the first index can be trusted.
         return [*arguments, "--index-strategy", "unsafe-best-match" if hashed else "first-index"]
 
     def uv_environment(self, index: str | None = None) -> dict[str, str]:

@@ -84,7 +84,7 @@ class Tally:
         self._fetched.add(name)
         self._begun.pop(name, None)
         if self._begun:
-            # the biggest that is still on its way is what people wait for
+            # show the largest package that is still being fetched: people wait for that one
             slowest = max(self._begun, key=lambda waiting: self._sizes[waiting])
             self._say(f"{slowest} {self._begun[slowest]}".strip())
 

@@ -63,7 +63,7 @@ async def facts_ahead(source: Source, environ: Mapping[str, str], registry: Regi
 
 def main() -> None:
     """Print the facts of the source that standard input names."""
-    # huggingface_hub takes its time and memory: only this child has it
+    # importing huggingface_hub takes time and memory: only this child does it
     from vllama.models.preview import preview  # noqa: PLC0415
 
     wanted = orjson.loads(sys.stdin.buffer.read())

@@ -10,10 +10,10 @@ from vllama.models.modelfile import quoted
 from vllama.models.safetensors import Tensor
 from vllama.times import local_time
 
-_FOREVER_SECONDS: Final = 2**63 / 1e9  # how long Ollama's "forever" is: the CLI knows it by its century
+_FOREVER_SECONDS: Final = 2**63 / 1e9  # Ollama's "forever": its CLI recognises it by the century
 _FULL_KEYS: Final = ("general.", "tokenizer.")
 _QUANTIZATION_VERSION: Final = 2  # Ollama writes it into every model that it converts, quantised or not
-_BARE: Final = "{{ .Prompt }}"  # Ollama's word for: the text goes to the model as it is
+_BARE: Final = "{{ .Prompt }}"  # Ollama's template for models that get the text unchanged
 
 
 def tag(model: Model, offset: int) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def read_json(path: Path) -> Any:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
-        pass  # either broken, or one of the things that only Python's own reader takes
+        pass  # either broken, or something that only Python's own reader accepts
     try:
         return json.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:

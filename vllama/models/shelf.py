@@ -58,7 +58,7 @@ class Judge:
             except TimeoutError:
                 found[key] = _SILENT
                 patience = min(patience, _IMPATIENCE)
-            except Exception as error:  # noqa: BLE001 - one bad model is one bad model
+            except Exception as error:  # noqa: BLE001 - one broken model must not affect the others
                 found[key] = unreadable(key, error)
         return found
 

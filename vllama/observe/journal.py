@@ -1,4 +1,4 @@
-"""Writes log records into systemd's journal over its own protocol: a record is one entry, with fields to ask for.
+"""Writes log records into systemd's journal over its own protocol: a record is one entry, with fields to search by.
 
 ``journalctl -u vllama VLLAMA_MODEL=qwen3`` shows what concerns a model, ``-t vllama-engine`` what engines said. The
 engines' output comes through us, not over streams of their own: only so a traceback of many lines is one entry with

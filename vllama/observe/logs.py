@@ -25,9 +25,9 @@ def set_up(
 ) -> None:
     """Send records of ``level`` (``debug, info, warning, error``) and above to ``stream`` (stderr).
 
-    ``journal_stream`` is the environment's JOURNAL_STREAM, ``DEVICE:INODE``: when it names ``stream``, the journal
-    reads us, and gets entries with fields over its own protocol, or lines with ``<N>`` as priority where it has no
-    such socket for us (``journal_socket``).
+    ``journal_stream`` is the environment's JOURNAL_STREAM, ``DEVICE:INODE``: if it names ``stream``, the journal
+    reads our output. It then gets entries with fields over its own protocol (``journal_socket``), or, without that
+    socket, lines with ``<N>`` as priority.
     """
     out = stream or sys.stderr
     journal = journal_socket if is_journal(out, journal_stream) else None

@@ -56,7 +56,7 @@ class Compiler:
         began = self._loop.time()
 
         def done(task: asyncio.Task[ev.CompilationEnded]) -> None:
-            # here and not in the task: one that is cancelled before its first step runs none of its code
+            # here and not in the task: a task that is cancelled before its first step runs none of its code
             ended = ev.CompilationEnded(self._loop.time(), action.run) if task.cancelled() else task.result()
             _report(action.model.name.short, self._loop.time() - began, ended)
             self._post(ended)
@@ -72,7 +72,7 @@ class Compiler:
 
     def end(self) -> None:
         """Makes CompilationEnded come soon."""
-        if self._task is not None and not self._task.cancelling():  # once: what is left is cleaned up after it
+        if self._task is not None and not self._task.cancelling():  # only once: the clean-up must not be cancelled
             self._task.cancel()
 
     async def close(self) -> None:

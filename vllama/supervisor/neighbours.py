@@ -65,7 +65,7 @@ def _promised(neighbour: Neighbour, used: int) -> int:
     if neighbour.asleep:
         return 0
     rest = max(neighbour.spec.size - used, 0)
-    # when all else is there, the KV cache is taken page by page, as it is filled
+    # once it is loaded, it takes the KV cache page by page, as that is filled
     return rest if neighbour.loading else min(neighbour.spec.kv_cache, rest)
 
 

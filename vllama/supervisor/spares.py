@@ -106,7 +106,7 @@ class Spares:
             await outcome(previous.end())
         for pause in self.pauses:
             await asyncio.sleep(pause)
-            while not idle():  # noqa: ASYNC110 - looking once a second costs less than an event for every answer
+            while not idle():  # noqa: ASYNC110 - a look each second costs less than an event for each answer
                 await asyncio.sleep(_LOOK_SECONDS)
             if not affordable(self._choice(), await asyncio.to_thread(self._probe)):
                 return

@@ -1,4 +1,4 @@
-"""Work beside the event loop: it is done, refused or really ended, and one client never has all of it."""
+"""Work outside the event loop: it is done, refused or killed, and one client never takes all workers."""
 
 from __future__ import annotations
 
