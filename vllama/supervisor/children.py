@@ -16,6 +16,7 @@ from typing import Any, Final
 from vllama.engine.diagnose import Cause
 from vllama.engine.spec import EngineSpec
 from vllama.errors import Busy, ConfigError, EngineError, LoadFailed, NoRoomYet, VllamaError
+from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.child import Child, end
 from vllama.supervisor.mishaps import mishap
@@ -58,7 +59,7 @@ class Children:
         child = self._living.get(key)
         return child if child is not None and run in {None, child.run} else None
 
-    def plan(self, action: ev.Plan) -> None:
+    def plan(self, action: act.Plan) -> None:
         """Ends in Planned, NoRoom or PlanRefused."""
 
         def failed(error: Exception) -> None:
@@ -66,7 +67,7 @@ class Children:
 
         self._tasks.start(self._plan(action), failed)
 
-    def spawn(self, action: ev.Spawn) -> None:
+    def spawn(self, action: act.Spawn) -> None:
         """Ends in Exited, after Spawned, Progressed, Listening, Unhealthy and Died as they come."""
 
         def failed(error: Exception) -> None:
@@ -74,19 +75,19 @@ class Children:
 
         self._tasks.start(self._live(action), failed)
 
-    def warm(self, action: ev.Warm) -> None:
+    def warm(self, action: act.Warm) -> None:
         """Ends in Warmed or Unhealthy."""
         self._tasks.start(self._warm(action), self._unhealthy(action, _STARTING))
 
-    def sleep(self, action: ev.Sleep) -> None:
+    def sleep(self, action: act.Sleep) -> None:
         """Ends in Slept or Unhealthy."""
         self._tasks.start(self._sleep(action), self._unhealthy(action, "the engine can't sleep"))
 
-    def wake(self, action: ev.Wake) -> None:
+    def wake(self, action: act.Wake) -> None:
         """Ends in Warmed, NoRoom or Unhealthy."""
         self._tasks.start(self._wake(action), self._unhealthy(action, "the engine does not wake up"))
 
-    def stop(self, action: ev.Stop) -> None:
+    def stop(self, action: act.Stop) -> None:
         """Makes the run's Exited come soon."""
         self._tasks.start(self._stop(action), _logged)
 
@@ -113,12 +114,12 @@ class Children:
         engines = [engine for key in self._living if (engine := self._state(key)) is not None]
         return not any(engine.phase in LOADING or engine.leases for engine in engines)
 
-    def _unhealthy(self, action: ev.Warm | ev.Sleep | ev.Wake, doing: str) -> Callable[[Exception], None]:
+    def _unhealthy(self, action: act.Warm | act.Sleep | act.Wake, doing: str) -> Callable[[Exception], None]:
         """What becomes of a run when a task that looks after it fails."""
         key, run = action.key, action.run
         return lambda error: self._post(ev.Unhealthy(self._now(), key, run, mishap(error, doing)))
 
-    async def _plan(self, action: ev.Plan) -> None:
+    async def _plan(self, action: act.Plan) -> None:
         try:
             spec = await self._spec(action)
         except NoRoomYet as error:
@@ -132,7 +133,7 @@ class Children:
         else:
             self._post(ev.Planned(self._now(), action.key, action.run, spec))
 
-    async def _spec(self, action: ev.Plan) -> EngineSpec:
+    async def _spec(self, action: act.Plan) -> EngineSpec:
         """What the planner says, at last without the memory that was only taken ahead."""
         try:
             return await self.planner.spec(action.model, self.neighbours(action.key), action.attempt)
@@ -155,7 +156,7 @@ class Children:
             if other != key and (engine := self._state(other)) is not None
         )
 
-    async def _live(self, action: ev.Spawn) -> None:
+    async def _live(self, action: act.Spawn) -> None:
         """One run of an engine, from spawn until its processes are gone, whatever fails in between."""
         key, run, spec = action.key, action.run, action.spec
         for note in spec.notes:
@@ -200,7 +201,7 @@ class Children:
 
     def _watched(self, work: Coroutine[Any, Any, None], key: str, child: Child) -> asyncio.Task[None]:
         """A watch that fails stops its engine: nothing else would notice that it hangs."""
-        return self._tasks.start(work, self._unhealthy(ev.Warm(key, child.run), "the engine can't be watched"))
+        return self._tasks.start(work, self._unhealthy(act.Warm(key, child.run), "the engine can't be watched"))
 
     async def _watch(self, key: str, child: Child) -> None:
         """Until it listens; ``_warm`` continues from there."""
@@ -210,7 +211,7 @@ class Children:
         else:
             self._post(ev.Unhealthy(self._now(), key, child.run, cause))
 
-    async def _warm(self, action: ev.Warm, *, woken: bool = False) -> None:
+    async def _warm(self, action: act.Warm, *, woken: bool = False) -> None:
         child = self.find(action.key, action.run)
         if child is None:
             return
@@ -231,7 +232,7 @@ class Children:
         announce(lambda: self._spawner.prepare(process.spec, self._idle))
         child.watch = self._watched(self._guard(action.key, child), action.key, child)
 
-    async def _sleep(self, action: ev.Sleep) -> None:
+    async def _sleep(self, action: act.Sleep) -> None:
         child = self.find(action.key, action.run)
         if child is None:
             return
@@ -248,7 +249,7 @@ class Children:
             return
         self._post(ev.Slept(self._now(), action.key, action.run))
 
-    async def _wake(self, action: ev.Wake) -> None:
+    async def _wake(self, action: act.Wake) -> None:
         child = self.find(action.key, action.run)
         if child is None:
             return
@@ -263,7 +264,7 @@ class Children:
             cause = Cause("wake_failed", f"the engine does not wake up: {error.detail}", "set engine.sleep: false")
             self._post(ev.Unhealthy(self._now(), action.key, action.run, cause))
         else:
-            await self._warm(ev.Warm(action.key, action.run), woken=True)
+            await self._warm(act.Warm(action.key, action.run), woken=True)
 
     async def _guard(self, key: str, child: Child) -> None:
         """As long as it is ready."""
@@ -275,7 +276,7 @@ class Children:
         cause = await until_unhealthy(child.client, child.process, self.patience, busy)
         self._post(ev.Unhealthy(self._now(), key, child.run, cause))
 
-    async def _stop(self, action: ev.Stop) -> None:
+    async def _stop(self, action: act.Stop) -> None:
         child = self.find(action.key, action.run)
         if child is None:
             return

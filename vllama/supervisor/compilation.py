@@ -11,14 +11,8 @@ from dataclasses import replace
 from typing import Final
 
 from vllama.engine.spec import EngineSpec
-from vllama.supervisor.events import (
-    Action,
-    CompilationEnded,
-    CompilationProgressed,
-    Compile,
-    EndCompilation,
-    PauseCompilation,
-)
+from vllama.supervisor.actions import Action, Compile, EndCompilation, PauseCompilation
+from vllama.supervisor.events import CompilationEnded, CompilationProgressed
 from vllama.supervisor.moves import put, stop
 from vllama.supervisor.states import LOADING, CodeState, Compilation, EngineState, Phase, State
 

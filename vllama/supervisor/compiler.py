@@ -15,6 +15,7 @@ from vllama.engine import kept_code
 from vllama.engine.diagnose import Cause
 from vllama.engine.spec import EngineSpec
 from vllama.errors import NoRoomYet
+from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.child import end
 from vllama.supervisor.mishaps import mishap
@@ -50,7 +51,7 @@ class Compiler:
         """Odd while it is paused."""
         self._loop = asyncio.get_running_loop()
 
-    def start(self, action: ev.Compile) -> None:
+    def start(self, action: act.Compile) -> None:
         """Ends in CompilationEnded."""
         self._pauses = 0
         began = self._loop.time()
@@ -81,7 +82,7 @@ class Compiler:
         if self._task is not None:
             await asyncio.wait((self._task,), timeout=_LAST_SECONDS)
 
-    async def _compile(self, action: ev.Compile) -> ev.CompilationEnded:
+    async def _compile(self, action: act.Compile) -> ev.CompilationEnded:
         """Until the code is made, or why it is not. Cancelled when it must end."""
         found: Cause | Exception | None = Cause("killed", "it was killed")
         try:
@@ -97,7 +98,7 @@ class Compiler:
             case _:
                 return ev.CompilationEnded(now, run, made=found is None, cause=found)
 
-    async def _made(self, action: ev.Compile) -> Cause | NoRoomYet | None:
+    async def _made(self, action: act.Compile) -> Cause | NoRoomYet | None:
         """None once the code is in the cache."""
         name = action.model.name.short
         if not await asyncio.to_thread(action.model.path.exists):

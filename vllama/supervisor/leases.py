@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Final
 
 from vllama.engine.diagnose import Cause
-from vllama.supervisor.events import Action, Grant, LeaseReturned, LeaseWanted, Reconfigured, Refuse
+from vllama.supervisor.actions import Action, Grant, Refuse
+from vllama.supervisor.events import LeaseReturned, LeaseWanted, Reconfigured
 from vllama.supervisor.moves import enqueue, enter, put, rest, stop, unqueue
 from vllama.supervisor.orders import CLOSING, reconfigured
 from vllama.supervisor.outlook import Setbacks

@@ -6,25 +6,20 @@ from dataclasses import replace
 from typing import Final
 
 from vllama.engine.diagnose import Cause
+from vllama.supervisor.actions import Action, Grant, Refuse, Spawn, Stop, Warm
 from vllama.supervisor.compilation import with_compilation
 from vllama.supervisor.events import (
-    Action,
     Died,
     Exited,
-    Grant,
     LifeEvent,
     Listening,
     NoRoom,
     Planned,
     PlanRefused,
     Progressed,
-    Refuse,
     Slept,
-    Spawn,
     Spawned,
-    Stop,
     Unhealthy,
-    Warm,
     Warmed,
 )
 from vllama.supervisor.moves import enqueue, enter, give_up, put, queue_first, rest, resting, stop, unqueue
@@ -44,9 +39,9 @@ def went_on(state: State, engine: EngineState, event: LifeEvent, actions: list[A
             actions.append(Spawn(engine.key, engine.run, event.spec))
             engine = replace(enter(engine, "starting", now, "engine is starting"), spec=event.spec)
             engine = with_compilation(engine, event.spec.compiles)
-        case PlanRefused() | NoRoom() if engine.outlook in {"overtaken", "beside"}:  # P2
+        case PlanRefused() | NoRoom() if engine.outlook in {"overtaken", "parallel"}:  # P2
             waits = enter(engine, resting(engine), now, "waiting to load")
-            return queue_first(state, replace(waits, outlook="put off" if engine.outlook == "beside" else "open"))
+            return queue_first(state, replace(waits, outlook="put off" if engine.outlook == "parallel" else "open"))
         case PlanRefused() if engine.phase == "planning":  # P3
             engine = give_up(engine, event.cause, now, actions, phase="absent")
         case NoRoom() if engine.phase in {"planning", "waking"}:  # P4

@@ -25,6 +25,7 @@ from vllama.errors import (
     VllamaError,
 )
 from vllama.models.model import Model
+from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.children import Children
 from vllama.supervisor.compilation import code_state, compilation_due, describe
@@ -228,29 +229,29 @@ class Supervisor:
 
     # ---------------------------------------------------------------------------------------------- the actions
 
-    def _act(self, action: ev.Action) -> None:
+    def _act(self, action: act.Action) -> None:
         match action:
-            case ev.Grant():
+            case act.Grant():
                 self._answer(action.ticket, (action.key, action.run))
-            case ev.Refuse():
+            case act.Refuse():
                 self._answer(action.ticket, _as_error(action.cause))
-            case ev.Plan():
+            case act.Plan():
                 self._children.plan(action)
-            case ev.Spawn():
+            case act.Spawn():
                 self._children.spawn(action)
-            case ev.Warm():
+            case act.Warm():
                 self._children.warm(action)
-            case ev.Sleep():
+            case act.Sleep():
                 self._children.sleep(action)
-            case ev.Wake():
+            case act.Wake():
                 self._children.wake(action)
-            case ev.Stop():
+            case act.Stop():
                 self._children.stop(action)
-            case ev.Compile():
+            case act.Compile():
                 self._compiler.start(action)
-            case ev.PauseCompilation():
+            case act.PauseCompilation():
                 self._compiler.pause(paused=action.paused)
-            case ev.EndCompilation():
+            case act.EndCompilation():
                 self._compiler.end()
 
     def _answer(self, ticket: int, answer: tuple[str, int] | VllamaError) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vllama.engine.diagnose import Cause
-from vllama.supervisor.events import Action, Refuse, Sleep, Stop
+from vllama.supervisor.actions import Action, Refuse, Sleep, Stop
 from vllama.supervisor.states import EngineState, Phase, State
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Final
 
 from vllama.engine.diagnose import Cause
-from vllama.supervisor.events import Action, Reconfigured, Refuse, UnloadWanted
+from vllama.supervisor.actions import Action, Refuse
+from vllama.supervisor.events import Reconfigured, UnloadWanted
 from vllama.supervisor.moves import enqueue, enter, put, stop, unqueue
 from vllama.supervisor.outlook import Setbacks
 from vllama.supervisor.states import EngineState, State

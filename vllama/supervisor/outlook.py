@@ -21,11 +21,11 @@ class ShortOfPlaces:
 Short: TypeAlias = ShortOfMemory | ShortOfPlaces
 """It waits at the head of the queue until room is made for it."""
 
-Outlook: TypeAlias = Literal["open", "alone", "beside", "overtaken", "put off"] | Short
+Outlook: TypeAlias = Literal["open", "alone", "parallel", "overtaken", "put off"] | Short
 """``open``: nothing is known. Three more while it is planned or woken:
 
 ``alone``: nothing else loads, so a refusal is final.
-``beside``: another engine loads, so a refusal is not final.
+``parallel``: another engine loads, so a refusal is not final.
 ``overtaken``: an engine has gone or has become ready since. What was seen of the memory is no longer true, so a refusal
 is not final.
 

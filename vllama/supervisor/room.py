@@ -28,7 +28,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vllama.engine.diagnose import Cause
-from vllama.supervisor.events import Action, Grant, Plan, Wake
+from vllama.supervisor.actions import Action, Grant, Plan, Wake
 from vllama.supervisor.moves import enter, give_up, lie_down, put, rest, resting, stop
 from vllama.supervisor.outlook import Outlook, Short, ShortOfMemory, ShortOfPlaces
 from vllama.supervisor.policy import Resident, choose_victims
@@ -43,7 +43,7 @@ def start_next(state: State, now: float, actions: list[Action]) -> State:
     if state.closing or (state.queue and state.compilation is not None):  # R1
         return state
     if any(e.phase in LOADING for e in state.engines.values()):  # R2
-        return _begin(state, now, actions, beside=True) if _may_begin_beside(state) else state
+        return _begin(state, now, actions, parallel=True) if _may_begin_in_parallel(state) else state
     if state.queue and isinstance(state.engines[state.queue[0]].outlook, Short):  # R3
         return _make_room(state, now, actions)
     state = _nobody_needs_room(state, now, actions)  # R4
@@ -52,11 +52,11 @@ def start_next(state: State, now: float, actions: list[Action]) -> State:
     engine = state.engines[state.queue[0]]
     if _too_many(state):  # R5
         return _make_room(put(state, replace(engine, outlook=ShortOfPlaces(), cause=TOO_MANY)), now, actions)
-    return _begin(state, now, actions, beside=False)  # R6
+    return _begin(state, now, actions, parallel=False)  # R6
 
 
-def _begin(state: State, now: float, actions: list[Action], *, beside: bool) -> State:
-    """The head of the queue loads; ``beside``: while others do."""
+def _begin(state: State, now: float, actions: list[Action], *, parallel: bool) -> State:
+    """The head of the queue loads; ``parallel``: while others do."""
     engine = state.engines[state.queue[0]]
     if engine.phase == "asleep":
         engine = enter(engine, "waking", now, "waking up")
@@ -64,11 +64,11 @@ def _begin(state: State, now: float, actions: list[Action], *, beside: bool) -> 
     else:
         engine = replace(enter(engine, "planning", now, "planning"), run=engine.run + 1, pid=None, expires_at=None)
         actions.append(Plan(engine.key, engine.run, engine.model, engine.setbacks.gentler))
-    engine = replace(engine, outlook="beside" if beside else "alone")
+    engine = replace(engine, outlook="parallel" if parallel else "alone")
     return replace(put(state, engine), queue=state.queue[1:])
 
 
-def _may_begin_beside(state: State) -> bool:
+def _may_begin_in_parallel(state: State) -> bool:
     """R2: whether the head of the queue may begin while others load."""
     loading = [e for e in state.engines.values() if e.phase in LOADING]
     if not state.queue or len(loading) >= state.policy.parallel_starts:

@@ -68,9 +68,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vllama.supervisor.actions import Action
 from vllama.supervisor.compilation import give_up_compiling, lived, tend
 from vllama.supervisor.events import (
-    Action,
     Closing,
     CompilationEnded,
     CompilationProgressed,

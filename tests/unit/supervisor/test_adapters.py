@@ -12,6 +12,7 @@ import pytest
 from tests.unit.supervisor.worlds import World, model, spec
 from vllama.errors import EngineRefused, LoadFailed
 from vllama.models.model import Adapter
+from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.adapters import Adapters
 
@@ -40,7 +41,7 @@ def test_an_idle_engine_without_room_starts_again_for_the_adapter():
     world = World()
     world.give_back(BASE, world.ready(BASE))
     ticket = world.want(TUNED)
-    assert isinstance(world.actions[-1], ev.Stop)
+    assert isinstance(world.actions[-1], act.Stop)
     world.exit(BASE)
     assert world.engine(BASE).model == TUNED
     world.start(BASE)
@@ -54,7 +55,7 @@ def test_running_answers_are_finished_before_room_is_made():
     waiting = world.want(TUNED)
     assert waiting not in world.granted()
     assert world.want(BASE) not in world.granted()
-    assert [type(action) for action in world.give_back(BASE, running)] == [ev.Stop]
+    assert [type(action) for action in world.give_back(BASE, running)] == [act.Stop]
 
 
 def begin(world: World, phase: str) -> None:
@@ -84,7 +85,7 @@ def test_an_adapter_that_is_asked_for_while_its_base_is_on_its_way_finds_room(ph
     if world.engine(BASE).phase == "stopping":
         world.exit(BASE)
     world.tick(60)
-    planned = [action for action in world.actions if isinstance(action, ev.Plan)][-1]
+    planned = [action for action in world.actions if isinstance(action, act.Plan)][-1]
     assert (planned.run, planned.model.lora_rank) == (world.engine(BASE).run, 16)
     assert late not in world.granted()
     world.start(BASE)

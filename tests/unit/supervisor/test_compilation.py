@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.supervisor.worlds import CRASH, World, model
+from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.compilation import LONG, QUIET, compilation_due, describe
 from vllama.supervisor.policy import Policy
@@ -23,17 +24,17 @@ def idle(policy: Policy | None = None) -> tuple[World, int]:
 
 def compiling(policy: Policy | None = None) -> World:
     world, _ = idle(policy)
-    assert [type(action) for action in world.tick(QUIET)] == [ev.Compile]
+    assert [type(action) for action in world.tick(QUIET)] == [act.Compile]
     return world
 
 
-def end(world: World, **how) -> list[ev.Action]:
+def end(world: World, **how) -> list[act.Action]:
     assert world.state.compilation is not None
     return world.feed(ev.CompilationEnded(world.now, world.state.compilation.run, **how))
 
 
 def compilations(world: World) -> int:
-    return sum(isinstance(action, ev.Compile) for action in world.actions)
+    return sum(isinstance(action, act.Compile) for action in world.actions)
 
 
 def test_an_eager_engine_is_compiled_once_it_was_idle_for_a_moment():
@@ -41,7 +42,7 @@ def test_an_eager_engine_is_compiled_once_it_was_idle_for_a_moment():
     assert compilation_due(world.state) == QUIET
     assert world.tick(QUIET - 1) == []
     (action,) = world.tick(1)
-    assert isinstance(action, ev.Compile)
+    assert isinstance(action, act.Compile)
     assert (action.model, action.spec.code) == (MINI, "abc")
 
 
@@ -64,20 +65,20 @@ def test_a_request_lets_it_stand_still_and_is_granted_at_once():
     world = compiling()
     told = len(world.actions)
     ticket = world.want(MINI)
-    assert world.actions[told:] == [ev.Grant(ticket, MINI.engine_key, 1), ev.PauseCompilation(1, paused=True)]
+    assert world.actions[told:] == [act.Grant(ticket, MINI.engine_key, 1), act.PauseCompilation(1, paused=True)]
     world.give_back(MINI, ticket)
     assert compilation_due(world.state) == world.now + QUIET
     assert world.tick(QUIET - 1) == []
-    assert world.tick(1) == [ev.PauseCompilation(1, paused=False)]
+    assert world.tick(1) == [act.PauseCompilation(1, paused=False)]
 
 
 def test_a_load_kills_it_and_is_planned_as_soon_as_its_memory_is_free():
     world = compiling()
     told = len(world.actions)
     world.want(OTHER)
-    assert world.actions[told:] == [ev.EndCompilation(1)]
+    assert world.actions[told:] == [act.EndCompilation(1)]
     (plan,) = end(world)
-    assert isinstance(plan, ev.Plan)
+    assert isinstance(plan, act.Plan)
     assert plan.model == OTHER
 
 
@@ -105,7 +106,7 @@ def test_it_goes_on_when_its_engine_is_unloaded_for_being_idle():
 def test_a_model_that_is_unloaded_by_a_client_is_not_compiled():
     world = compiling()
     actions = world.feed(ev.UnloadWanted(world.now, MINI.engine_key))
-    assert ev.EndCompilation(1) in actions
+    assert act.EndCompilation(1) in actions
     end(world)
     world.exit(MINI)
     assert world.tick(1000) == []
@@ -113,7 +114,7 @@ def test_a_model_that_is_unloaded_by_a_client_is_not_compiled():
 
 def test_a_model_that_is_configured_anew_is_not_compiled_as_it_was():
     world = compiling()
-    assert ev.EndCompilation(1) in world.feed(ev.Reconfigured(world.now, MINI))
+    assert act.EndCompilation(1) in world.feed(ev.Reconfigured(world.now, MINI))
 
 
 def test_made_code_is_not_made_again():
@@ -129,8 +130,8 @@ def test_an_idle_engine_that_stays_is_loaded_again_with_its_code_and_stays_as_lo
     end(world, made=True)
     assert compilation_due(world.state) == LONG
     world.code = ""
-    assert world.tick(LONG - QUIET) == [ev.Stop(MINI.engine_key, 1, gentle=True)]
-    assert [type(action) for action in world.exit(MINI)] == [ev.Plan]
+    assert world.tick(LONG - QUIET) == [act.Stop(MINI.engine_key, 1, gentle=True)]
+    assert [type(action) for action in world.exit(MINI)] == [act.Plan]
     world.start(MINI)
     assert (world.engine(MINI).phase, world.engine(MINI).restarts) == ("ready", 0)
     assert world.engine(MINI).expires_at == world.now + 300
@@ -195,19 +196,19 @@ def test_without_room_it_is_tried_again_later():
     end(world, later=True)
     assert compilation_due(world.state) == world.now + 60
     assert world.tick(59) == []
-    assert [type(action) for action in world.tick(1)] == [ev.Compile]
+    assert [type(action) for action in world.tick(1)] == [act.Compile]
 
 
 def test_a_configuration_that_wants_none_ends_it():
     world = compiling()
-    assert world.feed(ev.PolicyChanged(world.now, Policy(compiles=False))) == [ev.EndCompilation(1)]
+    assert world.feed(ev.PolicyChanged(world.now, Policy(compiles=False))) == [act.EndCompilation(1)]
     end(world)
     assert world.tick(100) == []
 
 
 def test_a_shutdown_ends_it():
     world = compiling()
-    assert ev.EndCompilation(1) in world.feed(ev.Closing(world.now))
+    assert act.EndCompilation(1) in world.feed(ev.Closing(world.now))
     assert end(world) == []
     assert world.state.compilation is None
 

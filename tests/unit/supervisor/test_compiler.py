@@ -16,6 +16,7 @@ from tests.unit.supervisor.scripted import ScriptedPlanner, ScriptedProcess, Scr
 from tests.unit.supervisor.worlds import model, spec
 from vllama.engine.diagnose import Cause
 from vllama.errors import NoRoomYet
+from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.compiler import Compiler
 from vllama.supervisor.probes import Patience
@@ -40,7 +41,7 @@ class Bench:
         mini = replace(model("mini"), path=folder)
         compiles = spec(mini, code="abc").compiles
         assert compiles is not None
-        self.action = ev.Compile(7, mini, compiles)
+        self.action = act.Compile(7, mini, compiles)
 
     async def ended(self) -> ev.CompilationEnded:
         while True:

@@ -10,6 +10,7 @@ from tests.unit.supervisor.test_step import MINI, OTHER, PINNED, THIRD, TOO_BIG,
 from tests.unit.supervisor.worlds import BAD_FLAG, CRASH, SIZE, World, model, spec
 from vllama.config.schema import Config
 from vllama.models.model import Model
+from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.policy import Policy, policy_of, starts_for
 from vllama.supervisor.states import FOREVER, Capacity
@@ -17,25 +18,25 @@ from vllama.supervisor.states import FOREVER, Capacity
 TWO = Policy(parallel_starts=2, min_residence=0)
 
 
-def spawn(world: World, of: Model) -> list[ev.Action]:
+def spawn(world: World, of: Model) -> list[act.Action]:
     """It is planned and has a process; what its process being there leads to."""
     key, run = of.engine_key, world.engine(of).run
     world.feed(ev.Planned(world.now, key, run, spec(of)))
     return world.feed(ev.Spawned(world.now, key, run, 100))
 
 
-def warm(world: World, of: Model) -> list[ev.Action]:
+def warm(world: World, of: Model) -> list[act.Action]:
     key, run = of.engine_key, world.engine(of).run
     world.feed(ev.Listening(world.now, key, run))
     return world.feed(ev.Warmed(world.now, key, run, Capacity(2048, 4096)))
 
 
-def refuse(world: World, of: Model) -> list[ev.Action]:
+def refuse(world: World, of: Model) -> list[act.Action]:
     return world.feed(ev.PlanRefused(world.now, of.engine_key, world.engine(of).run, TOO_BIG))
 
 
-def planned(of: Model, run: int, attempt: int = 0) -> ev.Plan:
-    return ev.Plan(of.engine_key, run, of, attempt)
+def planned(of: Model, run: int, attempt: int = 0) -> act.Plan:
+    return act.Plan(of.engine_key, run, of, attempt)
 
 
 def beside(policy: Policy = TWO) -> World:
@@ -80,8 +81,8 @@ def test_two_that_start_together_are_granted_each_when_it_is_ready():
     world = beside()
     spawn(world, OTHER)
     assert world.granted() == []
-    assert kinds(warm(world, OTHER)) == [ev.Grant]
-    assert kinds(warm(world, MINI)) == [ev.Grant]
+    assert kinds(warm(world, OTHER)) == [act.Grant]
+    assert kinds(warm(world, MINI)) == [act.Grant]
 
 
 @pytest.mark.parametrize("say_no", [no_room, refuse])
@@ -142,7 +143,7 @@ def test_nobody_makes_room_as_long_as_something_loads():
     spawn(world, MINI)
     assert no_room(world, OTHER, missing=SIZE) == []
     warm(world, MINI)
-    assert no_room(world, OTHER, missing=SIZE) == [ev.Stop(THIRD.engine_key, 1, gentle=True)]
+    assert no_room(world, OTHER, missing=SIZE) == [act.Stop(THIRD.engine_key, 1, gentle=True)]
 
 
 def test_those_that_load_count_among_the_engines_that_may_be_loaded():
@@ -162,7 +163,7 @@ def test_who_sleeps_is_woken_when_nothing_loads():
     world.feed(ev.PolicyChanged(0, TWO))
     world.want(MINI)
     assert spawn(world, OTHER) == []
-    assert kinds(warm(world, OTHER)) == [ev.Grant, ev.Wake]
+    assert kinds(warm(world, OTHER)) == [act.Grant, act.Wake]
 
 
 def test_nothing_is_planned_while_another_one_wakes():
@@ -199,7 +200,7 @@ def test_one_that_fails_beside_another_takes_only_its_own_requests_with_it():
     spawn(world, OTHER)
     world.exit(OTHER, BAD_FLAG)
     assert world.refused() == {2: BAD_FLAG}
-    assert kinds(warm(world, MINI)) == [ev.Grant]
+    assert kinds(warm(world, MINI)) == [act.Grant]
 
 
 def test_no_request_stands_in_line_for_whom_an_engine_is_being_loaded():

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.supervisor.test_step import MINI, OTHER, TOO_BIG, kinds
 from tests.unit.supervisor.worlds import BAD_FLAG, SIZE, World
 from vllama.engine.diagnose import Cause
+from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.states import FOREVER, Capacity, next_deadline
@@ -34,12 +35,12 @@ def asleep(keep_alive: float = FOREVER) -> World:
 def wake(world: World) -> int:
     """MINI is wanted, OTHER lies down for it."""
     ticket = world.want(MINI)
-    assert world.slept(OTHER) == [ev.Wake(MINI.engine_key, world.engine(MINI).run)]
+    assert world.slept(OTHER) == [act.Wake(MINI.engine_key, world.engine(MINI).run)]
     assert world.engine(MINI).phase == "waking"
     return ticket
 
 
-def warmed(world: World) -> list[ev.Action]:
+def warmed(world: World) -> list[act.Action]:
     return world.feed(ev.Warmed(world.now, MINI.engine_key, world.engine(MINI).run, Capacity(2048, 4096)))
 
 
@@ -47,7 +48,7 @@ def test_who_is_wanted_again_wakes_up_in_the_same_run():
     world = asleep()
     run = world.engine(MINI).run
     ticket = wake(world)
-    assert warmed(world) == [ev.Grant(ticket, MINI.engine_key, run)]
+    assert warmed(world) == [act.Grant(ticket, MINI.engine_key, run)]
 
 
 def test_a_busy_engine_finishes_its_answers_before_it_lies_down():
@@ -56,13 +57,13 @@ def test_a_busy_engine_finishes_its_answers_before_it_lies_down():
     running = world.ready(MINI)
     world.want(OTHER)
     assert world.engine(MINI).phase == "ready"
-    assert kinds(world.give_back(MINI, running)) == [ev.Sleep]
+    assert kinds(world.give_back(MINI, running)) == [act.Sleep]
 
 
 def test_who_sleeps_is_ended_when_its_time_is_over():
     world = asleep(keep_alive=60)
     assert next_deadline(world.state) == 60
-    assert kinds(world.tick(60)) == [ev.Stop]
+    assert kinds(world.tick(60)) == [act.Stop]
 
 
 def test_what_sleepers_keep_is_had_by_ending_them():
@@ -70,9 +71,9 @@ def test_what_sleepers_keep_is_had_by_ending_them():
     ticket = wake(world)
     key, run = MINI.engine_key, world.engine(MINI).run
     assert world.feed(ev.NoRoom(world.now, key, run, KEPT, TOO_BIG)) == [
-        ev.Stop(OTHER.engine_key, world.engine(OTHER).run, gentle=True)
+        act.Stop(OTHER.engine_key, world.engine(OTHER).run, gentle=True)
     ]
-    assert world.exit(OTHER) == [ev.Wake(key, run)]
+    assert world.exit(OTHER) == [act.Wake(key, run)]
     warmed(world)
     assert ticket in world.granted()
 
@@ -89,9 +90,9 @@ def test_one_that_does_not_wake_up_is_ended_and_started_anew():
     world = asleep()
     ticket = wake(world)
     run = world.engine(MINI).run
-    assert kinds(world.feed(ev.Unhealthy(world.now, MINI.engine_key, run, Cause("wake_failed", "no")))) == [ev.Stop]
+    assert kinds(world.feed(ev.Unhealthy(world.now, MINI.engine_key, run, Cause("wake_failed", "no")))) == [act.Stop]
     world.exit(MINI)
-    assert kinds(world.tick(100)) == [ev.Plan]
+    assert kinds(world.tick(100)) == [act.Plan]
     world.start(MINI)
     assert ticket in world.granted()
 
@@ -112,7 +113,7 @@ def test_who_sleeps_and_is_not_to_be_any_more_is_ended(what: str):
         "close": ev.Closing(world.now),
     }[what]
     run = world.engine(MINI).run
-    assert ev.Stop(MINI.engine_key, run, gentle=True) in world.feed(event)
+    assert act.Stop(MINI.engine_key, run, gentle=True) in world.feed(event)
 
 
 def test_who_is_unloaded_while_it_falls_asleep_is_ended():
@@ -121,7 +122,7 @@ def test_who_is_unloaded_while_it_falls_asleep_is_ended():
     world.give_back(MINI, world.ready(MINI))
     world.want(OTHER)
     world.feed(ev.UnloadWanted(world.now, MINI.engine_key))
-    assert ev.Stop(MINI.engine_key, 1, gentle=True) in world.slept(MINI)
+    assert act.Stop(MINI.engine_key, 1, gentle=True) in world.slept(MINI)
 
 
 def test_a_client_that_leaves_lets_the_sleeper_sleep():
@@ -137,5 +138,5 @@ def test_one_that_must_go_anyway_is_not_laid_down():
     world = World(Policy(max_loaded=1, min_residence=0))
     world.sleeps = KEPT
     ticket = world.ready(replace(MINI), keep_alive=0)
-    assert kinds(world.give_back(MINI, ticket)) == [ev.Stop]
+    assert kinds(world.give_back(MINI, ticket)) == [act.Stop]
     assert BAD_FLAG not in world.refused().values()

@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.unit.supervisor.worlds import BAD_FLAG, CRASH, OUT_OF_MEMORY, SIZE, World, model, spec
 from vllama.engine.diagnose import Cause
+from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.compilation import compilation_due
 from vllama.supervisor.outlook import Short
@@ -27,7 +28,7 @@ def kinds(actions):
 def test_a_request_for_an_absent_model_plans_spawns_warms_and_is_granted():
     world = World()
     ticket = world.ready(MINI)
-    assert kinds(world.actions) == [ev.Plan, ev.Spawn, ev.Warm, ev.Grant]
+    assert kinds(world.actions) == [act.Plan, act.Spawn, act.Warm, act.Grant]
     assert world.granted() == [ticket]
     assert world.engine(MINI).phase == "ready"
 
@@ -60,7 +61,7 @@ def test_an_idle_engine_is_stopped_after_its_keep_alive():
     world.give_back(MINI, world.ready(MINI))
     assert next_deadline(world.state) == 300
     assert world.tick(299) == []
-    assert kinds(world.tick(1)) == [ev.Stop]
+    assert kinds(world.tick(1)) == [act.Stop]
     world.exit(MINI)
     assert world.engine(MINI).phase == "absent"
     assert world.engine(MINI).restarts == 0
@@ -78,7 +79,7 @@ def test_keep_alive_zero_stops_the_engine_when_the_last_request_ends():
     first = world.ready(MINI, keep_alive=0)
     second = world.want(MINI)
     assert world.give_back(MINI, first) == []
-    assert kinds(world.give_back(MINI, second)) == [ev.Stop]
+    assert kinds(world.give_back(MINI, second)) == [act.Stop]
 
 
 def test_a_request_without_keep_alive_leaves_the_running_duration():
@@ -98,7 +99,7 @@ def test_unload_while_busy_waits_for_the_running_request():
     world = World()
     ticket = world.ready(MINI)
     assert world.feed(ev.UnloadWanted(0, MINI.engine_key)) == []
-    assert kinds(world.give_back(MINI, ticket)) == [ev.Stop]
+    assert kinds(world.give_back(MINI, ticket)) == [act.Stop]
 
 
 def test_a_request_that_meets_a_stopping_engine_waits_for_the_next_one():
@@ -117,7 +118,7 @@ def test_an_exit_that_nobody_asked_for_is_a_crash_and_is_restarted_after_the_bac
     ticket = world.ready(MINI)
     world.exit(MINI, Cause("crashed", "the engine ended by itself with status 0"))
     assert world.engine(MINI).phase == "backoff"
-    assert kinds(world.tick(1)) == [ev.Plan]
+    assert kinds(world.tick(1)) == [act.Plan]
     world.give_back(MINI, ticket)
     world.start(MINI)
     assert world.engine(MINI).phase == "ready"
@@ -215,7 +216,7 @@ def test_a_hung_engine_is_killed_and_started_again_and_its_cause_is_kept():
     hung = Cause("hung", "the engine hung")
     world.ready(MINI)
     actions = world.feed(ev.Unhealthy(0, MINI.engine_key, world.engine(MINI).run, hung))
-    assert actions == [ev.Stop(MINI.engine_key, 1, gentle=False)]
+    assert actions == [act.Stop(MINI.engine_key, 1, gentle=False)]
     world.exit(MINI, CRASH)
     assert world.engine(MINI).cause == hung
     assert world.engine(MINI).phase == "backoff"
@@ -277,9 +278,9 @@ def test_closing_drains_leased_engines_and_kills_starting_ones():
     world.want(OTHER)
     world.feed(ev.Planned(0, OTHER.engine_key, world.engine(OTHER).run, spec(OTHER)))
     actions = world.feed(ev.Closing(0))
-    assert ev.Stop(OTHER.engine_key, 1, gentle=False) in actions
+    assert act.Stop(OTHER.engine_key, 1, gentle=False) in actions
     assert world.engine(MINI).phase == "draining"
-    assert world.give_back(MINI, ticket) == [ev.Stop(MINI.engine_key, 1, gentle=True)]
+    assert world.give_back(MINI, ticket) == [act.Stop(MINI.engine_key, 1, gentle=True)]
 
 
 def test_closing_stops_a_leased_engine_when_the_drain_time_is_over():
@@ -287,18 +288,18 @@ def test_closing_stops_a_leased_engine_when_the_drain_time_is_over():
     world.ready(MINI)
     world.feed(ev.Closing(0))
     assert next_deadline(world.state) == 30
-    assert kinds(world.tick(30)) == [ev.Stop]
+    assert kinds(world.tick(30)) == [act.Stop]
 
 
 def test_closing_again_kills_what_is_finishing_its_answers_or_ending():
     world = World()
     world.ready(MINI)
     world.feed(ev.Closing(0))
-    assert [action for action in world.feed(ev.Closing(0)) if isinstance(action, ev.Stop)] == [
-        ev.Stop(MINI.engine_key, 1, gentle=False)
+    assert [action for action in world.feed(ev.Closing(0)) if isinstance(action, act.Stop)] == [
+        act.Stop(MINI.engine_key, 1, gentle=False)
     ]
     assert world.engine(MINI).phase == "stopping"
-    assert world.feed(ev.Closing(0)) == [ev.Stop(MINI.engine_key, 1, gentle=False)]
+    assert world.feed(ev.Closing(0)) == [act.Stop(MINI.engine_key, 1, gentle=False)]
     world.exit(MINI)
     assert world.feed(ev.Closing(0)) == []
     assert world.engine(MINI).phase == "absent"
@@ -309,7 +310,7 @@ def test_what_the_machine_refuses_is_no_crash_and_the_next_load_begins_at_once()
     full = Cause("surroundings", "no space left on device", outside=True)
     first = world.want(MINI)
     world.feed(ev.Planned(0, MINI.engine_key, 1, spec(MINI)))
-    assert ev.Refuse(first, full) in world.exit(MINI, full)
+    assert act.Refuse(first, full) in world.exit(MINI, full)
     assert (world.engine(MINI).phase, world.engine(MINI).setbacks.crashes) == ("absent", ())
     world.want(MINI)
     assert world.engine(MINI).phase == "planning"
@@ -332,10 +333,10 @@ def test_after_closing_nothing_starts():
     world = World()
     world.feed(ev.Closing(0))
     assert world.want(MINI) in world.refused()
-    assert ev.Plan not in kinds(world.actions)
+    assert act.Plan not in kinds(world.actions)
 
 
-def fail_for_memory(world, of) -> list[ev.Action]:
+def fail_for_memory(world, of) -> list[act.Action]:
     """Its start runs out of memory."""
     world.feed(ev.Planned(world.now, of.engine_key, world.engine(of).run, spec(of)))
     return world.exit(of, OUT_OF_MEMORY)
@@ -345,7 +346,7 @@ def test_after_running_out_of_memory_gentler_plans_follow_at_once_and_then_the_c
     world = World(Policy(gentler_plans=3))
     ticket = world.want(MINI)
     for attempt in (1, 2, 3):
-        assert fail_for_memory(world, MINI) == [ev.Plan(MINI.engine_key, attempt + 1, MINI, attempt)]
+        assert fail_for_memory(world, MINI) == [act.Plan(MINI.engine_key, attempt + 1, MINI, attempt)]
         assert world.refused() == {}
     fail_for_memory(world, MINI)
     assert world.refused() == {ticket: OUT_OF_MEMORY}
@@ -361,7 +362,7 @@ def test_a_plan_that_turned_out_to_fit_is_used_from_then_on():
     world.give_back(MINI, 1)
     world.exit(MINI)
     world.want(MINI)
-    assert world.actions[-1] == ev.Plan(MINI.engine_key, 3, MINI, 1)
+    assert world.actions[-1] == act.Plan(MINI.engine_key, 3, MINI, 1)
 
 
 def test_a_changed_configuration_begins_with_the_first_plan_again():
@@ -372,14 +373,14 @@ def test_a_changed_configuration_begins_with_the_first_plan_again():
     world.feed(ev.Reconfigured(world.now, MINI))
     world.want(MINI)
     last = world.actions[-1]
-    assert isinstance(last, ev.Plan)
+    assert isinstance(last, act.Plan)
     assert last.attempt == 0
 
 
 def test_a_serving_engine_that_runs_out_of_memory_comes_back_with_less():
     world = World()
     world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
-    assert world.exit(MINI, OUT_OF_MEMORY) == [ev.Plan(MINI.engine_key, 2, MINI, 1)]
+    assert world.exit(MINI, OUT_OF_MEMORY) == [act.Plan(MINI.engine_key, 2, MINI, 1)]
 
 
 def test_nobody_waits_for_a_gentler_plan_that_nobody_wants():
@@ -412,8 +413,8 @@ def two_loaded(policy=POLICY):
 def test_the_least_recently_used_idle_engine_makes_room():
     world = two_loaded()
     ticket = world.want(THIRD)
-    assert no_room(world, THIRD) == [ev.Stop(MINI.engine_key, 1, gentle=True)]
-    assert world.exit(MINI) == [ev.Plan(THIRD.engine_key, 2, THIRD)]
+    assert no_room(world, THIRD) == [act.Stop(MINI.engine_key, 1, gentle=True)]
+    assert world.exit(MINI) == [act.Plan(THIRD.engine_key, 2, THIRD)]
     world.start(THIRD)
     assert world.granted()[-1] == ticket
     assert world.engine(OTHER).phase == "ready"
@@ -425,7 +426,7 @@ def test_a_plan_that_saw_an_engine_which_has_gone_since_is_made_again():
     no_room(world, THIRD, missing=2 * SIZE)
     world.exit(MINI)  # THIRD is planned again, too early
     world.exit(OTHER)
-    assert no_room(world, THIRD, missing=SIZE) == [ev.Plan(THIRD.engine_key, 3, THIRD)]
+    assert no_room(world, THIRD, missing=SIZE) == [act.Plan(THIRD.engine_key, 3, THIRD)]
     world.start(THIRD)
     assert world.granted()[-1] == ticket
 
@@ -453,7 +454,7 @@ def test_what_a_load_lacked_is_forgotten_with_its_last_client():
     world.feed(ev.UnloadWanted(world.now, MINI.engine_key))
     world.exit(MINI)
     world.want(THIRD)
-    assert kinds(world.actions)[-1] == ev.Plan
+    assert kinds(world.actions)[-1] == act.Plan
 
 
 def test_a_pinned_engine_is_never_evicted():
@@ -482,7 +483,7 @@ def test_a_young_engine_stays_its_minimum_time():
     world.want(THIRD)
     assert no_room(world, THIRD) == []
     assert next_deadline(world.state) == 15
-    assert kinds(world.tick(15)) == [ev.Stop]
+    assert kinds(world.tick(15)) == [act.Stop]
 
 
 def test_a_busy_engine_yields_finishes_its_answers_and_takes_no_new_ones():
@@ -493,13 +494,13 @@ def test_a_busy_engine_yields_finishes_its_answers_and_takes_no_new_ones():
     assert no_room(world, THIRD) == []
     late = world.want(MINI)
     assert late not in world.granted()
-    assert kinds(world.give_back(MINI, running)) == [ev.Stop]
+    assert kinds(world.give_back(MINI, running)) == [act.Stop]
     world.exit(MINI)
     world.start(THIRD)
     assert waiting in world.granted()
     world.give_back(THIRD, waiting)
     world.tick(100)
-    assert kinds(no_room(world, MINI)) == [ev.Stop]
+    assert kinds(no_room(world, MINI)) == [act.Stop]
     world.exit(THIRD)
     world.start(MINI)
     assert late in world.granted()
@@ -523,8 +524,8 @@ def test_an_engine_whose_settings_changed_ends_after_its_answers_and_who_waits_g
     world.feed(ev.Reconfigured(world.now, MINI))
     late = world.want(MINI)
     assert late not in world.granted()
-    assert kinds(world.give_back(MINI, ticket)) == [ev.Stop]
-    assert kinds(world.exit(MINI)) == [ev.Plan]
+    assert kinds(world.give_back(MINI, ticket)) == [act.Stop]
+    assert kinds(world.exit(MINI)) == [act.Plan]
     world.start(MINI)
     assert world.granted()[-1] == late
 
@@ -532,7 +533,7 @@ def test_an_engine_whose_settings_changed_ends_after_its_answers_and_who_waits_g
 def test_an_idle_engine_whose_settings_changed_is_stopped_at_once():
     world = World()
     world.give_back(MINI, world.ready(MINI))
-    assert kinds(world.feed(ev.Reconfigured(world.now, MINI))) == [ev.Stop]
+    assert kinds(world.feed(ev.Reconfigured(world.now, MINI))) == [act.Stop]
 
 
 def test_a_changed_configuration_gives_a_broken_engine_another_try():
@@ -544,7 +545,7 @@ def test_a_changed_configuration_gives_a_broken_engine_another_try():
     world.exit(MINI, BAD_FLAG)
     assert world.engine(MINI).phase == "broken"
     world.feed(ev.Reconfigured(world.now, MINI))
-    assert kinds(world.feed(ev.LeaseWanted(world.now, 99, MINI))) == [ev.Plan]
+    assert kinds(world.feed(ev.LeaseWanted(world.now, 99, MINI))) == [act.Plan]
 
 
 MODELS = [MINI, OTHER, THIRD, PINNED]
@@ -582,23 +583,23 @@ class Histories(RuleBasedStateMachine):
 
     def absorb(self, actions) -> None:
         for action in actions:
-            if isinstance(action, ev.Stop) and action.gentle and not self.closed:
+            if isinstance(action, act.Stop) and action.gentle and not self.closed:
                 assert not self.world.state.engines[action.key].leases, "stopped while leased"
-            if isinstance(action, ev.Plan):
+            if isinstance(action, act.Plan):
                 self.alone[action.key] = not self.others_load(action.key)
-            if isinstance(action, ev.Spawn):
+            if isinstance(action, act.Spawn):
                 assert action.key not in self.living, "a second process for one engine"
                 self.living[action.key] = action.run
-            if isinstance(action, ev.Compile):
+            if isinstance(action, act.Compile):
                 assert self.compiling is None, "two of them compile"
                 self.compiling = action.run
-            if isinstance(action, (ev.PauseCompilation, ev.EndCompilation)):
+            if isinstance(action, (act.PauseCompilation, act.EndCompilation)):
                 assert self.compiling == action.run, "something to do for a compilation that is not there"
-            if isinstance(action, (ev.Stop, ev.Sleep, ev.Wake)):
+            if isinstance(action, (act.Stop, act.Sleep, act.Wake)):
                 assert self.living.get(action.key) == action.run, "something to do for a process that is not there"
-            if isinstance(action, (ev.Grant, ev.Refuse)):
+            if isinstance(action, (act.Grant, act.Refuse)):
                 assert self.open.get(action.ticket) == "waiting", "answered twice, or never asked"
-                self.open[action.ticket] = "granted" if isinstance(action, ev.Grant) else "refused"
+                self.open[action.ticket] = "granted" if isinstance(action, act.Grant) else "refused"
 
     def feed(self, event) -> None:
         self.absorb(self.world.feed(event))
@@ -669,7 +670,7 @@ class Histories(RuleBasedStateMachine):
                 self.feed(ev.PlanRefused(now, key, run, BAD_FLAG))
             else:
                 self.feed(ev.NoRoom(now, key, run, missing, BAD_FLAG))
-            assert final or ev.Refuse not in kinds(self.world.actions[told:]), "refused by a plan beside a load"
+            assert final or act.Refuse not in kinds(self.world.actions[told:]), "refused by a plan beside a load"
 
     def plans(self, which) -> bool:
         engine = self.world.state.engines.get(which.engine_key)
@@ -742,7 +743,7 @@ class Histories(RuleBasedStateMachine):
     def what_is_known_about_a_load_ends_with_it(self) -> None:
         for engine in self.world.state.engines.values():
             planned = engine.phase in {"planning", "waking"}
-            assert (engine.outlook in {"alone", "beside", "overtaken"}) == planned
+            assert (engine.outlook in {"alone", "parallel", "overtaken"}) == planned
             assert planned or engine.outlook == "open" or engine.key in self.world.state.queue
 
     @invariant()

@@ -9,6 +9,7 @@ from vllama.engine.diagnose import Cause
 from vllama.engine.spec import EngineSpec
 from vllama.models.model import Facts, Model
 from vllama.models.names import parse_name
+from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.states import Capacity, State
@@ -42,14 +43,14 @@ class World:
     def __init__(self, policy: Policy | None = None) -> None:
         self.state = State(policy or Policy())
         self.now = 0.0
-        self.actions: list[ev.Action] = []
+        self.actions: list[act.Action] = []
         self.tickets = 0
         self.sleeps = 0
         """What its engines keep while they sleep."""
         self.code = ""
         """The compiled code that its engines miss."""
 
-    def feed(self, event: ev.Event) -> list[ev.Action]:
+    def feed(self, event: ev.Event) -> list[act.Action]:
         self.state, actions = step(self.state, event)
         self.actions += actions
         return actions
@@ -62,10 +63,10 @@ class World:
         self.feed(ev.LeaseWanted(self.now, self.tickets, of, keep_alive))
         return self.tickets
 
-    def give_back(self, of: Model, ticket: int) -> list[ev.Action]:
+    def give_back(self, of: Model, ticket: int) -> list[act.Action]:
         return self.feed(ev.LeaseReturned(self.now, ticket, of.engine_key))
 
-    def exit(self, of: Model, cause: Cause = CRASH) -> list[ev.Action]:
+    def exit(self, of: Model, cause: Cause = CRASH) -> list[act.Action]:
         return self.feed(ev.Exited(self.now, of.engine_key, self.engine(of).run, cause))
 
     def start(self, of: Model) -> None:
@@ -76,7 +77,7 @@ class World:
         self.feed(ev.Listening(self.now, key, run))
         self.feed(ev.Warmed(self.now, key, run, Capacity(2048, 4096)))
 
-    def slept(self, of: Model) -> list[ev.Action]:
+    def slept(self, of: Model) -> list[act.Action]:
         return self.feed(ev.Slept(self.now, of.engine_key, self.engine(of).run))
 
     def ready(self, of: Model, keep_alive: float | None = None) -> int:
@@ -84,12 +85,12 @@ class World:
         self.start(of)
         return ticket
 
-    def tick(self, seconds: float) -> list[ev.Action]:
+    def tick(self, seconds: float) -> list[act.Action]:
         self.now += seconds
         return self.feed(ev.Ticked(self.now))
 
     def granted(self) -> list[int]:
-        return [a.ticket for a in self.actions if isinstance(a, ev.Grant)]
+        return [a.ticket for a in self.actions if isinstance(a, act.Grant)]
 
     def refused(self) -> dict[int, Cause]:
-        return {a.ticket: a.cause for a in self.actions if isinstance(a, ev.Refuse)}
+        return {a.ticket: a.cause for a in self.actions if isinstance(a, act.Refuse)}
