@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from vllama.caller import Caller
 from vllama.engine.client import Client
 from vllama.errors import EngineError
-from vllama.models.model import Model
+from vllama.observe.collectors import ConnectionCollector, Crowd, EngineCollector, Engines, EngineSeen
 from vllama.observe.exposition import merge
 from vllama.observe.latency import Latency, Series
 from vllama.observe.spent import Spent
@@ -29,87 +26,8 @@ _FIRST_TOKEN: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 
 _BETWEEN_TOKENS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _REQUEST: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _LOAD: Final = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
-_PHASES: Final = (
-    "planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken", "dozing",
-    "asleep", "waking",
-)  # fmt: skip
-_CODE: Final = ("missing", "compiling", "failed")
 _LOADING: Final = frozenset({"planning", "starting", "warming", "waking"})
 _DIALECTS: Final = (("/v1/messages", "anthropic"), ("/v1/", "openai"), ("/api/", "ollama"))
-
-
-class EngineSeen(Protocol):
-    """What we read of ``supervisor.port.EngineView``."""
-
-    @property
-    def model(self) -> Model:
-        """Whose engine."""
-        ...
-
-    @property
-    def phase(self) -> str:
-        """One of ``_PHASES`` or ``absent``."""
-        ...
-
-    @property
-    def since(self) -> float:
-        """Unix seconds of the last phase change."""
-        ...
-
-    @property
-    def leases(self) -> int:
-        """Requests that use it."""
-        ...
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait for it."""
-        ...
-
-    @property
-    def code_from(self) -> str:
-        """How it got its compiled code; empty where nothing is compiled."""
-        ...
-
-    @property
-    def restarts(self) -> int:
-        """Unexpected exits."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Planned bytes."""
-        ...
-
-    @property
-    def code(self) -> str:
-        """One of ``_CODE``, or empty."""
-        ...
-
-
-class Engines(Protocol):
-    """What we ask of the supervisor."""
-
-    def snapshot(self) -> Sequence[EngineSeen]:
-        """All engines that are not absent."""
-        ...
-
-    def clients(self) -> Mapping[str, Client]:
-        """Clients of the engines that are ready, by model name."""
-        ...
-
-
-class Crowd(Protocol):
-    """What we ask of the clients' connections."""
-
-    @property
-    def closed(self) -> Mapping[str, int]:
-        """How many were closed by us, by reason."""
-        ...
-
-    def __len__(self) -> int:
-        """How many there are."""
-        ...
 
 
 class Metrics:
@@ -172,7 +90,7 @@ class Metrics:
             "Time between two reads of tokens of one stream (tokens that arrive together count once).",
             _BETWEEN_TOKENS,
         )
-        self._registry.register(_AtScrape(engines, (self._first, self._between)))
+        self._registry.register(EngineCollector(engines, (self._first, self._between)))
         ProcessCollector(registry=self._registry)
         self._loading: dict[str, float] = {}
         self._started = set[str]()
@@ -180,7 +98,7 @@ class Metrics:
 
     def watch(self, crowd: Crowd) -> None:
         """Count these connections from now on."""
-        self._registry.register(_Connections(crowd))
+        self._registry.register(ConnectionCollector(crowd))
 
     def meter(self, route: str) -> Meter:
         """Count a request in; ``route`` is the pattern it matched, never a path with names in it."""
@@ -302,54 +220,6 @@ async def _scraped(client: Client) -> str:
         return (await client.get("/metrics", timeout=_SCRAPE_SECONDS)).decode("utf-8", "replace")
     except EngineError:
         return ""
-
-
-class _AtScrape(Collector):
-    """Engines at the moment of the scrape, and the latencies kept outside the client library."""
-
-    def __init__(self, engines: Engines, latencies: Iterable[Latency]) -> None:
-        self._engines = engines
-        self._latencies = tuple(latencies)
-
-    def collect(self) -> Iterator[Metric]:
-        state = GaugeMetricFamily("vllama_engine_state", "1 for the engine's current state.", labels=("model", "state"))
-        waiting = GaugeMetricFamily("vllama_requests_waiting", "Requests waiting for a model.", labels=("model",))
-        leases = GaugeMetricFamily("vllama_engine_leases", "Requests using the engine.", labels=("model",))
-        size = GaugeMetricFamily("vllama_engine_bytes", "Memory planned for the engine.", labels=("model",))
-        crashes = CounterMetricFamily(
-            "vllama_engine_crashes",
-            "Unexpected exits, failed starts included.",
-            labels=("model",),
-        )
-        code = GaugeMetricFamily("vllama_engine_code", "1 for what its compiled code is.", labels=("model", "state"))
-        for engine in self._engines.snapshot():
-            name = engine.model.name.short
-            for phase in _PHASES:
-                state.add_metric((name, phase), float(phase == engine.phase))
-            for how in _CODE:
-                code.add_metric((name, how), float(how == engine.code))
-            waiting.add_metric((name,), engine.waiting)
-            leases.add_metric((name,), engine.leases)
-            size.add_metric((name,), engine.size)
-            crashes.add_metric((name,), engine.restarts)
-        yield from (state, code, waiting, leases, size, crashes)
-        yield from (latency.family() for latency in self._latencies)
-
-
-class _Connections(Collector):
-    """The clients' connections at the moment of the scrape."""
-
-    def __init__(self, crowd: Crowd) -> None:
-        self._crowd = crowd
-
-    def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily("vllama_connections", "Connections of clients.", value=len(self._crowd))
-        closed = CounterMetricFamily(
-            "vllama_connections_closed", "Connections that clients held for nothing, by reason.", labels=("reason",)
-        )
-        for reason, count in self._crowd.closed.items():
-            closed.add_metric((reason,), count)
-        yield closed
 
 
 def dialect(route: str) -> str:
