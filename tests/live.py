@@ -144,6 +144,6 @@ class LiveService(Client):
         engines = {process.pid for process in self.engines()}
         for process in self.family():
             with contextlib.suppress(psutil.NoSuchProcess):
-                if process.pid not in engines and "vllama_engine.spare" in process.cmdline():
+                if process.pid not in engines and "vllama_engine.spare" in " ".join(process.cmdline()):
                     return process
         return None

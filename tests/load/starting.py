@@ -1,4 +1,4 @@
-"""``python -m tests.load.starting``: from an order to its first token, beside ``vllm serve`` with the same files.
+"""``python -m tests.load.starting``: from an order to its first token, next to ``vllm serve`` with the same files.
 
 Two models: SmolLM2, which is compiled, and tinychat, which is not. In turns, after one round that is not counted and
 fills the caches:
@@ -113,11 +113,9 @@ async def ours(subject: Subject, folder: Path, samples: Samples, *, spare: bool)
 
 
 def configured(subject: Subject, folder: Path, *, spare: bool) -> dict[str, Any]:
-    """The configuration; the twin's files are links, as one directory is one engine, whatever names it has."""
-    for made in (folder, folder / "run", folder / "files"):
+    """The configuration."""
+    for made in (folder, folder / "run"):
         made.mkdir()
-    for file in subject.files.iterdir():
-        (folder / "files" / file.name).symlink_to(file.resolve())
     settings = {"kv_cache_memory": _KV_CACHE}
     return {
         "engine": {
@@ -129,7 +127,7 @@ def configured(subject: Subject, folder: Path, *, spare: bool) -> dict[str, Any]
         },
         "models": {
             subject.name: {"source": str(subject.files), "settings": settings},
-            subject.twin: {"source": str(folder / "files"), "settings": settings},
+            subject.twin: {"source": str(twin_dir(subject)), "settings": settings},
         },
         "keep_alive": "-1",
         "paths": {
@@ -138,6 +136,20 @@ def configured(subject: Subject, folder: Path, *, spare: bool) -> dict[str, Any]
             "runtime": str(folder / "run"),
         },
     }
+
+
+def twin_dir(subject: Subject) -> Path:
+    """The twin's directory: links to the same files, for one directory is one engine, whatever names it has.
+
+    It stays where it is: the place of a model's files is part of the name that vLLM gives to its compiled code.
+    """
+    folder = engine_prefix().parent / "twins" / subject.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in subject.files.iterdir():
+        link = folder / file.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(file.resolve())
+    return folder
 
 
 async def bare(subject: Subject, folder: Path) -> float:
@@ -233,7 +245,7 @@ def excesses(subject: Subject, samples: Samples) -> Iterator[str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", type=Path, help="keep all samples in this file")
     with tempfile.TemporaryDirectory(prefix="vl-") as made:
         sys.exit(asyncio.run(main(parser.parse_args(), Path(made))))

@@ -108,7 +108,7 @@ def tasks(folder: Path, *names: str) -> Path:
     [(["python"], []), (["python", "ZMQbg/Reaper", "ZMQbg/IO/0"], []), (["python", "omp"], ["omp"])],
 )
 def test_a_thread_that_may_hold_a_lock_forbids_a_fork(tmp_path: Path, names: list[str], others: list[str]):
-    assert forked_core.other_threads(tasks(tmp_path, *names)) == others
+    assert forked_core.other_threads(tasks(tmp_path, *names), lambda: [threading.main_thread()]) == others
 
 
 def test_a_thread_that_has_not_named_itself_yet_is_waited_for():
@@ -118,14 +118,8 @@ def test_a_thread_that_has_not_named_itself_yet_is_waited_for():
 
 
 def test_a_second_python_thread_forbids_a_fork(tmp_path: Path):
-    done = threading.Event()
-    thread = threading.Thread(target=done.wait, name="second")
-    thread.start()
-    try:
-        assert forked_core.other_threads(tasks(tmp_path, "python")) == ["second"]
-    finally:
-        done.set()
-        thread.join()
+    threads = [threading.main_thread(), threading.Thread(name="second")]
+    assert forked_core.other_threads(tasks(tmp_path, "python"), lambda: threads) == ["second"]
 
 
 def test_what_can_not_be_forked_is_started_as_ever():

@@ -76,9 +76,11 @@ def forkable(config: Any, executor: type, cores: int) -> bool:
     )
 
 
-def other_threads(tasks: Path = Path("/proc/self/task")) -> list[str]:
+def other_threads(
+    tasks: Path = Path("/proc/self/task"), python_threads: Callable[[], list[threading.Thread]] = threading.enumerate
+) -> list[str]:
     """Threads of this process that may hold a lock for which a child would wait for ever."""
-    python = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    python = [thread.name for thread in python_threads() if thread is not threading.main_thread()]
     names = [(task.name, (task / "comm").read_text().rstrip()) for task in tasks.iterdir()]
     return python + [name for number, name in names if int(number) != os.getpid() and not name.startswith(_HARMLESS)]
 
