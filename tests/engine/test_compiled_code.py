@@ -58,6 +58,7 @@ async def load(service: LiveService) -> tuple[str, str]:
     return engine.get("code_from", ""), engine.get("code_fault", "")
 
 
+@pytest.mark.long
 async def test_the_second_start_loads_what_the_first_one_compiled(service):
     assert await load(service) == ("compiled", "")
     assert await load(service) == ("loaded", "")
@@ -65,6 +66,7 @@ async def test_the_second_start_loads_what_the_first_one_compiled(service):
     assert "is not made" not in service.log  # each change of the plugin fits
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", ["cut off", "other bytes"])
 async def test_damaged_code_is_compiled_again_once(service, code, damage):
     """Kernels too: a compiler takes what has the right name for whole."""

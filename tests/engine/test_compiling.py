@@ -73,6 +73,7 @@ async def with_logprobs(up: Client) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.long
 async def test_the_first_load_is_eager_and_the_next_one_has_the_compiled_code(service: LiveService):
     async with service as up:
         await load(up)

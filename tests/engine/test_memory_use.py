@@ -68,6 +68,7 @@ async def idle_share(service: LiveService) -> float:
     return (cpu_seconds(service) - before) / passed
 
 
+@pytest.mark.long
 async def test_a_model_of_270_megabytes_takes_less_than_three_gigabytes_after_it_served_fifty(service, up):
     async def chat(number: int) -> int:
         text = f"This is question number {number}. " + "Say something about rain, snow, wind and sun. " * 4
@@ -91,6 +92,7 @@ async def test_one_chat_of_the_whole_context_fits(up):
     assert answer["prompt_eval_count"] > 7000
 
 
+@pytest.mark.long
 async def test_an_engine_that_nobody_asks_uses_less_than_one_percent_of_a_core(service):
     shares: list[float] = []
     while len(shares) < WINDOWS and min(shares, default=1.0) >= MOST_IDLE:

@@ -45,12 +45,14 @@ def environment(hardware: Hardware) -> Mapping[str, str]:
     """What an engine needs in order to run ``alone``.
 
     vLLM takes the executor from its flag only with its multiprocessing off; its engine core stays a process of its own.
-    OpenMP's threads are as many as cores. OpenBLAS, on which nothing of vLLM's computes, gets none of its own: they
-    would be there before the engine core is, which then could not be forked.
+    OpenMP's threads are as many as cores. OpenBLAS, on which nothing of vLLM's computes, and the tokenizer, which works
+    on one text at a time, get no threads of their own. Theirs would run before the engine core starts, which then could
+    not be forked.
     """
     return {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "OMP_NUM_THREADS": str(len(hardware.computing)),
         "OPENBLAS_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
     }
