@@ -158,7 +158,7 @@ def test_a_configuration_that_the_service_may_not_read_is_told_with_what_mends_i
     try:
         service.control("reload")
         assert service.chat().status == 200
-        assert "wrong" in service.status_text()
+        assert "invalid" in service.status_text()
         service.control("restart", check=False)
         assert service.value("ExecMainStatus") == "78"
     finally:

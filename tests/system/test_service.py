@@ -163,12 +163,12 @@ def test_a_wrong_file_changes_nothing_at_a_reload(service: InstalledService):
         service.control("reload")
         assert service.chat().status == 200
     assert (service.engine_pid(), service.pid) == (engine, daemon)
-    assert "wrong" in service.status_text()
+    assert "invalid" in service.status_text()
     errors = service.lab.journal("-u", "vllama", "-p", "err", "-n", "1")
     assert "server.hots" in str(errors[-1]["MESSAGE"])
     service.configure()
     service.control("reload")
-    assert "wrong" not in service.status_text()
+    assert "invalid" not in service.status_text()
 
 
 def test_a_wrong_file_fails_a_restart_once_and_for_all(service: InstalledService):
