@@ -73,7 +73,7 @@ AT_ONCE := -n 2 --dist worksteal
 TRY_AGAIN := --reruns 2 --reruns-delay 5
 
 .PHONY: test
-test: test-setup engine smollm2 ## Run the tests, with a real vLLM (12 minutes on two cores)
+test: test-setup engine smollm2 ## Run the tests, with a real vLLM (20 minutes on two cores)
 	$(BIN)/pytest $(AT_ONCE) -m "not long" tests/unit tests/component tests/clients $(ARGS)
 	$(BIN)/pytest $(TRY_AGAIN) -m "not long" tests/hostile tests/fault tests/engine tests/contract $(ARGS)
 
