@@ -41,6 +41,7 @@ def source_of(module: str) -> str:
     """The source of a module, without importing it; empty if it has none."""
     try:
         spec = find_spec(module)
+        # Loaders of files have get_source; one that has not raises AttributeError.
         return (spec and spec.loader and spec.loader.get_source(module)) or ""  # type: ignore[attr-defined]
     except (ImportError, AttributeError):
         return ""
@@ -93,6 +94,7 @@ class _Arrivals(MetaPathFinder):
                 for action in actions:
                     action(module)
 
+            # of this one loader: the class serves every other module
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 

@@ -19,4 +19,5 @@ def apply(module: ModuleType) -> None:
     text = source_of(MODULE)
     if text.count("envs.") != 1 or f"envs.{_SETTING}" not in text:
         raise Unfit("this vLLM's statistics read other settings")
+    # mypy knows no attribute of a module that is a parameter
     module.envs = SimpleNamespace(**{_SETTING: getattr(module.envs, _SETTING)})  # type: ignore[attr-defined]

@@ -54,6 +54,7 @@ def apply(module: ModuleType) -> None:
             if others := lasting(other_threads):
                 _LOG.info("The engine core is spawned, not forked: other threads run (%s)", ", ".join(others))
             else:
+                # mypy knows no attribute of a module that is a parameter
                 module.get_mp_context = _Forking  # type: ignore[attr-defined]
         try:
             start(self, *args, **kwargs)
@@ -98,6 +99,7 @@ class _Forked(ForkProcess):
 
     def run(self) -> None:
         """Be a process of its own, then what it was made for."""
+        # multiprocessing sets it in each process that it makes; typeshed leaves it out
         parent = self._parent_pid  # type: ignore[attr-defined]
         # The API server watches its core, but nothing stops a core whose API server was killed.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
