@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.installed_engine import engine_prefix, installed_engine
-from vllama.install.capabilities import shipped_registry
+from vllama.install.capabilities import ask, shipped_registry
 from vllama.install.engines import status
 from vllama.install.versions import PINNED
 
@@ -44,6 +44,15 @@ def test_status_finds_it_usable() -> None:
     assert found.usable, found.problem
     assert found.size is not None
     assert found.size > 10**9
+
+
+def test_asked_again_it_answers_as_when_it_was_installed() -> None:
+    """What was kept from an earlier installation says nothing about whether today's questions fit this vLLM."""
+    found = installed_engine()
+    answer = ask(found.python)
+    assert (answer["version"], answer["backend"]) == (found.version, found.backend)
+    assert set(answer["flags"]) == found.flags
+    assert {*answer["models"]} == {*found.registry.models}
 
 
 def test_what_it_knows_about_models_is_what_we_ship_for_the_time_before_it_is_installed() -> None:

@@ -80,7 +80,7 @@ def _models() -> dict[str, str]:
     The groups are read by name and the sources as text: importing every model would take minutes.
     """
     import_module("vllm.plugins").load_general_plugins()  # they may add architectures
-    registry = import_module("vllm.model_executor.install.registry")
+    registry = import_module("vllm.model_executor.models.registry")
     supported = registry.ModelRegistry.get_supported_archs()
     found = dict(_of_transformers(supported)) | dict.fromkeys(supported, "generate")
     for group, task in _GROUPS:
@@ -137,7 +137,7 @@ def _answer() -> dict[str, Any]:
     tools = import_module("vllm.tool_parsers").ToolParserManager
     reasoning = import_module("vllm.reasoning").ReasoningParserManager
     quantization = import_module("vllm.model_executor.layers.quantization")
-    registry = import_module("vllm.model_executor.install.registry")
+    registry = import_module("vllm.model_executor.models.registry")
     version = str(vllm.__version__)
     return {
         "key": _key(),
