@@ -64,6 +64,7 @@ async def test_the_second_start_loads_what_the_first_one_compiled(service):
     assert await load(service) == ("loaded", "")
     assert "tinychat:latest: loading compiled code" in service.log
     assert "is not made" not in service.log  # each change of the plugin fits
+    assert [*(service.folder / "cache").rglob("*.loaded")], "tried instructions are remembered"
 
 
 @pytest.mark.long
