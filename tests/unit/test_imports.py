@@ -38,7 +38,7 @@ LAYERS: Final = (
     ("supervisor", ("vllama.supervisor",)),
     ("answering", ("vllama.answering",)),
     ("http", ("vllama.http",)),
-    ("daemon", ("vllama.daemon", "vllama.reload", "vllama.signals", "vllama.pulling", "vllama.bench", "vllama.tuning")),
+    ("service", ("vllama.service", "vllama.pulling", "vllama.bench")),
     ("cli", ("vllama.cli", "vllama.__main__")),
 )
 """From the ground upwards; a module may import its own floor and those below."""
@@ -189,7 +189,7 @@ def test_every_module_imports_only_its_own_floor_and_those_below() -> None:
         ("vllama.config", ("vllama.translate",), "a configuration knows no dialect"),
         ("vllama.templates", ("vllama.models", "vllama.translate"), "a template is a language, not a model"),
         ("vllama.fit", ("vllama.supervisor", "vllama.engine.process"), "fitting is arithmetic"),
-        ("vllama.bench", ("vllama.supervisor", "vllama.http", "vllama.daemon"), "the bench is a client"),
+        ("vllama.bench", ("vllama.supervisor", "vllama.http", "vllama.service"), "the bench is a client"),
         ("vllama.answering", ("aiohttp", "vllama.http"), "answering knows no HTTP"),
         ("vllama.http", ("vllama.engine.process", "vllama.fit", "vllama.cli"), "http sees no process and no GPU"),
     ],
@@ -252,7 +252,18 @@ def wing_of(module: str) -> str:
     return parts[2] if len(parts) > 2 and (PACKAGE / "translate" / parts[2]).is_dir() else ""
 
 
-ACYCLIC: Final = ("cli", "http", "answering", "supervisor", "aside", "translate", "templates", "install", "observe")
+ACYCLIC: Final = (
+    "cli",
+    "service",
+    "http",
+    "answering",
+    "supervisor",
+    "aside",
+    "translate",
+    "templates",
+    "install",
+    "observe",
+)
 """Packages that nothing below them leads back to."""
 
 

@@ -10,10 +10,10 @@ SLOW = ("huggingface_hub.file_download", "httpx", "requests", "numpy", "jinja2",
 
 def test_nothing_is_imported_that_serving_does_not_need():
     found = subprocess.run(
-        [sys.executable, "-c", "import sys, vllama.cli.serve, vllama.daemon; print('\\n'.join(sys.modules))"],
+        [sys.executable, "-c", "import sys, vllama.cli.serve, vllama.service.serve; print('\\n'.join(sys.modules))"],
         capture_output=True,
         text=True,
         check=True,
     ).stdout.split()
-    assert "vllama.daemon" in found
+    assert "vllama.service.serve" in found
     assert [name for name in SLOW if name in found] == []

@@ -23,7 +23,6 @@ from vllama.config.directories import make_directories
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.config.ownership import sole_owner
-from vllama.daemon import serve
 from vllama.errors import ConfigError, NotFound, VllamaError
 from vllama.http.ollama.progress import progress_lines
 from vllama.models.catalog import Catalog
@@ -36,6 +35,7 @@ from vllama.models.sources import parse_argument, parse_source
 from vllama.models.store import ModelStore, registry_of
 from vllama.observe import logs
 from vllama.pulling import make_puller
+from vllama.service.serve import serve
 from vllama.supervisor.port import EngineView
 
 # Without click's own check that it is readable: an invalid configuration has its own exit status.
@@ -169,7 +169,7 @@ def _find(store: ModelStore, text: str) -> Model:
 
 
 class _Terminal:
-    """Shows on a terminal how the service starts; a ``daemon.Watcher``. A closed terminal is no error."""
+    """Shows on a terminal how the service starts; a ``service.serve.Watcher``. A closed terminal is no error."""
 
     def __init__(self, show: Show, named: Sequence[Model]) -> None:
         self._show = show

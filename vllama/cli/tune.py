@@ -36,7 +36,7 @@ from vllama.models.model import Model
 from vllama.models.names import parse_name
 from vllama.models.sources import parse_argument
 from vllama.models.store import ModelStore
-from vllama.tuning import Tuning, with_settings
+from vllama.service.tune import Tuning, with_settings
 
 _PERSONS: Final = ("models.", "profiles.", "context_length")
 """Where settings come from that a person chose for good."""

@@ -33,10 +33,10 @@ from vllama.models.model import Model
 from vllama.models.names import parse_name
 from vllama.models.store import ModelStore, registry_of
 from vllama.observe.metrics import Metrics
-from vllama.reload import Service
-from vllama.signals import Signals
+from vllama.service.notify import Notifier, passed_sockets
+from vllama.service.reload import Service
+from vllama.service.signals import Signals
 from vllama.supervisor.loop import Supervisor
-from vllama.supervisor.notify import Notifier, passed_sockets
 from vllama.supervisor.planner import Planner
 from vllama.supervisor.policy import policy_of
 from vllama.supervisor.port import FOREVER, EngineView, Wish

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vllama.signals import hang_up, has_terminal
+from vllama.service.signals import hang_up, has_terminal
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from tests.unit.supervisor.worlds import model
-from vllama.supervisor.notify import Notifier, passed_sockets, status_line
+from vllama.service.notify import Notifier, passed_sockets, status_line
 from vllama.supervisor.port import EngineView
 
 

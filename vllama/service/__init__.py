@@ -1,0 +1,1 @@
+"""Composition root: the service is built from the configuration, runs, follows changes and ends in order."""
