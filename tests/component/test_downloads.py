@@ -14,9 +14,9 @@ import pytest
 
 from tests.fakes.hub import COMMIT, Hub, running
 from tests.unit.models.model_files import make_model, safetensors
+from vllama.download.transfer import Downloads, Part
 from vllama.errors import PullFailed
-from vllama.models.downloads import Downloads, Part
-from vllama.models.hub import find_snapshot, repository_home
+from vllama.models.snapshots import find_snapshot, repository_home
 from vllama.models.sources import Source
 
 MINI = Source("hub", "acme/mini")
@@ -25,7 +25,7 @@ WEIGHTS = "model.safetensors"
 
 def fetches() -> list[psutil.Process]:
     """Children of the test that fetch; a service that other tests share may be a child too."""
-    return [child for child in psutil.Process().children() if "vllama.models.fetching" in child.cmdline()]
+    return [child for child in psutil.Process().children() if "vllama.download.child" in child.cmdline()]
 
 
 @pytest.fixture

@@ -108,8 +108,8 @@ CHILDREN = {
         import asyncio
         from vllama.errors import VllamaError
         from vllama.install.capabilities import shipped_registry
-        from vllama.models.ahead import facts_ahead
-        from vllama.models.downloads import Downloads
+        from vllama.download.process import facts_ahead
+        from vllama.download.transfer import Downloads
         from vllama.models.sources import Source
         async def ask():
             source = Source("hub", "acme/mini")

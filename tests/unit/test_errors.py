@@ -25,7 +25,7 @@ WHOLE = re.compile(r"(?<![\w./<:])/[^\s/]+/[^\s]*")
 def leaves() -> list[type[VllamaError]]:
     """Every error of ours, wherever it is defined."""
     for module in pkgutil.walk_packages(vllama.__path__, "vllama."):
-        if not module.name.endswith(("__main__", "install.ask", "models.fetching")):
+        if not module.name.endswith(("__main__", "install.ask", "download.child")):
             importlib.import_module(module.name)
     found, todo = [], [VllamaError]
     while todo:

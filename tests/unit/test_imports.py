@@ -23,6 +23,7 @@ LAYERS: Final = (
         (
             "vllama.config",
             "vllama.models",
+            "vllama.download",
             "vllama.fit",
             "vllama.engine",
             "vllama.install",
@@ -38,7 +39,7 @@ LAYERS: Final = (
     ("supervisor", ("vllama.supervisor",)),
     ("answering", ("vllama.answering",)),
     ("http", ("vllama.http",)),
-    ("service", ("vllama.service", "vllama.pulling", "vllama.bench")),
+    ("service", ("vllama.service", "vllama.bench")),
     ("cli", ("vllama.cli", "vllama.__main__")),
 )
 """From the ground upwards; a module may import its own floor and those below."""

@@ -16,8 +16,8 @@ from vllama.cli.bars import Bars
 from vllama.cli.progress import Show, progress
 from vllama.cli.remote import Remote, host_option
 from vllama.errors import BadRequest, NotFound
-from vllama.models.choosing import ADAPTER_FILES, INDEX, is_plain, needed_files, weight_files
 from vllama.models.foreign import Reason, reason
+from vllama.models.layout import ADAPTER_FILES, INDEX, is_plain, needed_files, weight_files
 from vllama.models.modelfile import Modelfile, parse_modelfile
 from vllama.models.modeljson import is_pointer, read_object
 

@@ -7,6 +7,7 @@ from aiohttp import web
 from vllama.aside.port import Aside
 from vllama.config.keys import KeyRing
 from vllama.config.schema import Config
+from vllama.download.puller import Puller
 from vllama.http.access import read_host_check, read_origins
 from vllama.http.anthropic import messages
 from vllama.http.front import FRONT, Front, Models
@@ -20,7 +21,6 @@ from vllama.http.peers import read_reach
 from vllama.http.permits import make_permits
 from vllama.http.responses import responses
 from vllama.models.create import Creator
-from vllama.models.pull import Puller
 from vllama.observe.metrics import Metrics
 from vllama.supervisor.port import Engines
 

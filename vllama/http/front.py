@@ -10,13 +10,13 @@ from aiohttp import web
 from vllama.answering.desk import Desk
 from vllama.aside.port import Aside
 from vllama.config.schema import Config
+from vllama.download.puller import Puller
 from vllama.errors import VllamaError
 from vllama.http.intake import Intake
 from vllama.http.visit import visit_of
 from vllama.models.create import Creator
 from vllama.models.model import Model
 from vllama.models.names import ModelName
-from vllama.models.pull import Puller
 from vllama.observe.metrics import Metrics
 from vllama.supervisor.port import Engines
 

@@ -12,9 +12,9 @@ from vllama.install.capabilities import shipped_registry
 from vllama.install.registry import Registry
 from vllama.models.facts import read_facts
 from vllama.models.files import read_files
-from vllama.models.hub import blob_name
 from vllama.models.model import Facts
 from vllama.models.modeljson import unreadable
+from vllama.models.snapshots import blob_name
 
 _SMALL: Final = 32 << 20
 _SAMPLE: Final = 1 << 16

@@ -8,13 +8,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from vllama.download.puller import Puller
+from vllama.download.transfer import Part
 from vllama.errors import BadRequest, ModelUnusable, NotFound
 from vllama.models.adapter import read_adapter
 from vllama.models.blobs import Blobs
-from vllama.models.downloads import Part
 from vllama.models.manifest import Manifest, layer_digest
 from vllama.models.names import ModelName
-from vllama.models.pull import Puller
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore
 from vllama.templates import TemplateError

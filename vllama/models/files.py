@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from vllama.errors import ModelUnusable
-from vllama.models.choosing import ADAPTER_FILES, INDEX, TEMPLATES, is_plain, weight_files
 from vllama.models.facts import ModelFiles
 from vllama.models.foreign import ADAPTER, adapter_of, reason
+from vllama.models.layout import ADAPTER_FILES, INDEX, TEMPLATES, is_plain, weight_files
 from vllama.models.modeljson import AGAIN, is_pointer, read_bytes, read_json, read_object, unreadable
 from vllama.models.safetensors import PREFIX_BYTES, HeaderError, Tensor, header_length, read_tensors
 

@@ -20,9 +20,9 @@ from typing import Final
 from vllama import files
 from vllama.errors import ModelUnusable
 from vllama.models.blobs import Blobs, storing
-from vllama.models.hub import remove_snapshot, sweep_incomplete
 from vllama.models.manifest import Manifest, file_name, read_manifest, write_manifest
 from vllama.models.names import ModelName
+from vllama.models.snapshots import remove_snapshot, sweep_incomplete
 from vllama.models.sources import Source
 
 _LOG = logging.getLogger("vllama.models")

@@ -18,12 +18,12 @@ from vllama.errors import BadRequest, ModelUnusable, NotFound
 from vllama.install.engines import known_registry
 from vllama.install.registry import Registry
 from vllama.models.contents import Reader
-from vllama.models.hub import find_snapshot
 from vllama.models.library import NOBODY, Library
 from vllama.models.manifest import Manifest, file_name, model_digest
 from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
 from vllama.models.shelf import Judge, Shelf, Verdicts
+from vllama.models.snapshots import find_snapshot
 from vllama.models.sources import Source, parse_source
 from vllama.models.stored import check_listed, place_of, plain_model
 

@@ -12,11 +12,11 @@ from vllama.models import listing
 from vllama.models.adapter import read_adapter
 from vllama.models.blobs import Blobs
 from vllama.models.contents import Contents, Reader
-from vllama.models.hub import find_snapshot
 from vllama.models.manifest import Manifest, model_digest
 from vllama.models.model import Facts, Model
 from vllama.models.names import ModelName
 from vllama.models.parsers import shows_thoughts, takes_tools
+from vllama.models.snapshots import find_snapshot
 from vllama.models.sources import Source
 from vllama.templates import TemplateError
 from vllama.templates.model_template import read_template

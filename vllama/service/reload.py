@@ -15,18 +15,18 @@ from vllama.aside.pool import Pool
 from vllama.config.changes import changed_keys
 from vllama.config.keys import KeyRing, key_files
 from vllama.config.load import Loaded
+from vllama.download.plan import make_puller
+from vllama.download.transfer import Downloads
 from vllama.fit.gpu import usable_cores
 from vllama.http.app import make_app
 from vllama.http.limits import limits_of
 from vllama.http.listener import bind
 from vllama.http.server import Server
 from vllama.models.create import Creator
-from vllama.models.downloads import Downloads
 from vllama.models.model import Model
 from vllama.models.store import ModelStore
 from vllama.observe import logs
 from vllama.observe.metrics import Metrics
-from vllama.pulling import make_puller
 from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.planner import Planner, needs_new_engine
 from vllama.supervisor.policy import policy_of

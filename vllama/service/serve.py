@@ -19,6 +19,7 @@ from vllama.config.load import Loaded
 from vllama.config.ownership import sole_owner
 from vllama.config.schema import Config
 from vllama.disk import Reads
+from vllama.download.transfer import Downloads
 from vllama.engine import kept_code
 from vllama.engine.cgroup import bound_front_end
 from vllama.engine.leftovers import sweep
@@ -28,7 +29,6 @@ from vllama.http.limits import limits_of, raise_descriptor_limit
 from vllama.http.listener import bind
 from vllama.http.server import Server
 from vllama.install.engines import locate
-from vllama.models.downloads import Downloads
 from vllama.models.model import Model
 from vllama.models.names import parse_name
 from vllama.models.store import ModelStore, registry_of

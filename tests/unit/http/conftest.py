@@ -18,6 +18,7 @@ from tests.unit.translate.models import model
 from vllama.config.keys import KeyRing
 from vllama.config.schema import Config
 from vllama.config.schema import Server as ServerSection
+from vllama.download.transfer import Part
 from vllama.engine.client import EngineClient
 from vllama.errors import PullFailed, VllamaError
 from vllama.http.app import make_app
@@ -26,7 +27,6 @@ from vllama.http.listener import bind
 from vllama.http.server import Server
 from vllama.models.blobs import Blobs
 from vllama.models.create import Recipe
-from vllama.models.downloads import Part
 from vllama.models.model import Model
 from vllama.models.names import ModelName
 from vllama.observe.metrics import Metrics

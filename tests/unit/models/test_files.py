@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.models.model_files import make_model, safetensors
 from vllama.errors import ModelUnusable
-from vllama.models.choosing import weight_files
 from vllama.models.files import read_files
+from vllama.models.layout import weight_files
 
 WEIGHTS = safetensors({"w": ("BF16", (10, 10))})
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tests.unit.models.model_files import make_model
 from vllama.errors import ModelUnusable, NotFound, StoreFailed
 from vllama.models.blobs import is_relative, read_digest
-from vllama.models.hub import find_snapshot, hub_cache, remove_snapshot, repository_home
 from vllama.models.library import Library
 from vllama.models.manifest import Manifest, file_name, model_digest, read_manifest, write_manifest
 from vllama.models.names import ModelName, parse_name
+from vllama.models.snapshots import find_snapshot, hub_cache, remove_snapshot, repository_home
 from vllama.models.sources import Source
 
 OLD, NEW = "0" * 40, "1" * 40

@@ -8,10 +8,10 @@ import pytest
 from tests.unit.models.model_files import make_model, safetensors
 from vllama.config.load import Loaded, load_config
 from vllama.errors import BadRequest, ModelUnusable
-from vllama.models.hub import find_snapshot, hub_cache
 from vllama.models.manifest import Manifest
 from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
+from vllama.models.snapshots import find_snapshot, hub_cache
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from vllama.download.transfer import Part
 from vllama.errors import PullFailed, VllamaError
 from vllama.http.faults import message_of
 from vllama.jsontext import encode
-from vllama.models.downloads import Part
 
 _STREAM: Final = {"Content-Type": "application/x-ndjson"}
 _ONCE: Final = {"Content-Type": "application/json"}

@@ -9,13 +9,13 @@ import pytest
 from tests.unit.fit.machines import GIB, cpu, facts, gpu
 from tests.unit.models.test_catalog import FAMILIES
 from vllama.config.schema import Config
+from vllama.download.plan import choose_by_plan
 from vllama.errors import PullFailed
 from vllama.fit.hardware import Hardware
 from vllama.models.catalog import Catalog, Listing
 from vllama.models.model import Facts
 from vllama.models.names import parse_name
 from vllama.models.sources import Source
-from vllama.pulling import choose_by_plan
 
 BF16, FP8, INT4 = "free/mini-8b", "quant/mini-8b-FP8", "acme/mini-8b-AWQ"
 TOKEN = {"HF_TOKEN": "hf_x"}

@@ -9,10 +9,10 @@ import pytest
 
 from tests.fakes.hub import Hub, running
 from tests.unit.models.model_files import make_model, read_facts, safetensors
+from vllama.download.hub import preview
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.install.capabilities import shipped_registry
 from vllama.models.files import read_files
-from vllama.models.preview import preview
 from vllama.models.sources import Source
 
 MINI = Source("hub", "acme/mini")

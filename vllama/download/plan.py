@@ -11,6 +11,9 @@ from typing import Final
 
 from vllama.config.load import Loaded
 from vllama.config.schema import Config
+from vllama.download.process import facts_ahead
+from vllama.download.puller import Puller
+from vllama.download.transfer import Downloads
 from vllama.errors import EngineNotInstalled, ModelUnusable, PullFailed
 from vllama.fit.gpu import detect
 from vllama.fit.hardware import Hardware
@@ -18,13 +21,10 @@ from vllama.fit.plan import USUAL_CONTEXT, Plan, plan
 from vllama.fit.room import room_for_weights
 from vllama.fit.settings import wanted_settings
 from vllama.install.engines import locate
-from vllama.models.ahead import facts_ahead
 from vllama.models.catalog import Listing, Offer, choose, usable
 from vllama.models.catalogs import read_catalog
-from vllama.models.downloads import Downloads
 from vllama.models.model import Facts, Model
 from vllama.models.names import ModelName
-from vllama.models.pull import Puller
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore, registry_of
 

@@ -9,9 +9,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from vllama.download.transfer import Downloads, Part
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.models.catalog import Catalog, Listing, Offer
-from vllama.models.downloads import Downloads, Part
 from vllama.models.manifest import Manifest
 from vllama.models.names import DEFAULT_HOST, DEFAULT_NAMESPACE, DEFAULT_TAG, ModelName, tag_of
 from vllama.models.sources import Source, parse_source

@@ -11,10 +11,10 @@ from pathlib import Path
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
+from vllama.download.border import hub_border
+from vllama.download.cache import choose_files
 from vllama.install.registry import Registry
-from vllama.models.border import hub_border
 from vllama.models.facts import read_facts
-from vllama.models.fetch import choose_files
 from vllama.models.files import read_files
 from vllama.models.model import Facts
 from vllama.models.sources import Source

@@ -1,6 +1,6 @@
 """What a repository of the hub is, asked before it is pulled by a child process, as ``models.downloads`` fetches.
 
-``python -m vllama.models.ahead`` reads ``{"source": ..., "registry": ..., "secrets": {"HF_TOKEN": ...}}`` and
+``python -m vllama.download.process`` reads ``{"source": ..., "registry": ..., "secrets": {"HF_TOKEN": ...}}`` and
 writes ``{"facts": ...}`` or ``{"failed": ...}``.
 """
 
@@ -17,10 +17,10 @@ import orjson
 from pydantic import TypeAdapter
 
 from vllama import child, privacy
+from vllama.download.messages import REGISTRY, error_of, failure_of
+from vllama.download.transfer import hub_environment
 from vllama.errors import PullFailed, VllamaError
 from vllama.install.registry import Registry
-from vllama.models.asking import REGISTRY, error_of, failure_of
-from vllama.models.downloads import hub_environment
 from vllama.models.model import Facts
 from vllama.models.sources import Source, parse_source
 
@@ -36,7 +36,7 @@ async def facts_ahead(source: Source, environ: Mapping[str, str], registry: Regi
     ``registry``: what the engine knows about models.
     """
     process = await asyncio.create_subprocess_exec(
-        *child.module("vllama.models.ahead"),
+        *child.module("vllama.download.process"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -64,7 +64,7 @@ async def facts_ahead(source: Source, environ: Mapping[str, str], registry: Regi
 def main() -> None:
     """Print the facts of the source that standard input names."""
     # importing huggingface_hub takes time and memory: only this child does it
-    from vllama.models.preview import preview  # noqa: PLC0415
+    from vllama.download.hub import preview  # noqa: PLC0415
 
     wanted = orjson.loads(sys.stdin.buffer.read())
     privacy.take(wanted["secrets"])

@@ -30,14 +30,14 @@ from huggingface_hub.utils import WeakFileLock, build_hf_headers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from vllama import files
+from vllama.download.border import TRANSPORT_ERROR, hub_border
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.install.registry import Registry
-from vllama.models.border import TRANSPORT_ERROR, hub_border
-from vllama.models.choosing import ADAPTER_FILES, INDEX, is_plain, needed_files, weight_files
 from vllama.models.facts import read_kind
 from vllama.models.files import KIND_FILES, read_kind_files
 from vllama.models.foreign import ADAPTER, Reason, adapter_of, reason
-from vllama.models.hub import hub_cache, remove_snapshot, repository_home
+from vllama.models.layout import ADAPTER_FILES, INDEX, is_plain, needed_files, weight_files
+from vllama.models.snapshots import hub_cache, remove_snapshot, repository_home
 from vllama.models.sources import Source
 
 _CHUNK: Final = 128 << 10

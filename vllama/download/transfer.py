@@ -18,10 +18,10 @@ from typing import Any, Final, cast
 import orjson
 
 from vllama import child
+from vllama.download.messages import REGISTRY, error_of
 from vllama.errors import PullFailed
 from vllama.install.capabilities import shipped_registry
 from vllama.install.registry import Registry
-from vllama.models.asking import REGISTRY, error_of
 from vllama.models.sources import Source
 
 _LOG = logging.getLogger("vllama.models")
@@ -127,7 +127,7 @@ class _Download:
 
     async def _run(self) -> str:
         process = await asyncio.create_subprocess_exec(
-            *child.module("vllama.models.fetching"),
+            *child.module("vllama.download.child"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""``python -m vllama.models.fetching``: one fetch as a child process, which reports in lines of JSON.
+"""``python -m vllama.download.child``: one fetch as a child process, which reports in lines of JSON.
 
 Standard input holds one line, ``{"source": ..., "state": ..., "secrets": {"HF_TOKEN": ...}}``, and then stays open: its
 end means that the service has gone, and ends the child. Standard output gets ``{"plan": ...}``, ``{"here": ...}`` again
@@ -18,9 +18,9 @@ from typing import Any, Final
 import orjson
 
 from vllama import privacy
+from vllama.download.cache import Plan, fetch
+from vllama.download.messages import REGISTRY, failure_of
 from vllama.errors import ModelUnusable, PullFailed
-from vllama.models.asking import REGISTRY, failure_of
-from vllama.models.fetch import Plan, fetch
 from vllama.models.sources import parse_stored
 
 _OUTPUT: Final = 1

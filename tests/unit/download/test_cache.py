@@ -11,12 +11,12 @@ import pytest
 
 from tests.fakes.hub import COMMIT, Hub, running
 from tests.unit.models.model_files import CONFIG, make_model, safetensors
+from vllama.download.cache import Plan, fetch, look
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.install.capabilities import shipped_registry
-from vllama.models.choosing import needed_files
-from vllama.models.fetch import Plan, fetch, look
 from vllama.models.files import read_files
-from vllama.models.hub import find_snapshot, repository_home
+from vllama.models.layout import needed_files
+from vllama.models.snapshots import find_snapshot, repository_home
 from vllama.models.sources import Source
 
 MINI = Source("hub", "acme/mini")
