@@ -8,7 +8,7 @@ disk: the constructor takes it out. The log, and the command on the server itsel
 the path is.
 
 Foreign exceptions become one of these at exactly one border each: ``engine.client`` (sockets),
-``models.border`` (huggingface_hub), ``config.load`` (yaml, pydantic).
+``download.border`` (huggingface_hub), ``config.load`` (yaml, pydantic).
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ import pytest
 
 from tests.fakes.hub import COMMIT, Hub, running
 from tests.unit.models.model_files import make_model, safetensors
-from vllama.download.transfer import Downloads, Part
+from vllama.download.transfer import Downloads
 from vllama.errors import PullFailed
+from vllama.models.arrival import Part
 from vllama.models.snapshots import find_snapshot, repository_home
 from vllama.models.sources import Source
 

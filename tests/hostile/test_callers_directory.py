@@ -108,7 +108,7 @@ CHILDREN = {
         import asyncio
         from vllama.errors import VllamaError
         from vllama.install.capabilities import shipped_registry
-        from vllama.download.process import facts_ahead
+        from vllama.download.plan import facts_ahead
         from vllama.download.transfer import Downloads
         from vllama.models.sources import Source
         async def ask():

@@ -22,8 +22,8 @@ LAYERS: Final = (
         "edges",
         (
             "vllama.config",
-            "vllama.models",
             "vllama.download",
+            "vllama.models",
             "vllama.fit",
             "vllama.engine",
             "vllama.install",
@@ -326,6 +326,23 @@ def test_the_service_never_imports_the_engine() -> None:
                 findings.append(f"{module.name}:{line} imports {name}: that lives in the engine's own interpreter")
             if engine_side(name) and not engine_side(module.name):
                 findings.append(f"{module.name}:{line} imports {name}: only the engine's interpreter runs it")
+    tell(findings)
+
+
+HUBS_SIDE: Final = frozenset(f"vllama.download.{name}" for name in ("child", "hub", "cache", "border"))
+"""What the child imports that speaks with the hub."""
+_BRIEF: Final = {"vllama.cli.plan", "vllama.cli.catalog"}
+"""Commands that ask the hub themselves, and end."""
+
+
+def test_the_service_never_imports_the_hubs_library() -> None:
+    findings = []
+    for module in modules().values():
+        for name, line in module.imports():
+            if name.partition(".")[0] == "huggingface_hub" and module.name not in HUBS_SIDE:
+                findings.append(f"{module.name}:{line} imports {name}: that is slow and large, and for the child only")
+            if name in HUBS_SIDE and module.name not in HUBS_SIDE | _BRIEF:
+                findings.append(f"{module.name}:{line} imports {name}: only the child runs it")
     tell(findings)
 
 

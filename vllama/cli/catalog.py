@@ -52,7 +52,7 @@ def check(*, prefix: str, file: Path | None) -> None:
     Exit status 1 when one is missing. Gated repositories are printed, but count as present.
     """
     # slow to import, and only needed here
-    from vllama.download.cache import look  # noqa: PLC0415
+    from vllama.download.hub import look  # noqa: PLC0415
 
     listings = _chosen(_catalog(file), prefix)
     offers = {offer.repository: offer for listing in listings for offer in listing.offers}

@@ -15,7 +15,7 @@ from vllama.cli import output
 from vllama.cli.remote import Broken, Refused, Remote, Unreachable, host_option
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
-from vllama.download.plan import as_planned, asking, choose_by_plan
+from vllama.download.plan import as_planned, choose_by_plan
 from vllama.engine.command import build_spec
 from vllama.engine.compiled import CompiledCode, code_name
 from vllama.engine.kept_code import folder_of
@@ -37,6 +37,7 @@ from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
 from vllama.models.sources import Source, parse_argument, parse_source
 from vllama.models.store import ModelStore, registry_of
+from vllama.service.pulling import asking
 
 _SHOWN: Final = (
     "max_model_len",
@@ -117,9 +118,9 @@ def _find(text: str, loaded: Loaded, hardware: Hardware) -> Model:
 def _ahead(name: ModelName, source: Source, loaded: Loaded) -> Model:
     """A model that is not installed yet, as its repository describes it."""
     # slow to import, and only needed here
-    from vllama.download.hub import preview  # noqa: PLC0415
+    from vllama.download.hub import describe  # noqa: PLC0415
 
-    return as_planned(name, preview(source, registry_of(loaded)()))
+    return as_planned(name, describe(source, registry_of(loaded)()))
 
 
 def _engine(loaded: Loaded) -> Capabilities | None:

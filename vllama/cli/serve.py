@@ -23,7 +23,6 @@ from vllama.config.directories import make_directories
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.config.ownership import sole_owner
-from vllama.download.plan import make_puller
 from vllama.download.transfer import Downloads
 from vllama.errors import ConfigError, NotFound, VllamaError
 from vllama.http.ollama.progress import progress_lines
@@ -35,6 +34,7 @@ from vllama.models.names import parse_name, split_revision
 from vllama.models.sources import parse_argument, parse_source
 from vllama.models.store import ModelStore, registry_of
 from vllama.observe import logs
+from vllama.service.pulling import make_puller
 from vllama.service.serve import serve
 from vllama.supervisor.port import EngineView
 

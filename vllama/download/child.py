@@ -1,8 +1,9 @@
-"""``python -m vllama.download.child``: one fetch as a child process, which reports in lines of JSON.
+"""``python -m vllama.download.child``: one task of the hub as a child process, which reports in lines of JSON.
 
-Standard input holds one line, ``{"source": ..., "state": ..., "secrets": {"HF_TOKEN": ...}}``, and then stays open: its
-end means that the service has gone, and ends the child. Standard output gets ``{"plan": ...}``, ``{"here": ...}`` again
-and again, and at last ``{"done": commit}`` or ``{"failed": ...}``.
+Standard input holds one line, ``{"task": "fetch" or "describe", "source": ..., "registry": ..., "secrets": {...},
+"state": ...}``, and then stays open: its end means that the service has gone, and ends the child. Standard output gets,
+while files are fetched, ``{"snapshot": ...}`` and ``{"here": ...}`` again and again; at last ``{"answer": ...}``, a
+commit or the facts, or ``{"failed": ...}``.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from typing import Any, Final
 import orjson
 
 from vllama import privacy
-from vllama.download.cache import Plan, fetch
-from vllama.download.messages import REGISTRY, failure_of
+from vllama.download.cache import fetch
+from vllama.download.hub import Snapshot, describe
+from vllama.download.messages import FACTS, REGISTRY, failure_of
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.models.sources import parse_stored
 
@@ -28,22 +30,28 @@ _OUTPUT: Final = 1
 
 
 def main() -> None:
-    """Fetch what standard input names."""
+    """Do what standard input names."""
     wanted = orjson.loads(sys.stdin.buffer.readline())
     privacy.take(wanted["secrets"])
-    source = parse_stored(wanted["source"])
-    if source is None:
-        raise ValueError(f"no source: {wanted['source']!r}")
     threading.Thread(target=_leave_with_parent, name="parent", daemon=True).start()
     try:
-        registry = REGISTRY.validate_python(wanted["registry"])
-        _say({"done": fetch(source, Path(wanted["state"]), _planned, _here, registry)})
+        _say({"answer": _answer(wanted)})
     except (PullFailed, ModelUnusable) as error:
         _say({"failed": failure_of(error)})
 
 
-def _planned(plan: Plan) -> None:
-    _say({"plan": asdict(plan)})
+def _answer(wanted: Mapping[str, Any]) -> Any:
+    source = parse_stored(wanted["source"])
+    if source is None:
+        raise ValueError(f"no source: {wanted['source']!r}")
+    registry = REGISTRY.validate_python(wanted["registry"])
+    if wanted["task"] == "describe":
+        return FACTS.dump_python(describe(source, registry), mode="json")
+    return fetch(source, Path(wanted["state"]), _planned, _here, registry)
+
+
+def _planned(snapshot: Snapshot) -> None:
+    _say({"snapshot": asdict(snapshot)})
 
 
 def _here(sizes: Mapping[str, int]) -> None:

@@ -1,4 +1,7 @@
-"""What a repository of the hub is, before it is pulled: small files whole, of the weights only their headers."""
+"""What the hub is asked: which files of a repository are a model's, and what model that is.
+
+Only what vLLM needs is chosen: one set of weights (safetensors), configuration, tokenizer, chat template.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,100 @@ import json
 import logging
 import struct
 import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final, Literal
 
 from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from vllama.download.border import hub_border
-from vllama.download.cache import choose_files
+from vllama.errors import PullFailed
 from vllama.install.registry import Registry
 from vllama.models.facts import read_facts
 from vllama.models.files import read_files
+from vllama.models.foreign import ADAPTER, Reason, adapter_of, reason
+from vllama.models.layout import ADAPTER_FILES, INDEX, is_plain, needed_files, weight_files
 from vllama.models.model import Facts
 from vllama.models.sources import Source
 
+_OTHER: Final = "Name a repository or a revision (org/name@revision) with config.json and safetensors weights."
 
-def preview(source: Source, registry: Registry, *, endpoint: str | None = None) -> Facts:
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file as the hub lists it."""
+
+    name: str
+    size: int
+    sha256: str
+    """Empty for small files, of which the hub knows only git's hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A commit of a repository, and those of its files that are fetched."""
+
+    commit: str
+    files: tuple[RemoteFile, ...]
+
+
+def quieten() -> None:
+    """The hub's library shows and logs nothing: we do."""
+    disable_progress_bars()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+
+
+def snapshot_of(source: Source, cache: Path, endpoint: str | None) -> Snapshot:
+    """What a revision is at the moment. Call it within ``hub_border``; raises as ``choose_files``."""
+    api = HfApi(endpoint=endpoint)
+    info = api.model_info(source.location, revision=source.revision or "main", files_metadata=True)
+    found = {file.rfilename: file for file in info.siblings or ()}
+    chosen = choose_files(source, str(info.sha), found, cache=cache, endpoint=endpoint)
+    files = (RemoteFile(name, found[name].size or 0, lfs.sha256 if (lfs := found[name].lfs) else "") for name in chosen)
+    return Snapshot(str(info.sha), tuple(files))
+
+
+def choose_files(
+    source: Source, commit: str, names: Collection[str], *, cache: Path, endpoint: str | None
+) -> tuple[str, ...]:
+    """Which of a repository's files are fetched. Its index of shards is, when there is one, because it decides.
+
+    Call it within ``hub_border``. ``cache``: where the hub's library keeps the index. Raises PullFailed for a
+    repository without a model in it, with what it holds instead.
+    """
+    index: Any = None
+    if INDEX in names:
+        path = hf_hub_download(source.location, INDEX, revision=commit, cache_dir=cache, endpoint=endpoint)
+        try:
+            index = json.loads(Path(path).read_bytes())
+        except ValueError as error:
+            raise PullFailed(f"{source}: {INDEX} is not valid JSON", hint=_OTHER) from error
+    try:
+        chosen = needed_files(names, index if isinstance(index, dict) else None)
+        weights = weight_files((name for name in names if is_plain(name)), index if isinstance(index, dict) else None)
+    except ValueError as error:
+        raise PullFailed(f"{source}: {INDEX} {error}", hint=_OTHER) from error
+    if missing := [name for name in weights if name not in names]:
+        raise PullFailed(f"{source} lacks {missing[0]}, which its {INDEX} names", hint=_OTHER)
+    if not weights or "config.json" not in names:
+        found = reason(names)
+        if found is ADAPTER:
+            found = _adapter(source, commit, cache, endpoint)
+        found = found or Reason("has no safetensors weights" if not weights else "has no config.json", _OTHER)
+        raise PullFailed(f"{source} {found.text}", hint=found.hint)
+    return chosen
+
+
+def describe(source: Source, registry: Registry, *, endpoint: str | None = None) -> Facts:
     """The facts of a hub repository, by a few small requests; nothing is kept.
 
     ``registry``: what the engine knows about models. Raises PullFailed, and ModelUnusable for what could not be served.
-    ``endpoint``: another hub than huggingface_hub's
-    own (``HF_ENDPOINT``).
+    ``endpoint``: another hub than huggingface_hub's own (``HF_ENDPOINT``).
     """
-    disable_progress_bars()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    quieten()
     repository, revision = source.location, source.revision or "main"
     with tempfile.TemporaryDirectory(prefix="vllama-preview-") as folder, hub_border(source):
         api = HfApi(endpoint=endpoint)
@@ -41,6 +115,28 @@ def preview(source: Source, registry: Registry, *, endpoint: str | None = None) 
             else:
                 hf_hub_download(repository, name, revision=str(info.sha), local_dir=folder, endpoint=endpoint)
         return read_facts(read_files(Path(folder)), registry)
+
+
+def look(repository: str, *, endpoint: str | None = None) -> Literal["there", "gated", "missing"]:
+    """Ask the hub about a repository; raises PullFailed when it can't be asked."""
+    source = Source("hub", repository)
+    with hub_border(source):
+        try:
+            info = HfApi(endpoint=endpoint).model_info(repository)
+        except GatedRepoError:
+            return "gated"
+        except RepositoryNotFoundError:
+            return "missing"
+    return "gated" if info.gated else "there"
+
+
+def _adapter(source: Source, commit: str, cache: Path, endpoint: str | None) -> Reason:
+    """With the model that it was trained on, where it says that."""
+    path = hf_hub_download(source.location, ADAPTER_FILES[0], revision=commit, cache_dir=cache, endpoint=endpoint)
+    try:
+        return adapter_of(json.loads(Path(path).read_bytes()))
+    except ValueError:
+        return ADAPTER
 
 
 def _hollow(api: HfApi, source: Source, name: str, folder: Path) -> None:

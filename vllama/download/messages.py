@@ -1,16 +1,19 @@
-"""The JSON values between the service and the children that ask the hub for it. Pure."""
+"""The JSON values between the service and the child that asks the hub for it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
 from vllama.errors import ModelUnusable, PullFailed, VllamaError
 from vllama.install.registry import Registry
+from vllama.models.model import Facts
 
+Task = Literal["fetch", "describe"]
 REGISTRY: Final = TypeAdapter(Registry)
+FACTS: Final = TypeAdapter(Facts)
 
 
 def failure_of(error: VllamaError) -> dict[str, str]:

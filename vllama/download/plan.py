@@ -1,45 +1,37 @@
-"""Makes what pulls models: the catalogue as configured, and the choice among a name's repositories by the plan."""
+"""Which of a name's repositories is fetched: the plan for this machine decides, by what the hub says of each."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vllama.config.load import Loaded
 from vllama.config.schema import Config
-from vllama.download.process import facts_ahead
-from vllama.download.puller import Puller
-from vllama.download.transfer import Downloads
-from vllama.errors import EngineNotInstalled, ModelUnusable, PullFailed
-from vllama.fit.gpu import detect
+from vllama.download.messages import FACTS
+from vllama.download.process import run_child
+from vllama.errors import ModelUnusable, PullFailed
 from vllama.fit.hardware import Hardware
 from vllama.fit.plan import USUAL_CONTEXT, Plan, plan
 from vllama.fit.room import room_for_weights
 from vllama.fit.settings import wanted_settings
-from vllama.install.engines import locate
+from vllama.install.registry import Registry
 from vllama.models.catalog import Listing, Offer, choose, usable
-from vllama.models.catalogs import read_catalog
 from vllama.models.model import Facts, Model
 from vllama.models.names import ModelName
 from vllama.models.sources import Source
-from vllama.models.store import ModelStore, registry_of
 
-_LOG = logging.getLogger("vllama.models")
+_LOG = logging.getLogger("vllama.download")
 _ANOTHER_MAY_DO: Final = frozenset({"pull_unknown", "pull_gated"})
 """What is wrong with one repository only; other failures are the hub's or the network's."""
 
 Ahead = Callable[[Source], Awaitable[Facts]]
 """Asks the hub what a repository is."""
-Engines = Callable[[], Iterable[tuple[int, int]]]
-"""Each loaded engine: all its bytes, and those of GPUs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Chosen:
     """Which repository is fetched for a name."""
 
     offer: Offer
@@ -47,36 +39,17 @@ class Choice:
     """What the hub reported of it, if it was asked."""
 
 
-def make_puller(
-    loaded: Loaded,
-    store: ModelStore,
-    downloads: Downloads,
-    environ: Mapping[str, str],
-    engines: Engines = tuple,
-) -> Puller:
-    """Raises ConfigError when the catalogue's files are wrong. ``engines``: those that could be unloaded."""
+async def facts_ahead(source: Source, environ: Mapping[str, str], registry: Registry) -> Facts:
+    """The facts of a hub repository. Raises PullFailed, and ModelUnusable for what could not be served.
 
-    async def chosen(listing: Listing) -> Offer | None:
-        sizes = tuple(engines())
-        machine = (await asyncio.to_thread(_machine, loaded)).holding(sizes, loaded.config.engine.max_ram)
-        found = await choose_by_plan(listing, loaded.config, machine, environ, asking(loaded, environ))
-        return found.offer if found is not None else None
-
-    return Puller(store, read_catalog(loaded.config.paths.catalog), downloads, chosen)
-
-
-def asking(loaded: Loaded, environ: Mapping[str, str]) -> Ahead:
-    """Asks the hub as this service does. ``environ`` holds the hub's own settings."""
-
-    async def ask(source: Source) -> Facts:
-        return await facts_ahead(source, environ, registry_of(loaded)())
-
-    return ask
+    ``registry``: what the engine knows about models. ``environ`` holds the hub's own settings.
+    """
+    return FACTS.validate_python(await run_child("describe", source, registry, environ))
 
 
 async def choose_by_plan(
     listing: Listing, config: Config, machine: Hardware, environ: Mapping[str, str], ahead: Ahead
-) -> Choice | None:
+) -> Chosen | None:
     """The most precise repository that the plan gives a usual context; else the one with the longest context.
 
     Without a choice, or if the hub can't be asked, it uses the catalogue's sizes. None when there is nothing
@@ -95,21 +68,11 @@ async def choose_by_plan(
             break
         context, enough = _contexts(listing.name, facts, config, machine)
         if context >= enough:
-            return Choice(offer, facts)
+            return Chosen(offer, facts)
         if context > longest:
-            best, longest = Choice(offer, facts), context
+            best, longest = Chosen(offer, facts), context
     rough = choose(listing, room)
-    return best or (Choice(rough) if rough is not None else None)
-
-
-def _machine(loaded: Loaded) -> Hardware:
-    """As the installed engine sees it."""
-    try:
-        return detect().for_backend(
-            locate(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache).backend
-        )
-    except EngineNotInstalled:
-        return detect()
+    return best or (Chosen(rough) if rough is not None else None)
 
 
 def as_planned(name: ModelName, facts: Facts) -> Model:

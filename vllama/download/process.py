@@ -1,7 +1,6 @@
-"""What a repository of the hub is, asked before it is pulled by a child process, as ``models.downloads`` fetches.
+"""Starts the child that speaks with the hub, and reads its answer.
 
-``python -m vllama.download.process`` reads ``{"source": ..., "registry": ..., "secrets": {"HF_TOKEN": ...}}`` and
-writes ``{"facts": ...}`` or ``{"failed": ...}``.
+It can be stopped at any moment, and what it fetched is kept. So the hub's library takes no memory of the service.
 """
 
 from __future__ import annotations
@@ -9,77 +8,89 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
 
 import orjson
-from pydantic import TypeAdapter
 
-from vllama import child, privacy
-from vllama.download.messages import REGISTRY, error_of, failure_of
-from vllama.download.transfer import hub_environment
-from vllama.errors import PullFailed, VllamaError
+from vllama import child
+from vllama.download.messages import REGISTRY, Task, error_of
+from vllama.errors import PullFailed
 from vllama.install.registry import Registry
-from vllama.models.model import Facts
-from vllama.models.sources import Source, parse_source
+from vllama.models.sources import Source
 
-_LOG: Final = logging.getLogger("vllama.models")
-_FACTS: Final = TypeAdapter(Facts)
-_OUTPUT: Final = 1
-"""Where the parent reads."""
+_LOG: Final = logging.getLogger("vllama.download")
+_LONGEST_LINE: Final = 64 << 20
+_LEAVE_SECONDS: Final = 5.0
+_DOING: Final[Mapping[Task, str]] = {"fetch": "fetching", "describe": "asking the hub for"}
 
 
-async def facts_ahead(source: Source, environ: Mapping[str, str], registry: Registry) -> Facts:
-    """The facts of a hub repository. Raises PullFailed, and ModelUnusable for what could not be served.
+async def run_child(
+    task: Task,
+    source: Source,
+    registry: Registry,
+    environ: Mapping[str, str],
+    heard: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    **more: str,
+) -> Any:
+    """The child's answer; ``heard`` gets the lines before it. Raises what the child did, PullFailed if it breaks off.
 
-    ``registry``: what the engine knows about models.
+    ``environ``: the service's, which holds the hub's own settings (HF_TOKEN, HF_ENDPOINT ...). ``more``: what the
+    task needs besides.
     """
     process = await asyncio.create_subprocess_exec(
-        *child.module("vllama.download.process"),
+        *child.module("vllama.download.child"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        **child.start(hub_environment(environ)),
-        start_new_session=True,
+        **child.start(_hub_environment(environ)),
+        limit=_LONGEST_LINE,
+        start_new_session=True,  # a Ctrl-C at the terminal is ours to answer
     )
+    stdin = cast("asyncio.StreamWriter", process.stdin)
+    stdout, stderr = (cast("asyncio.StreamReader", pipe) for pipe in (process.stdout, process.stderr))
+    errors = asyncio.create_task(stderr.read())
     try:
-        known = REGISTRY.dump_python(registry, mode="json")
-        answer, said = await process.communicate(
-            orjson.dumps({"source": str(source), "registry": known, "secrets": child.secrets_in(environ)})
-        )
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-    match orjson.loads(answer or b"null"):
-        case {"facts": facts}:
-            return _FACTS.validate_python(facts)
-        case {"failed": failure}:
-            raise error_of(failure)
-    _LOG.error("asking for %s broke off: %s", source, said.decode("utf-8", "replace").strip())
-    raise PullFailed(f"asking the hub for {source} broke off")
-
-
-def main() -> None:
-    """Print the facts of the source that standard input names."""
-    # importing huggingface_hub takes time and memory: only this child does it
-    from vllama.download.hub import preview  # noqa: PLC0415
-
-    wanted = orjson.loads(sys.stdin.buffer.read())
-    privacy.take(wanted["secrets"])
-    source = parse_source(wanted["source"])
-    if source is None:
-        raise ValueError("no source")
-    try:
-        answer = {
-            "facts": _FACTS.dump_python(preview(source, REGISTRY.validate_python(wanted["registry"])), mode="json")
+        wanted = {
+            **more,
+            "task": task,
+            "source": str(source),
+            "registry": REGISTRY.dump_python(registry, mode="json"),
+            "secrets": child.secrets_in(environ),
         }
-    except VllamaError as error:
-        answer = {"failed": failure_of(error)}
-    with open(_OUTPUT, "wb", closefd=False) as output:
-        output.write(orjson.dumps(answer))
+        stdin.write(orjson.dumps(wanted) + b"\n")
+        async for line in stdout:
+            match orjson.loads(line):
+                case {"answer": answer}:
+                    return answer
+                case {"failed": failed}:
+                    raise error_of(failed)
+                case said:
+                    heard(said)
+        broken = (await errors).decode("utf-8", "replace").strip()
+        _LOG.error("%s %s broke off: %s", _DOING[task], source, broken)
+        raise PullFailed(f"{_DOING[task]} {source} broke off: {broken.rpartition(chr(10))[2] or 'no reason given'}")
+    finally:
+        stdin.close()  # the child leaves when its input ends
+        await _end(process)
+        errors.cancel()
 
 
-if __name__ == "__main__":
-    main()
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(_LEAVE_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _hub_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Of the hub's library: no telemetry, and plain HTTP, because only that can go on where it stopped.
+
+    Without secrets, because all programs of our user can read a child's environment. Secrets go to its standard input.
+    """
+    own = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+    return {**own, **child.without_secrets(environ)}

@@ -7,26 +7,25 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-from vllama.download.transfer import Downloads, Part
+from vllama.download.report import Step
+from vllama.download.transfer import Downloads
 from vllama.errors import ModelUnusable, PullFailed
+from vllama.models.arrival import Part
 from vllama.models.catalog import Catalog, Listing, Offer
 from vllama.models.manifest import Manifest
 from vllama.models.names import DEFAULT_HOST, DEFAULT_NAMESPACE, DEFAULT_TAG, ModelName, tag_of
 from vllama.models.sources import Source, parse_source
 from vllama.models.store import ModelStore
 
-_LOG = logging.getLogger("vllama.models")
+_LOG = logging.getLogger("vllama.download")
 _HUBS: Final = frozenset({"hf.co", "huggingface.co", "www.huggingface.co"})
 _PRECISIONS: Final = {"bf16": "16 bits", "fp8": "8 bits", "int4": "4 bits"}
 
-Step = Literal["pulling manifest", "verifying sha256 digest", "writing manifest", "removing unused layers", "success"]
-"""What Ollama says between the parts."""
-
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Target:
     """What a name means."""
 
     source: Source
@@ -65,9 +64,9 @@ class Puller:
                     raise problem
             yield "success"
             return
-        wanted = await self._resolve(name, revision)
+        target = await self._resolve(name, revision)
         commit = ""
-        async with aclosing(self._downloads.follow(wanted.source)) as steps:
+        async with aclosing(self._downloads.follow(target.source)) as steps:
             async for one in steps:
                 if isinstance(one, str):
                     commit = one
@@ -75,7 +74,7 @@ class Puller:
                     yield one
         yield "verifying sha256 digest"  # each file was verified as soon as it was fetched
         yield "writing manifest"
-        if await asyncio.to_thread(self._save, name, wanted, commit):
+        if await asyncio.to_thread(self._save, name, target, commit):
             yield "removing unused layers"
         yield "success"
 
@@ -90,7 +89,7 @@ class Puller:
         """Whether a pull of that name can be tried: it is in the catalogue, or the name of a repository."""
         return self.catalog.find(name) is not None or _repository(name) is not None
 
-    async def _resolve(self, name: ModelName, revision: str) -> Wanted:
+    async def _resolve(self, name: ModelName, revision: str) -> Target:
         """Raises PullFailed for a name that means nothing."""
         listing = self.catalog.find(name)
         if listing is not None:
@@ -100,9 +99,9 @@ class Puller:
             if offer is None:
                 raise _nothing_fits(name, listing.offers)
             _LOG.info("%s is %s (%s)", name.short, offer.repository, _PRECISIONS[offer.precision])
-            return Wanted(Source("hub", offer.repository), listing.tool_parser, listing.reasoning_parser)
+            return Target(Source("hub", offer.repository), listing.tool_parser, listing.reasoning_parser)
         if (source := _repository(name, revision or self._revision_before(name))) is not None:
-            return Wanted(source)
+            return Target(source)
         raise self._unknown(name)
 
     def _revision_before(self, name: ModelName) -> str:
@@ -119,14 +118,14 @@ class Puller:
             hint = "The catalogue has no such name (see: vllama catalog list); name a repository: org/name"
         return PullFailed("file does not exist", hint=hint)
 
-    def _save(self, name: ModelName, wanted: Wanted, commit: str) -> bool:
-        source = Source("hub", wanted.source.location, commit)
+    def _save(self, name: ModelName, target: Target, commit: str) -> bool:
+        source = Source("hub", target.source.location, commit)
         manifest = Manifest(
             name,
             source,
-            revision=wanted.source.revision,
-            tool_parser=wanted.tool_parser,
-            reasoning_parser=wanted.reasoning_parser,
+            revision=target.source.revision,
+            tool_parser=target.tool_parser,
+            reasoning_parser=target.reasoning_parser,
         )
         try:
             return self._store.save(manifest)

@@ -8,10 +8,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from vllama.download.puller import Puller
-from vllama.download.transfer import Part
 from vllama.errors import BadRequest, ModelUnusable, NotFound
 from vllama.models.adapter import read_adapter
+from vllama.models.arrival import Progress, Pull
 from vllama.models.blobs import Blobs
 from vllama.models.manifest import Manifest, layer_digest
 from vllama.models.names import ModelName
@@ -51,15 +50,15 @@ class Recipe:
 class Creator:
     """Creates models in one store."""
 
-    def __init__(self, store: ModelStore, puller: Puller) -> None:
-        self._store, self._puller = store, puller
+    def __init__(self, store: ModelStore, pull: Pull) -> None:
+        self._store, self._pull = store, pull
 
     @property
     def blobs(self) -> Blobs:
         """Where clients upload files to."""
         return self._store.library.blobs
 
-    async def create(self, recipe: Recipe) -> AsyncGenerator[str | tuple[Part, ...]]:
+    async def create(self, recipe: Recipe) -> AsyncGenerator[Progress]:
         """Make it and list it. Yields what Ollama says, ``success`` last.
 
         Raises BadRequest, NotFound (a blob), ModelUnusable, PullFailed, StoreFailed; then nothing has changed.
@@ -67,7 +66,7 @@ class Creator:
         self._store.refuse_configured(recipe.name)
         if recipe.base is not None:
             if self._store.find(recipe.base) is None:
-                async with aclosing(self._puller.pull(recipe.base, recipe.revision)) as steps:
+                async with aclosing(self._pull(recipe.base, recipe.revision)) as steps:
                     async for step in steps:
                         if step != "success":
                             yield step

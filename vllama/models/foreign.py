@@ -67,7 +67,7 @@ def adapter_of(config: Any) -> Reason:
 def reason(names: Collection[str]) -> Reason | None:
     """Why these files are not a model for vLLM; None if their names don't show it.
 
-    Call it for files without config.json or without weights (``choosing.weight_files``). ``names``: with their folders.
+    Call it for files without config.json or without weights (``layout.weight_files``). ``names``: with their folders.
     """
     if "model_index.json" in names:
         return Reason("is a pipeline of diffusers: it makes images or video, not text", "Use a language model.")

@@ -15,7 +15,6 @@ from vllama.aside.pool import Pool
 from vllama.config.changes import changed_keys
 from vllama.config.keys import KeyRing, key_files
 from vllama.config.load import Loaded
-from vllama.download.plan import make_puller
 from vllama.download.transfer import Downloads
 from vllama.fit.gpu import usable_cores
 from vllama.http.app import make_app
@@ -27,6 +26,7 @@ from vllama.models.model import Model
 from vllama.models.store import ModelStore
 from vllama.observe import logs
 from vllama.observe.metrics import Metrics
+from vllama.service.pulling import make_puller
 from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.planner import Planner, needs_new_engine
 from vllama.supervisor.policy import policy_of
@@ -59,7 +59,7 @@ class Service:
         if files != self.keys.files:  # else keep the ring: it knows the last good keys of a file that is broken now
             self.keys = KeyRing(files)
         puller = make_puller(loaded, store, self.downloads, self.environ, self._sizes)
-        creator = Creator(store, puller)
+        creator = Creator(store, puller.pull)
         return make_app(
             loaded.config,
             self.supervisor,

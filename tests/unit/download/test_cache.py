@@ -11,7 +11,8 @@ import pytest
 
 from tests.fakes.hub import COMMIT, Hub, running
 from tests.unit.models.model_files import CONFIG, make_model, safetensors
-from vllama.download.cache import Plan, fetch, look
+from vllama.download.cache import fetch
+from vllama.download.hub import Snapshot, look
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.install.capabilities import shipped_registry
 from vllama.models.files import read_files
@@ -43,7 +44,7 @@ def bring(hub: Hub, state: Path, source: Source = MINI) -> str:
 
 
 def test_only_what_is_needed_is_fetched_and_it_can_be_served(hub: Hub, tmp_path: Path):
-    plans: list[Plan] = []
+    plans: list[Snapshot] = []
     told: list[Mapping[str, int]] = []
     assert fetch(MINI, tmp_path, plans.append, told.append, shipped_registry(), endpoint=hub.url) == COMMIT
     place = find_snapshot(tmp_path, "acme/mini")

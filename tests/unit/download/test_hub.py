@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.hub import Hub, running
 from tests.unit.models.model_files import make_model, read_facts, safetensors
-from vllama.download.hub import preview
+from vllama.download.hub import describe
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.install.capabilities import shipped_registry
 from vllama.models.files import read_files
@@ -33,7 +33,7 @@ def hub(place: Path) -> Iterator[Hub]:
 
 
 def test_the_facts_are_those_of_the_fetched_model(hub: Hub, place: Path):
-    found = preview(MINI, shipped_registry(), endpoint=hub.url)
+    found = describe(MINI, shipped_registry(), endpoint=hub.url)
     assert found == read_facts(read_files(place))
     assert found.weight_bytes == _BYTES
     assert "pytorch_model.bin" not in hub.served
@@ -41,7 +41,7 @@ def test_the_facts_are_those_of_the_fetched_model(hub: Hub, place: Path):
 
 def test_a_repository_that_is_not_there(hub: Hub):
     with pytest.raises(PullFailed, match="no repository acme/other"):
-        preview(Source("hub", "acme/other"), shipped_registry(), endpoint=hub.url)
+        describe(Source("hub", "acme/other"), shipped_registry(), endpoint=hub.url)
 
 
 def test_a_repository_without_weights_and_one_that_is_no_model(place: Path):
@@ -49,7 +49,7 @@ def test_a_repository_without_weights_and_one_that_is_no_model(place: Path):
         running(Hub("acme/mini", {"config.json": b"{}"})) as empty,
         pytest.raises(PullFailed, match="no safetensors weights"),
     ):
-        preview(MINI, shipped_registry(), endpoint=empty.url)
+        describe(MINI, shipped_registry(), endpoint=empty.url)
     contents = {file.name: file.read_bytes() for file in place.iterdir()} | {"config.json": b"{}"}
     with running(Hub("acme/mini", contents)) as strange, pytest.raises(ModelUnusable, match="names no architecture"):
-        preview(MINI, shipped_registry(), endpoint=strange.url)
+        describe(MINI, shipped_registry(), endpoint=strange.url)

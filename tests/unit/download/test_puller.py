@@ -12,8 +12,8 @@ from tests.unit.models.test_catalog import FAMILIES
 from tests.unit.models.test_store import COMMIT, make_snapshot
 from vllama.config.load import load_config
 from vllama.download.puller import Puller
-from vllama.download.transfer import Part
 from vllama.errors import ModelUnusable, PullFailed
+from vllama.models.arrival import Part
 from vllama.models.catalog import Catalog, Listing, Offer, Room, choose
 from vllama.models.names import ModelName, parse_name, split_revision
 from vllama.models.snapshots import find_snapshot

@@ -18,13 +18,13 @@ from tests.unit.translate.models import model
 from vllama.config.keys import KeyRing
 from vllama.config.schema import Config
 from vllama.config.schema import Server as ServerSection
-from vllama.download.transfer import Part
 from vllama.engine.client import EngineClient
 from vllama.errors import PullFailed, VllamaError
 from vllama.http.app import make_app
 from vllama.http.limits import limits_of
 from vllama.http.listener import bind
 from vllama.http.server import Server
+from vllama.models.arrival import Part
 from vllama.models.blobs import Blobs
 from vllama.models.create import Recipe
 from vllama.models.model import Model

@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from vllama.download.transfer import Part
 from vllama.errors import PullFailed
+from vllama.models.arrival import Part
 
 ZEROS = "sha256:" + "0" * 64
 

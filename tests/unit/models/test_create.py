@@ -54,7 +54,7 @@ class World:
         loaded = load_config(config, environ={"HOME": "/", "VLLAMA_STATE_DIR": str(folder / "state")})
         self.store = ModelStore(loaded)
         puller = ScriptedPuller(self.store, make_model(folder / "elsewhere"))
-        self.creator = Creator(self.store, puller)  # type: ignore[arg-type]
+        self.creator = Creator(self.store, puller.pull)
 
     async def create(self, text: str, base: str = "", **more: Any) -> list[str]:
         recipe = Recipe(name(text), name(base) if base else None, **more)

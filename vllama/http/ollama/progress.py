@@ -8,16 +8,16 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from vllama.download.transfer import Part
 from vllama.errors import PullFailed, VllamaError
 from vllama.http.faults import message_of
 from vllama.jsontext import encode
+from vllama.models.arrival import Part, Progress
 
 _STREAM: Final = {"Content-Type": "application/x-ndjson"}
 _ONCE: Final = {"Content-Type": "application/json"}
 
 
-async def progress_lines(steps: AsyncGenerator[str | tuple[Part, ...]]) -> AsyncGenerator[Mapping[str, Any]]:
+async def progress_lines(steps: AsyncGenerator[Progress]) -> AsyncGenerator[Mapping[str, Any]]:
     """One line a word or part; what fails before the first part is the manifest's fault, as Ollama says it."""
     begun = False
     try:
