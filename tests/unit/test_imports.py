@@ -51,7 +51,7 @@ PURE_ROOMS: Final = (
     "vllama.models.model",
     "vllama.models.facts",
     "vllama.fit.memory",
-    "vllama.fit.profiles",
+    "vllama.config.profiles",
     "vllama.engine.command",
     "vllama.engine.sse",
     "vllama.engine.spec",

@@ -31,7 +31,7 @@ from vllama.install.engines import locate
 from vllama.install.prefix import install_command
 from vllama.install.versions import PYTHONS
 from vllama.models.names import parse_name
-from vllama.models.store import ModelStore
+from vllama.service.stock import open_store
 
 _OWN_PLACES: Final = frozenset(
     ("VLLAMA_CONFIG", "VLLAMA_STATE_DIR", "VLLAMA_CACHE_DIR", "VLLAMA_RUNTIME_DIR", "VLLAMA_ENGINE_PREFIX")
@@ -191,7 +191,7 @@ def _who_answers(where: str) -> Occupant:
 
 
 def _models(loaded: Loaded) -> tuple[ModelFact, ...]:
-    store = ModelStore(loaded)
+    store = open_store(loaded)
     facts = []
     for text in loaded.config.models:
         name = parse_name(text)

@@ -36,8 +36,8 @@ from vllama.models.library import Library
 from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
 from vllama.models.sources import Source, parse_argument, parse_source
-from vllama.models.store import ModelStore, registry_of
 from vllama.service.pulling import asking
+from vllama.service.stock import open_store, registry_of
 
 _SHOWN: Final = (
     "max_model_len",
@@ -96,7 +96,7 @@ def _find(text: str, loaded: Loaded, hardware: Hardware) -> Model:
     title = read[0] if read is not None else text
     name = parse_name(title)
     extra = {title: read[1]} if read is not None and read[1] is not None else {}
-    store = ModelStore(loaded, extra, library)
+    store = open_store(loaded, extra, library)
     if name is None:
         raise BadRequest(f"{text!r} is not a model name")
     if (model := store.find(name)) is not None:

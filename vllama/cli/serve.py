@@ -32,10 +32,11 @@ from vllama.models.library import Library
 from vllama.models.model import Model
 from vllama.models.names import parse_name, split_revision
 from vllama.models.sources import parse_argument, parse_source
-from vllama.models.store import ModelStore, registry_of
+from vllama.models.store import ModelStore
 from vllama.observe import logs
 from vllama.service.pulling import make_puller
 from vllama.service.serve import serve
+from vllama.service.stock import open_store, registry_of
 from vllama.supervisor.port import EngineView
 
 # Without click's own check that it is readable: an invalid configuration has its own exit status.
@@ -80,11 +81,11 @@ def command(
     library = Library(loaded.state)
     names = _names(models, _known(loaded, library), read_catalog(loaded.config.paths.catalog))
     extra = {name: source for name, source in names.items() if source is not None}
-    store = ModelStore(loaded, extra, library)
+    store = open_store(loaded, extra, library)
 
     def read_again() -> tuple[Loaded, ModelStore]:
         fresh = read()
-        return fresh, store.configured(fresh)
+        return fresh, open_store(fresh, extra, store.shelf)
 
     with progress(quiet=bool(journal)) as show:
         asyncio.run(_pull_missing(names, store, loaded, environ, show))

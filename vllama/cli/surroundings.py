@@ -21,7 +21,7 @@ from vllama.install.capabilities import Capabilities
 from vllama.install.engines import locate
 from vllama.models.names import parse_name
 from vllama.models.sources import parse_source
-from vllama.models.store import ModelStore
+from vllama.service.stock import open_store
 
 
 def missing_things(loaded: Loaded) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def _interpreter(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:
 
 def _models(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:
     config, state = loaded.config, loaded.state
-    store = ModelStore(loaded)
+    store = open_store(loaded)
     for text, entry in config.models.items():
         source, name = parse_source(entry.source), parse_name(text)
         problem = store.problem(name) if name is not None else None

@@ -35,7 +35,7 @@ from vllama.models.library import Library
 from vllama.models.model import Model
 from vllama.models.names import parse_name
 from vllama.models.sources import parse_argument
-from vllama.models.store import ModelStore
+from vllama.service.stock import open_store
 from vllama.service.tune import Tuning, with_settings
 
 _PERSONS: Final = ("models.", "profiles.", "context_length")
@@ -153,7 +153,7 @@ def _find(text: str, loaded: Loaded) -> Model:
     name = parse_name(title)
     if name is None:
         raise BadRequest(f"{text!r} is not a model name")
-    store = ModelStore(loaded, {title: read[1]} if read is not None and read[1] is not None else {}, library)
+    store = open_store(loaded, {title: read[1]} if read is not None and read[1] is not None else {}, library)
     model = store.find(name)
     if model is None:
         raise store.problem(name) or NotFound(f"model {text!r} is not installed", hint=f"vllama pull {text}")

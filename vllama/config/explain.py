@@ -14,8 +14,8 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from vllama.config.document import KeyPath
+from vllama.config.profiles import SHIPPED
 from vllama.config.schema import Config, Profile, Settings, read_duration, read_size
-from vllama.fit.profiles import SHIPPED
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_./@-]*(?::[A-Za-z0-9_./@-]+)*")
 _KEY: Final = re.compile(r"[A-Za-z0-9_./-]+(?::[A-Za-z0-9_.-]+)*")

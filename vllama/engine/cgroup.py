@@ -7,10 +7,11 @@ none, and the engine's session is what is killed.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from vllama.fit.limits import delegated
 
 _MOUNT: Final = Path("/sys/fs/cgroup")
 _OWN: Final = Path("/proc/self/cgroup")
@@ -20,8 +21,6 @@ _FRONT_END_SLOWED, _FRONT_END_MOST = 3 * _GIB // 2, 2 * _GIB
 were it to grow without end, engines would be killed for it."""
 _DIES_FIRST: Final = 400
 """How much sooner than the daemon an engine is chosen when the machine's memory runs out (of 1000)."""
-_DELEGATED: Final = "user.delegate"
-"""systemd's mark on a group that it leaves to the service (systemd.resource-control(5))."""
 
 
 class EngineGroup:
@@ -85,14 +84,6 @@ def own_group(own: Path = _OWN, mount: Path = _MOUNT) -> EngineGroup | None:
         return None
 
 
-def delegated(group: Path) -> bool:
-    """Whether systemd has left a group to the service."""
-    try:
-        return os.getxattr(group, _DELEGATED) == b"1"
-    except OSError:
-        return False
-
-
 def bound_front_end(own: Path = _OWN, mount: Path = _MOUNT, marked: Callable[[Path], bool] = delegated) -> bool:
     """Limit the memory of our own group, engines not included; whether that could be done.
 
@@ -115,11 +106,6 @@ def let_die_first(pid: int, processes: Path = Path("/proc")) -> None:
     score = processes / str(pid) / "oom_score_adj"
     with contextlib.suppress(OSError, ValueError):  # it has ended already
         score.write_text(str(min(int(score.read_text()) + _DIES_FIRST, 1000)))
-
-
-def limits_begin(group: Path, marked: Callable[[Path], bool] = delegated) -> Path:
-    """Where the limits begin that hold for engines, too: ours, or the service's if ours is a part of it."""
-    return group.parent if marked(group.parent) else group
 
 
 def _delegated(own: Path = _OWN, mount: Path = _MOUNT, marked: Callable[[Path], bool] = delegated) -> Path | None:

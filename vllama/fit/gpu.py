@@ -10,15 +10,15 @@ import math
 import os
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 
 from vllama import child
-from vllama.engine.cgroup import limits_begin
 from vllama.fit.hardware import Gpu, Hardware, Kind
+from vllama.fit.limits import Limits, limits_of
 from vllama.fit.numa import node_available
 
 _SMI: Final = (
@@ -29,8 +29,6 @@ _SMI: Final = (
 _ROCM: Final = ("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--json")
 _MIB: Final = 1 << 20
 _SECONDS: Final = 20
-_CGROUPS: Final = Path("/sys/fs/cgroup")
-_MEMBERSHIP: Final = Path("/proc/self/cgroup")
 _INSTRUCTIONS: Final = re.compile(r"a[mv]x|s?sse|fma|f16c|bmi|vaes|vpclmul|gfni|sha|asimd|sve|sme|bf16|i8mm")
 _CPUINFO: Final = Path("/proc/cpuinfo")
 _CPUS: Final = Path("/sys/devices/system/cpu")
@@ -46,7 +44,7 @@ def detect() -> Hardware:
         if gpus := look():
             kind = "rocm" if found_kind == "rocm" else "cuda"
             break
-    limits = _cgroup_limits(_MEMBERSHIP, _CGROUPS)
+    limits = limits_of()
     memory = psutil.virtual_memory()
     available = memory.available
     if limits.memory is not None:
@@ -72,10 +70,10 @@ def detect() -> Hardware:
 
 def usable_cores() -> int:
     """How many cores we may run on; asks no driver, so it is quick."""
-    return len(_cores(_cgroup_limits(_MEMBERSHIP, _CGROUPS)))
+    return len(_cores(limits_of()))
 
 
-def _cores(limits: _Limits) -> tuple[int, ...]:
+def _cores(limits: Limits) -> tuple[int, ...]:
     """CPU numbers we may run on."""
     return _as_many(_allowed(), limits)
 
@@ -84,7 +82,7 @@ def _allowed() -> tuple[int, ...]:
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
-def _as_many(cores: tuple[int, ...], limits: _Limits) -> tuple[int, ...]:
+def _as_many(cores: tuple[int, ...], limits: Limits) -> tuple[int, ...]:
     """A quota without a cpuset: more threads than the quota would only be throttled."""
     return cores if limits.cpus is None else cores[: max(1, math.ceil(limits.cpus))]
 
@@ -222,58 +220,8 @@ def _output(command: tuple[str, ...]) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-class _Limits:
-    """The tightest limits of the cgroups around a process."""
-
-    def __init__(self) -> None:
-        self.memory: int | None = None
-        self.used = 0
-        self.cpus: float | None = None
-
-
-def _cgroup_limits(membership: Path, root: Path, begin: Callable[[Path], Path] = limits_begin) -> _Limits:
-    """Walk from the process's cgroup (version 2) up to the root."""
-    limits = _Limits()
-    try:
-        line = next(text for text in membership.read_text().splitlines() if text.startswith("0::"))
-    except (OSError, StopIteration):
-        return limits
-    relative = line.removeprefix("0::").strip("/")
-    group = begin(root / relative) if ".." not in relative else root
-    while True:
-        memory = _number(group / "memory.max")
-        if memory is not None and (limits.memory is None or memory < limits.memory):
-            # page cache of the group is given back when memory is needed
-            cached = _stat(group / "memory.stat", "inactive_file")
-            limits.memory, limits.used = memory, max((_number(group / "memory.current") or 0) - cached, 0)
-        quota = _quota(group / "cpu.max")
-        if quota is not None and (limits.cpus is None or quota < limits.cpus):
-            limits.cpus = quota
-        if group in {root, group.parent}:
-            return limits
-        group = group.parent
-
-
 def _read(path: Path) -> str:
     try:
         return path.read_text()
     except OSError:
         return ""
-
-
-def _number(path: Path) -> int | None:
-    text = _read(path).strip()
-    return int(text) if text.isdecimal() else None
-
-
-def _stat(path: Path, key: str) -> int:
-    for line in _read(path).splitlines():
-        name, _, value = line.partition(" ")
-        if name == key and value.isdecimal():
-            return int(value)
-    return 0
-
-
-def _quota(path: Path) -> float | None:
-    quota, _, period = _read(path).strip().partition(" ")
-    return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() and int(period) else None

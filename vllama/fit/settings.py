@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vllama.config.profiles import layers, merge, size_class
 from vllama.config.schema import Config, GpuClass, Settings, SizeClass
 from vllama.fit import kv_cache
 from vllama.fit.hardware import Hardware, cpu_list
 from vllama.fit.memory import MemoryEstimate
-from vllama.fit.profiles import layers, merge, size_class
 from vllama.models.model import Facts, Model
 from vllama.models.names import parse_name
 

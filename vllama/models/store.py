@@ -1,40 +1,44 @@
-"""Every model that can be asked for: configured, named on the command line, or in the library.
+"""Every model that can be asked for: given by the configuration or the command line, or in the library.
 
-The store puts the models of the configuration over those of the library's shelf; ``refresh`` looks at the disk again.
-A model whose files are broken is not listed; ``problem`` says why. A configured name hides one of the library.
+The store puts the given models over those of the library's shelf; ``refresh`` looks at the disk again. A model whose
+files are broken is not listed; ``problem`` says why. A given name hides one of the library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from vllama.config.load import Loaded
-from vllama.config.schema import ModelEntry
 from vllama.errors import BadRequest, ModelUnusable, NotFound
-from vllama.install.engines import known_registry
 from vllama.install.registry import Registry
 from vllama.models.contents import Reader
 from vllama.models.library import NOBODY, Library
 from vllama.models.manifest import Manifest, file_name, model_digest
 from vllama.models.model import Model
-from vllama.models.names import ModelName, parse_name
+from vllama.models.names import ModelName
 from vllama.models.shelf import Judge, Shelf, Verdicts
 from vllama.models.snapshots import find_snapshot
-from vllama.models.sources import Source, parse_source
+from vllama.models.sources import Source
 from vllama.models.stored import check_listed, place_of, plain_model
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    text: str
-    """The name as the configuration or the command line spells it."""
+class Given:
+    """A model that is always there, because the configuration or the command line names it."""
+
     name: ModelName
     source: Source
-    entry: ModelEntry | None
+    where: str
+    """Where it is defined, in words: ``in the configuration (FILE:LINE)``."""
+    system: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    keep_alive: float | None = None
+    """Seconds; None: as long as any other model."""
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +58,23 @@ class ModelStore:
     """
 
     def __init__(
-        self, loaded: Loaded, extra: Mapping[str, str] | None = None, library: Library | Shelf | None = None
+        self,
+        state: Path,
+        given: Iterable[Given],
+        registry: Callable[[], Registry],
+        library: Library | Shelf | None = None,
     ) -> None:
-        """``extra``: name to source of the models named on the command line; they win over configured ones.
+        """``state``: the directory of what was fetched. ``registry``: what the engine knows about models now.
 
         ``library``: one that was read already, or the shelf of the store before, when the configuration was read again.
         """
-        known = Library(loaded.state) if library is None else library
-        self._shelf = known if isinstance(known, Shelf) else Shelf(known, loaded.state, Reader(registry_of(loaded)))
-        self._shelf.reader.registry = registry_of(loaded)
-        self._loaded = loaded
-        self._extra = extra or {}
-        self._wanted = _wanted(loaded, self._extra)
-        self._judge = Judge(self._look, self._shelf.patience)
+        known = Library(state) if library is None else library
+        self.shelf = known if isinstance(known, Shelf) else Shelf(known, state, Reader(registry))
+        """What the names of the library mean; a store that follows this one takes it over."""
+        self.shelf.reader.registry = registry
+        self._state = state
+        self._given = {one.name.key: one for one in given}
+        self._judge = Judge(self._look, self.shelf.patience)
         self._own: Verdicts = {}
         self._known = _Known({}, {}, {}, {})
         self._look()
@@ -74,11 +82,7 @@ class ModelStore:
     @property
     def library(self) -> Library:
         """The names that were pulled, copied or created."""
-        return self._shelf.library
-
-    def configured(self, loaded: Loaded) -> ModelStore:
-        """The same library under another configuration."""
-        return ModelStore(loaded, self._extra, self._shelf)
+        return self.shelf.library
 
     # --------------------------------------------------------------------------------------------- questions
 
@@ -101,46 +105,44 @@ class ModelStore:
         """Configured models from the hub that are missing or incomplete."""
         problems = self._now().problems
         return tuple(
-            (wanted.name, wanted.source)
-            for key, wanted in self._wanted.items()
-            if wanted.source.kind == "hub" and key in problems
+            (given.name, given.source)
+            for key, given in self._given.items()
+            if given.source.kind == "hub" and key in problems
         )
 
     def source(self, name: ModelName) -> Source | None:
         """Where the files of a configured model come from; None for every other name."""
-        wanted = self._wanted.get(name.key)
-        return wanted.source if wanted else None
+        given = self._given.get(name.key)
+        return given.source if given else None
 
     def manifest(self, name: ModelName) -> Manifest | None:
         """What a copy of that model, or one that is created from it, starts with."""
-        wanted = self._wanted.get(name.key)
-        if wanted is None:
+        given = self._given.get(name.key)
+        if given is None:
             return self.library.find(name)
         model = self.find(name)
         if model is None:
             return None
-        source = wanted.source
+        source = given.source
         if source.kind == "hub":
             source = Source("hub", source.location, model.path.name)
         elif source.kind == "directory":
             source = Source("directory", str(model.path))
-        return Manifest(wanted.name, source, system=model.system, parameters=model.parameters)
+        return Manifest(given.name, source, system=model.system, parameters=model.parameters)
 
     # ------------------------------------------------------------------------------------------------ changes
 
     def refresh(self) -> None:
         """Look at the disk again; only directories that changed are read."""
-        self._shelf.look()
+        self.shelf.look()
         self._look()
 
     def refuse_configured(self, name: ModelName) -> None:
         """Raises BadRequest for a configured name: what it means is changed in the configuration."""
-        wanted = self._wanted.get(name.key)
-        if wanted is None:
-            return
-        origin = self._loaded.origin_of(("models", wanted.text))
-        where = f"in the configuration ({origin})" if wanted.entry else "on the command line"
-        raise BadRequest(f"{wanted.name.short} is defined {where}", hint="Change it there, or choose another name.")
+        given = self._given.get(name.key)
+        if given is not None:
+            text = f"{given.name.short} is defined {given.where}"
+            raise BadRequest(text, hint="Change it there, or choose another name.")
 
     def check(self, source: Source) -> None:
         """Raises ModelUnusable when the files can't be served."""
@@ -148,7 +150,7 @@ class ModelStore:
 
     def build(self, manifest: Manifest) -> Model:
         """The model that a manifest describes, before anything is stored; raises ModelUnusable."""
-        return self._shelf.build(manifest)
+        return self.shelf.build(manifest)
 
     def save(self, manifest: Manifest) -> bool:
         """Make a name mean ``manifest``; true if files without a user were deleted.
@@ -160,14 +162,14 @@ class ModelStore:
         known = self.library.find(manifest.name)
         if known is not None:
             manifest = replace(manifest, name=known.name)
-        return self._shelf.put(manifest, self._in_use())
+        return self.shelf.put(manifest, self._in_use())
 
     def copy(self, source: ModelName, destination: ModelName) -> None:
         """A second name for a model; the files are shared. Raises NotFound, BadRequest, StoreFailed."""
         manifest = self.manifest(source)
         if manifest is None:
             raise NotFound(f'model "{source.short}" not found')
-        if source.key == destination.key and source.key in self._wanted:
+        if source.key == destination.key and source.key in self._given:
             return
         self.save(replace(manifest, name=destination))
 
@@ -177,7 +179,7 @@ class ModelStore:
         Raises BadRequest for a configured one. An engine that runs on the files goes on.
         """
         self.refuse_configured(name)
-        return self._shelf.remove(name, self._in_use())
+        return self.shelf.remove(name, self._in_use())
 
     def discard(self, source: Source) -> None:
         """Delete fetched files that can't be served, unless a model uses them."""
@@ -192,7 +194,7 @@ class ModelStore:
 
     def _now(self) -> _Known:
         """Made of the latest verdicts: it neither reads a disk nor waits."""
-        stored, own, known = self._shelf.verdicts, self._own, self._known
+        stored, own, known = self.shelf.verdicts, self._own, self._known
         if known.stored is not stored or known.own is not own:
             found = {**stored, **own}
             models = {key: verdict for key, verdict in found.items() if isinstance(verdict, Model)}
@@ -202,40 +204,32 @@ class ModelStore:
 
     def _look(self) -> None:
         """Judge the configured models again."""
-        self._own = self._judge.judge({key: partial(self._configured, wanted) for key, wanted in self._wanted.items()})
+        self._own = self._judge.judge({key: partial(self._model, given) for key, given in self._given.items()})
 
     def _in_use(self) -> set[Source]:
-        """Fetched commits that configured models need."""
+        """Fetched commits that given models need."""
         used = set()
-        for wanted in self._wanted.values():
-            if wanted.source.kind == "hub":
-                snapshot = find_snapshot(self._loaded.state, wanted.source.location, wanted.source.revision)
+        for given in self._given.values():
+            if given.source.kind == "hub":
+                snapshot = find_snapshot(self._state, given.source.location, given.source.revision)
                 if snapshot is not None:
-                    used.add(Source("hub", wanted.source.location, snapshot.name))
+                    used.add(Source("hub", given.source.location, snapshot.name))
         return used
 
-    def _configured(self, wanted: _Wanted) -> Model:
-        path = place_of(wanted.source, self.library.blobs, self._loaded.state)
-        contents = self._shelf.reader.read(path)
-        entry = wanted.entry
-        base = plain_model(wanted.name, path, contents)
+    def _model(self, given: Given) -> Model:
+        path = place_of(given.source, self.library.blobs, self._state)
+        contents = self.shelf.reader.read(path)
+        base = plain_model(given.name, path, contents)
         check_listed(base)
-        if entry is None:
-            return base
-        layers = {"system": entry.system, "parameters": dict(entry.parameters)}
+        layers = {"system": given.system, "parameters": dict(given.parameters)}
         return replace(
             base,
             digest=model_digest(contents.digest, {kind: value for kind, value in layers.items() if value}),
-            system=entry.system,
-            parameters=dict(entry.parameters),
-            keep_alive=entry.keep_alive,
-            pinned=entry.pin,
+            system=given.system,
+            parameters=dict(given.parameters),
+            keep_alive=given.keep_alive,
+            pinned=given.pinned,
         )
-
-
-def registry_of(loaded: Loaded) -> Callable[[], Registry]:
-    """A function that returns what the current engine knows about models."""
-    return partial(known_registry, loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
 
 
 def _with_room(models: Mapping[str, Model]) -> Mapping[str, Model]:
@@ -250,22 +244,3 @@ def _with_room(models: Mapping[str, Model]) -> Mapping[str, Model]:
         else model
         for key, model in models.items()
     }
-
-
-def _wanted(loaded: Loaded, extra: Mapping[str, str]) -> dict[str, _Wanted]:
-    """Configured models, then those of the command line; names and sources have been checked at their doors."""
-    found: dict[str, _Wanted] = {}
-    for text, entry in loaded.config.models.items():
-        name, source = parse_name(text), parse_source(entry.source)
-        if name is not None and source is not None:
-            found[name.key] = _Wanted(text, name, source, entry)
-    for text, place in extra.items():
-        name, source = parse_name(text), parse_source(place)
-        if name is None or source is None:
-            raise ModelUnusable(
-                f"'{text}={place}' names no model",
-                hint="Give a directory, tinychat or a repository org/name[@revision].",
-            )
-        known = found.get(name.key)
-        found[name.key] = _Wanted(text, name, source, known.entry if known else None)
-    return found

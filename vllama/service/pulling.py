@@ -17,7 +17,8 @@ from vllama.models.catalog import Listing, Offer
 from vllama.models.catalogs import read_catalog
 from vllama.models.model import Facts
 from vllama.models.sources import Source
-from vllama.models.store import ModelStore, registry_of
+from vllama.models.store import ModelStore
+from vllama.service.stock import registry_of
 
 LoadedSizes = Callable[[], Iterable[tuple[int, int]]]
 """Each loaded engine: all its bytes, and those of GPUs."""

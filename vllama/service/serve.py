@@ -31,11 +31,12 @@ from vllama.http.server import Server
 from vllama.install.engines import locate
 from vllama.models.model import Model
 from vllama.models.names import parse_name
-from vllama.models.store import ModelStore, registry_of
+from vllama.models.store import ModelStore
 from vllama.observe.metrics import Metrics
 from vllama.service.notify import Notifier, passed_sockets
 from vllama.service.reload import Service
 from vllama.service.signals import Signals
+from vllama.service.stock import registry_of
 from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.planner import Planner
 from vllama.supervisor.policy import policy_of

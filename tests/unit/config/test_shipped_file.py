@@ -8,8 +8,8 @@ import yaml
 from vllama.config.explain import as_tree, as_yaml, rows
 from vllama.config.jsonschema import schema_text
 from vllama.config.load import load_config
+from vllama.config.profiles import SHIPPED
 from vllama.config.schema import Config, ModelEntry, Section, Settings
-from vllama.fit.profiles import SHIPPED
 
 ETC = Path(__file__).parents[3] / "etc"
 FILE = ETC / "vllama.yaml"

@@ -19,6 +19,7 @@ from vllama.models.names import ModelName, parse_name, split_revision
 from vllama.models.snapshots import find_snapshot
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore
+from vllama.service.stock import open_store
 
 PART = Part("a" * 64, 10, 5)
 ROOMY = Room(10**12)
@@ -53,7 +54,7 @@ def world(tmp_path: Path):
         file = tmp_path / "vllama.yaml"
         file.write_text(config)
         loaded = load_config(file, environ={"HOME": "/", "VLLAMA_STATE_DIR": str(tmp_path / "state")})
-        store = ModelStore(loaded)
+        store = open_store(loaded)
         downloads = ScriptedDownloads(loaded.state, make_model(tmp_path / "remote", **model))
         return store, downloads, Puller(store, Catalog(FAMILIES), downloads, by_size(room))  # type: ignore[arg-type]
 

@@ -9,7 +9,6 @@ from vllama.engine.cgroup import (
     _delegated,
     bound_front_end,
     let_die_first,
-    limits_begin,
     make_group,
     own_group,
 )
@@ -37,11 +36,6 @@ def test_where_memory_can_not_be_limited_nothing_is(service: Path, tmp_path: Pat
     assert not bound_front_end(tmp_path / "cgroup", tmp_path, service.__eq__)
     assert not bound_front_end(tmp_path / "cgroup", tmp_path, lambda _: False)
     assert not (service / "frontend" / "memory.max").exists()
-
-
-def test_the_daemons_own_limit_is_none_of_the_engines(service: Path) -> None:
-    assert limits_begin(service / "frontend", service.__eq__) == service
-    assert limits_begin(service, service.__eq__) == service
 
 
 def test_an_engine_is_killed_for_memory_before_the_daemon(tmp_path: Path) -> None:

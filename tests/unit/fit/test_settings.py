@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.unit.fit.machines import GIB, choose, cpu, facts, gpu, model
+from vllama.config.profiles import SHIPPED, size_class
 from vllama.config.schema import Config
-from vllama.fit.profiles import SHIPPED, size_class
 from vllama.fit.settings import wanted_settings
 from vllama.models.model import Attention, Task
 

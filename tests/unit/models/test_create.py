@@ -20,6 +20,7 @@ from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore
+from vllama.service.stock import open_store
 
 LORA = safetensors({"base_model.model.layers.0.q_proj.lora_A.weight": ("F32", (4, 8))})
 
@@ -52,7 +53,7 @@ class World:
             "models: {tiny: {source: 'builtin:tinychat', system: Be kind., parameters: {top_k: 3, stop: [a]}}}\n"
         )
         loaded = load_config(config, environ={"HOME": "/", "VLLAMA_STATE_DIR": str(folder / "state")})
-        self.store = ModelStore(loaded)
+        self.store = open_store(loaded)
         puller = ScriptedPuller(self.store, make_model(folder / "elsewhere"))
         self.creator = Creator(self.store, puller.pull)
 

@@ -24,6 +24,7 @@ from vllama.models.names import ModelName, parse_name
 from vllama.models.shelf import Judge, Shelf
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore
+from vllama.service.stock import open_store
 
 FILES: dict[str, Any] = {
     "config.json": {
@@ -113,7 +114,7 @@ def test_any_file_of_a_model_may_be_garbage(tmp_path: Path, found: tuple[str, by
     make_model(tmp_path / "good")
     make_model(tmp_path / "bad", **{**FILES, file: data})
     loaded = configured(tmp_path)
-    check_served(ModelStore(loaded, {"bad": str(tmp_path / "bad"), "good": str(tmp_path / "good")}))
+    check_served(open_store(loaded, {"bad": str(tmp_path / "bad"), "good": str(tmp_path / "good")}))
 
 
 MANIFEST = json.loads(write_manifest(Manifest(named("bad"), Source("builtin", "tinychat"), template="{{ .Prompt }}")))
@@ -140,12 +141,12 @@ def test_any_manifest_may_be_garbage(tmp_path: Path, data: st.DataObject):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / file_name(named("bad"))).write_bytes(text)
     make_model(tmp_path / "good")
-    store = ModelStore(configured(tmp_path), {"good": str(tmp_path / "good")})
+    store = open_store(configured(tmp_path), {"good": str(tmp_path / "good")})
     store.sweep()
     check_served(store)
     assert store.remove(named("bad"))
     assert store.problem(named("bad")) is None
-    assert ModelStore(configured(tmp_path)).problem(named("bad")) is None
+    assert open_store(configured(tmp_path)).problem(named("bad")) is None
 
 
 ERRORS: tuple[Exception, ...] = (
@@ -168,7 +169,7 @@ def test_whatever_a_model_raises_is_its_own_problem(tmp_path: Path, error: Excep
     shelf = Shelf(Library(loaded.state), loaded.state, Spoilt())
     for word in ("bad", "good"):
         make_model(tmp_path / word)
-    check_served(ModelStore(loaded, {word: str(tmp_path / word) for word in ("bad", "good")}, shelf))
+    check_served(open_store(loaded, {word: str(tmp_path / word) for word in ("bad", "good")}, shelf))
 
 
 class Hanging(Reader):
@@ -195,7 +196,7 @@ def test_a_file_system_that_does_not_answer_costs_the_others_nothing(tmp_path: P
     loaded = configured(tmp_path)
     shelf = Shelf(Library(loaded.state), loaded.state, hanging, patience=0.05)
     places = {word: str(make_model(tmp_path / word)) for word in ("stuck", "good")}
-    store = ModelStore(loaded, places, shelf)
+    store = open_store(loaded, places, shelf)
     problem = store.problem(named("stuck"))
     assert problem is not None
     assert "does not answer" in problem.message
@@ -213,7 +214,7 @@ def test_a_file_system_that_does_not_answer_costs_the_others_nothing(tmp_path: P
 def test_who_asks_for_a_model_never_waits_for_a_change(tmp_path: Path, hanging: Hanging):
     loaded = configured(tmp_path)
     shelf = Shelf(Library(loaded.state), loaded.state, hanging)
-    store = ModelStore(loaded, {"good": str(make_model(tmp_path / "good"))}, shelf)
+    store = open_store(loaded, {"good": str(make_model(tmp_path / "good"))}, shelf)
     stuck = Manifest(named("stuck"), Source("directory", str(make_model(tmp_path / "stuck"))))
     saving = threading.Thread(target=store.save, args=(stuck,))
     saving.start()
@@ -246,7 +247,7 @@ def test_a_read_that_ends_while_it_is_given_up_counts_or_is_late(tmp_path: Path)
 
 
 def test_what_is_stored_is_built_first(tmp_path: Path):
-    store = ModelStore(configured(tmp_path, "models: {tiny: {source: 'builtin:tinychat'}}\n"))
+    store = open_store(configured(tmp_path, "models: {tiny: {source: 'builtin:tinychat'}}\n"))
     with pytest.raises(ModelUnusable, match="TEMPLATE can't be used"):
         store.save(Manifest(named("x"), Source("builtin", "tinychat"), template='{{ m "x" }}'))
     assert store.library.all() == {}

@@ -14,6 +14,7 @@ from vllama.models.names import ModelName, parse_name
 from vllama.models.snapshots import find_snapshot, hub_cache
 from vllama.models.sources import Source
 from vllama.models.store import ModelStore
+from vllama.service.stock import open_store
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -56,7 +57,7 @@ def make_snapshot(state: Path, repository: str, source: Path, commit: str = COMM
 
 
 def test_configured_models_are_found_by_any_spelling_of_their_name(configure):
-    store = ModelStore(configure("models: {Tiny: {source: 'builtin:tinychat', system: Hi., parameters: {top_k: 3}}}\n"))
+    store = open_store(configure("models: {Tiny: {source: 'builtin:tinychat', system: Hi., parameters: {top_k: 3}}}\n"))
     model = find(store, "tiny:LATEST")
     assert (model.name.short, model.system, model.parameters) == ("Tiny:latest", "Hi.", {"top_k": 3})
     assert model.facts.parameter_count == 1_855_840
@@ -65,36 +66,38 @@ def test_configured_models_are_found_by_any_spelling_of_their_name(configure):
 
 
 def test_our_own_model_is_not_there_unless_it_is_asked_for(configure):
-    assert ModelStore(configure()).all() == ()
-    assert [model.name.short for model in ModelStore(configure(), {"tinychat": "builtin:tinychat"}).all()] == [
+    assert open_store(configure()).all() == ()
+    assert [model.name.short for model in open_store(configure(), {"tinychat": "builtin:tinychat"}).all()] == [
         "tinychat:latest"
     ]
 
 
 def test_the_command_line_wins_over_the_configured_source(configure, tmp_path: Path):
     make_model(tmp_path / "mine")
-    store = ModelStore(configure("models: {mini: {source: org/mini, system: Hi.}}\n"), {"MINI": str(tmp_path / "mine")})
+    store = open_store(configure("models: {mini: {source: org/mini, system: Hi.}}\n"), {"MINI": str(tmp_path / "mine")})
     model = find(store, "mini")
     assert (model.path, model.system) == (tmp_path / "mine", "Hi.")
+    with pytest.raises(BadRequest, match=r"in the configuration \(.*vllama.yaml:1\)"):
+        store.remove(name("mini"))
 
 
 def test_the_command_line_names_no_nonsense(configure):
     with pytest.raises(ModelUnusable, match="names no model"):
-        ModelStore(configure(), {"mini": "nonsense"})
+        open_store(configure(), {"mini": "nonsense"})
 
 
 def test_newest_come_first(configure, tmp_path: Path):
     for age, word in enumerate(("new", "middle", "old")):
         for file in make_model(tmp_path / word).iterdir():
             os.utime(file, (1e9 - age, 1e9 - age))
-    store = ModelStore(configure(), {word: str(tmp_path / word) for word in ("old", "new", "middle")})
+    store = open_store(configure(), {word: str(tmp_path / word) for word in ("old", "new", "middle")})
     assert [model.name.model for model in store.all()] == ["new", "middle", "old"]
     assert find(store, "new").modified_at == 1e9
 
 
 def test_a_broken_model_is_not_listed_but_its_reason_is_known(configure, tmp_path: Path):
     make_model(tmp_path / "bad", config__json=None)
-    store = ModelStore(
+    store = open_store(
         configure(), {"bad": str(tmp_path / "bad"), "gone": "/nowhere", "good": str(make_model(tmp_path / "good"))}
     )
     assert [model.name.model for model in store.all()] == ["good"]
@@ -109,7 +112,7 @@ def test_a_broken_model_is_not_listed_but_its_reason_is_known(configure, tmp_pat
 
 
 def test_a_wrong_path_does_not_make_us_walk_the_disk(configure):
-    store = ModelStore(configure(), {"root": "/"})
+    store = open_store(configure(), {"root": "/"})
     problem = store.problem(name("root"))
     assert problem is not None
     assert "no config.json" in problem.message
@@ -117,7 +120,7 @@ def test_a_wrong_path_does_not_make_us_walk_the_disk(configure):
 
 def test_refresh_sees_what_was_mended_and_what_changed(configure, tmp_path: Path):
     place = make_model(tmp_path / "m", config__json=None)
-    store = ModelStore(configure(), {"m": str(place)})
+    store = open_store(configure(), {"m": str(place)})
     assert store.all() == ()
     make_model(place)
     store.refresh()
@@ -137,7 +140,7 @@ def test_the_digest_belongs_to_the_contents_and_not_to_the_place(configure, tmp_
     )
     for file in copy.iterdir():
         os.utime(file, (1, 1))
-    store = ModelStore(configure(), {"a": str(one), "b": str(copy), "c": str(other)})
+    store = open_store(configure(), {"a": str(one), "b": str(copy), "c": str(other)})
     digests = [find(store, word).digest for word in "abc"]
     assert digests[0] == digests[1] != digests[2]
     assert len(digests[0]) == 64
@@ -146,7 +149,7 @@ def test_the_digest_belongs_to_the_contents_and_not_to_the_place(configure, tmp_
 
 def test_both_ends_of_large_weights_count(configure, tmp_path: Path):
     place = make_model(tmp_path / "m", model__safetensors=safetensors({"w": ("F32", (9 << 20,))}))
-    store = ModelStore(configure(), {"m": str(place)})
+    store = open_store(configure(), {"m": str(place)})
     first = find(store, "m").digest
     with (place / "model.safetensors").open("r+b") as file:
         file.seek(-1, os.SEEK_END)
@@ -157,7 +160,7 @@ def test_both_ends_of_large_weights_count(configure, tmp_path: Path):
 
 def test_size_is_all_that_is_on_the_disk(configure, tmp_path: Path):
     place = make_model(tmp_path / "m", **{"1_Pooling/config.json": b"{}", "LICENSE": b"free", ".git": b"x" * 999})
-    model = find(ModelStore(configure(), {"m": str(place)}), "m")
+    model = find(open_store(configure(), {"m": str(place)}), "m")
     assert model.size == sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) - 999
     assert model.license == ("free",)
 
@@ -168,7 +171,7 @@ def test_a_repository_is_served_from_the_hubs_cache(configure, tmp_path: Path):
     loaded = configure(
         "models: {mini: {source: org/mini}, same: {source: 'org/mini@0123456789abcdef0123456789abcdef01234567'}}\n"
     )
-    store = ModelStore(loaded)
+    store = open_store(loaded)
     assert find(store, "mini").path == snapshot
     assert find(store, "same").engine_key == find(store, "mini").engine_key
     assert store.missing() == ()
@@ -179,7 +182,7 @@ def test_what_was_not_fetched_or_not_whole_is_missing(configure, tmp_path: Path)
     loaded = configure(
         "models: {half: {source: org/half}, none: {source: org/none@v1}, own: {source: 'builtin:tinychat'}}\n"
     )
-    store = ModelStore(loaded)
+    store = open_store(loaded)
     assert [(found.model, str(source)) for found, source in store.missing()] == [
         ("half", "org/half"),
         ("none", "org/none@v1"),
@@ -199,7 +202,7 @@ def test_a_broken_ref_is_no_snapshot(tmp_path: Path, ref: str):
 
 
 def test_what_the_configuration_and_the_library_hold_is_listed_together(configure, tmp_path: Path):
-    store = ModelStore(configure("models: {tiny: {source: 'builtin:tinychat', system: Hi., parameters: {top_k: 3}}}\n"))
+    store = open_store(configure("models: {tiny: {source: 'builtin:tinychat', system: Hi., parameters: {top_k: 3}}}\n"))
     store.copy(name("TINY"), name("Twin:v1"))
     assert {model.name.short for model in store.all()} == {"tiny:latest", "Twin:v1"}
     tiny, twin = find(store, "tiny"), find(store, "twin:V1")
@@ -213,22 +216,22 @@ def test_what_the_configuration_and_the_library_hold_is_listed_together(configur
 
 
 def test_a_copy_survives_restart_and_reload(configure):
-    store = ModelStore(configure("models: {tiny: {source: 'builtin:tinychat'}}\n"))
-    other = store.configured(configure())
+    store = open_store(configure("models: {tiny: {source: 'builtin:tinychat'}}\n"))
+    other = open_store(configure(), library=store.shelf)
     store.copy(name("tiny"), name("twin"))
     assert [model.name.short for model in other.all()] == ["twin:latest"]
-    assert [model.name.short for model in ModelStore(configure()).all()] == ["twin:latest"]
+    assert [model.name.short for model in open_store(configure()).all()] == ["twin:latest"]
 
 
 def test_a_name_that_differs_in_case_keeps_its_spelling(configure):
-    store = ModelStore(configure("models: {tiny: {source: 'builtin:tinychat'}}\n"))
+    store = open_store(configure("models: {tiny: {source: 'builtin:tinychat'}}\n"))
     store.copy(name("tiny"), name("Twin"))
     store.copy(name("tiny"), name("TWIN"))
     assert [model.name.model for model in store.all() if model.name.model != "tiny"] == ["Twin"]
 
 
 def test_a_configured_model_is_neither_overwritten_nor_deleted(configure, tmp_path: Path):
-    store = ModelStore(
+    store = open_store(
         configure("models:\n  tiny: {source: 'builtin:tinychat'}\n"), {"mine": str(make_model(tmp_path / "m"))}
     )
     store.copy(name("tiny"), name("tiny"))
@@ -244,12 +247,12 @@ def test_a_configured_model_is_neither_overwritten_nor_deleted(configure, tmp_pa
 
 def test_a_fetched_commit_stays_while_the_configuration_names_it(configure, tmp_path: Path):
     snapshot = make_snapshot(tmp_path / "state", "org/mini", make_model(tmp_path / "m"))
-    store = ModelStore(configure("models: {mini: {source: org/mini}}\n"))
+    store = open_store(configure("models: {mini: {source: org/mini}}\n"))
     store.copy(name("mini"), name("twin"))
     assert find(store, "twin").path == snapshot
     store.remove(name("twin"))
     assert snapshot.is_dir()
-    store = ModelStore(configure())
+    store = open_store(configure())
     store.save(Manifest(name("again"), Source("hub", "org/mini", COMMIT)))
     store.remove(name("again"))
     assert not snapshot.exists()
@@ -257,7 +260,7 @@ def test_a_fetched_commit_stays_while_the_configuration_names_it(configure, tmp_
 
 def test_a_name_never_gets_files_that_can_not_be_served(configure, tmp_path: Path):
     bad = make_model(tmp_path / "bad", model__safetensors=b"12345")
-    store = ModelStore(configure())
+    store = open_store(configure())
     with pytest.raises(ModelUnusable):
         store.save(Manifest(name("x"), Source("directory", str(bad))))
     assert store.all() == ()
@@ -267,7 +270,7 @@ def test_a_name_never_gets_files_that_can_not_be_served(configure, tmp_path: Pat
 def test_the_catalogues_parsers_count_only_where_the_template_does_not_tell(configure, tmp_path: Path):
     silent = make_model(tmp_path / "silent")
     spoken = make_model(tmp_path / "spoken", chat_template__jinja=b"{% for t in tools %}{{ t }}{% endfor %}")
-    store = ModelStore(configure())
+    store = open_store(configure())
     for place in (silent, spoken):
         store.save(Manifest(name(place.name), Source("directory", str(place)), tool_parser="granite"))
     assert find(store, "silent").facts.tool_parser is None
@@ -276,7 +279,7 @@ def test_the_catalogues_parsers_count_only_where_the_template_does_not_tell(conf
 
 
 def test_a_problem_says_where_to_the_log_and_not_to_clients(configure, tmp_path: Path):
-    store = ModelStore(configure(), {"lost": str(tmp_path / "nothing")})
+    store = open_store(configure(), {"lost": str(tmp_path / "nothing")})
     name = parse_name("lost")
     assert name is not None
     problem = store.problem(name)
