@@ -11,7 +11,7 @@ from vllama.errors import ModelUnusable, PullFailed, VllamaError
 from vllama.install.registry import Registry
 from vllama.models.model import Facts
 
-Task = Literal["fetch", "describe"]
+HubTask = Literal["fetch", "describe"]
 REGISTRY: Final = TypeAdapter(Registry)
 FACTS: Final = TypeAdapter(Facts)
 

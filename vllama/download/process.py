@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import orjson
 
 from vllama import child
-from vllama.download.messages import REGISTRY, Task, error_of
+from vllama.download.messages import REGISTRY, HubTask, error_of
 from vllama.errors import PullFailed
 from vllama.install.registry import Registry
 from vllama.models.sources import Source
@@ -22,11 +22,11 @@ from vllama.models.sources import Source
 _LOG: Final = logging.getLogger("vllama.download")
 _LONGEST_LINE: Final = 64 << 20
 _LEAVE_SECONDS: Final = 5.0
-_DOING: Final[Mapping[Task, str]] = {"fetch": "fetching", "describe": "asking the hub for"}
+_DOING: Final[Mapping[HubTask, str]] = {"fetch": "fetching", "describe": "asking the hub for"}
 
 
 async def run_child(
-    task: Task,
+    task: HubTask,
     source: Source,
     registry: Registry,
     environ: Mapping[str, str],

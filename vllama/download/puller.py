@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
-from vllama.download.report import Step
+from vllama.download.report import PullStep
 from vllama.download.transfer import Downloads
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.models.arrival import Part
@@ -25,7 +25,7 @@ _PRECISIONS: Final = {"bf16": "16 bits", "fp8": "8 bits", "int4": "4 bits"}
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Meaning:
     """What a name means."""
 
     source: Source
@@ -46,7 +46,7 @@ class Puller:
         self.catalog = catalog
         self._store, self._downloads, self._choose = store, downloads, choose
 
-    async def pull(self, name: ModelName, revision: str = "") -> AsyncGenerator[Step | tuple[Part, ...]]:
+    async def pull(self, name: ModelName, revision: str = "") -> AsyncGenerator[PullStep | tuple[Part, ...]]:
         """Bring a model and list it. Ends with ``success`` or raises PullFailed, ModelUnusable, StoreFailed.
 
         ``revision``: of the repository, where the name was given with one (``names.split_revision``). Closing the
@@ -64,9 +64,9 @@ class Puller:
                     raise problem
             yield "success"
             return
-        target = await self._resolve(name, revision)
+        meant = await self._resolve(name, revision)
         commit = ""
-        async with aclosing(self._downloads.follow(target.source)) as steps:
+        async with aclosing(self._downloads.follow(meant.source)) as steps:
             async for one in steps:
                 if isinstance(one, str):
                     commit = one
@@ -74,7 +74,7 @@ class Puller:
                     yield one
         yield "verifying sha256 digest"  # each file was verified as soon as it was fetched
         yield "writing manifest"
-        if await asyncio.to_thread(self._save, name, target, commit):
+        if await asyncio.to_thread(self._save, name, meant, commit):
             yield "removing unused layers"
         yield "success"
 
@@ -89,7 +89,7 @@ class Puller:
         """Whether a pull of that name can be tried: it is in the catalogue, or the name of a repository."""
         return self.catalog.find(name) is not None or _repository(name) is not None
 
-    async def _resolve(self, name: ModelName, revision: str) -> Target:
+    async def _resolve(self, name: ModelName, revision: str) -> Meaning:
         """Raises PullFailed for a name that means nothing."""
         listing = self.catalog.find(name)
         if listing is not None:
@@ -99,9 +99,9 @@ class Puller:
             if offer is None:
                 raise _nothing_fits(name, listing.offers)
             _LOG.info("%s is %s (%s)", name.short, offer.repository, _PRECISIONS[offer.precision])
-            return Target(Source("hub", offer.repository), listing.tool_parser, listing.reasoning_parser)
+            return Meaning(Source("hub", offer.repository), listing.tool_parser, listing.reasoning_parser)
         if (source := _repository(name, revision or self._revision_before(name))) is not None:
-            return Target(source)
+            return Meaning(source)
         raise self._unknown(name)
 
     def _revision_before(self, name: ModelName) -> str:
@@ -118,14 +118,14 @@ class Puller:
             hint = "The catalogue has no such name (see: vllama catalog list); name a repository: org/name"
         return PullFailed("file does not exist", hint=hint)
 
-    def _save(self, name: ModelName, target: Target, commit: str) -> bool:
-        source = Source("hub", target.source.location, commit)
+    def _save(self, name: ModelName, meant: Meaning, commit: str) -> bool:
+        source = Source("hub", meant.source.location, commit)
         manifest = Manifest(
             name,
             source,
-            revision=target.source.revision,
-            tool_parser=target.tool_parser,
-            reasoning_parser=target.reasoning_parser,
+            revision=meant.source.revision,
+            tool_parser=meant.tool_parser,
+            reasoning_parser=meant.reasoning_parser,
         )
         try:
             return self._store.save(manifest)

@@ -10,7 +10,9 @@ from typing import Any, Literal
 from vllama.models.arrival import Part
 from vllama.models.sources import Source
 
-Step = Literal["pulling manifest", "verifying sha256 digest", "writing manifest", "removing unused layers", "success"]
+PullStep = Literal[
+    "pulling manifest", "verifying sha256 digest", "writing manifest", "removing unused layers", "success"
+]
 """What Ollama says between the parts."""
 
 

@@ -17,8 +17,8 @@ from typing import Any, Final
 import psutil
 
 from vllama import child
+from vllama.fit.cgroups import GroupLimits, group_limits
 from vllama.fit.hardware import Gpu, Hardware, Kind
-from vllama.fit.limits import Limits, limits_of
 from vllama.fit.numa import node_available
 
 _SMI: Final = (
@@ -44,7 +44,7 @@ def detect() -> Hardware:
         if gpus := look():
             kind = "rocm" if found_kind == "rocm" else "cuda"
             break
-    limits = limits_of()
+    limits = group_limits()
     memory = psutil.virtual_memory()
     available = memory.available
     if limits.memory is not None:
@@ -70,10 +70,10 @@ def detect() -> Hardware:
 
 def usable_cores() -> int:
     """How many cores we may run on; asks no driver, so it is quick."""
-    return len(_cores(limits_of()))
+    return len(_cores(group_limits()))
 
 
-def _cores(limits: Limits) -> tuple[int, ...]:
+def _cores(limits: GroupLimits) -> tuple[int, ...]:
     """CPU numbers we may run on."""
     return _as_many(_allowed(), limits)
 
@@ -82,7 +82,7 @@ def _allowed() -> tuple[int, ...]:
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
-def _as_many(cores: tuple[int, ...], limits: Limits) -> tuple[int, ...]:
+def _as_many(cores: tuple[int, ...], limits: GroupLimits) -> tuple[int, ...]:
     """A quota without a cpuset: more threads than the quota would only be throttled."""
     return cores if limits.cpus is None else cores[: max(1, math.ceil(limits.cpus))]
 

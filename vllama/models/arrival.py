@@ -18,7 +18,7 @@ class Part:
     completed: int
 
 
-Progress = str | tuple[Part, ...]
+Report = str | tuple[Part, ...]
 """A line as Ollama says it, or the parts that grew."""
-Pull = Callable[[ModelName, str], AsyncGenerator[Progress]]
+Pull = Callable[[ModelName, str], AsyncGenerator[Report]]
 """Brings a model: its name, and the revision of its repository where the name was given with one."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from vllama.errors import BadRequest, ModelUnusable, NotFound
 from vllama.models.adapter import read_adapter
-from vllama.models.arrival import Progress, Pull
+from vllama.models.arrival import Pull, Report
 from vllama.models.blobs import Blobs
 from vllama.models.manifest import Manifest, layer_digest
 from vllama.models.names import ModelName
@@ -58,7 +58,7 @@ class Creator:
         """Where clients upload files to."""
         return self._store.library.blobs
 
-    async def create(self, recipe: Recipe) -> AsyncGenerator[Progress]:
+    async def create(self, recipe: Recipe) -> AsyncGenerator[Report]:
         """Make it and list it. Yields what Ollama says, ``success`` last.
 
         Raises BadRequest, NotFound (a blob), ModelUnusable, PullFailed, StoreFailed; then nothing has changed.

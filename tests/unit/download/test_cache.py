@@ -12,11 +12,10 @@ import pytest
 from tests.fakes.hub import COMMIT, Hub, running
 from tests.unit.models.model_files import CONFIG, make_model, safetensors
 from vllama.download.cache import fetch
-from vllama.download.hub import Snapshot, look
+from vllama.download.hub import Snapshot
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.install.capabilities import shipped_registry
 from vllama.models.files import read_files
-from vllama.models.layout import needed_files
 from vllama.models.snapshots import find_snapshot, repository_home
 from vllama.models.sources import Source
 
@@ -323,42 +322,3 @@ def test_what_can_not_be_served_is_known_before_its_weights_are_fetched(
     assert hub.served == ["config.json"]
     assert find_snapshot(tmp_path, "acme/mini") is None
     assert not list(repository_home(tmp_path, "acme/mini").glob("blobs/*"))  # nothing of it is kept
-
-
-def test_a_hub_can_be_asked_whether_a_repository_is_there(hub: Hub):
-    assert look("acme/mini", endpoint=hub.url) == "there"
-    assert look("acme/maxi", endpoint=hub.url) == "missing"
-    hub.refusal = (403, "GatedRepo")
-    assert look("acme/mini", endpoint=hub.url) == "gated"
-
-
-def test_which_files_a_model_consists_of():
-    wanted = [
-        "config.json",
-        "model-1.safetensors",
-        "tokenizer.model",
-        "vocab.txt",
-        "chat_template.jinja",
-        "1_Pooling/config.json",
-        "2_Dense/model.safetensors",
-        "LICENSE",
-    ]
-    others = [
-        "consolidated.safetensors",
-        "adapter_model.safetensors",
-        "original/params.json",
-        "onnx/model.onnx",
-        "x.gguf",
-        "pytorch_model.bin",
-        "pytorch_model.bin.index.json",
-        "README.md",
-        ".gitattributes",
-        "a/b/config.json",
-        "fp16/model.safetensors",
-        "modeling_x.py",
-        "../config.json",
-        "/config.json",
-        "../../1/x.safetensors",
-        "..",
-    ]
-    assert needed_files(wanted + others) == tuple(wanted)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.hub import Hub, running
 from tests.unit.models.model_files import make_model, read_facts, safetensors
-from vllama.download.hub import describe
+from vllama.download.hub import describe, look
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.install.capabilities import shipped_registry
 from vllama.models.files import read_files
@@ -53,3 +53,10 @@ def test_a_repository_without_weights_and_one_that_is_no_model(place: Path):
     contents = {file.name: file.read_bytes() for file in place.iterdir()} | {"config.json": b"{}"}
     with running(Hub("acme/mini", contents)) as strange, pytest.raises(ModelUnusable, match="names no architecture"):
         describe(MINI, shipped_registry(), endpoint=strange.url)
+
+
+def test_a_hub_can_be_asked_whether_a_repository_is_there(hub: Hub):
+    assert look("acme/mini", endpoint=hub.url) == "there"
+    assert look("acme/maxi", endpoint=hub.url) == "missing"
+    hub.refusal = (403, "GatedRepo")
+    assert look("acme/mini", endpoint=hub.url) == "gated"

@@ -11,13 +11,13 @@ from aiohttp import web
 from vllama.errors import PullFailed, VllamaError
 from vllama.http.faults import message_of
 from vllama.jsontext import encode
-from vllama.models.arrival import Part, Progress
+from vllama.models.arrival import Part, Report
 
 _STREAM: Final = {"Content-Type": "application/x-ndjson"}
 _ONCE: Final = {"Content-Type": "application/json"}
 
 
-async def progress_lines(steps: AsyncGenerator[Progress]) -> AsyncGenerator[Mapping[str, Any]]:
+async def progress_lines(steps: AsyncGenerator[Report]) -> AsyncGenerator[Mapping[str, Any]]:
     """One line a word or part; what fails before the first part is the manifest's fault, as Ollama says it."""
     begun = False
     try:

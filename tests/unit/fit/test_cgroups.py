@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vllama.fit.limits import limits_begin, limits_of
+from vllama.fit.cgroups import group_limits, limits_begin
 
 
 def test_the_tightest_cgroup_around_us_counts(tmp_path: Path):
@@ -20,7 +20,7 @@ def test_the_tightest_cgroup_around_us_counts(tmp_path: Path):
     (inner / "cpu.max").write_text("max 100000\n")
     membership = tmp_path / "cgroup"
     membership.write_text("0::/system.slice/vllama.service\n")
-    limits = limits_of(membership, tmp_path)
+    limits = group_limits(membership, tmp_path)
     assert (limits.memory, limits.used, limits.cpus) == (8000, 4000, 2.5)
 
 
@@ -30,13 +30,13 @@ def test_the_daemons_own_limit_does_not_count_for_engines(tmp_path: Path):
     (own / "memory.max").write_text("2000\n")
     (own.parent / "memory.max").write_text("8000\n")
     (tmp_path / "cgroup").write_text("0::/vllama.service/frontend\n")
-    assert limits_of(tmp_path / "cgroup", tmp_path, lambda _: own.parent).memory == 8000
+    assert group_limits(tmp_path / "cgroup", tmp_path, lambda _: own.parent).memory == 8000
 
 
 @pytest.mark.parametrize("membership", ["", "1:name=x:/\n", "0::/../../etc\n", "0::/gone\n"])
 def test_strange_cgroups_set_no_limits(tmp_path: Path, membership: str):
     (tmp_path / "cgroup").write_text(membership)
-    limits = limits_of(tmp_path / "cgroup", tmp_path)
+    limits = group_limits(tmp_path / "cgroup", tmp_path)
     assert (limits.memory, limits.cpus) == (None, None)
 
 

@@ -26,7 +26,7 @@ def limits_begin(group: Path, marked: Callable[[Path], bool] = delegated) -> Pat
     return group.parent if marked(group.parent) else group
 
 
-class Limits:
+class GroupLimits:
     """The tightest limits of the cgroups around a process."""
 
     def __init__(self) -> None:
@@ -35,11 +35,11 @@ class Limits:
         self.cpus: float | None = None
 
 
-def limits_of(
+def group_limits(
     membership: Path = _MEMBERSHIP, root: Path = _CGROUPS, begin: Callable[[Path], Path] = limits_begin
-) -> Limits:
+) -> GroupLimits:
     """Walk from the process's cgroup (version 2) up to the root."""
-    limits = Limits()
+    limits = GroupLimits()
     try:
         line = next(text for text in membership.read_text().splitlines() if text.startswith("0::"))
     except (OSError, StopIteration):
