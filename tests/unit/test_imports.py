@@ -52,6 +52,7 @@ PURE_ROOMS: Final = (
     "vllama.supervisor.life",
     "vllama.supervisor.room",
     "vllama.supervisor.policy",
+    "vllama.supervisor.tenants",
     "vllama.templates",
     "vllama.translate",
     "vllama.cli.format",

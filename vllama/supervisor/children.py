@@ -20,12 +20,12 @@ from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.child import Child, end
 from vllama.supervisor.mishaps import mishap
-from vllama.supervisor.neighbours import Neighbour
 from vllama.supervisor.plans import Planner
 from vllama.supervisor.probes import DIED, Patience, first_answer, until_listening, until_unhealthy
 from vllama.supervisor.spawner import Process, Spawner
-from vllama.supervisor.states import LOADING, EngineState
+from vllama.supervisor.states import LOADING, EngineState, State, tenants
 from vllama.supervisor.tasks import Tasks, announce, outcome
+from vllama.supervisor.tenants import Tenant
 
 _LOG = logging.getLogger("vllama.supervisor")
 _SLEEP_SECONDS = 120.0  # weights move over the bus: a few seconds even for the largest models
@@ -41,10 +41,10 @@ class Children:
         planner: Planner,
         patience: Patience,
         post: Callable[[ev.Event], None],
-        state: Callable[[str], EngineState | None],
+        state: Callable[[], State],
         spawner: Spawner,
     ) -> None:
-        """``post`` brings an event to the loop; ``state`` looks up what the loop knows of an engine."""
+        """``post`` brings an event to the loop; ``state`` is what the loop knows of all engines at the moment."""
         self.planner = planner
         self.patience = patience
         self._post = post
@@ -106,12 +106,15 @@ class Children:
         await asyncio.gather(*(end(child.process) for child in self._living.values()))
         await self._tasks.close(_LAST_SECONDS)
 
+    def _engine(self, key: str) -> EngineState | None:
+        return self._state().engines.get(key)
+
     def _now(self) -> float:
         return self._loop.time()
 
     def _idle(self) -> bool:
         """No engine loads, and none answers."""
-        engines = [engine for key in self._living if (engine := self._state(key)) is not None]
+        engines = [engine for key in self._living if (engine := self._engine(key)) is not None]
         return not any(engine.phase in LOADING or engine.leases for engine in engines)
 
     def _unhealthy(self, action: act.Warm | act.Sleep | act.Wake, doing: str) -> Callable[[Exception], None]:
@@ -136,25 +139,14 @@ class Children:
     async def _spec(self, action: act.Plan) -> EngineSpec:
         """What the planner says, at last without the memory that was only taken ahead."""
         try:
-            return await self.planner.spec(action.model, self.neighbours(action.key), action.attempt)
+            return await self.planner.spec(action.model, self._others(action.key), action.attempt)
         except (NoRoomYet, LoadFailed):
             if not await self._spawner.release():
                 raise
-        return await self.planner.spec(action.model, self.neighbours(action.key), action.attempt)
+        return await self.planner.spec(action.model, self._others(action.key), action.attempt)
 
-    def neighbours(self, key: str = "") -> tuple[Neighbour, ...]:
-        """Every other engine than ``key`` that has a process."""
-        return tuple(
-            Neighbour(
-                child.process.spec,
-                child.process.pid,
-                engine.model.pinned,
-                asleep=engine.phase == "asleep",
-                loading=engine.phase in LOADING,
-            )
-            for other, child in self._living.items()
-            if other != key and (engine := self._state(other)) is not None
-        )
+    def _others(self, key: str) -> tuple[Tenant, ...]:
+        return tuple(tenant for tenant in tenants(self._state()) if tenant.key != key)
 
     async def _live(self, action: act.Spawn) -> None:
         """One run of an engine, from spawn until its processes are gone, whatever fails in between."""
@@ -180,7 +172,7 @@ class Children:
         cause = await process.wait()
         if cause.memory:  # what it reported before it failed makes the next plan better
             await outcome(self.planner.learn(spec, process.progress))
-        elif (engine := self._state(key)) is not None and engine.phase != "stopping":
+        elif (engine := self._engine(key)) is not None and engine.phase != "stopping":
             await outcome(self.planner.distrust(spec, process.progress))
         return cause
 
@@ -250,11 +242,11 @@ class Children:
         self._post(ev.Slept(self._now(), action.key, action.run))
 
     async def _wake(self, action: act.Wake) -> None:
-        child = self.find(action.key, action.run)
-        if child is None:
+        child, engine = self.find(action.key, action.run), self._engine(action.key)
+        if child is None or engine is None:
             return
         try:
-            await self.planner.room_to_wake(child.process.spec, self.neighbours(action.key))
+            await self.planner.room_to_wake(engine.tenant, self._others(action.key))
             if child.process.spec.size_vram:  # else its first answer brings back what it needs
                 await child.client.call("/wake_up", {}, timeout=_SLEEP_SECONDS)
         except NoRoomYet as error:
@@ -270,7 +262,7 @@ class Children:
         """As long as it is ready."""
 
         def busy() -> bool:
-            engine = self._state(key)
+            engine = self._engine(key)
             return engine is not None and bool(engine.leases)
 
         cause = await until_unhealthy(child.client, child.process, self.patience, busy)

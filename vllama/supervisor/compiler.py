@@ -19,11 +19,11 @@ from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.child import end
 from vllama.supervisor.mishaps import mishap
-from vllama.supervisor.neighbours import Neighbour
 from vllama.supervisor.plans import Planner
 from vllama.supervisor.probes import Patience, until_listening
 from vllama.supervisor.spawner import Process, Spawner
 from vllama.supervisor.tasks import outcome
+from vllama.supervisor.tenants import Tenant
 
 _LOG = logging.getLogger("vllama.supervisor")
 _NOT_KEPT: Final = "the engine compiled the model but kept no code"
@@ -38,12 +38,12 @@ class Compiler:
         self,
         planner: Callable[[], Planner],
         patience: Callable[[], Patience],
-        neighbours: Callable[[], Sequence[Neighbour]],
+        tenants: Callable[[], Sequence[Tenant]],
         post: Callable[[ev.Event], None],
         spawner: Spawner,
     ) -> None:
-        """``post`` brings an event to the loop; ``neighbours`` are the engines that have a process."""
-        self._planner, self._patience, self._neighbours = planner, patience, neighbours
+        """``post`` brings an event to the loop; ``tenants`` are all that hold memory."""
+        self._planner, self._patience, self._tenants = planner, patience, tenants
         self._post, self._spawner = post, spawner
         self._task: asyncio.Task[ev.CompilationEnded] | None = None
         self._process: Process | None = None
@@ -104,7 +104,7 @@ class Compiler:
         if not await asyncio.to_thread(action.model.path.exists):
             return Cause("gone", "the model's files are gone")
         try:
-            await self._planner().room_to_compile(action.spec, self._neighbours())
+            await self._planner().room_to_compile(action.spec, self._tenants())
         except NoRoomYet as error:
             return error
         _LOG.info("%s: compiling while the machine is idle", name, extra={"model": name})

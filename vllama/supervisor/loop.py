@@ -35,7 +35,7 @@ from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import EngineView, Lease, Wish
 from vllama.supervisor.probes import Patience
 from vllama.supervisor.spawner import LocalSpawner, Spawner
-from vllama.supervisor.states import LOADING, Compilation, EngineState, Phase, State, next_deadline
+from vllama.supervisor.states import LOADING, Compilation, EngineState, Phase, State, next_deadline, tenants
 from vllama.supervisor.step import step
 from vllama.supervisor.tasks import announce
 
@@ -62,9 +62,9 @@ class Supervisor:
         self._tickets = itertools.count(1)
         self._asking: dict[int, asyncio.Future[tuple[str, int]]] = {}
         spawner = spawner or LocalSpawner()
-        self._children = children = Children(planner, patience, self.post, self._engine, spawner)
+        self._children = children = Children(planner, patience, self.post, lambda: self._state, spawner)
         self._compiler = Compiler(
-            lambda: children.planner, lambda: children.patience, children.neighbours, self.post, spawner
+            lambda: children.planner, lambda: children.patience, lambda: tenants(self._state), self.post, spawner
         )
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
@@ -158,9 +158,6 @@ class Supervisor:
     def now(self) -> float:
         """Monotonic seconds."""
         return self._loop.time()
-
-    def _engine(self, key: str) -> EngineState | None:
-        return self._state.engines.get(key)
 
     # ---------------------------------------------------------------------------------------------- the inbox
 

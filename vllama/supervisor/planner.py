@@ -1,16 +1,16 @@
-"""How to start a model's engine on this machine, now: asks files, hardware, neighbours and the installed engine."""
+"""How to start a model's engine on this machine, now: asks files, the machine, its tenants and the installed engine."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from vllama.config.load import Loaded
 from vllama.disk import Reads
@@ -23,7 +23,6 @@ from vllama.engine.spec import EngineSpec, scratch_beside
 from vllama.errors import LoadFailed, NoRoomYet
 from vllama.fit.alternatives import alternatives
 from vllama.fit.compiling import for_compiling, may_be_eager_first, without_code
-from vllama.fit.gpu import detect
 from vllama.fit.hardware import Hardware
 from vllama.fit.measurements import Measurements, plan_as_measured
 from vllama.fit.plan import Missing, Plan, Refusal
@@ -31,9 +30,10 @@ from vllama.fit.reported import basis_of, measured
 from vllama.fit.settings import WantedSettings, configured_settings, wanted_settings
 from vllama.fit.words import hint_of, parts_of, too_big
 from vllama.install.capabilities import Capabilities
-from vllama.install.engines import interpreter, locate
 from vllama.models.model import Model
-from vllama.supervisor.neighbours import Neighbour, beside, disturbs, lacking
+from vllama.supervisor.machine import Machine, ThisMachine
+from vllama.supervisor.occupancy import disturbs, lacking, occupied
+from vllama.supervisor.tenants import Tenant
 
 _LOG = logging.getLogger("vllama.supervisor")
 ADVICE: Final = {
@@ -41,7 +41,6 @@ ADVICE: Final = {
     "unkept": "each start compiles again; see that paths.cache can be written and has room",
 }
 """What follows from a fault of compiled code (``Compilation.outcome``)."""
-GpuProbe: TypeAlias = Callable[[], Hardware]
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 _VISIBLE: Final = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _PATIENCE: Final = 300.0
@@ -53,29 +52,29 @@ _COMPILERS: Final = 1 << 30
 class Planner:
     """Implements ``plans.Planner``; every call looks at the machine again."""
 
-    def __init__(self, loaded: Loaded, environ: Mapping[str, str], probe: GpuProbe = detect) -> None:
-        """``probe`` looks at the machine, its GPUs above all."""
+    def __init__(self, loaded: Loaded, environ: Mapping[str, str], machine: Machine | None = None) -> None:
+        """``machine``: this one if not given."""
         self._loaded = loaded
-        self._probe = probe
+        self._machine = machine or ThisMachine()
         self._reads = Reads()
         self._environ = environ
         self._measurements = Measurements(loaded.state)
 
-    async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
+    async def spec(self, model: Model, tenants: Sequence[Tenant], attempt: int) -> EngineSpec:
         """See ``plans.Planner.spec``. Raises also EngineNotInstalled, ModelUnusable, ConfigError, TimeoutError."""
-        plan = partial(self._spec, model, neighbours, attempt)
+        plan = partial(self._spec, model, tenants, attempt)
         return await self._reads.done(model.engine_key, plan, _PATIENCE)
 
-    async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
+    async def room_to_wake(self, sleeper: Tenant, tenants: Sequence[Tenant]) -> None:
         """See ``plans.Planner.room_to_wake``."""
-        hardware = beside(await asyncio.to_thread(self._probe), neighbours, self._loaded.config.engine.max_ram)
-        if missing := lacking(hardware, spec):
-            kind = "GPU memory" if spec.size_vram else "memory"
+        hardware = self._next_to(tenants, await asyncio.to_thread(self._machine.hardware))
+        if missing := lacking(hardware, sleeper):
+            kind = "GPU memory" if sleeper.size_vram else "memory"
             raise NoRoomYet(f"there is not enough {kind} next to the models that are loaded", missing=missing)
 
-    async def room_to_compile(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
+    async def room_to_compile(self, spec: EngineSpec, tenants: Sequence[Tenant]) -> None:
         """See ``plans.Planner.room_to_compile``."""
-        hardware = beside(await asyncio.to_thread(self._probe), neighbours, self._loaded.config.engine.max_ram)
+        hardware = self._next_to(tenants, await asyncio.to_thread(self._machine.hardware))
         free = hardware.ram_available - hardware.ram_promised
         if hardware.ram_left is not None:
             free = min(free, hardware.ram_left)
@@ -105,20 +104,23 @@ class Planner:
             about = {"model": spec.name}
             _LOG.warning("%s: it died %s; that code is removed, the next start compiles", spec.name, doing, extra=about)
 
-    def _spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
+    def _next_to(self, tenants: Sequence[Tenant], hardware: Hardware) -> Hardware:
+        return occupied(hardware, tenants, self._loaded.config.engine.max_ram)
+
+    def _spec(self, model: Model, tenants: Sequence[Tenant], attempt: int) -> EngineSpec:
         loaded = self._loaded
-        capabilities = locate(loaded.config.engine.python, loaded.engine_prefix, probes=loaded.cache)
-        hardware = self._probe().for_backend(capabilities.backend)
+        capabilities = self._machine.engine(loaded)
+        hardware = self._machine.hardware().for_backend(capabilities.backend)
         for name in _VISIBLE:
             if name in self._environ:
                 hardware = hardware.visible(self._environ[name])
-        hardware = beside(hardware, neighbours, loaded.config.engine.max_ram)
+        hardware = self._next_to(tenants, hardware)
         wanted = wanted_settings(model, loaded.config, hardware)
         answer, key = plan_as_measured(
             self._measurements, model, wanted, hardware, version=capabilities.version, attempt=attempt
         )
         found = _planned(answer, model, wanted, hardware)
-        if disturbs(found.place, hardware, neighbours):
+        if disturbs(found.place, hardware, tenants):
             raise LoadFailed("another engine is starting on the same GPU", code="no_room")
         socket = socket_path(loaded.runtime, model)
         cache, keeps, note = _places(loaded.cache, socket, capabilities, hardware)
@@ -183,15 +185,16 @@ def _places(
     return scratch_beside(socket) / "cache", None, (note,)
 
 
-def needs_new_engine(before: Loaded, after: Loaded, model: Model, python: str) -> bool:
+def needs_new_engine(before: Loaded, after: Loaded, model: Model, python: str, machine: Machine | None = None) -> bool:
     """Whether ``model``, whose engine runs in ``python``, would be started in another way under ``after``.
 
-    Looks at the hardware and at what is installed: call it in a thread.
+    Looks at the hardware and at what is installed: call it in a thread. ``machine``: this one if not given.
     """
-    installed = interpreter(after.config.engine.python, after.engine_prefix)
+    machine = machine or ThisMachine()
+    installed = machine.interpreter(after)
     if python and installed is not None and str(installed) != python:
         return True
-    gpu_class = detect().gpu_class
+    gpu_class = machine.hardware().gpu_class
     return configured_settings(model, before.config, gpu_class) != configured_settings(model, after.config, gpu_class)
 
 

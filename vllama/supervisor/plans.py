@@ -8,25 +8,25 @@ from typing import Protocol
 from vllama.engine.progress import Progress
 from vllama.engine.spec import EngineSpec
 from vllama.models.model import Model
-from vllama.supervisor.neighbours import Neighbour
+from vllama.supervisor.tenants import Tenant
 
 
 class Planner(Protocol):
     """Works out how to start engines (``planner.Planner``)."""
 
-    async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
-        """How to start ``model`` next to its neighbours; each ``attempt`` takes less memory than the one before.
+    async def spec(self, model: Model, tenants: Sequence[Tenant], attempt: int) -> EngineSpec:
+        """How to start ``model`` next to these tenants; each ``attempt`` takes less memory than the one before.
 
         Raises NoRoomYet if engines must be unloaded first, another VllamaError if it can't be started at all, or not
         next to engines that load.
         """
         ...
 
-    async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
-        """Raises NoRoomYet when the sleeping engine of ``spec`` would not find its memory free."""
+    async def room_to_wake(self, sleeper: Tenant, tenants: Sequence[Tenant]) -> None:
+        """Raises NoRoomYet when the sleeper would not find its memory free."""
         ...
 
-    async def room_to_compile(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
+    async def room_to_compile(self, spec: EngineSpec, tenants: Sequence[Tenant]) -> None:
         """Raises NoRoomYet when the compilation of ``spec`` would not find its memory free."""
         ...
 

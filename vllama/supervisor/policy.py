@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,39 +80,3 @@ def recent(crashes: tuple[float, ...], now: float, policy: Policy) -> tuple[floa
 def breaker_open(crashes: tuple[float, ...], now: float, policy: Policy) -> bool:
     """Too many crashes too quickly: a person is needed, or the cool-off."""
     return len(recent(crashes, now, policy)) >= policy.breaker_crashes
-
-
-@dataclass(frozen=True, slots=True)
-class Resident:
-    """A ready engine as a candidate for eviction."""
-
-    key: str
-    size: int
-    """Bytes that are free once it is stopped."""
-    used_at: float
-    """When its last request ended; of a busy one: now."""
-    ready_since: float
-    busy: bool
-
-
-def choose_victims(residents: Sequence[Resident], missing: int, now: float, min_residence: float) -> tuple[str, ...]:
-    """The engines to unload so that ``missing`` bytes become free: least recently used idle ones first, busy ones last.
-
-    An engine must have been ready for ``min_residence``; pinned ones are not among the candidates. If all together
-    would not free enough, none is chosen. An engine whose memory is not needed stays loaded: a small one stays if a big
-    one must be unloaded anyway. A busy one is asked to yield: it finishes its answers and takes no new ones.
-    """
-    ripe = [r for r in residents if now - r.ready_since >= min_residence]
-    chosen: list[Resident] = []
-    for resident in sorted(ripe, key=lambda r: (r.busy, r.used_at)):
-        if missing <= 0:
-            break
-        chosen.append(resident)
-        missing -= resident.size
-    if missing > 0:
-        return ()
-    for resident in reversed(chosen):  # the most recently used one is spared first
-        if missing + resident.size <= 0:
-            chosen.remove(resident)
-            missing += resident.size
-    return tuple(resident.key for resident in chosen)

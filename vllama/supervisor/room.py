@@ -15,7 +15,7 @@ code; the first one that fits is taken.
 Making room, only while nothing loads:
   R7  An engine is on its way out: wait, then look at the machine again.
   R8  All candidates together are too small: refuse all that wait for the head, and go on with the next in the queue.
-  R9  Choose (``policy.choose_victims``): the least recently used idle engines first. An idle engine is put to sleep if
+  R9  Choose (``tenants.choose_victims``): the least recently used idle engines first. An idle engine is put to sleep if
       it can sleep, else it is stopped. A sleeping one is stopped. A busy one yields: it finishes its answers and takes
       no new ones. A young one is waited for. A pinned one stays.
 
@@ -31,8 +31,8 @@ from vllama.engine.diagnose import Cause
 from vllama.supervisor.actions import Action, Grant, Plan, Wake
 from vllama.supervisor.moves import enter, give_up, lie_down, put, rest, resting, stop
 from vllama.supervisor.outlook import Outlook, Short, ShortOfMemory, ShortOfPlaces
-from vllama.supervisor.policy import Resident, choose_victims
 from vllama.supervisor.states import LOADING, State, residents, sleepers
+from vllama.supervisor.tenants import Tenant, choose_victims
 
 NO_ROOM = Cause("no_room", "there is not enough memory for this model beside the ones that are loaded")
 TOO_MANY = Cause("no_room", "as many models are loaded as may be, and none of them may be evicted")
@@ -92,8 +92,8 @@ def _make_room(state: State, now: float, actions: list[Action]) -> State:
     if any(e.phase in {"stopping", "failing", "draining", "dozing"} or e.yielding for e in state.engines.values()):
         return state  # R7
     engine = state.engines[state.queue[0]]
-    candidates, missing = _candidates(state, engine.outlook, now)
-    if sum(r.size for r in candidates) < missing:  # R8
+    candidates, missing = _candidates(state, engine.outlook)
+    if sum(tenant.held for tenant in candidates) < missing:  # R8
         state = replace(state, queue=state.queue[1:])
         cause = engine.cause or NO_ROOM
         return start_next(put(state, give_up(engine, cause, now, actions, phase=resting(engine))), now, actions)
@@ -109,13 +109,13 @@ def _make_room(state: State, now: float, actions: list[Action]) -> State:
     return state
 
 
-def _candidates(state: State, lack: Outlook, now: float) -> tuple[tuple[Resident, ...], int]:
-    """The engines that may be unloaded, with their sizes, and how much of that is missing: in bytes, or in places."""
+def _candidates(state: State, lack: Outlook) -> tuple[tuple[Tenant, ...], int]:
+    """The tenants that may be evicted, with their sizes, and how much of that is missing: in bytes, or in places."""
     match lack:
         case ShortOfMemory(missing):
-            return (*residents(state, now), *sleepers(state)), missing
+            return (*residents(state), *sleepers(state)), missing
         case ShortOfPlaces():  # engines that sleep don't count as loaded
-            return tuple(replace(r, size=1) for r in residents(state, now)), 1
+            return tuple(replace(tenant, size=1) for tenant in residents(state)), 1
         case _:
             return (), 0
 

@@ -11,7 +11,8 @@ from vllama.engine.diagnose import Cause
 from vllama.engine.spec import EngineSpec
 from vllama.models.model import Model
 from vllama.supervisor.outlook import Outlook, Setbacks, Short
-from vllama.supervisor.policy import Policy, Resident
+from vllama.supervisor.policy import Policy
+from vllama.supervisor.tenants import Tenant
 
 Phase = Literal[
     "absent", "planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken",
@@ -103,6 +104,25 @@ class EngineState:
         """Names this engine in events and actions."""
         return self.model.engine_key
 
+    @property
+    def tenant(self) -> Tenant:
+        """What it holds of the machine."""
+        spec, asleep = self.spec, self.phase == "asleep"
+        return Tenant(
+            self.key,
+            size=spec.size if spec else 0,
+            pid=self.pid,
+            size_vram=spec.size_vram if spec else 0,
+            gpus=spec.gpus if spec else (),
+            lazy=spec.kv_cache if spec else 0,
+            asleep=spec.asleep if spec else 0,
+            sleeping=asleep,
+            loading=self.phase in LOADING,
+            pinned=self.model.pinned,
+            used_at=FOREVER if self.leases else self.used_at,
+            settled_at=-FOREVER if asleep else self.since,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
@@ -143,22 +163,19 @@ def next_deadline(state: State) -> float | None:
     return min(times, default=None)
 
 
-def residents(state: State, now: float) -> tuple[Resident, ...]:
-    """The engines that may be evicted: ready and not pinned."""
-    return tuple(
-        Resident(e.key, max(1, e.spec.size) if e.spec else 1, now if e.leases else e.used_at, e.since, bool(e.leases))
-        for e in state.engines.values()
-        if e.phase == "ready" and not e.model.pinned
-    )
+def tenants(state: State) -> tuple[Tenant, ...]:
+    """All that have a process, and so hold memory."""
+    return tuple(engine.tenant for engine in state.engines.values() if engine.pid is not None)
 
 
-def sleepers(state: State) -> tuple[Resident, ...]:
-    """The engines that sleep and that nobody waits for: what they keep can be had by ending them."""
-    return tuple(
-        Resident(e.key, max(1, e.spec.asleep), e.used_at, -FOREVER, busy=False)
-        for e in state.engines.values()
-        if e.phase == "asleep" and not e.waiters and e.spec is not None
-    )
+def residents(state: State) -> tuple[Tenant, ...]:
+    """Those that may be evicted: ready and not pinned."""
+    return tuple(e.tenant for e in state.engines.values() if e.phase == "ready" and not e.model.pinned)
+
+
+def sleepers(state: State) -> tuple[Tenant, ...]:
+    """Those that sleep and that nobody waits for: what they keep can be had by ending them."""
+    return tuple(e.tenant for e in state.engines.values() if e.phase == "asleep" and not e.waiters)
 
 
 def expiry(engine: EngineState) -> float | None:

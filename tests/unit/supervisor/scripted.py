@@ -20,7 +20,7 @@ from vllama.engine.progress import Progress
 from vllama.engine.spec import EngineSpec
 from vllama.errors import EngineGone
 from vllama.models.model import Model
-from vllama.supervisor.neighbours import Neighbour
+from vllama.supervisor.tenants import Tenant
 
 
 class Seams:
@@ -47,16 +47,16 @@ class ScriptedPlanner:
     def __init__(self, seams: Seams) -> None:
         self._seams = seams
 
-    async def spec(self, model: Model, neighbours: Sequence[Neighbour], attempt: int) -> EngineSpec:
+    async def spec(self, model: Model, tenants: Sequence[Tenant], attempt: int) -> EngineSpec:
         self._seams.step("planner.spec")
         name = model.name.model
         spec = EngineSpec(name, ("true",), {}, Path(f"/run/{name}.sock"), name, "generate", size=SIZE, asleep=1)
         return replace(spec, size_vram=SIZE) if name == "one" else spec
 
-    async def room_to_wake(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
+    async def room_to_wake(self, sleeper: Tenant, tenants: Sequence[Tenant]) -> None:
         self._seams.step("planner.room_to_wake")
 
-    async def room_to_compile(self, spec: EngineSpec, neighbours: Sequence[Neighbour]) -> None:
+    async def room_to_compile(self, spec: EngineSpec, tenants: Sequence[Tenant]) -> None:
         self._seams.step("planner.room_to_compile")
 
     async def distrust(self, spec: EngineSpec, progress: Progress) -> None:
