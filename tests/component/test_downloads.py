@@ -151,3 +151,10 @@ async def test_the_child_has_the_token_and_nobody_sees_it_there(hub: Hub, tmp_pa
     assert await follower == COMMIT
     assert hub.leaked == []
     await downloads.close()
+
+
+async def test_offline_mode_is_reported_as_what_it_is(hub, tmp_path):
+    downloads = Downloads(tmp_path, {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "1"})
+    with pytest.raises(PullFailed, match="offline mode") as caught:
+        await end_of(downloads)
+    assert "HF_HUB_OFFLINE" in caught.value.hint

@@ -108,15 +108,16 @@ class CpuMeter:
         return self._sum
 
 
-def tidy(pids: Iterable[int], folder: Path = _SHARED_MEMORY) -> None:
+def tidy(pids: Iterable[int], folder: Path = _SHARED_MEMORY, user: int | None = None) -> None:
     """Remove what Intel's OpenMP library leaves in shared memory when its process is killed: a file for each.
 
-    Only files of our own user, and only those whose process has ended (its number may be another's by now).
+    Only files of ``user`` (ours if None), and only those whose process has ended (its number may be another's by now).
     """
+    owner = os.geteuid() if user is None else user
     for pid in pids:
         path = folder / f"__KMP_REGISTERED_LIB_{pid}_{os.getuid()}"
         with suppress(OSError):
-            if path.lstat().st_uid == os.geteuid() and _ended(pid):
+            if path.lstat().st_uid == owner and _ended(pid):
                 path.unlink()
 
 

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -106,11 +106,14 @@ class Prefix:
         files.replace_link(self.path / name, home.path.name)
 
 
-def install_command(prefix: Path) -> str:
-    """The one command that installs an engine into ``prefix``, as this user would have to type it."""
+def install_command(prefix: Path, may_write: Callable[[Path], bool] = lambda folder: os.access(folder, os.W_OK)) -> str:
+    """The one command that installs an engine into ``prefix``, as this user would have to type it.
+
+    ``may_write``: whether this user may write into a folder.
+    """
     in_checkout = prefix.parent.parent / ".venv" / "bin" / "vllama"
     if prefix.parent.name == ".vllama" and in_checkout.is_file():  # not on the PATH, and knows its prefix
         return f"{in_checkout} engine install"
     command = "vllama engine install" if prefix == SYSTEM else f"vllama engine install --prefix {prefix}"
     existing = next((folder for folder in (prefix, *prefix.parents) if folder.exists()), Path("/"))
-    return command if os.access(existing, os.W_OK) else f"sudo {command}"
+    return command if may_write(existing) else f"sudo {command}"

@@ -24,13 +24,13 @@ _HEAVY_BYTES: Final = 1 << 18
 _HEAVY_VALUES: Final = 4_000
 
 
-def check_extent(data: bytes) -> None:
-    """Raises BadRequest for a text of more values than one request may hold."""
-    if _values(data) <= MAX_VALUES and data.count(b"{") <= MAX_OBJECTS:
+def check_extent(data: bytes, most: int = MAX_VALUES) -> None:
+    """Raises BadRequest for a text of more than ``most`` values, or of too many objects."""
+    if _values(data) <= most and data.count(b"{") <= MAX_OBJECTS:
         return
-    bare = _without_strings(data)
-    if bare is None or _values(bare) > MAX_VALUES:
-        raise BadRequest(f"the request holds more than {MAX_VALUES} JSON values; at most so many are accepted")
+    bare = _without_strings(data, most)
+    if bare is None or _values(bare) > most:
+        raise BadRequest(f"the request holds more than {most} JSON values; at most so many are accepted")
     if (objects := bare.count(b"{")) > MAX_OBJECTS:
         raise BadRequest(f"the request holds {objects} JSON objects; at most {MAX_OBJECTS} are accepted")
 
@@ -51,13 +51,13 @@ def _values(data: bytes) -> int:
     return data.count(b",") + data.count(b"[") + data.count(b"{")
 
 
-def _without_strings(data: bytes) -> bytes | None:
-    """What stands outside strings; None where there are more of these than the values that are allowed have.
+def _without_strings(data: bytes, most: int) -> bytes | None:
+    """What stands outside strings; None where there are more of these than ``most`` values have.
 
     Each step is one pass of C, however many strings there are: a loop over them is what must be avoided.
     """
     unescaped = data.replace(rb"\\", b"").replace(rb"\"", b"")
-    if unescaped.count(b'"') > 4 * (MAX_VALUES + 1):  # a member is two strings, each between two quotes
+    if unescaped.count(b'"') > 4 * (most + 1):  # a member is two strings, each between two quotes
         return None
     return b"".join(unescaped.split(b'"')[::2])
 

@@ -169,13 +169,6 @@ def test_a_hub_out_of_reach(tmp_path: Path):
     assert "kept" not in caught.value.hint  # nothing was fetched
 
 
-def test_offline_mode_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(PullFailed, match="offline mode") as caught:
-        bring(Hub("acme/mini", {}, url="http://127.0.0.1:1"), tmp_path)
-    assert "HF_HUB_OFFLINE" in caught.value.hint
-
-
 @pytest.mark.parametrize(("extra", "words"), [("q4.gguf", "GGUF"), ("pytorch_model.bin", "pickles")])
 def test_a_repository_without_safetensors_is_refused_before_anything_is_fetched(tmp_path: Path, extra: str, words: str):
     with running(Hub("acme/mini", {"config.json": b"{}", extra: b"x"})) as hub, pytest.raises(PullFailed, match=words):

@@ -91,15 +91,13 @@ async def test_nothing_of_an_engine_stays_in_shared_memory_and_what_is_others_st
             file.unlink(missing_ok=True)
 
 
-def test_files_of_the_living_and_of_other_users_are_left_alone(tmp_path, monkeypatch):
+def test_files_of_the_living_and_of_other_users_are_left_alone(tmp_path):
     ended = subprocess.Popen([sys.executable, "-Sc", ""])
     ended.wait()
     files = [left_by(os.getpid(), tmp_path), left_by(ended.pid, tmp_path)]
     for file in files:
         file.touch()
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "geteuid", lambda: os.getuid() + 1)
-        tidy([os.getpid(), ended.pid], tmp_path)
+    tidy([os.getpid(), ended.pid], tmp_path, os.getuid() + 1)
     assert all(file.exists() for file in files)
     tidy([os.getpid(), ended.pid], tmp_path)
     assert [file.exists() for file in files] == [True, False]

@@ -80,9 +80,8 @@ def test_a_checkouts_engine_is_installed_by_the_checkouts_own_command(tmp_path: 
     assert install_command(tmp_path / ".vllama" / "engine") == f"{command} engine install"
 
 
-def test_a_folder_that_is_not_ours_to_write_needs_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.access", lambda path, mode: False)
-    assert install_command(tmp_path / "x").startswith("sudo vllama engine install")
+def test_a_folder_that_is_not_ours_to_write_needs_root(tmp_path: Path) -> None:
+    assert install_command(tmp_path / "x", lambda _: False).startswith("sudo vllama engine install")
 
 
 def test_an_interpreter_that_went_away_is_told_as_what_it_is(prefix: Path) -> None:
