@@ -218,6 +218,15 @@ class PullFailed(VllamaError):
     code = "pull_failed"
 
 
+class ErrandFailed(VllamaError):
+    """A task in a process of ours failed (``errand.parent``).
+
+    ``error_code`` is that of its own error, if it sent one.
+    """
+
+    code = "broke_off"
+
+
 class StoreFailed(VllamaError):
     """The model store can't be written; nothing half written is visible."""
 

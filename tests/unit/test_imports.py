@@ -19,7 +19,7 @@ FLOORS: Final = (
     ("vllama",),  # the version
     ("caller", "child", "disk", "durations", "files", "jsontext", "quoting", "redaction", "times"),
     ("errors", "privacy"),
-    ("install", "templates"),
+    ("errand", "install", "templates"),
     ("models",),
     ("config", "translate"),
     ("aside", "fit"),
@@ -362,7 +362,8 @@ WIDE_CATCHES: Final = {
     "vllama.answering.choices": "hands each error on to the one who waits",
     "vllama.cli.main": "a command that fails is a message",
     "vllama.disk": "hands each error on to the one who waits",
-    "vllama.aside.worker": "whatever a job raises is told to the service",
+    "vllama.aside.worker": "whatever a job raises is reported to the service",
+    "vllama.errand.parent": "hands each error on to the one who waits",
     "vllama.models.library": "one bad manifest is one bad model",
     "vllama.models.shelf": "one bad model is one bad model",
     "vllama.supervisor.tasks": "a supervision task that fails is an event",
