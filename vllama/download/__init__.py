@@ -4,11 +4,11 @@ In the service:
 ``puller``: from a name to a model that is listed.
 ``plan``: which of a name's repositories suits the machine.
 ``transfer``: the downloads that run, and who shares each.
-``report``: what a download reports, as lines and parts.
 ``process``: starts the child and reads its answer.
 
 In the child, which alone imports huggingface_hub (``vllama catalog check`` and ``vllama plan`` do, too):
-``child``: reads the task and writes lines of JSON.
+``child``: carries out one task (``vllama.errand``).
+``parts``: the parts of a download that people see.
 ``hub``: what the hub is asked: a repository's files, and what model they are.
 ``cache``: brings the bytes, from where they stopped, and checks them.
 ``border``: turns the library's errors into ours.

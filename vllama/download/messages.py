@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import TypeAdapter
 
-from vllama.errors import ModelUnusable, PullFailed, VllamaError
+from vllama.errors import ErrandFailed, ModelUnusable, PullFailed
 from vllama.install.registry import Registry
 from vllama.models.model import Facts
 
@@ -16,12 +15,8 @@ REGISTRY: Final = TypeAdapter(Registry)
 FACTS: Final = TypeAdapter(Facts)
 
 
-def failure_of(error: VllamaError) -> dict[str, str]:
-    """A child's error for its parent."""
-    return {"message": error.message, "where": error.where, "hint": error.advice, "code": error.error_code}
-
-
-def error_of(failure: Mapping[str, Any]) -> PullFailed | ModelUnusable:
-    """The opposite of ``failure_of``."""
-    kind = ModelUnusable if failure["code"] == ModelUnusable.code else PullFailed
-    return kind(failure["message"], where=failure["where"], hint=failure["hint"], code=failure["code"])
+def error_of(failed: ErrandFailed) -> PullFailed | ModelUnusable:
+    """The child's own error, or that it broke off, as what its caller raises."""
+    kind = ModelUnusable if failed.error_code == ModelUnusable.code else PullFailed
+    code = None if failed.error_code == ErrandFailed.code else failed.error_code
+    return kind(str(failed.args[0]), where=failed.where, hint=failed.advice, code=code)

@@ -7,9 +7,8 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-from vllama.download.report import PullStep
 from vllama.download.transfer import Downloads
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.models.arrival import Part
@@ -21,6 +20,10 @@ from vllama.models.store import ModelStore
 
 _LOG = logging.getLogger("vllama.download")
 _HUBS: Final = frozenset({"hf.co", "huggingface.co", "www.huggingface.co"})
+PullStep = Literal[
+    "pulling manifest", "verifying sha256 digest", "writing manifest", "removing unused layers", "success"
+]
+"""What Ollama says between the parts."""
 _PRECISIONS: Final = {"bf16": "16 bits", "fp8": "8 bits", "int4": "4 bits"}
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from vllama.download.process import run_child
-from vllama.download.report import Parts
+from vllama.errand.lines import Advance
 from vllama.errors import PullFailed
 from vllama.install.capabilities import shipped_registry
 from vllama.install.registry import Registry
@@ -44,7 +43,7 @@ class Downloads:
             sent: dict[str, Part] = {}
             while True:
                 moved = transfer.moved  # before looking, so that nothing is missed
-                fresh = tuple(part for part in transfer.parts.now if sent.get(part.digest) != part)
+                fresh = tuple(part for part in transfer.parts.values() if sent.get(part.digest) != part)
                 sent |= {part.digest: part for part in fresh}
                 if fresh:
                     yield fresh
@@ -74,7 +73,7 @@ class _Transfer:
         self, source: Source, state: Path, environ: Mapping[str, str], registry: Callable[[], Registry]
     ) -> None:
         self.followers = 0
-        self.parts = Parts(source)
+        self.parts: dict[str, Part] = {}
         self.moved = asyncio.Event()
         """Set, and replaced by a new one, whenever something changes."""
         fetch = run_child("fetch", source, registry(), environ, self._hear, state=str(state))
@@ -86,8 +85,8 @@ class _Transfer:
         self.task.cancel()
         await asyncio.wait({self.task})
 
-    def _hear(self, line: Mapping[str, Any]) -> None:
-        self.parts.hear(line)
+    def _hear(self, advance: Advance) -> None:
+        self.parts[advance.stage] = Part(advance.stage, advance.total, advance.done)
         self._move()
 
     def _ended(self, task: asyncio.Task[str]) -> None:
