@@ -45,6 +45,7 @@ PURE_ROOMS: Final = (
     "vllama.engine.sse",
     "vllama.engine.spec",
     "vllama.engine.diagnose",
+    "vllama.observe.news",
     "vllama.supervisor.states",
     "vllama.supervisor.step",
     "vllama.supervisor.leases",
@@ -366,6 +367,7 @@ WIDE_CATCHES: Final = {
     "vllama.errand.parent": "hands each error on to the one who waits",
     "vllama.models.library": "one bad manifest is one bad model",
     "vllama.models.shelf": "one bad model is one bad model",
+    "vllama.observe.feed": "a subscriber that fails keeps no news from the others",
     "vllama.supervisor.tasks": "a supervision task that fails is an event",
 }
 

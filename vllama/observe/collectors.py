@@ -9,63 +9,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from vllama.engine.client import Client
-from vllama.models.model import Model
 from vllama.observe.latency import Latency
+from vllama.observe.news import EngineSeen
 
 _PHASES: Final = (
     "planning", "starting", "warming", "ready", "draining", "failing", "stopping", "backoff", "broken", "dozing",
     "asleep", "waking",
 )  # fmt: skip
 _CODE: Final = ("missing", "compiling", "failed")
-
-
-class EngineSeen(Protocol):
-    """What we read of ``supervisor.port.EngineView``."""
-
-    @property
-    def model(self) -> Model:
-        """Whose engine."""
-        ...
-
-    @property
-    def phase(self) -> str:
-        """One of ``_PHASES`` or ``absent``."""
-        ...
-
-    @property
-    def since(self) -> float:
-        """Unix seconds of the last phase change."""
-        ...
-
-    @property
-    def leases(self) -> int:
-        """Requests that use it."""
-        ...
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait for it."""
-        ...
-
-    @property
-    def code_from(self) -> str:
-        """How it got its compiled code; empty where nothing is compiled."""
-        ...
-
-    @property
-    def restarts(self) -> int:
-        """Unexpected exits."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Planned bytes."""
-        ...
-
-    @property
-    def code(self) -> str:
-        """One of ``_CODE``, or empty."""
-        ...
 
 
 class Engines(Protocol):

@@ -15,9 +15,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from vllama.caller import Caller
 from vllama.engine.client import Client
 from vllama.errors import EngineError
-from vllama.observe.collectors import ConnectionCollector, Crowd, EngineCollector, Engines, EngineSeen
+from vllama.observe.collectors import ConnectionCollector, Crowd, EngineCollector, Engines
 from vllama.observe.exposition import merge
 from vllama.observe.latency import Latency, Series
+from vllama.observe.news import EngineChanged, News
 from vllama.observe.spent import Spent
 
 _SCRAPE_SECONDS: Final = 1.0
@@ -31,7 +32,7 @@ _DIALECTS: Final = (("/v1/messages", "anthropic"), ("/v1/", "openai"), ("/api/",
 
 
 class Metrics:
-    """All of our metrics; one instance in a process, made by the daemon."""
+    """All of our metrics; one instance in a service."""
 
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
@@ -105,8 +106,11 @@ class Metrics:
         self._in_flight.inc()
         return Meter(self, route)
 
-    def engine_changed(self, engine: EngineSeen) -> None:
-        """Told by the supervisor at each change of phase; measures loads."""
+    def take(self, news: News) -> None:
+        """Measure loads; subscribes to the feed."""
+        if not isinstance(news, EngineChanged):
+            return
+        engine = news.engine
         name = engine.model.name.short
         if engine.phase == "starting":
             self._started.add(name)

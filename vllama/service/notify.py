@@ -10,14 +10,11 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import sdnotify
-
-from vllama.supervisor.port import EngineView
-from vllama.supervisor.states import LOADING
 
 _FIRST_FD: Final = 3
 _STORED: Final = "http"
@@ -41,8 +38,6 @@ class Notifier:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._socket = _connect(environ.get("NOTIFY_SOCKET", ""))
         self._status = ""
-        self._engines: tuple[EngineView, ...] = ()
-        self._notices: dict[str, str] = {}
         self.beat_every = _beat_seconds(environ)
         """Seconds between two beats; None without a watchdog."""
 
@@ -73,17 +68,11 @@ class Notifier:
         """We are alive."""
         self._send("WATCHDOG=1")
 
-    def status(self, engines: Iterable[EngineView]) -> None:
-        """One line of truth about all engines."""
-        self._engines = tuple(engines)
-        self._send_status()
-
-    def notice(self, topic: str, text: str) -> None:
-        """What a person must do something about; leads the status line until it is taken back by an empty text."""
-        self._notices.pop(topic, None)
-        if text:
-            self._notices[topic] = text
-        self._send_status()
+    def status(self, text: str) -> None:
+        """One line of truth about the whole service."""
+        if text != self._status:
+            self._status = text
+            self._send(f"STATUS={text}")
 
     def store(self, sockets: Sequence[socket.socket]) -> None:
         """Let systemd keep our listening sockets open over a restart; what it kept before is replaced."""
@@ -95,12 +84,6 @@ class Notifier:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-    def _send_status(self) -> None:
-        text = status_line(self._engines, self._notices.values())
-        if text != self._status:
-            self._status = text
-            self._send(f"STATUS={text}")
 
     def _send(self, message: str, descriptors: Sequence[int] = ()) -> None:
         if self._socket is not None:
@@ -120,29 +103,6 @@ def passed_sockets(environ: Mapping[str, str]) -> list[Passed]:
         os.set_inheritable(number, False)  # noqa: FBT003 - it takes no keyword
         passed.append(Passed(socket.socket(fileno=number), ours=name == _STORED))
     return passed
-
-
-def status_line(engines: Iterable[EngineView], notices: Iterable[str] = ()) -> str:
-    """``serving 2 models: qwen3:8b, nomic-embed; loading llama3.2:3b: loading weights 62 %``."""
-    parts = [*notices]
-    serving = [_shown(e) for e in engines if e.phase == "ready"]
-    if serving:
-        parts.append(f"serving {len(serving)} model{'s' if len(serving) > 1 else ''}: {', '.join(serving)}")
-    for engine in engines:
-        name = _shown(engine)
-        if engine.phase in LOADING:
-            parts.append(f"loading {name}: {engine.stage}")
-        elif engine.phase in {"backoff", "broken"}:
-            parts.append(f"{name} failed: {engine.cause}")
-        elif engine.phase in {"stopping", "draining", "failing"}:
-            parts.append(f"unloading {name}")
-        elif engine.phase in {"dozing", "asleep"}:
-            parts.append(f"{name} sleeps")
-    return " ".join("; ".join(parts).split()) or "ready, no model loaded"
-
-
-def _shown(engine: EngineView) -> str:
-    return engine.model.name.short.removesuffix(":latest")
 
 
 def _connect(address: str) -> socket.socket | None:

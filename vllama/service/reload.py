@@ -4,121 +4,111 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, TypeAlias
 
-from aiohttp import web
-
-from vllama.aside.pool import Pool
 from vllama.config.changes import changed_keys
-from vllama.config.keys import KeyRing, key_files
 from vllama.config.load import Loaded
-from vllama.download.transfer import Downloads
-from vllama.fit.gpu import usable_cores
-from vllama.http.app import make_app
+from vllama.disk import Reads
+from vllama.errors import ConfigError, VllamaError
 from vllama.http.limits import limits_of
-from vllama.http.listener import bind
-from vllama.http.server import Server
-from vllama.models.create import Creator
 from vllama.models.model import Model
 from vllama.models.store import ModelStore
 from vllama.observe import logs
-from vllama.observe.metrics import Metrics
-from vllama.service.pulling import make_puller
-from vllama.supervisor.loop import Supervisor
-from vllama.supervisor.planner import Planner, needs_new_engine
-from vllama.supervisor.policy import policy_of
-from vllama.supervisor.probes import patience_of
+from vllama.observe.news import Listens, Notice, Ready, Reloading
+from vllama.service.running import Service
+from vllama.supervisor.planner import needs_new_engine
 
+_LOG: Final = logging.getLogger("vllama")
+ReadAgain: TypeAlias = Callable[[], tuple[Loaded, ModelStore]]
+"""Reads the configuration and the models again, in a thread; raises ConfigError."""
 _AT_RESTART: Final = ("paths.",)
 """Keys that can't change while engines live in those directories."""
+_READ_WITHIN: Final = 20.0
+"""Seconds for the configuration and the models to be read again: their disk may not answer."""
 
 
-@dataclass(slots=True)
-class Service:
-    """What runs, and the current configuration. Only ``reload`` changes it."""
+class Reload:
+    """Answers SIGHUP."""
 
-    loaded: Loaded
-    store: ModelStore
-    sockets: list[socket.socket]
-    own_sockets: bool
-    """We bound them; false where an administrator's socket unit did."""
-    server: Server
-    supervisor: Supervisor
-    metrics: Metrics
-    downloads: Downloads
-    aside: Pool
-    environ: Mapping[str, str]
-    keys: KeyRing = field(default_factory=lambda: KeyRing(()))
+    def __init__(self, service: Service, read_again: ReadAgain) -> None:
+        self._service = service
+        self._read_again = read_again
+        self._reads = Reads()
 
-    def app(self, loaded: Loaded, store: ModelStore) -> web.Application:
-        """The front end as configured; raises ConfigError."""
-        files = key_files(loaded.config.server.keys_file, loaded.state, self.environ)
-        if files != self.keys.files:  # else keep the ring: it knows the last good keys of a file that is broken now
-            self.keys = KeyRing(files)
-        puller = make_puller(loaded, store, self.downloads, self.environ, self._sizes)
-        creator = Creator(store, puller.pull)
-        return make_app(
-            loaded.config,
-            self.supervisor,
-            store,
-            self.metrics,
-            puller=puller,
-            creator=creator,
-            aside=self.aside,
-            keys=self.keys,
-        )
-
-    def _sizes(self) -> list[tuple[int, int]]:
-        return [(view.size, view.size_vram) for view in self.supervisor.snapshot() if view.pid is not None]
-
-    async def reload(self, loaded: Loaded, store: ModelStore) -> list[str]:
-        """Apply these and return what was done, as phrases for the log.
-
-        Raises ConfigError or CannotListen, and then everything is as before.
-        """
-        before, after = self.loaded, replace(loaded, directories=self.loaded.directories)
-        keys = changed_keys(before.config, after.config)
-        app = self.app(after, store)
-        said = [f"changed: {', '.join(keys)}" if keys else "nothing changed in the configuration"]
-        if self.own_sockets and {"server.host", "server.port"} & {*keys}:
-            await self._rebind(after)
-            said.append(f"listening on {after.config.server.host}:{after.config.server.port}")
-        await self.server.serve(app, self.sockets, limits_of(after.config.server))
-        policy, patience = policy_of(after.config, usable_cores()), patience_of(after.config)
-        self.supervisor.reconfigure(Planner(after, self.environ), policy, patience)
-        if "log.level" in keys:
-            logging.getLogger(logs.ROOT).setLevel(after.config.log.level.upper())
-        said += [f"{key} takes effect at the next restart" for key in keys if key.startswith(_AT_RESTART)]
-        self.loaded, self.store = after, store
-        return said + await self._renew_engines(before)
-
-    async def _rebind(self, after: Loaded) -> None:
-        await self.server.pause()
+    async def answer(self) -> None:
+        """Read the configuration again and apply it. An invalid one changes nothing."""
+        feed = self._service.feed
+        feed.publish(Reloading())
         try:
-            self.sockets = bind(after.config.server.host, after.config.server.port, self.sockets)
+            loaded, store = await self._reads.done("configuration", self._read_again, _READ_WITHIN)
+            said = await apply(self._service, loaded, store)
+        except TimeoutError:
+            _LOG.error("not reloaded, all is as before: the configuration could not be read within %d s", _READ_WITHIN)
+            feed.publish(
+                Notice("config", "the changed configuration can't be read and is not in use (see the journal)")
+            )
+        except VllamaError as error:
+            problems = error.problems if isinstance(error, ConfigError) else ()
+            parts = filter(None, (error.detail, *problems, error.advice))
+            _LOG.error("not reloaded, all is as before: %s", "; ".join(parts))
+            feed.publish(Notice("config", "the changed configuration is invalid and not in use (see the journal)"))
+        else:
+            _LOG.info("reloaded: %s", "; ".join(said))
+            feed.publish(Notice("config", ""))
         finally:
-            await self.server.resume(self.sockets)
+            feed.publish(Ready())
 
-    async def _renew_engines(self, before: Loaded) -> list[str]:
-        """End the engines of models that are gone, renew those whose settings changed."""
-        said = []
-        for view in self.supervisor.snapshot():
-            name = view.model.name.short
-            model = self._model_of(view.model)
-            if model is None:
-                await self.supervisor.unload(view.model)
-                said.append(f"{name} is no longer configured and is unloaded")
-            elif await asyncio.to_thread(needs_new_engine, before, self.loaded, model, view.python):
-                self.supervisor.renew(model)
-                said.append(f"{name} gets a new engine when its answers have ended")
-        return said
 
-    def _model_of(self, old: Model) -> Model | None:
-        """The model of that engine under the new configuration; if there are several, the one that loaded it."""
-        named = self.store.find(old.name)
-        if named is not None and named.engine_key == old.engine_key:
-            return replace(named, pinned=old.pinned)
-        return next((model for model in self.store.all() if model.engine_key == old.engine_key), None)
+async def apply(service: Service, loaded: Loaded, store: ModelStore) -> list[str]:
+    """Apply these and return what was done, as phrases for the log.
+
+    Raises ConfigError or CannotListen, and then everything is as before.
+    """
+    before, after = service.loaded, replace(loaded, directories=service.loaded.directories)
+    keys = changed_keys(before.config, after.config)
+    app = service.app(after, store)
+    said = [f"changed: {', '.join(keys)}" if keys else "nothing changed in the configuration"]
+    if service.sockets.own and {"server.host", "server.port"} & {*keys}:
+        await _rebind(service, after)
+        said.append(f"listening on {after.config.server.host}:{after.config.server.port}")
+    await service.server.serve(app, service.sockets.all, limits_of(after.config.server))
+    service.supervision.follow(after)
+    if "log.level" in keys:
+        logging.getLogger(logs.ROOT).setLevel(after.config.log.level.upper())
+    said += [f"{key} takes effect at the next restart" for key in keys if key.startswith(_AT_RESTART)]
+    service.loaded, service.store = after, store
+    return said + await _renew_engines(service, before)
+
+
+async def _rebind(service: Service, after: Loaded) -> None:
+    await service.server.pause()
+    try:
+        service.sockets.rebind(after.config.server)
+        service.feed.publish(Listens(*service.sockets.address))
+    finally:
+        await service.server.resume(service.sockets.all)
+
+
+async def _renew_engines(service: Service, before: Loaded) -> list[str]:
+    """End the engines of models that are gone, renew those whose settings changed."""
+    said = []
+    for view in service.supervisor.snapshot():
+        name = view.model.name.short
+        model = _model_of(service.store, view.model)
+        if model is None:
+            await service.supervisor.unload(view.model)
+            said.append(f"{name} is no longer configured and is unloaded")
+        elif await asyncio.to_thread(needs_new_engine, before, service.loaded, model, view.python):
+            service.supervisor.renew(model)
+            said.append(f"{name} gets a new engine when its answers have ended")
+    return said
+
+
+def _model_of(store: ModelStore, old: Model) -> Model | None:
+    """The model of that engine under the new configuration; if there are several, the one that loaded it."""
+    named = store.find(old.name)
+    if named is not None and named.engine_key == old.engine_key:
+        return replace(named, pinned=old.pinned)
+    return next((model for model in store.all() if model.engine_key == old.engine_key), None)

@@ -22,14 +22,11 @@ from vllama.bench.workload import Workload
 from vllama.config.load import Loaded
 from vllama.config.schema import Settings
 from vllama.errors import LoadFailed, VllamaError
-from vllama.fit.gpu import usable_cores
 from vllama.models.model import Model
 from vllama.models.names import parse_name
-from vllama.supervisor.loop import Supervisor
-from vllama.supervisor.planner import Planner, socket_path
-from vllama.supervisor.policy import policy_of
+from vllama.service.supervision import Supervision
+from vllama.supervisor.planner import socket_path
 from vllama.supervisor.port import FOREVER, EngineView, Wish
-from vllama.supervisor.probes import patience_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +84,7 @@ class Tuning:
 
         loaded = with_settings(self.loaded, self.model, candidate.changes)
         loaded = replace(loaded, directories=replace(loaded.directories, runtime=runtime))
-        config = loaded.config
-        supervisor = Supervisor(
-            Planner(loaded, self.environ), policy_of(config, usable_cores()), patience_of(config), changed
-        )
+        supervisor = Supervision(loaded, self.environ, changed).supervisor
         try:
             async with supervisor.lease(Wish(self.model, FOREVER)) as lease:
                 address = f"unix:{socket_path(runtime, self.model)}"
@@ -109,7 +103,8 @@ def with_settings(loaded: Loaded, model: Model, changes: Mapping[str, object]) -
     before = next((found for name, found in loaded.config.tuned.items() if _same(name, model)), Settings())
     values = {**before.model_dump(exclude_unset=True), **changes}
     tuned[model.name.short] = Settings.model_validate(values)
-    engine = loaded.config.engine.model_copy(update={"compile": "always"})  # what is measured is what will be served
+    # what is measured is what will be served, and nothing is prepared for a next engine meanwhile
+    engine = loaded.config.engine.model_copy(update={"compile": "always", "spare": False})
     return replace(loaded, config=loaded.config.model_copy(update={"tuned": tuned, "engine": engine}))
 
 

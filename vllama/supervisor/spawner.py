@@ -106,9 +106,10 @@ class Spawner(Protocol):
 class LocalSpawner:
     """Implements ``Spawner`` on this machine."""
 
-    def __init__(self, spare: Callable[[], bool | None] = lambda: False) -> None:
+    def __init__(self, *, spare: bool | None = False) -> None:
         """``spare``: the setting ``engine.spare``."""
-        self._spares = Spares(spare)
+        self.spare = spare
+        self._spares = Spares(lambda: self.spare)
 
     def process(self, spec: EngineSpec, on_stage: Callable[[str], None]) -> Process:
         """See ``Spawner``."""

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from vllama.caller import NOBODY
 from vllama.engine.client import EngineClient
 from vllama.observe.metrics import Metrics, dialect
+from vllama.observe.news import EngineChanged
 
 
 @dataclass
@@ -25,7 +26,11 @@ class Engine:
     code_from: str = ""
     size: int = 0
     code: str = ""
-    model: Any = field(default_factory=lambda: SimpleNamespace(name=SimpleNamespace(short="tiny:latest")))
+    stage: str = ""
+    cause: str = ""
+    model: Any = field(
+        default_factory=lambda: SimpleNamespace(engine_key="tiny", name=SimpleNamespace(short="tiny:latest"))
+    )
 
 
 class Engines:
@@ -123,7 +128,7 @@ def test_a_load_is_measured_from_its_beginning_to_ready():
     metrics = Metrics(Engines())
     now = time.time()
     for phase, at in (("planning", 0), ("starting", 1), ("warming", 20), ("ready", 22)):
-        metrics.engine_changed(Engine(phase=phase, since=now + at))
+        metrics.take(EngineChanged(Engine(phase=phase, since=now + at)))
     assert value(metrics, "vllama_load_seconds_count") == 1
     assert value(metrics, "vllama_load_seconds_sum") == pytest.approx(22)
 
@@ -133,7 +138,7 @@ def test_starts_are_counted_by_how_they_got_their_code_and_wakings_are_none():
     life = ("planning", "starting", "warming", "ready", "dozing", "asleep", "waking", "ready")
     for code in ("compiled", "loaded", "again", ""):
         for phase in life:
-            metrics.engine_changed(Engine(phase=phase, code_from=code if phase == "ready" else ""))
+            metrics.take(EngineChanged(Engine(phase=phase, code_from=code if phase == "ready" else "")))
     for outcome in ("compiled", "loaded", "again"):
         assert value(metrics, "vllama_compiled_code_total", model="tiny:latest", outcome=outcome) == 1
 
@@ -141,7 +146,7 @@ def test_starts_are_counted_by_how_they_got_their_code_and_wakings_are_none():
 def test_a_load_that_failed_is_not_measured():
     metrics = Metrics(Engines())
     for phase, at in (("planning", 0), ("broken", 5), ("ready", 9)):
-        metrics.engine_changed(Engine(phase=phase, since=at))
+        metrics.take(EngineChanged(Engine(phase=phase, since=at)))
     assert value(metrics, "vllama_load_seconds_count") is None
 
 

@@ -1,0 +1,80 @@
+"""Shows on a terminal how ``vllama serve`` starts, what its engines do, and what to try first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from vllama import __version__
+from vllama.cli.progress import Show
+from vllama.models.model import Model
+from vllama.observe.news import EngineChanged, EngineSeen, Listens, News, Preloaded
+
+
+class Startup:
+    """Subscribes to the feed for a terminal. A closed terminal is no error."""
+
+    def __init__(self, show: Show, named: Sequence[Model]) -> None:
+        """``named``: the models on the command line."""
+        self._show = show
+        self._named = named
+        self._began = time.monotonic()
+        self._url = ""
+        self._doing: dict[str, str] = {}
+        """What each starting or stopping engine is doing; there may be several."""
+
+    def take(self, news: News) -> None:
+        """Show it, if people at a terminal want to know."""
+        match news:
+            case Listens():
+                self._listens(news.host, news.port)
+            case EngineChanged():
+                self._changed(news.engine)
+            case Preloaded():
+                self._preloaded(news)
+
+    def stopped(self) -> None:
+        """The service has ended."""
+        self._status("")
+        self._say("vLLama has stopped")
+
+    def _listens(self, host: str, port: int) -> None:
+        self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._say(f"vLLama {__version__} listens on {self._url} (Ctrl-C stops it)")
+        if not self._named:
+            self._say("Models are loaded when a client asks for them.")
+
+    def _changed(self, engine: EngineSeen) -> None:
+        name = engine.model.name.short
+        match engine.phase:
+            case "planning" | "starting" | "warming" | "waking" | "draining" | "failing" | "stopping" | "dozing":
+                self._doing[name] = engine.stage
+            case _:
+                self._doing.pop(name, None)
+        self._status("; ".join(f"{which}: {stage}" for which, stage in self._doing.items()))
+        if engine.phase in {"backoff", "broken"}:
+            self._say(f"{name}: {engine.cause}")
+
+    def _preloaded(self, news: Preloaded) -> None:
+        name = news.model.name.short.removesuffix(":latest")
+        if news.error is not None:
+            self._say(f"{name} could not be loaded: {news.error.detail}")
+            if news.error.advice:
+                self._say(f"  {news.error.advice}")
+            return
+        self._say(f"{name} is ready in {time.monotonic() - self._began:.0f} s. Try this in another terminal:")
+        if news.model.facts.task == "embed":
+            path, body = "/api/embed", f'{{"model": "{name}", "input": "Hello"}}'
+        else:
+            turn = '[{"role": "user", "content": "What is the capital of France?"}]'
+            path, body = "/api/chat", f'{{"model": "{name}", "messages": {turn}}}'
+        self._say(f"  curl {self._url}{path} -d '{body}'")
+
+    def _say(self, text: str) -> None:
+        with suppress(OSError):
+            self._show.say(text)
+
+    def _status(self, text: str) -> None:
+        with suppress(OSError):
+            self._show.status(text)

@@ -1,0 +1,41 @@
+"""Builds the service from its configuration: everything once, each from what was made before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from vllama.aside.pool import Pool
+from vllama.config.load import Loaded
+from vllama.download.transfer import Downloads
+from vllama.http.server import Server
+from vllama.models.store import ModelStore
+from vllama.observe.feed import Feed
+from vllama.observe.metrics import Metrics
+from vllama.observe.news import EngineChanged
+from vllama.service.running import Service
+from vllama.service.sockets import Sockets
+from vllama.service.stock import registry_of
+from vllama.service.supervision import Supervision
+from vllama.supervisor.loop import Supervisor
+from vllama.supervisor.port import EngineView
+
+
+def build(loaded: Loaded, store: ModelStore, environ: Mapping[str, str], feed: Feed, sockets: Sockets) -> Service:
+    """A service that serves nothing yet; its news go to ``feed``. Call it inside a running event loop."""
+    supervision = Supervision(loaded, environ, partial(_publish, feed))
+    supervisor = supervision.supervisor
+    server = Server(partial(_yielding, supervisor))
+    metrics = Metrics(supervisor)
+    metrics.watch(server.crowd)
+    downloads = Downloads(loaded.state, environ, registry_of(loaded))
+    return Service(loaded, store, environ, feed, sockets, supervision, metrics, server, downloads, Pool(environ))
+
+
+def _publish(feed: Feed, engine: EngineView) -> None:
+    feed.publish(EngineChanged(engine))
+
+
+def _yielding(supervisor: Supervisor) -> set[str]:
+    """Keys of the engines that another model waits for."""
+    return {view.model.engine_key for view in supervisor.snapshot() if view.yielding}
