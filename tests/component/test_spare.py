@@ -95,3 +95,18 @@ async def test_none_is_kept_where_that_is_switched_off(folder: Path):
         first = await answered(service, "first")
         assert await answered(service, "second") != first
         assert service.spare() is None
+
+
+async def test_a_reload_that_switches_it_on_is_followed(folder: Path):
+    service = live(folder, spare=False)
+    service.config["log"] = {"level": "debug"}
+    async with service:
+        await answered(service, "first")
+        file = folder / "vllama.yaml"
+        file.write_text(file.read_text().replace("spare: false", "spare: true"))
+        service.send(signal.SIGHUP)
+        async with asyncio.timeout(20):
+            while "changed: engine.spare" not in service.log:
+                await asyncio.sleep(0.02)
+        await answered(service, "second")
+        await spare(service)

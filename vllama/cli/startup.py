@@ -40,9 +40,10 @@ class Startup:
         self._say("vLLama has stopped")
 
     def _listens(self, host: str, port: int) -> None:
+        first = not self._url
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self._say(f"vLLama {__version__} listens on {self._url} (Ctrl-C stops it)")
-        if not self._named:
+        if first and not self._named:
             self._say("Models are loaded when a client asks for them.")
 
     def _changed(self, engine: EngineSeen) -> None:
