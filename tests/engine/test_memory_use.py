@@ -90,3 +90,11 @@ async def test_one_chat_of_the_whole_context_fits(up):
     status, answer = await up.post("/api/chat", {**body, "stream": False})
     assert status == 200, answer
     assert answer["prompt_eval_count"] > 7000
+
+
+@pytest.mark.long
+async def test_an_engine_that_nobody_asks_uses_less_than_one_percent_of_a_core(service):
+    shares: list[float] = []
+    while len(shares) < WINDOWS and min(shares, default=1.0) >= MOST_IDLE:
+        shares.append(await idle_share(service))
+    assert min(shares) < MOST_IDLE, shares

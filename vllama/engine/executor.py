@@ -11,34 +11,19 @@ from typing import Final
 
 from vllama.fit.hardware import Hardware
 from vllama.fit.settings import EffectiveSettings
+from vllama.fit.workers import needs_workers
 
 FLAG: Final = "--distributed-executor-backend"
 ONE_PROCESS: Final = "uni"
-_PEERS: Final = (
-    "--distributed-exec", "--tensor-parallel", "-tp", "--pipeline-parallel", "-pp", "--data-parallel", "-dp",
-    "--decode-context-parallel", "-dcp", "--prefill-context-parallel", "-pcp", "--enable-expert-parallel", "-ep",
-    "--nnodes", "-n", "--node-rank", "-r", "--master-addr", "--headless", "--api-server-count", "-asc",
-    "--kv-transfer-config", "--worker-cls", "--numa-bind", "--config",
-)  # fmt: skip
-"""How flags begin that speak of other processes."""
-_WORKERS: Final = frozenset({"VLLM_ENABLE_V1_MULTIPROCESSING", "VLLM_CPU_OMP_THREADS_BIND", "VLLM_CPU_SIM_MULTI_NUMA"})
-"""Variables that only mean something to an engine with workers."""
 
 
 def alone(settings: EffectiveSettings, hardware: Hardware) -> bool:
-    """Whether the model runs in the engine core: on a CPU, unless a person's settings speak of workers.
+    """Whether the model runs in the engine core: on a CPU, unless a person's settings speak of workers."""
 
-    vLLM binds the threads of workers only, so threads that a person binds need one.
-    """
-    values = settings.values
-    bound = values.cpu_threads not in {None, "nobind"}
-    return (
-        hardware.kind == "cpu"
-        and values.tensor_parallel_size in {None, 1}
-        and not (bound and not settings.origins.get("cpu_threads", "").startswith("chosen"))
-        and not any(argument.startswith(_PEERS) for argument in values.extra_args)
-        and not _WORKERS & values.env.keys()
-    )
+    def written(name: str) -> bool:
+        return not settings.origins.get(name, "chosen").startswith("chosen")
+
+    return hardware.kind == "cpu" and not needs_workers(settings.values.model_dump(), written)
 
 
 def environment(hardware: Hardware) -> Mapping[str, str]:

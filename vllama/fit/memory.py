@@ -12,8 +12,10 @@ from vllama.models.model import Attention, Facts
 
 GIB: Final = 1 << 30
 _MIB: Final = 1 << 20
-# Measured on the CPU build: API server 633 MB, EngineCore 588 MB, worker without its KV cache 0.6 GB.
-_CPU_PROCESSES: Final = 1900 * _MIB
+# Measured on the CPU build, without weights, KV cache and activations: API server 570 MiB and engine core 500 MiB,
+# which share what was imported before the fork; or API server, engine core and a worker, 600 MB each.
+_CPU_CORE: Final = 1150 * _MIB
+_CPU_WORKERS: Final = 1900 * _MIB
 # Estimates: CUDA context, NCCL and the allocator's slack, then graphs.
 _GPU_CONTEXT: Final = 800 * _MIB
 _GPU_GRAPHS: Final = 600 * _MIB
@@ -129,8 +131,12 @@ def overhead_bytes(
     max_num_seqs: int,
     eager: bool,
     dtype: str | None = None,
+    workers: bool = True,
 ) -> int:
-    """Everything that is neither weight nor KV cache; activations are numbers of ``dtype``."""
+    """Everything that is neither weight nor KV cache; activations are numbers of ``dtype``.
+
+    ``workers``: on a CPU, whether the model runs in processes of its own (``fit.workers``).
+    """
     feed_forward = facts.details.get("feed_forward_length", 0)
     inner = int(feed_forward) if isinstance(feed_forward, (int, float)) else 0
     vocabulary = facts.details.get("vocab_size", 0)
@@ -139,7 +145,7 @@ def overhead_bytes(
         max_num_batched_tokens * (facts.embedding_length * 14 + inner * 4) * int(element_bytes(dtype)) + logits
     )
     if not on_gpu:
-        return _CPU_PROCESSES + activations
+        return (_CPU_WORKERS if workers else _CPU_CORE) + activations
     return _GPU_CONTEXT + (0 if eager else _GPU_GRAPHS) + activations
 
 

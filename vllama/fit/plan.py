@@ -19,6 +19,7 @@ from vllama.fit.memory import GIB, MemoryEstimate
 from vllama.fit.places import Place, find_place
 from vllama.fit.settings import EffectiveSettings, WantedSettings
 from vllama.fit.sums import Measured, Sums
+from vllama.fit.workers import needs_workers
 from vllama.models.model import Facts, Task
 
 _MIB: Final = 1 << 20
@@ -29,6 +30,8 @@ USUAL_CONTEXT: Final = 8192
 """The least context of a model with ``max_model_len: auto``, if the machine has room; more only if memory is free."""
 _SHORT_CHAT: Final = 512
 """Tokens of a typical chat: the plan reports how many of those have room."""
+_NEARLY: Final = 0.1
+"""A KV cache of whole blocks for four chats holds 3.96 of them; people read that as four."""
 _TOKENS_OF_A_SEQUENCE: Final = 128
 """Each request needs room for this many tokens: more requests at once would push each other out of the KV cache."""
 _NO_KV: Final = 256 * _MIB
@@ -68,7 +71,8 @@ class Plan:
     def chats(self) -> str:
         """``KV cache 0.7 GiB, by kv_cache_chats 4: 4 chats of 8k tokens at once, or 64 of 512``; empty without one."""
         context = self.settings.context
-        count = f"{self.requests:.0f} chats" if self.requests >= 1.5 else "one chat"
+        whole = int(self.requests + _NEARLY)
+        count = f"{whole} chats" if whole > 1 else "one chat"
         size = memory(self.settings.estimate.kv_cache)
         text = (
             f"KV cache {size}, by {self.decided}: {count} of {tokens(context)} tokens at once" if self.requests else ""
@@ -110,7 +114,7 @@ def plan(
     limit: int = facts.context_length if asked == "auto" else asked
     best, context = None, -1
     for values, place in _variants(facts, wanted, hardware):
-        sums = Sums(facts, values, place, measured)
+        sums = Sums(facts, values, place, measured, workers=needs_workers(values, wanted.written))
         longest = sums.longest(place.reachable - sums.fixed, limit)
         if longest > context:
             best, context = sums, longest
@@ -248,7 +252,7 @@ def _settled(sums: Sums, wanted: WantedSettings, cache: KvCache, *, context: int
 def _unseen(facts: Facts, wanted: WantedSettings, limit: int) -> Plan:
     """For GPUs that can't be looked at: the settings as they are."""
     place = Place((), 0, 0, 0, 1)
-    sums = Sums(facts, wanted.values, place, None)
+    sums = Sums(facts, wanted.values, place, None, workers=needs_workers(wanted.values, wanted.written))
     settings = EffectiveSettings(
         size_class=wanted.size_class,
         gpu_class=wanted.gpu_class,

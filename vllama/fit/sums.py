@@ -40,10 +40,16 @@ class Measured:
 
 
 class Sums:
-    """What a model with certain settings needs at a place; bytes of one device."""
+    """What a model with certain settings needs at a place; bytes of one device.
 
-    def __init__(self, facts: Facts, values: Mapping[str, Any], place: Place, measured: Measured | None) -> None:
+    ``workers``: see ``fit.workers``.
+    """
+
+    def __init__(
+        self, facts: Facts, values: Mapping[str, Any], place: Place, measured: Measured | None, *, workers: bool
+    ) -> None:
         self.facts = facts
+        self._workers = workers
         self.values = dict(values)
         self.place = place
         self._measured = measured
@@ -65,6 +71,7 @@ class Sums:
             max_num_seqs=values.get("max_num_seqs", DEFAULT_SEQUENCES),
             eager=bool(values.get("enforce_eager")),
             dtype=dtype,
+            workers=workers,
         ) + (_PER_GPU if place.share > 1 else 0)
         self._factor = 1.0
         if measured is not None:
@@ -106,7 +113,9 @@ class Sums:
 
     def eager(self) -> Sums:
         """The same without graphs."""
-        return Sums(self.facts, {**self.values, "enforce_eager": True}, self.place, self._measured)
+        return Sums(
+            self.facts, {**self.values, "enforce_eager": True}, self.place, self._measured, workers=self._workers
+        )
 
     def estimate(self, kv: int) -> MemoryEstimate:
         """Of all devices together."""

@@ -104,7 +104,7 @@ def test_a_chat_model_on_a_cpu():
         "--served-model-name": "mini",
         "--uds": "/run/v/mini.sock",
         "--max-model-len": "2048",
-        "--max-num-seqs": "454",
+        "--max-num-seqs": "512",
         "--dtype": "bfloat16",
         "--tool-call-parser": "hermes",
         "--reasoning-parser": "qwen3",

@@ -165,7 +165,7 @@ def test_the_sum_is_told_in_peoples_words():
     assert fitting(LLAMA, gpu(24)).sum == "21.6 of 21.6 GiB: about 5 chats at once with 8k context"
     assert (
         fitting(facts(22_000_000, task="embed", attention=Attention(), embedding_length=384, details={}), cpu()).sum
-        == "1.9 of 31.0 GiB"
+        == "1.2 of 31.0 GiB"
     )
     tight = fitting(LLAMA, gpu(19, (8, 6)))
     assert tight.sum.startswith("17.1 of 17.1 GiB: one chat at once with ")
@@ -184,16 +184,22 @@ def test_where_a_pinned_engine_or_another_program_has_the_memory_it_is_a_refusal
     assert isinstance(answer, Refusal)
 
 
+def test_an_engine_without_workers_needs_less_memory():
+    alone, bound = (fitting(LLAMA, cpu(64), {"profiles": {"medium": {"cpu_threads": t}}}) for t in ("nobind", "0-1"))
+    need, needs_more = alone.settings.estimate, bound.settings.estimate
+    assert needs_more.overhead - need.overhead == 750 << 20
+
+
 def test_too_big_is_told_with_the_sum_in_ollamas_words_and_with_what_would_fit():
     answer = verdict(LLAMA, cpu(12))
     assert isinstance(answer, Refusal)
     assert too_big(answer.need, answer.place) == (
-        "model requires more system memory (18.3 GiB) than is available (11.6 GiB)"
+        "model requires more system memory (17.6 GiB) than is available (11.6 GiB)"
     )
-    assert parts_of(answer.need) == "weights 14.9 GiB, KV cache 1.0 GiB, working memory 2.4 GiB"
+    assert parts_of(answer.need) == "weights 14.9 GiB, KV cache 1.0 GiB, working memory 1.7 GiB"
     others = alternatives(LLAMA, wanted_settings(model(LLAMA), Config(), cpu(12)), cpu(12))
     assert [other.text for other in others] == ["4-bit weights (AWQ, GPTQ)"]
-    assert hint_of(answer.need, others).endswith("would fit: 4-bit weights (AWQ, GPTQ) (8.1 GiB, 8k context)")
+    assert hint_of(answer.need, others).endswith("would fit: 4-bit weights (AWQ, GPTQ) (7.5 GiB, 8k context)")
     assert hint_of(answer.need, ()).endswith("a smaller model would fit")
 
 
