@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -22,15 +21,12 @@ from vllama.cli.progress import Show, progress
 from vllama.cli.startup import Startup
 from vllama.config.directories import make_directories
 from vllama.config.environment import environment
-from vllama.config.load import Loaded, load_config
+from vllama.config.load import load_config
 from vllama.errors import ConfigError
-from vllama.models.library import Library
-from vllama.models.store import ModelStore
 from vllama.observe import logs
 from vllama.observe.feed import Feed
-from vllama.service.named import find, pull_missing, sources_of
+from vllama.service.named import Named
 from vllama.service.serve import serve
-from vllama.service.stock import open_store
 
 # Without click's own check that it is readable: an invalid configuration has its own exit status.
 _LAST_THREADS: Final = 20.0
@@ -68,23 +64,14 @@ def command(
         logging.getLogger("vllama").setLevel(logging.WARNING)  # people read the progress instead
     refuse_root(loaded.state, child.service_user())
     make_directories(loaded.directories)
-    library = Library(loaded.state)
-    names = sources_of(models, loaded, library)
-    extra = {name: source for name, source in names.items() if source is not None}
-    store = open_store(loaded, extra, library)
-
-    def read_again() -> tuple[Loaded, ModelStore]:
-        fresh = read()
-        return fresh, open_store(fresh, extra, store.shelf)
-
+    named = Named(models, loaded)
     with progress(quiet=bool(journal)) as show:
-        asyncio.run(pull_missing(names, store, loaded, environ, partial(_bars, show)))
-    chosen = [replace(find(store, name), pinned=True) for name in names]
+        asyncio.run(named.pull_missing(loaded, environ, partial(_bars, show)))
     with progress(quiet=bool(journal)) as show:
-        feed, startup = Feed(), Startup(show, chosen)
+        feed, startup = Feed(), Startup(show, named=bool(models))
         with feed.subscribed(startup.take), asyncio.Runner() as runner:
             try:
-                runner.run(serve(loaded, chosen, store, environ, feed=feed, read_again=read_again))
+                runner.run(serve(loaded, named, environ, feed=feed, read=read))
             finally:
                 _wait_for_nobody()
         startup.stopped()

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 
 from vllama import __version__
 from vllama.cli.progress import Show
-from vllama.models.model import Model
 from vllama.observe.news import EngineChanged, EngineSeen, Listens, News, Preloaded
 
 
 class Startup:
     """Subscribes to the feed for a terminal. A closed terminal is no error."""
 
-    def __init__(self, show: Show, named: Sequence[Model]) -> None:
-        """``named``: the models on the command line."""
+    def __init__(self, show: Show, *, named: bool) -> None:
+        """``named``: there are models on the command line."""
         self._show = show
         self._named = named
         self._began = time.monotonic()

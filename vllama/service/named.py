@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,51 @@ from vllama.models.names import parse_name, split_revision
 from vllama.models.sources import parse_argument, parse_source
 from vllama.models.store import ModelStore
 from vllama.service.pulling import make_puller
-from vllama.service.stock import registry_of
+from vllama.service.stock import open_store, registry_of
 
 
-def sources_of(arguments: Sequence[str], loaded: Loaded, library: Library) -> dict[str, str | None]:
-    """The arguments' model names and, where they are given with one or need one, their sources.
+class Named:
+    """The named models, and the store in which they stand over the configured ones."""
 
-    Raises NotFound for an argument that names no model, ConfigError when the catalogue's files are wrong.
-    """
+    def __init__(self, arguments: Sequence[str], loaded: Loaded) -> None:
+        """Raises NotFound for an argument that names no model, ConfigError when the catalogue's files are wrong."""
+        library = Library(loaded.state)
+        sources = _sources(arguments, loaded, library)
+        self._names = tuple(sources)
+        self._extra = {name: source for name, source in sources.items() if source is not None}
+        self.store = open_store(loaded, self._extra, library)
+
+    def reopened(self, loaded: Loaded) -> ModelStore:
+        """The store under another configuration, with the same library."""
+        return open_store(loaded, self._extra, self.store.shelf)
+
+    async def pull_missing(
+        self, loaded: Loaded, environ: Mapping[str, str], begin: Callable[[str], Callable[[Mapping[str, Any]], None]]
+    ) -> None:
+        """Bring the models that are not on this machine yet.
+
+        ``begin`` is called with each one's name and returns what takes the lines of its progress, as ``/api/pull``
+        sends them.
+        """
+        names = filter(None, map(parse_name, self._names))
+        missing = [name for name in names if self.store.find(name) is None]
+        if not missing:
+            return
+        with sole_owner(loaded.state):
+            puller = make_puller(loaded, self.store, Downloads(loaded.state, environ, registry_of(loaded)), environ)
+            for name in missing:
+                take = begin(name.short.removesuffix(":latest"))
+                async with aclosing(progress_lines(puller.pull(name))) as lines:
+                    async for line in lines:
+                        take(line)
+
+    def models(self) -> list[Model]:
+        """To be loaded at once and kept. Raises what is wrong with the files of one, or NotFound."""
+        return [replace(_find(self.store, text), pinned=True) for text in self._names]
+
+
+def _sources(arguments: Sequence[str], loaded: Loaded, library: Library) -> dict[str, str | None]:
+    """The arguments' model names and, where they are given with one or need one, their sources."""
     known = {name.key for text in loaded.config.models if (name := parse_name(text)) is not None} | {*library.all()}
     catalog = read_catalog(loaded.config.paths.catalog)
     found: dict[str, str | None] = {}
@@ -49,32 +87,7 @@ def sources_of(arguments: Sequence[str], loaded: Loaded, library: Library) -> di
     return found
 
 
-async def pull_missing(
-    names: Iterable[str],
-    store: ModelStore,
-    loaded: Loaded,
-    environ: Mapping[str, str],
-    begin: Callable[[str], Callable[[Mapping[str, Any]], None]],
-) -> None:
-    """Bring the named models that are not on this machine yet.
-
-    ``begin`` is called with each model's name and returns what takes the lines of its progress, as ``/api/pull`` sends
-    them.
-    """
-    wanted = [name for text in names if (name := parse_name(text)) is not None and store.find(name) is None]
-    if not wanted:
-        return
-    with sole_owner(loaded.state):
-        puller = make_puller(loaded, store, Downloads(loaded.state, environ, registry_of(loaded)), environ)
-        for name in wanted:
-            take = begin(name.short.removesuffix(":latest"))
-            async with aclosing(progress_lines(puller.pull(name))) as lines:
-                async for line in lines:
-                    take(line)
-
-
-def find(store: ModelStore, text: str) -> Model:
-    """The model of that name; raises what is wrong with its files, or NotFound."""
+def _find(store: ModelStore, text: str) -> Model:
     name = parse_name(text)
     if name is None or (model := store.find(name)) is None:
         problem = store.problem(name) if name is not None else None

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Final
 
 from vllama.config.changes import changed_keys
 from vllama.config.load import Loaded
@@ -17,12 +17,11 @@ from vllama.models.model import Model
 from vllama.models.store import ModelStore
 from vllama.observe import logs
 from vllama.observe.news import Listens, Notice, Ready, Reloading
+from vllama.service.named import Named
 from vllama.service.running import Service
 from vllama.supervisor.planner import needs_new_engine
 
 _LOG: Final = logging.getLogger("vllama")
-ReadAgain: TypeAlias = Callable[[], tuple[Loaded, ModelStore]]
-"""Reads the configuration and the models again, in a thread; raises ConfigError."""
 _AT_RESTART: Final = ("paths.",)
 """Keys that can't change while engines live in those directories."""
 _READ_WITHIN: Final = 20.0
@@ -32,9 +31,11 @@ _READ_WITHIN: Final = 20.0
 class Reload:
     """Answers SIGHUP."""
 
-    def __init__(self, service: Service, read_again: ReadAgain) -> None:
+    def __init__(self, service: Service, read: Callable[[], Loaded], named: Named) -> None:
+        """``read`` reads the configuration; raises ConfigError."""
         self._service = service
-        self._read_again = read_again
+        self._read = read
+        self._named = named
         self._reads = Reads()
 
     async def answer(self) -> None:
@@ -59,6 +60,10 @@ class Reload:
             feed.publish(Notice("config", ""))
         finally:
             feed.publish(Ready())
+
+    def _read_again(self) -> tuple[Loaded, ModelStore]:
+        loaded = self._read()
+        return loaded, self._named.reopened(loaded)
 
 
 async def apply(service: Service, loaded: Loaded, store: ModelStore) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -16,14 +16,14 @@ from vllama.config.ownership import Owner, sole_owner
 from vllama.engine.cgroup import bound_front_end
 from vllama.http.limits import limits_of, raise_descriptor_limit
 from vllama.models.model import Model
-from vllama.models.store import ModelStore
 from vllama.observe.feed import Feed
 from vllama.observe.news import Listens, News, Ready, Stopping
 from vllama.service.build import build
 from vllama.service.engine_watch import EngineWatch
+from vllama.service.named import Named
 from vllama.service.notify import Notifier
 from vllama.service.preload import preload
-from vllama.service.reload import ReadAgain, Reload
+from vllama.service.reload import Reload
 from vllama.service.running import Service
 from vllama.service.signals import Signals
 from vllama.service.sockets import Sockets
@@ -36,35 +36,31 @@ _LOG: Final = logging.getLogger("vllama")
 
 
 async def serve(
-    loaded: Loaded,
-    named: Sequence[Model],
-    store: ModelStore,
-    environ: Mapping[str, str],
-    *,
-    feed: Feed,
-    read_again: ReadAgain,
+    loaded: Loaded, named: Named, environ: Mapping[str, str], *, feed: Feed, read: Callable[[], Loaded]
 ) -> None:
-    """Serve until SIGTERM or SIGINT. ``named``: models to load at once and keep.
+    """Serve until SIGTERM or SIGINT. ``read`` reads the configuration for a reload; raises ConfigError.
 
-    Raises CannotListen, AlreadyRunning, ConfigError before anything is served.
+    Raises CannotListen, AlreadyRunning, ConfigError, NotFound, ModelUnusable before anything is served.
     """
+    models = named.models()
     make_directories(loaded.directories)
     bound_front_end()
     raise_descriptor_limit()
     with sole_owner(loaded.runtime) as runtime, sole_owner(loaded.state) as state:
-        await asyncio.to_thread(sweep_all, loaded, store)
+        await asyncio.to_thread(sweep_all, loaded, named.store)
         notifier = Notifier(environ)
         sockets = Sockets(loaded.config.server, notifier, environ)
-        service = build(loaded, store, environ, feed, sockets)
+        service = build(loaded, named.store, environ, feed, sockets)
         status = Status(notifier, feed, loaded.config.engine.stall_timeout)
         signals = Signals(supervised=notifier.supervised)
+        reload = Reload(service, read, named)
         background = Tasks()
         background.start(_beat(notifier, service.supervisor), _logged)
         background.start(_hurry(signals, service.supervisor), _logged)
         with feed.subscribed(status.take, service.metrics.take, partial(_note_port, (runtime, state))):
             try:
                 await _listen(service)
-                await _run(service, named, signals, background, Reload(service, read_again))
+                await _run(service, models, signals, background, reload)
             finally:
                 feed.publish(Stopping(service.loaded.config.engine.drain_timeout + LAST_STEPS))
                 await _take_down(service, signals)
@@ -82,12 +78,12 @@ async def _listen(service: Service) -> None:
     service.feed.publish(Listens(host, port))
 
 
-async def _run(service: Service, named: Sequence[Model], signals: Signals, background: Tasks, reload: Reload) -> None:
+async def _run(service: Service, models: Sequence[Model], signals: Signals, background: Tasks, reload: Reload) -> None:
     """Load what is to be loaded at once, and reload the configuration when asked, until it is time to stop."""
     engine = EngineWatch(service)
     await engine.look()
-    await preload(service, named, signals.stop)
-    background.start(engine.preload_later(named, signals.stop), _logged)
+    await preload(service, models, signals.stop)
+    background.start(engine.preload_later(models, signals.stop), _logged)
     service.feed.publish(Ready())
     # these objects live as long as the service: a collection that visits them would hold up streams
     gc.freeze()

@@ -25,7 +25,7 @@ class Shown:
 
 def test_each_engine_that_starts_is_shown_until_it_is_ready_or_has_failed():
     shown = Shown()
-    startup = Startup(shown, ())
+    startup = Startup(shown, named=False)
     startup.take(EngineChanged(view("mini", "starting", "loading weights")))
     startup.take(EngineChanged(view("other", "planning", "planning")))
     startup.take(EngineChanged(view("mini", "warming", "first token")))
@@ -38,7 +38,7 @@ def test_each_engine_that_starts_is_shown_until_it_is_ready_or_has_failed():
 
 def test_the_first_request_to_try_goes_to_the_address_in_use():
     shown = Shown()
-    startup = Startup(shown, (model("mini"),))
+    startup = Startup(shown, named=True)
     startup.take(Listens("::1", 11434))
     startup.take(Preloaded(model("mini"), None))
     assert "listens on http://[::1]:11434 " in shown.said[0]
@@ -48,7 +48,7 @@ def test_the_first_request_to_try_goes_to_the_address_in_use():
 
 def test_a_model_that_could_not_be_loaded_is_named_with_its_reason():
     shown = Shown()
-    Startup(shown, ()).take(Preloaded(model("mini"), LoadFailed("no such flag", hint="correct it")))
+    Startup(shown, named=False).take(Preloaded(model("mini"), LoadFailed("no such flag", hint="correct it")))
     assert shown.said == ["mini could not be loaded: no such flag", "  correct it"]
 
 
@@ -60,7 +60,7 @@ def test_a_closed_terminal_is_no_error():
         def say(self, text: str) -> None:
             raise OSError
 
-    startup = Startup(Gone(), ())
+    startup = Startup(Gone(), named=False)
     startup.take(Listens("127.0.0.1", 1))
     startup.take(EngineChanged(view("mini", "starting")))
     startup.stopped()

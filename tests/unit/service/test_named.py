@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from vllama.config.load import Loaded, load_config
 from vllama.errors import ModelUnusable, NotFound
-from vllama.models.library import Library
-from vllama.service.named import find, sources_of
-from vllama.service.stock import open_store
+from vllama.models.names import parse_name
+from vllama.service.named import Named
 
 
 @pytest.fixture
@@ -21,37 +21,53 @@ def loaded(tmp_path: Path) -> Loaded:
     return load_config(file, environ={})
 
 
-@pytest.mark.parametrize(
-    ("argument", "name", "source"),
-    [
-        ("tinychat", "tinychat", "builtin:tinychat"),
-        ("mine", "mine", None),  # configured
-        ("qwen3:0.6b", "qwen3:0.6b", None),  # in the catalogue
-        ("org/name", "org/name:latest", None),
-        ("other=org/name", "other", "org/name"),
-    ],
-)
-def test_an_argument_means_what_is_known_or_brings_its_source(
-    argument: str, name: str, source: str | None, loaded: Loaded
-):
-    assert sources_of([argument], loaded, Library(loaded.state)) == {name: source}
+async def missing(named: Named, loaded: Loaded) -> list[str]:
+    """The models that would be pulled: the first one is not, because the test ends there."""
+
+    class Begun(Exception):
+        pass
+
+    begun: list[str] = []
+
+    def begin(name: str):
+        begun.append(name)
+        raise Begun
+
+    with contextlib.suppress(Begun):
+        await named.pull_missing(loaded, {}, begin)
+    return begun
 
 
-def test_a_directory_is_its_own_source(loaded: Loaded, tmp_path: Path):
+async def test_our_own_model_needs_no_source_and_is_kept_loaded(loaded: Loaded):
+    named = Named(["tinychat"], loaded)
+    assert await missing(named, loaded) == []
+    (model,) = named.models()
+    assert (model.name.model, model.pinned) == ("tinychat", True)
+
+
+@pytest.mark.parametrize("argument", ["qwen3:0.6b", "org/name"])
+async def test_a_name_of_the_catalogue_and_a_repository_are_pulled(argument: str, loaded: Loaded):
+    assert await missing(Named([argument], loaded), loaded) == [argument]
+
+
+@pytest.mark.parametrize("argument", ["{}/small", "other={}/small"])
+def test_a_directory_brings_its_source_and_wins_over_what_is_configured(argument, loaded: Loaded, tmp_path: Path):
     (tmp_path / "small").mkdir()
-    found = sources_of([str(tmp_path / "small")], loaded, Library(loaded.state))
-    assert found == {"small": str(tmp_path / "small")}
+    name = parse_name("other" if "=" in argument else "small")
+    named = Named([argument.format(tmp_path)], loaded)
+    assert name is not None
+    assert str(named.store.source(name)) == str(tmp_path / "small")
+    reopened = named.reopened(loaded)
+    assert str(reopened.source(name)) == str(tmp_path / "small")
+    assert reopened.shelf is named.store.shelf
 
 
 def test_an_argument_that_means_nothing_is_refused_with_what_may_be_given(loaded: Loaded):
     with pytest.raises(NotFound, match="there is no model 'nothing'") as refused:
-        sources_of(["nothing"], loaded, Library(loaded.state))
+        Named(["nothing"], loaded)
     assert "vllama catalog list" in refused.value.hint
 
 
 def test_a_model_whose_files_are_broken_is_refused_with_the_reason(loaded: Loaded):
-    store = open_store(loaded)
     with pytest.raises(ModelUnusable):
-        find(store, "mine")
-    with pytest.raises(NotFound):
-        find(store, "nothing")
+        Named(["mine"], loaded).models()
