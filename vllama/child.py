@@ -29,7 +29,7 @@ _ROOT: Final = Path("/")
 _MOST_LINKS: Final = 40
 
 
-class Start(TypedDict):
+class StartOptions(TypedDict):
     """What ``subprocess`` and ``asyncio.create_subprocess_exec`` take by these names."""
 
     env: dict[str, str]
@@ -45,7 +45,7 @@ def start(
     more: Mapping[str, str] | None = None,
     cwd: Path = _ROOT,
     user: int | None = None,
-) -> Start:
+) -> StartOptions:
     """In which directory and as which user a child starts.
 
     ``environ``: its environment instead of ours, of either without secrets. ``more``: added as it is. ``user``: as
@@ -55,7 +55,7 @@ def start(
     if "PATH" in env:
         env["PATH"] = _absolute_only(env["PATH"])
     mine = user is None or user == os.geteuid()
-    return Start(env=env, cwd=cwd, user=None if mine else user, **_groups(None if mine else user))
+    return StartOptions(env=env, cwd=cwd, user=None if mine else user, **_groups(None if mine else user))
 
 
 def module(name: str) -> tuple[str, ...]:

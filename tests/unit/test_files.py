@@ -19,7 +19,7 @@ from vllama.config.ownership import sole_owner
 from vllama.config.tuned import forget_tuned, tuned_file, write_tuned
 from vllama.errors import ConfigError, StoreFailed
 from vllama.fit.measurements import Measurements
-from vllama.fit.sums import Measured
+from vllama.fit.sums import ReportedMemory
 from vllama.install.capabilities import write_capabilities
 from vllama.install.prefix import Home, Prefix
 from vllama.models.library import Library
@@ -121,7 +121,7 @@ def _keys(folder: Path) -> Any:
 
 
 def _measure(folder: Path) -> Any:
-    Measurements(folder).keep("key", Measured(1, 2, 3))
+    Measurements(folder).keep("key", ReportedMemory(1, 2, 3))
 
 
 def _manifest(folder: Path) -> Any:

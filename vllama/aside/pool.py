@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 
 from vllama import child
 from vllama.aside.port import TookTooLong
-from vllama.aside.turns import Turns
+from vllama.aside.turns import FairTurns
 from vllama.aside.worker import HEAD, READY
 from vllama.errors import Busy, VllamaError
 
@@ -31,7 +31,7 @@ _TRIES: Final = 2
 _WORKER: Final = "vllama.aside.worker"
 
 
-class Pool:
+class WorkerPool:
     """``run`` jobs, ``close`` at the end. Nothing is started before the first job."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Pool:
         """``environ``: of the workers; None: ours without secrets."""
         most = workers or max(2, min(_MOST_WORKERS, (os.cpu_count() or 1) // 2))
         self._environ, self._seconds = environ, seconds
-        self._turns = Turns(most)
+        self._turns = FairTurns(most)
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._tasks: set[asyncio.Task[bytes]] = set()

@@ -17,7 +17,7 @@ class TookTooLong(BadRequest):
 
 
 class Aside(Protocol):
-    """Runs pure functions outside the event loop; ``aside.pool.Pool`` in the daemon."""
+    """Runs pure functions outside the event loop; ``aside.pool.WorkerPool`` in the daemon."""
 
     async def run(self, client: str, job: Callable[..., T], *args: Any) -> T:
         """What ``job`` makes of ``args``. It is a function of a module, and all of them are values.

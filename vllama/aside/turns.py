@@ -16,7 +16,7 @@ class _Client:
     jobs: int = 0
 
 
-class Turns:
+class FairTurns:
     """``most`` jobs at a time, of one client one less (but one). Clients that wait take turns."""
 
     def __init__(self, most: int, *, waiting: int = 128, of_one: int = 32) -> None:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from vllama.cli import format as fmt
 from vllama.config.exposure import Exposure
-from vllama.engine.compilation import ROOM, Start
+from vllama.engine.compilation import ROOM, CodeStart
 from vllama.fit.hardware import Hardware
 from vllama.install.versions import PINNED, PYTHONS, TESTED, is_tested
 
@@ -101,7 +101,7 @@ class Facts:
     port: PortFact
     models: tuple[ModelFact, ...]
     exposures: tuple[Exposure, ...] = ()
-    starts: tuple[Start, ...] = ()
+    starts: tuple[CodeStart, ...] = ()
     """How each model got its compiled code when it was last started."""
 
 

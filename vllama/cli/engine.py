@@ -16,7 +16,7 @@ from vllama.config.environment import environment
 from vllama.config.load import load_config
 from vllama.errors import InstallFailed
 from vllama.install import engines as engine
-from vllama.install.engines import Backend, EngineStatus, Wish
+from vllama.install.engines import Backend, EngineStatus, WantedEngine
 from vllama.install.prefix import SYSTEM
 from vllama.install.versions import PINNED, ROCM_REFUSAL
 from vllama.redaction import without_passwords
@@ -70,7 +70,7 @@ def install(  # noqa: PLR0917 - click passes them by name
     reason = "asked for"
     if backend is None:
         backend, reason = (choice := engine.choose_for_this_machine()).backend, choice.reason
-    wish = Wish(_absolute(prefix) or loaded.engine_prefix, cast("Backend", backend), python, torch_index, force)
+    wish = WantedEngine(_absolute(prefix) or loaded.engine_prefix, cast("Backend", backend), python, torch_index, force)
     with progress() as show:
         watch = _Watch(show, f"installing vLLM {PINNED} for {backend}: {reason}")
         found, new = engine.install(wish, watch)

@@ -17,7 +17,7 @@ import orjson
 
 from vllama.engine.refusals import field_of
 from vllama.engine.sse import DONE, SseCutter
-from vllama.engine.wire import Accept, Connection, Pool
+from vllama.engine.wire import Accept, ConnectionPool, EngineConnection
 from vllama.errors import Busy, EngineGone, EngineRefused
 
 _GONE = (
@@ -38,7 +38,7 @@ class Events:
     The iteration ends with ``[DONE]`` (not included) and raises EngineGone when the stream breaks before it.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: EngineConnection) -> None:
         self.done = False
         """``[DONE]`` has been read."""
         self._connection = connection
@@ -114,8 +114,8 @@ class EngineClient:
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
-        self._generations = Pool(socket)
-        self._looks = Pool(socket)  # apart: an engine that hangs answers /health all the same
+        self._generations = ConnectionPool(socket)
+        self._looks = ConnectionPool(socket)  # apart: an engine that hangs answers /health all the same
 
     @property
     def bytes_read(self) -> int:
@@ -154,7 +154,7 @@ class EngineClient:
             connection.release(complete=events.done)
 
     @staticmethod
-    async def _whole(pool: Pool, request: bytes, timeout: float | None) -> bytes:
+    async def _whole(pool: ConnectionPool, request: bytes, timeout: float | None) -> bytes:
         with _border():
             async with asyncio.timeout(timeout):
                 connection = await pool.ask(request)

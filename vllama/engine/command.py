@@ -36,7 +36,7 @@ _STRUCTURED: Final = {"backend": "xgrammar", "disable_any_whitespace": True}
 _OURS: Final = frozenset({"--model", "--uds", "--served-model-name", "--host", "--port", "--api-key"})
 
 
-class Engine(Protocol):
+class InstalledEngine(Protocol):
     """What must be known of the installed engine (``install.capabilities.Capabilities``)."""
 
     @property
@@ -68,7 +68,7 @@ def build_spec(
     model: Model,
     settings: EffectiveSettings,
     hardware: Hardware,
-    capabilities: Engine,
+    capabilities: InstalledEngine,
     *,
     name: str,
     socket: Path,
@@ -131,7 +131,7 @@ def build_spec(
     )
 
 
-def wrong_flags(arguments: Iterable[str], engine: Engine) -> Iterator[str]:
+def wrong_flags(arguments: Iterable[str], engine: InstalledEngine) -> Iterator[str]:
     """What is wrong with a person's own flags (``extra_args``), a sentence each."""
     for argument in arguments:
         flag = argument.partition("=")[0]
@@ -146,7 +146,7 @@ def wrong_flags(arguments: Iterable[str], engine: Engine) -> Iterator[str]:
 class _Flags:
     """Collects the arguments; only what the engine knows gets in."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: InstalledEngine) -> None:
         self._engine = engine
         self.argv: list[str] = []
         self.notes: list[str] = []
@@ -215,7 +215,7 @@ def _sizing(flags: _Flags, model: Model, settings: EffectiveSettings) -> None:
         flags.want("--enforce-eager")
 
 
-def _sleeping(flags: _Flags, settings: EffectiveSettings, engine: Engine) -> int:
+def _sleeping(flags: _Flags, settings: EffectiveSettings, engine: InstalledEngine) -> int:
     """Bytes that it keeps while it sleeps: all but weights and KV cache."""
     flags.want(_SLEEP)
     return max(1, settings.estimate.overhead) if engine.supports(_SLEEP) else 0
@@ -240,7 +240,7 @@ def _adapters(flags: _Flags, model: Model) -> int:
     return rank
 
 
-def _generating(flags: _Flags, model: Model, settings: EffectiveSettings, engine: Engine) -> None:
+def _generating(flags: _Flags, model: Model, settings: EffectiveSettings, engine: InstalledEngine) -> None:
     """What only models that write text have."""
     values, facts = settings.values, model.facts
     flags.want("--enable-per-request-metrics")

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Outcome = Literal["", "loaded", "compiled", "again", "unkept"]
+CodeOutcome = Literal["", "loaded", "compiled", "again", "unkept"]
 """How a start got its code. ``again``: what was kept could not be used. ``unkept``: the next start compiles, too.
 Empty: the model is not compiled at all, or nothing was said yet."""
 
@@ -36,7 +36,7 @@ _PART_UNSAVED = re.compile(
 
 
 @dataclass(slots=True)
-class Compilation:
+class CompilationReport:
     """Of one start; feed it every line's text."""
 
     code: Literal["", "loaded", "compiled"] = ""
@@ -91,7 +91,7 @@ class Compilation:
             self.folders = (*self.folders, folder)
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> CodeOutcome:
         """In one word."""
         return "unkept" if self.unkept else "again" if self.again else self.code
 
@@ -104,11 +104,11 @@ class Compilation:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class CodeStart:
     """How the last start of a model with certain settings got its code (``engine.kept_code`` keeps it)."""
 
     model: str
-    outcome: Outcome
+    outcome: CodeOutcome
     fault: str = ""
     """What was thrown away or done twice; empty where nothing was."""
     at: float = 0.0

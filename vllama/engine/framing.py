@@ -28,7 +28,7 @@ class Head:
     """The connection may be used again after the body."""
 
 
-class Body(Protocol):
+class BodyReader(Protocol):
     """Takes a body out of its frames; an instance per answer."""
 
     @property
@@ -68,7 +68,7 @@ def read_head(data: bytes) -> tuple[Head, bytes] | None:
     return head, data[end + 4 :]
 
 
-def body_of(head: Head) -> Body:
+def body_of(head: Head) -> BodyReader:
     """What reads the body that follows this head."""
     return ChunkedBody() if head.chunked else SizedBody(head.length)
 

@@ -25,17 +25,17 @@ from typing import Final, Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from vllama import files
-from vllama.engine.compilation import ROOM, Compilation, Start
+from vllama.engine.compilation import ROOM, CodeStart, CompilationReport
 from vllama.engine.spec import EngineSpec
 
 _LOG = logging.getLogger("vllama.engine")
 _MONTH: Final = 30 * 86_400.0
 
 
-_READER: Final = TypeAdapter(Start)
+_READER: Final = TypeAdapter(CodeStart)
 
 
-class Engine(Protocol):
+class CodeOwner(Protocol):
     """What decides where its code is kept (``install.capabilities.Capabilities``)."""
 
     @property
@@ -54,7 +54,7 @@ class Engine(Protocol):
         ...
 
 
-def folder_of(cache: Path, engine: Engine, cpu: str) -> Path:
+def folder_of(cache: Path, engine: CodeOwner, cpu: str) -> Path:
     """Where this engine keeps code on this processor (``Hardware.cpu``)."""
     stamp = sha256(f"{engine.version} {engine.torch} {engine.interpreter} {cpu}".encode()).hexdigest()[:8]
     return cache / "compiled" / f"{engine.version}-{stamp}"
@@ -65,11 +65,11 @@ def folders_in(cache: Path) -> list[Path]:
     return _folders(cache / "compiled")
 
 
-def remember(spec: EngineSpec, compilation: Compilation) -> None:
+def remember(spec: EngineSpec, compilation: CompilationReport) -> None:
     """A start of ``spec`` has succeeded: note how it got its code. A note that can't be written is only missed."""
     if spec.keeps is None or not compilation.code:
         return
-    start = Start(spec.served_name, compilation.outcome, compilation.fault, time.time())
+    start = CodeStart(spec.served_name, compilation.outcome, compilation.fault, time.time())
     try:
         for folder in _own(spec, compilation.folders):
             os.utime(folder)  # it was used: ``sweep`` leaves it
@@ -78,7 +78,7 @@ def remember(spec: EngineSpec, compilation: Compilation) -> None:
         _LOG.warning("can't note how %s got its code: %s", spec.name, error.strerror)
 
 
-def distrust(spec: EngineSpec, compilation: Compilation) -> bool:
+def distrust(spec: EngineSpec, compilation: CompilationReport) -> bool:
     """A start of ``spec`` died while it loaded or compiled: remove that code. Whether anything was removed."""
     if not compilation.doing or spec.keeps is None:
         return False
@@ -89,7 +89,7 @@ def distrust(spec: EngineSpec, compilation: Compilation) -> bool:
     return bool(found)
 
 
-def starts(cache: Path) -> tuple[Start, ...]:
+def starts(cache: Path) -> tuple[CodeStart, ...]:
     """The last start of each model, newest first."""
     found = sorted(filter(None, map(_read, (cache / "compiled").glob("*/starts/*.json"))), key=lambda start: start.at)
     latest = {start.model: start for start in found}
@@ -142,7 +142,7 @@ def _own(spec: EngineSpec, folders: tuple[str, ...]) -> Iterator[Path]:
             yield folder
 
 
-def _read(note: Path) -> Start | None:
+def _read(note: Path) -> CodeStart | None:
     try:
         return _READER.validate_json(files.read(note))
     except (OSError, ValidationError):

@@ -25,7 +25,7 @@ from vllama.engine.cgroup import EngineGroup, let_die_first, make_group, own_gro
 from vllama.engine.diagnose import Cause, diagnose
 from vllama.engine.exits import notice_exit
 from vllama.engine.paging import page_out
-from vllama.engine.progress import Line, Progress, read_line
+from vllama.engine.progress import LogLine, Progress, read_line
 from vllama.engine.session import CpuMeter, kill_session, living, lowest_priority, signal_session, tidy
 from vllama.engine.spec import EngineSpec
 from vllama.engine.tracebacks import Tracebacks, is_traceback
@@ -265,7 +265,7 @@ class EngineProcess:
             self._said(text)
 
     def _said(self, text: str) -> None:
-        record = Line(logging.ERROR, text) if is_traceback(text) else read_line(text)
+        record = LogLine(logging.ERROR, text) if is_traceback(text) else read_line(text)
         if record is None:
             return
         self._lines.extend(record.text.splitlines())

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from vllama.engine.compilation import Compilation
+from vllama.engine.compilation import CompilationReport
 
 # message part -> what people read; in order of appearance
 _STAGES: Final = (
@@ -62,7 +62,7 @@ _HARMLESS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """One record of an engine's output."""
 
     level: int
@@ -72,7 +72,7 @@ class Line:
     """``APIServer``, ``EngineCore``, ``Worker``; empty when unknown."""
 
 
-def read_line(raw: str) -> Line | None:
+def read_line(raw: str) -> LogLine | None:
     """One line of output as a record, without colours; None when there is nothing to say."""
     text = _ANSI.sub("", raw).rstrip()
     if not text.strip():
@@ -80,13 +80,13 @@ def read_line(raw: str) -> Line | None:
     if text.startswith("{") and (record := _json_record(text)) is not None:
         return record
     if match := _TEXT_LINE.match(text):
-        return Line(_level(match[2], match[3]), match[3], match[1])
+        return LogLine(_level(match[2], match[3]), match[3], match[1])
     if match := _UVICORN.match(text):
-        return Line(_level(match[1], match[2]), match[2])
-    return Line(logging.INFO, text)
+        return LogLine(_level(match[1], match[2]), match[2])
+    return LogLine(logging.INFO, text)
 
 
-def _json_record(text: str) -> Line | None:
+def _json_record(text: str) -> LogLine | None:
     try:
         record: Any = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -96,7 +96,7 @@ def _json_record(text: str) -> Line | None:
     message = str(record["message"])
     if trace := record.get("exc_info"):
         message = f"{message}\n{trace}"
-    return Line(
+    return LogLine(
         _level(str(record.get("levelname", "INFO")), message), message, str(record.get("vllm_process_name", ""))
     )
 
@@ -119,7 +119,7 @@ class Progress:
     """Bytes of the loaded weights on one GPU, to 10 MiB; 0 until it said so (a CPU engine never does)."""
     kv_memory: int = 0
     """Bytes of the KV cache on one GPU, to 10 MiB; 0 until it said so (it does not if the size was configured)."""
-    compilation: Compilation = field(default_factory=Compilation)
+    compilation: CompilationReport = field(default_factory=CompilationReport)
 
     code: str = ""
     """The file of its compiled code that it saved or loaded; empty until it said so."""

@@ -3,7 +3,7 @@
 Why not aiohttp's client: each token would cost a parser's callbacks, a queue, a future and a task's way down through
 all its frames; measured, that is half of all the CPU that the front end uses for a token. Here the bytes are passed on
 in the read that brings them (``pour``), and only a reader that has no sink waits (``read``). And aiohttp
-does not send a POST again whose kept connection the server has just closed (``Pool.ask``).
+does not send a POST again whose kept connection the server has just closed (``ConnectionPool.ask``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
-from vllama.engine.framing import Body, Head, body_of, read_head
+from vllama.engine.framing import BodyReader, Head, body_of, read_head
 from vllama.errors import VllamaError
 
 _MOST_WAITING: Final = 1 << 20
@@ -28,14 +28,14 @@ Accept = Callable[[T], bool]
 """Takes what has come; false: no more for now. The one type of all callbacks on a token's way, whatever they take."""
 
 
-class Connection(asyncio.BufferedProtocol):
+class EngineConnection(asyncio.BufferedProtocol):
     """One connection, one request at a time. When it breaks, the caller that waits gets an OSError."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
         self._transport: asyncio.Transport | None = None
         self._head: Head | None = None
-        self._body: Body | None = None
+        self._body: BodyReader | None = None
         self._raw = b""
         self._arrived: list[bytes] = []
         self._waiting = 0
@@ -204,7 +204,7 @@ class Connection(asyncio.BufferedProtocol):
             raise self._failure
 
 
-class Pool:
+class ConnectionPool:
     """The connections to one socket."""
 
     def __init__(self, socket: Path) -> None:
@@ -213,11 +213,11 @@ class Pool:
         """One for all, as each read is used up at once. A plain ``Protocol`` gets a new one of 256 KiB for each token,
         which the allocator takes from the kernel and gives back: more work than everything else here."""
         self._socket = str(socket)
-        self._all: set[Connection] = set()
-        self._idle: list[Connection] = []
+        self._all: set[EngineConnection] = set()
+        self._idle: list[EngineConnection] = []
         self.closed = False
 
-    async def ask(self, request: bytes) -> Connection:
+    async def ask(self, request: bytes) -> EngineConnection:
         """Send a request; the connection has the head of its answer. Raises OSError and TimeoutError.
 
         An engine may close an idle connection at any moment, also while a request is on its way to it. Where not a
@@ -234,7 +234,7 @@ class Pool:
         await connection.ask(request)
         return connection
 
-    def _kept(self) -> Connection | None:
+    def _kept(self) -> EngineConnection | None:
         """The one that was used last, where it is not too old."""
         oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
         while self._idle:
@@ -244,19 +244,19 @@ class Pool:
             connection.close()
         return None
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> EngineConnection:
         if self.closed:
             raise ConnectionResetError("the engine's connections were closed")
         async with asyncio.timeout(_CONNECT_SECONDS):
             _, connection = await asyncio.get_running_loop().create_unix_connection(
-                lambda: Connection(self), self._socket
+                lambda: EngineConnection(self), self._socket
             )
         if self.closed:  # meanwhile
             connection.close()
         self._all.add(connection)
         return connection
 
-    def keep(self, connection: Connection) -> None:
+    def keep(self, connection: EngineConnection) -> None:
         """Its answer is over: the next request may have it."""
         if self.closed:
             connection.close()
@@ -264,7 +264,7 @@ class Pool:
         connection.idle_since = asyncio.get_running_loop().time()
         self._idle.append(connection)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: EngineConnection) -> None:
         """It is gone."""
         self._all.discard(connection)
         if connection in self._idle:

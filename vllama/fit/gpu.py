@@ -18,7 +18,7 @@ import psutil
 
 from vllama import child
 from vllama.fit.cgroups import GroupLimits, group_limits
-from vllama.fit.hardware import Gpu, Hardware, Kind
+from vllama.fit.hardware import Gpu, Hardware, HardwareKind
 from vllama.fit.numa import node_available
 
 _SMI: Final = (
@@ -38,7 +38,7 @@ _AVX512: Final = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
 
 def detect() -> Hardware:
     """What there is now; free memory is a snapshot."""
-    kind: Kind = "cpu"
+    kind: HardwareKind = "cpu"
     gpus: tuple[Gpu, ...] = ()
     for look, found_kind in ((_by_nvml, "cuda"), (_by_nvidia_smi, "cuda"), (_by_rocm_smi, "rocm")):
         if gpus := look():

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from vllama.config.schema import GpuClass
 
-Kind = Literal["cpu", "cuda", "rocm"]
+HardwareKind = Literal["cpu", "cuda", "rocm"]
 _GIB: Final = 1 << 30
 # A card with less than this many GiB belongs to the class; cards report a little less than they are sold with.
 _CLASSES: Final[tuple[tuple[int, GpuClass], ...]] = ((20, "16"), (28, "24"), (60, "32"), (100, "80"))
@@ -37,7 +37,7 @@ class Gpu:
 class Hardware:
     """What an engine may use."""
 
-    kind: Kind
+    kind: HardwareKind
     cores: tuple[int, ...]
     """CPU numbers we may run on."""
     ram_total: int
@@ -123,7 +123,7 @@ class Hardware:
             gpus=tuple(replace(gpu, free=min(gpu.free + gpu.kept, gpu.total), kept=0) for gpu in self.gpus),
         )
 
-    def for_backend(self, backend: Kind) -> Hardware:
+    def for_backend(self, backend: HardwareKind) -> Hardware:
         """As an engine built for ``backend`` sees it: the CPU build sees no GPU."""
         return replace(self, kind="cpu", gpus=()) if backend == "cpu" else replace(self, kind=backend)
 

@@ -21,7 +21,7 @@ from vllama import files
 from vllama.fit.hardware import Hardware
 from vllama.fit.plan import Missing, Plan, Refusal, plan
 from vllama.fit.settings import WantedSettings
-from vllama.fit.sums import Measured
+from vllama.fit.sums import ReportedMemory
 from vllama.models.model import Model
 
 _LOG = logging.getLogger("vllama.fit")
@@ -30,7 +30,7 @@ _MOST: Final = 500
 _FLAGS: Final = ("dtype", "quantization", "kv_cache_dtype", "tensor_parallel_size", "max_num_batched_tokens",
                  "enforce_eager", "speculative", "extra_args")  # fmt: skip
 """Settings that change what the weights, a token or the rest take."""
-_READER: Final = TypeAdapter(dict[str, Measured])
+_READER: Final = TypeAdapter(dict[str, ReportedMemory])
 
 
 class Measurements:
@@ -39,14 +39,14 @@ class Measurements:
     def __init__(self, state: Path) -> None:
         self._place = state / "measured.json"
         self._lock = threading.Lock()
-        self._known: dict[str, Measured] | None = None
+        self._known: dict[str, ReportedMemory] | None = None
 
-    def find(self, key: str) -> Measured | None:
+    def find(self, key: str) -> ReportedMemory | None:
         """What was measured under ``key``: model, flags and device."""
         with self._lock:
             return self._read().get(key)
 
-    def keep(self, key: str, measured: Measured) -> None:
+    def keep(self, key: str, measured: ReportedMemory) -> None:
         """Remember it, and write it down so that after a crash the old or the new file is there, whole."""
         with self._lock:
             known = self._read()
@@ -62,7 +62,7 @@ class Measurements:
             except OSError as error:
                 _LOG.warning("can't remember what was measured: %s", error)
 
-    def _read(self) -> dict[str, Measured]:
+    def _read(self) -> dict[str, ReportedMemory]:
         if self._known is None:
             self._known = {}
             with suppress(OSError, ValidationError):

@@ -18,7 +18,7 @@ from vllama.fit.kv_cache import KvCache
 from vllama.fit.memory import GIB, MemoryEstimate
 from vllama.fit.places import Place, find_place
 from vllama.fit.settings import EffectiveSettings, WantedSettings
-from vllama.fit.sums import Measured, Sums
+from vllama.fit.sums import ReportedMemory, Sums
 from vllama.fit.workers import needs_workers
 from vllama.models.model import Facts, Task
 
@@ -106,7 +106,7 @@ def plan(
     wanted: WantedSettings,
     hardware: Hardware,
     *,
-    measured: Measured | None = None,
+    measured: ReportedMemory | None = None,
     attempt: int = 0,
 ) -> Plan | Missing | Refusal:
     """Choose context, KV cache, sequences, GPUs. ``attempt``: plans before this one that ran out of memory."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from vllama.fit.plan import Plan
 from vllama.fit.settings import EffectiveSettings
-from vllama.fit.sums import Measured
+from vllama.fit.sums import ReportedMemory
 
 _EXACT: Final = 1 << 30
 """Bytes. The log rounds to 10 MiB: a smaller figure is less exact than the estimate."""
@@ -36,7 +36,7 @@ def basis_of(key: str, plan: Plan, settings: EffectiveSettings) -> Basis:
     return Basis(key, settings.context, kv_cache or 0, share)
 
 
-def measured(basis: Basis, *, weights: int, kv_memory: int, kv_tokens: int) -> Measured | None:
+def measured(basis: Basis, *, weights: int, kv_memory: int, kv_tokens: int) -> ReportedMemory | None:
     """What the log says, in bytes and tokens, as far as it is exact enough; None if nothing is."""
     kv, overhead = basis.kv_cache, 0
     if basis.share is not None and weights and kv_memory:
@@ -46,4 +46,4 @@ def measured(basis: Basis, *, weights: int, kv_memory: int, kv_tokens: int) -> M
     exact = weights if weights >= _EXACT else 0
     if not (exact or overhead or request):
         return None
-    return Measured(exact, overhead, request, basis.context if request else 0)
+    return ReportedMemory(exact, overhead, request, basis.context if request else 0)

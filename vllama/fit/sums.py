@@ -28,7 +28,7 @@ _PER_GPU: Final = 512 * _MIB
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class ReportedMemory:
     """What an engine with these flags reported of itself, per device; 0: not reported."""
 
     weights: int = 0
@@ -46,7 +46,7 @@ class Sums:
     """
 
     def __init__(
-        self, facts: Facts, values: Mapping[str, Any], place: Place, measured: Measured | None, *, workers: bool
+        self, facts: Facts, values: Mapping[str, Any], place: Place, measured: ReportedMemory | None, *, workers: bool
     ) -> None:
         self.facts = facts
         self._workers = workers

@@ -55,13 +55,15 @@ REASONS: Final = {
 }
 
 
-class Connection(RequestHandler):
+class ClientConnection(RequestHandler):
     """Made for each accepted socket; ``left`` is called when it is over."""
 
     __slots__ = ("_ahead", "_answer", "_body", "_data_before", "_doomed", "_head_since", "_left", "_line", "_received",
                  "_since", "limits", "peer", "request", "visit")  # fmt: skip
 
-    def __init__(self, manager: web.Server, limits: Limits, peer: str, left: Callable[[Connection], None]) -> None:
+    def __init__(
+        self, manager: web.Server, limits: Limits, peer: str, left: Callable[[ClientConnection], None]
+    ) -> None:
         super().__init__(
             manager,
             loop=asyncio.get_running_loop(),

@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from vllama.http.connection import REASONS, Connection
+from vllama.http.connection import REASONS, ClientConnection
 from vllama.http.forwarding import read_address
 from vllama.http.limits import Limits
 from vllama.observe.seldom import Seldom
@@ -31,7 +31,7 @@ class Crowd:
         self.closed: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         """How many were closed by us, by reason."""
         self._yielding = yielding
-        self._all: set[Connection] = set()
+        self._all: set[ClientConnection] = set()
         self._of: Counter[str] = Counter()
         self._log = Seldom(logging.getLogger("vllama.connections"))
         self._timer: asyncio.TimerHandle | None = None
@@ -39,14 +39,14 @@ class Crowd:
     def __len__(self) -> int:
         return len(self._all)
 
-    def welcome(self, manager: web.Server, peer: str) -> Connection | None:
+    def welcome(self, manager: web.Server, peer: str) -> ClientConnection | None:
         """A connection for a client at ``peer``; None when it has too many."""
         address = read_address(peer)
         counted = "" if address is None or self.limits.reach.is_proxy(address) else str(address)
         if counted and self._of[counted] >= self.limits.each:
             self._log.warn(counted, "%s has %d connections already; more are closed", counted, self._of[counted])
             return None
-        connection = Connection(manager, self.limits, counted, self._forget)
+        connection = ClientConnection(manager, self.limits, counted, self._forget)
         self._all.add(connection)
         self._of[counted] += 1
         if self._timer is None:
@@ -77,12 +77,12 @@ class Crowd:
             self._timer.cancel()
             self._timer = None
 
-    def _in_the_way(self, one: Connection, now: float) -> str:
+    def _in_the_way(self, one: ClientConnection, now: float) -> str:
         if one.visit is None or one.stalled(now) < one.limits.stall / _YIELDING:
             return ""
         return "in_the_way" if one.visit.meter.engine in self._yielding() else ""
 
-    def _close(self, one: Connection, reason: str) -> None:
+    def _close(self, one: ClientConnection, reason: str) -> None:
         self.closed[reason] += 1
         if one.request is not None:
             self._log.warn(reason, "closed the connection of %s: %s", one.peer or "a local socket", REASONS[reason])
@@ -90,7 +90,7 @@ class Crowd:
         if one.transport is not None:
             one.transport.abort()
 
-    def _forget(self, one: Connection) -> None:
+    def _forget(self, one: ClientConnection) -> None:
         if one in self._all:
             self._all.discard(one)
             self._of[one.peer] -= 1

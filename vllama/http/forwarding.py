@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LONGEST: Final = 100
 """Characters of an address with everything around it. The longest real one has about 60."""
@@ -35,7 +35,7 @@ _ONLY_PROXIES: Final = (
 class Trail:
     """The way of a request."""
 
-    addresses: tuple[Address | None, ...] = ()
+    addresses: tuple[IpAddress | None, ...] = ()
     """Who called the first proxy, then who called the second, and so on. None: that one can't be read."""
     proxied: bool = False
     """A header is there that only proxies write."""
@@ -60,7 +60,7 @@ def read_trail(values: Callable[[str], Sequence[str]]) -> Trail:
     return Trail(proxied=any(map(values, _ONLY_PROXIES)))
 
 
-def read_address(text: str) -> Address | None:
+def read_address(text: str) -> IpAddress | None:
     """An address as proxies write it: alone, with a port, in brackets; None for everything else."""
     if len(text) > _LONGEST:
         return None
@@ -76,9 +76,9 @@ def read_address(text: str) -> Address | None:
     return None if found.is_unspecified else found
 
 
-def _forwarded(text: str) -> list[Address | None]:
+def _forwarded(text: str) -> list[IpAddress | None]:
     """The ``for`` of each element; None for an element without one, and for all that is behind a mistake."""
-    found: list[Address | None] = []
+    found: list[IpAddress | None] = []
     at, element = 0, dict[str, str]()
     while text and at <= len(text):
         pair = _PAIR.match(text, at)

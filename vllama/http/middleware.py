@@ -17,7 +17,7 @@ from vllama.errors import NoCloud, VllamaError
 from vllama.http import pages
 from vllama.http.access import HostCheck, Origins, same_origin
 from vllama.http.checks import FormatError
-from vllama.http.connection import Connection
+from vllama.http.connection import ClientConnection
 from vllama.http.faults import INTERNAL, error_response, refusal_response
 from vllama.http.front import front_of
 from vllama.http.permits import host_of, names_a_host
@@ -48,7 +48,7 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
         REQUEST_ID.set(request_id)
         status = LEFT
         connection = request.protocol
-        if isinstance(connection, Connection):
+        if isinstance(connection, ClientConnection):
             connection.begin(request, visit)
         try:
             response = await handler(request)
@@ -56,7 +56,7 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
             return response
         finally:
             meter.end(status, visit.caller)
-            if isinstance(connection, Connection):
+            if isinstance(connection, ClientConnection):
                 connection.end()
             if log_access:
                 path = excerpt(request.raw_path)

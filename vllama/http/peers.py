@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from vllama.config.schema import Access, Keys, Server
-from vllama.http.forwarding import Address, Trail, read_address
+from vllama.http.forwarding import IpAddress, Trail, read_address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -31,7 +31,7 @@ _MANAGING: Final = frozenset(
 class Peer:
     """Who sent a request."""
 
-    address: Address | None
+    address: IpAddress | None
     """None: a program on this machine, over a unix socket; or nobody knows (``unknown``)."""
     hidden: bool = False
     """Behind a proxy, and ``address`` is only the proxy's."""
@@ -109,7 +109,7 @@ class Reach:
             return peer.here
         return peer.local or any(peer.address in network for network in (*_LOCAL, *self.networks))
 
-    def is_proxy(self, address: Address | None) -> bool:
+    def is_proxy(self, address: IpAddress | None) -> bool:
         """Is it one of ``server.trusted_proxies``?"""
         return address is not None and any(address in network for network in self.proxies)
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from vllama.http.acceptor import Acceptor
 from vllama.http.app import make_runner
-from vllama.http.connection import Connection
+from vllama.http.connection import ClientConnection
 from vllama.http.crowd import Crowd
 from vllama.http.limits import Limits
 
@@ -22,7 +22,7 @@ _LAST_WORDS: Final = 10.0
 """Seconds for handlers to end once every engine is gone."""
 
 
-class Server:
+class HttpServer:
     """``serve`` first, ``close`` last. The sockets stay the caller's."""
 
     def __init__(self, yielding: Callable[[], Collection[str]] = frozenset) -> None:
@@ -76,6 +76,6 @@ class Server:
                     await task
         self.crowd.stop()
 
-    def _welcome(self, peer: str) -> Connection | None:
+    def _welcome(self, peer: str) -> ClientConnection | None:
         manager = self._runner.server if self._runner is not None else None
         return self.crowd.welcome(manager, peer) if manager is not None else None

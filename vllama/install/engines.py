@@ -17,7 +17,7 @@ from vllama.install.registry import Registry
 from vllama.install.run import Installation
 from vllama.install.runner import Subprocesses
 from vllama.install.versions import PINNED, TESTED, Backend, Choice, Devices, choose_backend, is_tested
-from vllama.install.wanted import Audience, Wish
+from vllama.install.wanted import Audience, WantedEngine
 
 _NVIDIA, _AMD = "0x10de", "0x1002"
 _DISPLAY: Final = "0x03"
@@ -93,7 +93,7 @@ def interpreter(python: Path | None, prefix: Path) -> Path | None:
     return home.python if home is not None and home.complete and not home.interpreter_gone else None
 
 
-def install(wish: Wish, audience: Audience) -> tuple[Capabilities, bool]:
+def install(wish: WantedEngine, audience: Audience) -> tuple[Capabilities, bool]:
     """Install the wished engine; returns it and whether anything had to be done.
 
     Raises:
@@ -214,7 +214,7 @@ __all__ = [
     "Audience",
     "Backend",
     "EngineStatus",
-    "Wish",
+    "WantedEngine",
     "choose_for_this_machine",
     "devices",
     "install",

@@ -25,9 +25,9 @@ from vllama.install.locks import LockName, shipped
 from vllama.install.prefix import SYSTEM, Home, Prefix
 from vllama.install.runner import Runner
 from vllama.install.tally import Tally
-from vllama.install.tool import Command, explain
+from vllama.install.tool import Invocation, explain
 from vllama.install.versions import PINNED
-from vllama.install.wanted import Audience, Ingredients, Wish, gather
+from vllama.install.wanted import Audience, Ingredients, WantedEngine, gather
 from vllama.redaction import without_passwords
 
 _VENV_PERCENT: Final = 2.0
@@ -46,7 +46,7 @@ _CUDA_BYTES: Final = 14_000_000_000
 class Installation:
     """The steps, in order. Effects go through ``runner`` and to files under the prefix."""
 
-    wish: Wish
+    wish: WantedEngine
     audience: Audience
     runner: Runner
     uv: str | None
@@ -208,7 +208,7 @@ class Installation:
 
     def _run(
         self,
-        command: Command | Sequence[str],
+        command: Invocation | Sequence[str],
         hear: Callable[[str], None] | None = None,
         tick: Callable[[], None] | None = None,
         *,
@@ -216,7 +216,7 @@ class Installation:
     ) -> bool:
         """Run one command; its output goes to ``install.log`` and its last lines are kept to say why it failed."""
         self._heard.clear()
-        call = command if isinstance(command, Command) else Command(tuple(command))
+        call = command if isinstance(command, Invocation) else Invocation(tuple(command))
         with files.open_kept(self.wish.prefix / "install.log", "a") as log:
 
             def listen(line: str) -> None:

@@ -13,7 +13,7 @@ from vllama.install.pip_config import PipConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Invocation:
     """One call of uv, or of the new engine's interpreter."""
 
     argv: tuple[str, ...]
@@ -30,22 +30,22 @@ class Uv:
     pip_config: PipConfig = field(default_factory=PipConfig)
     """Where packages come from on this machine: uv does not read pip's configuration itself."""
 
-    def make_venv(self, interpreter: Interpreter, home: Path) -> Command:
+    def make_venv(self, interpreter: Interpreter, home: Path) -> Invocation:
         """Make a venv in ``home``, which does not exist yet."""
-        return Command((self.executable, "venv", "--no-project", "--python", str(interpreter.path), str(home)))
+        return Invocation((self.executable, "venv", "--no-project", "--python", str(interpreter.path), str(home)))
 
-    def offers(self, requirement: str, interpreter: Interpreter, index: str | None, *, hashed: bool) -> Command:
+    def offers(self, requirement: str, interpreter: Interpreter, index: str | None, *, hashed: bool) -> Invocation:
         """Succeeds if a wheel of ``requirement`` is available; ``hashed``: it will be checked against a lock."""
         command = ["compile", "-", "--quiet", "--no-header", "--no-deps", "--only-binary", ":all:"]
         command += ["--python", str(interpreter.path)]
         return self._pip(command, index, hashed=hashed, stdin=requirement + "\n")
 
-    def from_locks(self, python: Path, locks: Iterable[Path], index: str | None) -> Command:
+    def from_locks(self, python: Path, locks: Iterable[Path], index: str | None) -> Invocation:
         """Install exactly what the locks name. Each file is checked against its hash; nothing is built."""
         command = ["install", "--python", str(python), "--require-hashes", "--no-deps", "--only-binary", ":all:"]
         return self._pip([*command, *_requirements(locks)], index)
 
-    def unhashed(self, python: Path, requirement: str, index: str | None) -> Command:
+    def unhashed(self, python: Path, requirement: str, index: str | None) -> Invocation:
         """Install one wheel whose hash is in no lock, without its dependencies.
 
         With ``index`` it comes from there: another index that has the same version is not asked.
@@ -53,12 +53,12 @@ class Uv:
         command = ["install", "--python", str(python), "--no-deps", "--only-binary", ":all:"]
         return self._pip([*command, requirement], index, hashed=False)
 
-    def _pip(self, command: Sequence[str], index: str | None, *, hashed: bool = True, stdin: str = "") -> Command:
+    def _pip(self, command: Sequence[str], index: str | None, *, hashed: bool = True, stdin: str = "") -> Invocation:
         argv = (
             *(self.executable, "pip", *command, "--color", "never", "--no-python-downloads"),
             *self.pip_config.uv_arguments(hashed=hashed),
         )
-        return Command(argv, self.pip_config.uv_environment(index), stdin)
+        return Invocation(argv, self.pip_config.uv_environment(index), stdin)
 
 
 def _requirements(locks: Iterable[Path]) -> list[str]:

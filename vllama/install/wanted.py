@@ -35,7 +35,7 @@ class Audience(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class WantedEngine:
     """What was asked for."""
 
     prefix: Path
@@ -59,7 +59,7 @@ class Ingredients:
     """A torch requirement for which no lock has the hash of this Python's wheel."""
 
 
-def gather(wish: Wish, runner: Runner, audience: Audience, uv: str | None) -> Ingredients:
+def gather(wish: WantedEngine, runner: Runner, audience: Audience, uv: str | None) -> Ingredients:
     """Look around and choose. ``uv``: its executable, where there is one.
 
     Raises:

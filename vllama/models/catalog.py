@@ -16,7 +16,7 @@ from vllama.models.names import DEFAULT_HOST, DEFAULT_NAMESPACE, DEFAULT_TAG, Mo
 from vllama.models.sources import parse_source
 
 Precision = Literal["bf16", "fp8", "int4"]
-Kind = Literal["chat", "base", "code", "reasoning", "vision", "embedding"]
+ModelKind = Literal["chat", "base", "code", "reasoning", "vision", "embedding"]
 
 _BYTES: Final[Mapping[Precision, float]] = {"bf16": 2.0, "fp8": 1.05, "int4": 0.6}
 """Per parameter; quantised checkpoints keep embeddings and scales in 16 bits."""
@@ -59,7 +59,7 @@ class _Facts(BaseModel):
 
     licence: str | None = None
     """SPDX id or the publisher's name for it."""
-    kind: Kind | None = None
+    kind: ModelKind | None = None
     """What the model is for."""
     gated: bool | Literal["unknown"] | None = None
     """Whether the bf16 repository wants terms to be accepted."""
@@ -121,7 +121,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class WeightRoom:
     """What the machine has for weights."""
 
     bytes: int
@@ -180,7 +180,7 @@ class Catalog:
                 yield _listing(ModelName(DEFAULT_HOST, DEFAULT_NAMESPACE, model, tag), family, tag, None)
 
 
-def choose(listing: Listing, room: Room) -> Offer | None:
+def choose(listing: Listing, room: WeightRoom) -> Offer | None:
     """The most precise offer whose weights fit; else the smallest one; None if this machine can compute none of them.
 
     It uses the catalogue's rough sizes: for when the hub can't be asked for the true ones.
@@ -192,7 +192,7 @@ def choose(listing: Listing, room: Room) -> Offer | None:
     return offers[-1] if offers else None
 
 
-def usable(listing: Listing, room: Room) -> tuple[Offer, ...]:
+def usable(listing: Listing, room: WeightRoom) -> tuple[Offer, ...]:
     """What can be computed and fetched here, whatever its size, in falling precision."""
     offers = tuple(offer for offer in listing.offers if offer.precision in room.precisions)
     return offers if room.token else tuple(offer for offer in offers if offer.gated is not True) or offers

@@ -49,7 +49,7 @@ class Contents:
         return max(stamp.modified_ns for stamp in self.stamps) / 1e9
 
 
-class Reader:
+class FolderReader:
     """Reads directories and remembers them."""
 
     def __init__(self, registry: Callable[[], Registry] = shipped_registry) -> None:

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 
 from vllama.disk import Reads
 from vllama.errors import ModelUnusable
-from vllama.models.contents import Reader
+from vllama.models.contents import FolderReader
 from vllama.models.library import Library
 from vllama.models.manifest import Manifest
 from vllama.models.model import Model
@@ -67,10 +67,10 @@ class Shelf:
     """What each name of a library means. One for all stores of that library, so that all see a change at once."""
 
     def __init__(
-        self, library: Library, state: Path, reader: Reader | None = None, patience: float = _PATIENCE
+        self, library: Library, state: Path, reader: FolderReader | None = None, patience: float = _PATIENCE
     ) -> None:
         self.library = library
-        self.reader = Reader() if reader is None else reader
+        self.reader = FolderReader() if reader is None else reader
         self.patience = patience
         self._state = state
         self._judge = Judge(self.look, patience)

@@ -15,7 +15,7 @@ from typing import Any
 
 from vllama.errors import BadRequest, ModelUnusable, NotFound
 from vllama.install.registry import Registry
-from vllama.models.contents import Reader
+from vllama.models.contents import FolderReader
 from vllama.models.library import NOBODY, Library
 from vllama.models.manifest import Manifest, file_name, model_digest
 from vllama.models.model import Model
@@ -69,7 +69,7 @@ class ModelStore:
         ``library``: one that was read already, or the shelf of the store before, when the configuration was read again.
         """
         known = Library(state) if library is None else library
-        self.shelf = known if isinstance(known, Shelf) else Shelf(known, state, Reader(registry))
+        self.shelf = known if isinstance(known, Shelf) else Shelf(known, state, FolderReader(registry))
         """What the names of the library mean; a store that follows this one takes it over."""
         self.shelf.reader.registry = registry
         self._state = state

@@ -11,7 +11,7 @@ from vllama.jsontext import encode
 from vllama.models import listing
 from vllama.models.adapter import read_adapter
 from vllama.models.blobs import Blobs
-from vllama.models.contents import Contents, Reader
+from vllama.models.contents import Contents, FolderReader
 from vllama.models.manifest import Manifest, model_digest
 from vllama.models.model import Facts, Model
 from vllama.models.names import ModelName
@@ -52,7 +52,7 @@ def plain_model(name: ModelName, path: Path, contents: Contents) -> Model:
     )
 
 
-def stored_model(manifest: Manifest, modified_at: float, blobs: Blobs, state: Path, reader: Reader) -> Model:
+def stored_model(manifest: Manifest, modified_at: float, blobs: Blobs, state: Path, reader: FolderReader) -> Model:
     """The model of a name of the library; raises ModelUnusable."""
     path = place_of(manifest.source, blobs, state)
     contents = reader.read(path)

@@ -19,7 +19,7 @@ _PHASES: Final = (
 _CODE: Final = ("missing", "compiling", "failed")
 
 
-class Engines(Protocol):
+class EngineSource(Protocol):
     """What we ask of the supervisor."""
 
     def snapshot(self) -> Sequence[EngineSeen]:
@@ -31,7 +31,7 @@ class Engines(Protocol):
         ...
 
 
-class Crowd(Protocol):
+class ConnectionSource(Protocol):
     """What we ask of the clients' connections."""
 
     @property
@@ -47,7 +47,7 @@ class Crowd(Protocol):
 class EngineCollector(Collector):
     """Engines at the moment of the scrape, and the latencies kept outside the client library."""
 
-    def __init__(self, engines: Engines, latencies: Iterable[Latency]) -> None:
+    def __init__(self, engines: EngineSource, latencies: Iterable[Latency]) -> None:
         self._engines = engines
         self._latencies = tuple(latencies)
 
@@ -80,7 +80,7 @@ class EngineCollector(Collector):
 class ConnectionCollector(Collector):
     """The clients' connections at the moment of the scrape."""
 
-    def __init__(self, crowd: Crowd) -> None:
+    def __init__(self, crowd: ConnectionSource) -> None:
         self._crowd = crowd
 
     def collect(self) -> Iterator[Metric]:

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from vllama.caller import Caller
 from vllama.engine.client import Client
 from vllama.errors import EngineError
-from vllama.observe.collectors import ConnectionCollector, Crowd, EngineCollector, Engines
+from vllama.observe.collectors import ConnectionCollector, ConnectionSource, EngineCollector, EngineSource
 from vllama.observe.exposition import merge
 from vllama.observe.latency import Latency, Series
 from vllama.observe.news import EngineChanged, News
@@ -34,7 +34,7 @@ _DIALECTS: Final = (("/v1/messages", "anthropic"), ("/v1/", "openai"), ("/api/",
 class Metrics:
     """All of our metrics; one instance in a service."""
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: EngineSource) -> None:
         self._engines = engines
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -97,7 +97,7 @@ class Metrics:
         self._started = set[str]()
         """Models whose engines are started; others only wake up."""
 
-    def watch(self, crowd: Crowd) -> None:
+    def watch(self, crowd: ConnectionSource) -> None:
         """Count these connections from now on."""
         self._registry.register(ConnectionCollector(crowd))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from vllama.aside.pool import Pool
+from vllama.aside.pool import WorkerPool
 from vllama.config.load import Loaded
 from vllama.download.transfer import Downloads
-from vllama.http.server import Server
+from vllama.http.server import HttpServer
 from vllama.models.store import ModelStore
 from vllama.observe.feed import Feed
 from vllama.observe.metrics import Metrics
@@ -25,11 +25,11 @@ def build(loaded: Loaded, store: ModelStore, environ: Mapping[str, str], feed: F
     """A service that serves nothing yet; its news go to ``feed``. Call it inside a running event loop."""
     supervision = Supervision(loaded, environ, partial(_publish, feed))
     supervisor = supervision.supervisor
-    server = Server(partial(_yielding, supervisor))
+    server = HttpServer(partial(_yielding, supervisor))
     metrics = Metrics(supervisor)
     metrics.watch(server.crowd)
     downloads = Downloads(loaded.state, environ, registry_of(loaded))
-    return Service(loaded, store, environ, feed, sockets, supervision, metrics, server, downloads, Pool(environ))
+    return Service(loaded, store, environ, feed, sockets, supervision, metrics, server, downloads, WorkerPool(environ))
 
 
 def _publish(feed: Feed, engine: EngineView) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from vllama.aside.pool import Pool
+from vllama.aside.pool import WorkerPool
 from vllama.config.keys import KeyRing, key_files
 from vllama.config.load import Loaded
 from vllama.download.transfer import Downloads
 from vllama.http.app import make_app
-from vllama.http.server import Server
+from vllama.http.server import HttpServer
 from vllama.models.create import Creator
 from vllama.models.store import ModelStore
 from vllama.observe.feed import Feed
@@ -34,9 +34,9 @@ class Service:
     sockets: Sockets
     supervision: Supervision
     metrics: Metrics
-    server: Server
+    server: HttpServer
     downloads: Downloads
-    aside: Pool
+    aside: WorkerPool
     keys: KeyRing = field(default_factory=lambda: KeyRing(()))
 
     @property

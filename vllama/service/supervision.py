@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from vllama.config.load import Loaded
 from vllama.fit.gpu import usable_cores
 from vllama.supervisor.loop import Supervisor
-from vllama.supervisor.planner import Planner
+from vllama.supervisor.planner import LocalPlanner
 from vllama.supervisor.policy import Policy, policy_of
 from vllama.supervisor.port import EngineView
 from vllama.supervisor.probes import Patience, patience_of
@@ -28,6 +28,6 @@ class Supervision:
         self._spawner.spare = loaded.config.engine.spare
         self.supervisor.reconfigure(*self._parts(loaded))
 
-    def _parts(self, loaded: Loaded) -> tuple[Planner, Policy, Patience]:
+    def _parts(self, loaded: Loaded) -> tuple[LocalPlanner, Policy, Patience]:
         config = loaded.config
-        return Planner(loaded, self._environ), policy_of(config, usable_cores()), patience_of(config)
+        return LocalPlanner(loaded, self._environ), policy_of(config, usable_cores()), patience_of(config)

@@ -49,7 +49,7 @@ _COMPILERS: Final = 1 << 30
 """Bytes that compilers take next to the engine which starts them."""
 
 
-class Planner:
+class LocalPlanner:
     """Implements ``plans.Planner``; every call looks at the machine again."""
 
     def __init__(self, loaded: Loaded, environ: Mapping[str, str], machine: Machine | None = None) -> None:

@@ -12,7 +12,7 @@ from vllama.supervisor.tenants import Tenant
 
 
 class Planner(Protocol):
-    """Works out how to start engines (``planner.Planner``)."""
+    """Works out how to start engines (``planner.LocalPlanner``)."""
 
     async def spec(self, model: Model, tenants: Sequence[Tenant], attempt: int) -> EngineSpec:
         """How to start ``model`` next to these tenants; each ``attempt`` takes less memory than the one before.

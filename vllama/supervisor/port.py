@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vllama.engine.client import Client
-from vllama.engine.compilation import Outcome
+from vllama.engine.compilation import CodeOutcome
 from vllama.models.model import Model
 from vllama.supervisor.states import FOREVER, CodeState, Phase
 from vllama.translate.conversation.template_shapes import NATURAL, TemplateShapes
@@ -51,7 +51,7 @@ class EngineView:
     """How its compiled code is, where it misses any."""
     compiling: str = ""
     """What is being done about its missing compiled code, in people's words; empty when nothing is."""
-    code_from: Outcome = ""
+    code_from: CodeOutcome = ""
     """How it got its compiled code; empty before it is ready, and where nothing is compiled."""
     code_fault: str = ""
     """What of it was thrown away or done twice; empty where nothing was."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from vllama.engine.compilation import Outcome
+from vllama.engine.compilation import CodeOutcome
 from vllama.engine.diagnose import Cause
 from vllama.engine.spec import EngineSpec
 from vllama.models.model import Model
@@ -43,7 +43,7 @@ class Capacity:
 
     max_model_len: int = 0
     kv_tokens: int = 0
-    code_from: Outcome = ""
+    code_from: CodeOutcome = ""
     """How it got its compiled code."""
     code_fault: str = ""
     """What of it was thrown away or done twice; empty where nothing was."""

@@ -12,7 +12,7 @@ import pytest
 
 from tests.component.aside import jobs
 from tests.processes import alive, until_gone
-from vllama.aside.pool import Pool
+from vllama.aside.pool import WorkerPool
 from vllama.aside.port import TookTooLong
 from vllama.errors import Busy, NotFound, VllamaError
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 @asynccontextmanager
 async def pool(**more):
     # the tests' own modules are found in the checkout
-    made = Pool({"PYTHONPATH": str(ROOT), "HF_TOKEN": ""}, **more)
+    made = WorkerPool({"PYTHONPATH": str(ROOT), "HF_TOKEN": ""}, **more)
     try:
         yield made
     finally:
@@ -142,7 +142,7 @@ async def test_a_worker_knows_no_secret_and_looks_for_no_module_where_it_is(tmp_
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.chdir(tmp_path)
-    work = Pool()
+    work = WorkerPool()
     try:
         place, token, path = await work.run("a", jobs.surroundings)
     finally:

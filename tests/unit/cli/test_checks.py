@@ -10,7 +10,7 @@ import pytest
 
 from vllama.cli.checks import EngineFact, Facts, Finding, ModelFact, Place, PortFact, examine
 from vllama.config.exposure import Exposure
-from vllama.engine.compilation import Start
+from vllama.engine.compilation import CodeStart
 from vllama.fit.hardware import Gpu, Hardware
 from vllama.install.versions import PINNED
 
@@ -41,7 +41,7 @@ def findings(**changes: Any) -> list[Finding]:
 
 def test_a_healthy_machine_has_only_ticks() -> None:
     assert findings() == []
-    assert findings(starts=(Start("m", "loaded"), Start("n", "compiled"))) == []
+    assert findings(starts=(CodeStart("m", "loaded"), CodeStart("n", "compiled"))) == []
     assert {finding.name for finding in examine(HEALTHY)} >= {"python", "config", "engine", "gpu", "memory", "port"}
 
 
@@ -80,7 +80,13 @@ def test_a_healthy_machine_has_only_ticks() -> None:
         ({"hardware": Hardware("cpu", (0,), 2 * GIB, GIB)}, "memory", "bad", "about 3 GB", "memory"),
         ({"hardware": Hardware("cpu", (0,), 24 * GIB, GIB)}, "memory", "warning", "about 3 GB", "ps"),
         ({"compiler": ""}, "compiler", "warning", "no C compiler", "gcc"),
-        ({"starts": (Start("m", "again", "it is cut off"),)}, "compiled code", "warning", "m compiled again", "next"),
+        (
+            {"starts": (CodeStart("m", "again", "it is cut off"),)},
+            "compiled code",
+            "warning",
+            "m compiled again",
+            "next",
+        ),
         (
             {"places": (Place("cache", Path("/c"), 100 << 20, writable=True),)},
             "cache directory",
@@ -88,7 +94,7 @@ def test_a_healthy_machine_has_only_ticks() -> None:
             "each start compiles",
             "paths.cache",
         ),
-        ({"starts": (Start("m", "unkept", "no space"),)}, "compiled code", "warning", "no space", "paths.cache"),
+        ({"starts": (CodeStart("m", "unkept", "no space"),)}, "compiled code", "warning", "no space", "paths.cache"),
         (
             {
                 "places": (

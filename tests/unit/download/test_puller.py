@@ -14,7 +14,7 @@ from vllama.config.load import load_config
 from vllama.download.puller import Puller
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.models.arrival import Part
-from vllama.models.catalog import Catalog, Listing, Offer, Room, choose
+from vllama.models.catalog import Catalog, Listing, Offer, WeightRoom, choose
 from vllama.models.names import ModelName, parse_name, split_revision
 from vllama.models.snapshots import find_snapshot
 from vllama.models.sources import Source
@@ -22,10 +22,10 @@ from vllama.models.store import ModelStore
 from vllama.service.stock import open_store
 
 PART = Part("a" * 64, 10, 5)
-ROOMY = Room(10**12)
+ROOMY = WeightRoom(10**12)
 
 
-def by_size(room: Room) -> Callable[[Listing], Awaitable[Offer | None]]:
+def by_size(room: WeightRoom) -> Callable[[Listing], Awaitable[Offer | None]]:
     async def chosen(listing: Listing) -> Offer | None:
         return choose(listing, room)
 
@@ -50,7 +50,9 @@ class ScriptedDownloads:
 
 @pytest.fixture
 def world(tmp_path: Path):
-    def make(config: str = "", room: Room = ROOMY, **model: object) -> tuple[ModelStore, ScriptedDownloads, Puller]:
+    def make(
+        config: str = "", room: WeightRoom = ROOMY, **model: object
+    ) -> tuple[ModelStore, ScriptedDownloads, Puller]:
         file = tmp_path / "vllama.yaml"
         file.write_text(config)
         loaded = load_config(file, environ={"HOME": "/", "VLLAMA_STATE_DIR": str(tmp_path / "state")})
@@ -132,7 +134,7 @@ async def test_a_name_that_means_nothing_says_what_would(world, text: str, hint:
 
 
 async def test_what_fits_is_chosen_and_kept_when_it_is_pulled_again(world):
-    store, downloads, puller = world(room=Room(10 * 10**9))
+    store, downloads, puller = world(room=WeightRoom(10 * 10**9))
     await steps(puller, "mini:8b")
     roomy = Puller(store, Catalog(FAMILIES), downloads, by_size(ROOMY))
     await steps(roomy, "mini:8b")

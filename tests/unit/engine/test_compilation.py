@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vllama.engine.compilation import Compilation
+from vllama.engine.compilation import CompilationReport
 from vllama.engine.progress import Progress
 
 FOLDER = "/c/vllm/torch_compile_cache/torch_aot_compile/7a64"
@@ -15,8 +15,8 @@ SAVED = f"[backbone] saved AOT compiled function to {MODEL}"
 AGAIN = f"[backbone] Compiling model again due to a load failure from {MODEL}, reason: 'function' object has no"
 
 
-def after(*lines: str) -> Compilation:
-    compilation = Compilation()
+def after(*lines: str) -> CompilationReport:
+    compilation = CompilationReport()
     for line in lines:
         compilation.feed(line)
     return compilation
@@ -34,7 +34,7 @@ def test_a_first_start_compiles_and_says_so_while_it_lasts():
 
 
 def test_a_second_start_loads():
-    compilation = Compilation()
+    compilation = CompilationReport()
     assert compilation.feed(f"loading compiled code from {MODEL}")
     assert (compilation.code, compilation.doing) == ("", "loading compiled code")
     compilation.feed(f"[backbone] Directly load AOT compilation from path {MODEL}")

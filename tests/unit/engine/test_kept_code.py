@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vllama.engine import kept_code
-from vllama.engine.compilation import Compilation
+from vllama.engine.compilation import CompilationReport
 from vllama.engine.spec import EngineSpec
 
 MONTHS = 70 * 86_400.0
@@ -38,8 +38,8 @@ def compiled(spec: EngineSpec, key: str = "7a64") -> Path:
     return folder
 
 
-def started(folder: Path, doing: str = "") -> Compilation:
-    return Compilation(code="compiled", folders=(str(folder),), doing=doing)
+def started(folder: Path, doing: str = "") -> CompilationReport:
+    return CompilationReport(code="compiled", folders=(str(folder),), doing=doing)
 
 
 def test_another_engine_or_processor_has_a_folder_of_its_own(tmp_path):
@@ -84,7 +84,7 @@ def test_the_last_start_of_each_model_is_told_newest_first(spec, tmp_path):
 
 def test_a_start_that_compiles_nothing_leaves_the_note_of_the_one_before(spec, tmp_path):
     kept_code.remember(spec, replace(started(compiled(spec)), again="cut off"))
-    kept_code.remember(spec, Compilation())
+    kept_code.remember(spec, CompilationReport())
     (start,) = kept_code.starts(tmp_path / "cache")
     assert start.outcome == "again"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vllama.engine.client import EngineClient
-from vllama.engine.wire import Connection, Pool
+from vllama.engine.wire import ConnectionPool, EngineConnection
 from vllama.errors import EngineGone, EngineRefused
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -255,8 +255,8 @@ async def test_an_engine_that_nobody_reads_has_to_wait(engine, client):
 
 def test_a_thousand_open_streams_need_no_more_memory_the_longer_they_run():
     """No sockets: the bytes are put where the event loop would put them."""
-    pool = Pool(Path("/nowhere"))
-    connections = [Connection(pool) for _ in range(1000)]
+    pool = ConnectionPool(Path("/nowhere"))
+    connections = [EngineConnection(pool) for _ in range(1000)]
     passed = 0
 
     def accept(data: bytes) -> bool:
@@ -264,7 +264,7 @@ def test_a_thousand_open_streams_need_no_more_memory_the_longer_they_run():
         passed += 1
         return True
 
-    def arrives(connection: Connection, data: bytes) -> None:
+    def arrives(connection: EngineConnection, data: bytes) -> None:
         connection.get_buffer(-1)[: len(data)] = data
         connection.buffer_updated(len(data))
 

@@ -9,10 +9,10 @@ from vllama.config.schema import Config
 from vllama.fit.measurements import Measurements, plan_as_measured
 from vllama.fit.plan import Plan
 from vllama.fit.settings import wanted_settings
-from vllama.fit.sums import Measured
+from vllama.fit.sums import ReportedMemory
 
 LLAMA = model(facts(details={"attention.head_count": 32}))
-HEAVY = Measured(weights=17 * GIB, overhead=4 * GIB, kv_request=GIB, context=8192)
+HEAVY = ReportedMemory(weights=17 * GIB, overhead=4 * GIB, kv_request=GIB, context=8192)
 
 
 def test_what_is_kept_is_found_again_after_a_restart(tmp_path: Path):

@@ -13,7 +13,7 @@ from vllama.fit.alternatives import alternatives
 from vllama.fit.hardware import Hardware, imagined
 from vllama.fit.plan import GENTLER_PLANS, Missing, Plan, Refusal
 from vllama.fit.settings import wanted_settings
-from vllama.fit.sums import Measured
+from vllama.fit.sums import ReportedMemory
 from vllama.fit.words import hint_of, parts_of, too_big
 from vllama.models.model import Attention, Facts
 
@@ -300,7 +300,7 @@ def test_gentler_means_less_cache_then_a_shorter_context_then_no_graphs():
 
 
 def test_what_was_measured_counts_instead_of_the_estimate():
-    measured = Measured(weights=15 * GIB, overhead=3 * GIB, kv_request=2 * GIB, context=8192)
+    measured = ReportedMemory(weights=15 * GIB, overhead=3 * GIB, kv_request=2 * GIB, context=8192)
     plan = fitting(LLAMA, gpu(80), measured=measured)
     assert (plan.settings.estimate.weights, plan.settings.estimate.overhead) == (15 * GIB, 3 * GIB)
     assert plan.requests == pytest.approx(plan.settings.estimate.kv_cache / (2 * GIB), abs=0.1)

@@ -23,7 +23,7 @@ from vllama.errors import PullFailed, VllamaError
 from vllama.http.app import make_app
 from vllama.http.limits import limits_of
 from vllama.http.listener import bind
-from vllama.http.server import Server
+from vllama.http.server import HttpServer
 from vllama.models.arrival import Part
 from vllama.models.blobs import Blobs
 from vllama.models.create import Recipe
@@ -170,7 +170,7 @@ async def server(config: Config, keys: KeyRing) -> AsyncIterator[Door]:
         creator = ScriptedCreator(Path(folder))
         metrics = KeptMetrics(engines)
         aside = InPlace()
-        listening, sockets = Server(), bind("127.0.0.1", 0)
+        listening, sockets = HttpServer(), bind("127.0.0.1", 0)
         made = {"puller": puller, "creator": creator, "aside": aside, "keys": keys}
         app = make_app(config, engines, models, metrics, **made)
         await listening.serve(app, sockets, limits_of(config.server))

@@ -23,7 +23,7 @@ from tests.unit.translate.chunks import chat, sse, text, usage
 from vllama.answering.answer import Answer
 from vllama.answering.reading import Reading
 from vllama.engine.client import Events, engine_error
-from vllama.engine.wire import Connection, Pool
+from vllama.engine.wire import ConnectionPool, EngineConnection
 from vllama.http.relay import RelayedResponse, relay
 from vllama.observe.metrics import Metrics
 from vllama.translate.engine.stream import ChatReader, TextReader
@@ -53,8 +53,8 @@ def framed(stream: bytes) -> bytes:
 
 async def passed_on(reads: Iterator[bytes], reader: ChatReader | TextReader, writer: Any) -> bytes:
     """The body that a client gets, out of its frames."""
-    pool, transport = Pool(Path("/nowhere")), Transport()
-    connection = Connection(pool)
+    pool, transport = ConnectionPool(Path("/nowhere")), Transport()
+    connection = EngineConnection(pool)
     connection.connection_made(Mock(spec=asyncio.Transport))
     meter = Metrics(Mock()).meter("/api/chat")
     meter.model = "m"

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from vllama.http.listener import BACKLOG, bind
-from vllama.http.server import Server
+from vllama.http.server import HttpServer
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
@@ -58,7 +58,7 @@ async def test_whoever_connects_while_another_application_takes_over_is_answered
     """``turns``: how far asyncio is with the connection: not seen, accepted, with a transport."""
     lost: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda found: lost.append(found.exc_value))
-    server = Server()
+    server = HttpServer()
     await server.serve(application("old"), listeners)
     with closing(connected(listeners[0])) as client:
         for _ in range(turns):
@@ -70,7 +70,7 @@ async def test_whoever_connects_while_another_application_takes_over_is_answered
 
 
 async def test_whoever_has_just_connected_may_still_ask_the_application_before(listeners):
-    server = Server()
+    server = HttpServer()
     await server.serve(application("old"), listeners)
     with closing(connected(listeners[0])) as client, closing(connected(listeners[0])) as another:
         while len(server.crowd) < 2:
@@ -82,7 +82,7 @@ async def test_whoever_has_just_connected_may_still_ask_the_application_before(l
 
 
 async def test_connections_wait_while_the_server_pauses(listeners):
-    server = Server()
+    server = HttpServer()
     await server.serve(application("one"), listeners)
     await server.pause()
     with closing(connected(listeners[0])) as client:
@@ -96,7 +96,7 @@ async def test_connections_wait_while_the_server_pauses(listeners):
 
 async def test_a_burst_of_clients_finds_room_in_the_queue(listeners):
     """``listen`` with a smaller number would make the queue smaller that ``bind`` made."""
-    server = Server()
+    server = HttpServer()
     await server.serve(application("one"), listeners)
     assert queue_of(listeners[0]) == min(BACKLOG, MOST)
     await server.close()

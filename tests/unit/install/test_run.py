@@ -15,7 +15,7 @@ from vllama.install.capabilities import Capabilities, write_capabilities
 from vllama.install.engines import locate
 from vllama.install.prefix import Home, Prefix
 from vllama.install.run import Installation
-from vllama.install.wanted import Wish
+from vllama.install.wanted import WantedEngine
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def prefix(tmp_path: Path) -> Path:
 def run(
     prefix: Path, machine: Machine, listener: Listener | None = None, uv: str | None = "/usr/bin/uv", **wish: Any
 ) -> tuple[Capabilities, bool]:
-    wanted = Wish(**({"prefix": prefix, "backend": "cpu"} | wish))
+    wanted = WantedEngine(**({"prefix": prefix, "backend": "cpu"} | wish))
     return Installation(wanted, listener or Listener(), machine, uv).run()
 
 

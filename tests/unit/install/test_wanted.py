@@ -9,13 +9,15 @@ import pytest
 
 from tests.fakes.installer import Listener, Machine
 from vllama.errors import InstallFailed
-from vllama.install.wanted import Ingredients, Wish, gather
+from vllama.install.wanted import Ingredients, WantedEngine, gather
 
 
 def choose(
     machine: Machine, listener: Listener | None = None, uv: str | None = "/usr/bin/uv", **wish: Any
 ) -> Ingredients:
-    return gather(Wish(**({"prefix": Path("/p"), "backend": "cpu"} | wish)), machine, listener or Listener(), uv)
+    return gather(
+        WantedEngine(**({"prefix": Path("/p"), "backend": "cpu"} | wish)), machine, listener or Listener(), uv
+    )
 
 
 def test_the_newest_python_with_a_cpu_torch_beats_a_newer_one_without() -> None:

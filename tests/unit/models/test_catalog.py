@@ -9,7 +9,7 @@ import pytest
 from vllama.errors import ConfigError
 from vllama.fit.hardware import Gpu, Hardware
 from vllama.fit.room import room_for_weights
-from vllama.models.catalog import Catalog, Family, Listing, Room, choose
+from vllama.models.catalog import Catalog, Family, Listing, WeightRoom, choose
 from vllama.models.catalogs import read_catalog
 from vllama.models.names import parse_name
 
@@ -121,14 +121,14 @@ def test_other_names_are_not_in_the_catalogue(catalog: Catalog, text: str):
 @pytest.mark.parametrize(
     ("room", "repository"),
     [
-        (Room(20 * GB), "free/mini-8b"),
-        (Room(10 * GB), "quant/mini-8b-FP8"),
-        (Room(10 * GB, frozenset({"bf16", "int4"}), token=True), "acme/mini-8b-AWQ"),
-        (Room(1 * GB), "quant/mini-8b-FP8"),  # none fits: the smallest that needs no token
-        (Room(1 * GB, token=True), "acme/mini-8b-AWQ"),
+        (WeightRoom(20 * GB), "free/mini-8b"),
+        (WeightRoom(10 * GB), "quant/mini-8b-FP8"),
+        (WeightRoom(10 * GB, frozenset({"bf16", "int4"}), token=True), "acme/mini-8b-AWQ"),
+        (WeightRoom(1 * GB), "quant/mini-8b-FP8"),  # none fits: the smallest that needs no token
+        (WeightRoom(1 * GB, token=True), "acme/mini-8b-AWQ"),
     ],
 )
-def test_the_most_precise_one_that_fits_is_chosen(catalog: Catalog, room: Room, repository: str):
+def test_the_most_precise_one_that_fits_is_chosen(catalog: Catalog, room: WeightRoom, repository: str):
     listing = find(catalog, "mini")
     assert listing is not None
     offer = choose(listing, room)
@@ -139,12 +139,12 @@ def test_the_most_precise_one_that_fits_is_chosen(catalog: Catalog, room: Room, 
 def test_nothing_is_chosen_that_can_not_be_computed(catalog: Catalog):
     listing = find(catalog, "mini:8b-fp8")
     assert listing is not None
-    assert choose(listing, Room(99 * GB, frozenset({"bf16"}))) is None
+    assert choose(listing, WeightRoom(99 * GB, frozenset({"bf16"}))) is None
 
 
 def test_the_room_is_most_of_the_gpus_or_some_of_the_ram():
     cpu = Hardware("cpu", (0,), 10 * GB, 9 * GB)
-    assert room_for_weights(cpu, token=False) == Room(6 * GB, frozenset({"bf16", "int4"}))
+    assert room_for_weights(cpu, token=False) == WeightRoom(6 * GB, frozenset({"bf16", "int4"}))
     ampere, turing = Gpu(0, "A", 40 * GB, 1, (8, 0)), Gpu(1, "T", 20 * GB, 1, (7, 5))
     pair = room_for_weights(Hardware("cuda", (0,), GB, GB, (ampere, ampere)), token=True)
     assert (pair.bytes, pair.token, "fp8" in pair.precisions) == (68 * GB, True, True)

@@ -17,7 +17,7 @@ from vllama.config.load import Loaded, load_config
 from vllama.errors import ConfigError, ModelUnusable
 from vllama.jsontext import encode
 from vllama.models import listing
-from vllama.models.contents import Contents, Reader
+from vllama.models.contents import Contents, FolderReader
 from vllama.models.library import Library
 from vllama.models.manifest import Manifest, file_name, write_manifest
 from vllama.models.names import ModelName, parse_name
@@ -159,7 +159,7 @@ ERRORS: tuple[Exception, ...] = (
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_whatever_a_model_raises_is_its_own_problem(tmp_path: Path, error: Exception):
-    class Spoilt(Reader):
+    class Spoilt(FolderReader):
         def read(self, path: Path) -> Contents:
             if path.name == "bad":
                 raise error
@@ -172,7 +172,7 @@ def test_whatever_a_model_raises_is_its_own_problem(tmp_path: Path, error: Excep
     check_served(open_store(loaded, {word: str(tmp_path / word) for word in ("bad", "good")}, shelf))
 
 
-class Hanging(Reader):
+class Hanging(FolderReader):
     """Reads of ``stuck`` do not return before ``free`` is set."""
 
     def __init__(self) -> None:

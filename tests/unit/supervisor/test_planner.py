@@ -23,7 +23,7 @@ from vllama.fit.measurements import Measurements
 from vllama.fit.places import find_place
 from vllama.supervisor.loop import Supervisor
 from vllama.supervisor.occupancy import occupied, own_memory
-from vllama.supervisor.planner import Planner, needs_new_engine
+from vllama.supervisor.planner import LocalPlanner, needs_new_engine
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import Wish
 from vllama.supervisor.probes import Patience
@@ -53,8 +53,8 @@ def loaded(folder: Path) -> Loaded:
     return load_config(folder / "c.yaml", environ={})
 
 
-def make(folder: Path, machine: Hardware, **environ: str) -> Planner:
-    return Planner(loaded(folder), environ, PaperMachine(machine, OnPaper()))
+def make(folder: Path, machine: Hardware, **environ: str) -> LocalPlanner:
+    return LocalPlanner(loaded(folder), environ, PaperMachine(machine, OnPaper()))
 
 
 def tenant(spec: EngineSpec, phase: Phase) -> Tenant:
@@ -259,8 +259,8 @@ class CpuBuild(OnPaper):
     backend = "cpu"
 
 
-def on_cpu(folder: Path, machine: Hardware) -> Planner:
-    return Planner(loaded(folder), {}, PaperMachine(machine, CpuBuild()))
+def on_cpu(folder: Path, machine: Hardware) -> LocalPlanner:
+    return LocalPlanner(loaded(folder), {}, PaperMachine(machine, CpuBuild()))
 
 
 async def test_on_a_cpu_the_first_engine_is_eager_and_knows_the_start_that_compiles(tmp_path):
