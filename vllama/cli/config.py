@@ -14,6 +14,7 @@ from vllama.config.explain import as_tree, as_yaml, rows
 from vllama.config.exposure import exposures
 from vllama.config.jsonschema import schema_text
 from vllama.config.load import load_config
+from vllama.config.variables import without_choices
 from vllama.errors import ConfigError
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -32,10 +33,11 @@ def check(file: Path | None, *, as_json: bool) -> None:
 
     It also reports what the configuration names but this machine lacks: directories, models to preload, an interpreter,
     flags of the installed engine. The service starts without those. Settings that open the service to strangers are
-    warnings. Exit status 78 when something is wrong.
+    warnings. Variables such as OLLAMA_HOST of this shell don't count if FILE is given: the service does not have them.
+    Exit status 78 when something is wrong.
     """
     try:
-        loaded = load_config(file, environ=environment())
+        loaded = load_config(file, environ=without_choices(environment()) if file else environment())
         if missing := missing_things(loaded):
             raise ConfigError(
                 f"the configuration names what is missing on this machine: {loaded.path or 'the defaults'}",

@@ -56,7 +56,9 @@ def _models(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:
         source, name = parse_source(entry.source), parse_name(text)
         problem = store.problem(name) if name is not None else None
         if problem is not None and source is not None and source.kind == "directory":
-            yield ("models", text, "source"), problem.detail
+            gguf = source.location.endswith(".gguf")
+            reason = "GGUF files can't be served; name the repository with the safetensors files"
+            yield ("models", text, "source"), reason if gguf else problem.detail
     if state.exists() and not os.access(state, os.R_OK | os.X_OK):
         return  # the service's, and not ours to read: what was pulled can't be known
     known = {name.key for text in config.models if (name := parse_name(text)) is not None} | {*store.library.all()}

@@ -65,7 +65,7 @@ def read_document(text: str) -> Document:
     if node is None:
         return document
     if not isinstance(node, yaml.MappingNode):
-        document.findings.append(Finding(_line(node), (), "must be a list of 'key: value' lines"))
+        document.findings.append(Finding(_line(node), (), "the file must be a section of 'key: value' lines"))
         return document
     document.value = _Reader(loader, document).mapping(node, ())
     return document

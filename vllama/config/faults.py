@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from vllama.config.document import KeyPath
 from vllama.config.schema import Config
+from vllama.config.variables import keys_of
 
 _TYPES = {
     "int_type": "must be a whole number",
@@ -32,6 +33,12 @@ _BOUNDS = {
     "less_than": ("must be less than", "lt"),
     "less_than_equal": ("must be at most", "le"),
 }
+# How other programs name our keys.
+_OTHER_NAMES = {
+    **dict.fromkeys(("path", "from", "model", "repo", "repository", "directory", "file", "hf"), "source"),
+    **dict.fromkeys(("num_ctx", "context", "context_size", "ctx_size", "n_ctx", "context_length"), "max_model_len"),
+    **dict.fromkeys(("tp", "gpus", "num_gpu"), "tensor_parallel_size"),
+}
 
 
 def explain(error: ErrorDetails) -> tuple[KeyPath, str]:
@@ -39,7 +46,7 @@ def explain(error: ErrorDetails) -> tuple[KeyPath, str]:
     key = tuple(str(part) for part in error["loc"] if part != "[key]")
     kind, context, given = error["type"], error.get("ctx", {}), error["input"]
     if kind == "extra_forbidden":
-        return key, "unknown key" + (_section(key) or suggestion(key[-1], _known_keys(key[:-1])))
+        return key, "unknown key" + _pointer(key)
     if kind in _TYPES:
         return key, _TYPES[kind] + ("" if kind == "missing" else f", not {shown(given)}")
     if kind in _BOUNDS:
@@ -59,11 +66,29 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _section(key: KeyPath) -> str:
-    """`` (it belongs under 'settings')``, if a section at the same level has a key of this name."""
+def _pointer(key: KeyPath) -> str:
+    """Where an unknown key belongs, or what was meant by it; empty if that can't be guessed."""
     *path, word = key
-    homes = [section for section in _known_keys(tuple(path)) if word in _known_keys((*path, section))]
-    return f" (it belongs under {homes[0]!r})" if homes else ""
+    known = _known_keys(tuple(path))
+    if keys := keys_of(word):
+        return f" (it is an environment variable; its key is {' and '.join(map('.'.join, keys))})"
+    if any(word in _known_keys((*path, section)) for section in known):
+        home = next(section for section in known if word in _known_keys((*path, section)))
+        return f" (it belongs under {home!r})"
+    if (other := _OTHER_NAMES.get(word)) is not None and other in known:
+        return f" (did you mean {other!r}?)"
+    if other is not None and "settings" in known:
+        return f" (did you mean {other!r}, under 'settings'?)"
+    return suggestion(word, known) or _elsewhere(word)
+
+
+def _elsewhere(word: str) -> str:
+    """`` (it belongs at the top level)``, or under another section."""
+    sections = _known_keys(())
+    if word in sections:
+        return " (it belongs at the top level)"
+    home = next((section for section in sections if word in _known_keys((section,))), None)
+    return f" (it belongs under {home!r})" if home else ""
 
 
 def shown(value: Any) -> str:

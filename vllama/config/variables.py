@@ -102,6 +102,18 @@ VARIABLES: Final = (
 """In the order in which they are applied: a later one wins."""
 
 
+def without_choices(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what people export for their clients; variables that name our directories stay."""
+    names = {variable.name for variable in VARIABLES if not variable.name.endswith(("_DIR", "_PREFIX"))}
+    return {name: value for name, value in environ.items() if name not in names}
+
+
+def keys_of(name: str) -> tuple[KeyPath, ...]:
+    """The keys that a variable sets; empty if it sets none."""
+    found = next((variable for variable in VARIABLES if variable.name == name), None)
+    return tuple(found.read("1")) if found is not None else ()
+
+
 def from_environment(environ: Mapping[str, str]) -> list[tuple[str, Values]]:
     """Name and values of every variable that is set and understood."""
     found = []

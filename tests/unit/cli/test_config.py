@@ -37,6 +37,22 @@ def install(prefix: Path, *, flags: tuple[str, ...]) -> None:
     Prefix(prefix).publish(home)
 
 
+def test_a_named_file_is_judged_without_the_shells_variables(tmp_path: Path):
+    path = tmp_path / "vllama.yaml"
+    path.write_text("server: {port: eleven}\n")
+    done = run("check", path, environ={"OLLAMA_HOST": "127.0.0.1:11500", "VLLAMA_HOST": ":1", "OLLAMA_DEBUG": "1"})
+    assert isinstance(done.exception, ConfigError)
+    assert done.exception.problems == (f"{path}:1: server.port: must be a whole number, not 'eleven'",)
+
+
+def test_a_gguf_file_as_a_source_is_called_what_it_is(tmp_path: Path):
+    path = tmp_path / "vllama.yaml"
+    path.write_text("models: {a: {source: /data/a.Q4_K_M.gguf}}\n")
+    done = run("check", path)
+    assert isinstance(done.exception, ConfigError)
+    assert "GGUF files can't be served; name the repository" in done.exception.problems[0]
+
+
 def test_check_of_a_valid_file(tmp_path: Path):
     path = tmp_path / "vllama.yaml"
     path.write_text("keep_alive: 1h\n")

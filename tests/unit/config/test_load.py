@@ -109,18 +109,40 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_lines(write):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "where", "pointer"),
     [
-        ("port: 1\n", "1: port: unknown key (it belongs under 'server')"),
-        (
-            "models: {a: {source: o/n, max_model_len: 9}}\n",
-            "1: models.a.max_model_len: unknown key (it belongs under 'settings')",
-        ),
+        ("port: 1\n", "port", "it belongs under 'server'"),
+        ("models: {a: {source: o/n, max_model_len: 9}}\n", "models.a.max_model_len", "it belongs under 'settings'"),
+        ("server: {keep_alive: 30m}\n", "server.keep_alive", "it belongs at the top level"),
+        ("engine: {access: lan}\n", "engine.access", "it belongs under 'server'"),
     ],
 )
-def test_a_key_one_level_too_high_is_told_where_it_belongs(write, text: str, told: str):
+def test_a_key_in_the_wrong_section_is_pointed_to_its_place(write, text: str, where: str, pointer: str):
     path = write(text)
-    assert problems(path) == (f"{path}:{told}",)
+    assert problems(path) == (f"{path}:1: {where}: unknown key ({pointer})",)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "pointer"),
+    [
+        ("OLLAMA_KEEP_ALIVE: 24h\n", "OLLAMA_KEEP_ALIVE", "it is an environment variable; its key is keep_alive"),
+        (
+            "server: {OLLAMA_HOST: a}\n",
+            "server.OLLAMA_HOST",
+            "it is an environment variable; its key is server.host and server.port",
+        ),
+        ("models: {a: {source: o/n, path: /x}}\n", "models.a.path", "did you mean 'source'?"),
+        (
+            "models: {a: {source: o/n, num_ctx: 9}}\n",
+            "models.a.num_ctx",
+            "did you mean 'max_model_len', under 'settings'?",
+        ),
+        ("profiles: {small: {num_ctx: 9}}\n", "profiles.small.num_ctx", "did you mean 'max_model_len'?"),
+    ],
+)
+def test_another_programs_name_for_a_key_is_translated(write, text: str, where: str, pointer: str):
+    path = write(text)
+    assert problems(path) == (f"{path}:1: {where}: unknown key ({pointer})",)
 
 
 def test_a_key_given_twice_is_a_problem(write):
