@@ -76,12 +76,18 @@ async def test_one_that_does_not_do_it_in_time_is_reported(tmp_path: Path):
 
 async def test_one_that_has_ended_is_not_waited_for(tmp_path: Path):
     with engine(tmp_path, **{PAGING: "1"}) as (process, _):
-        process.send_signal(signal.SIGSTOP)
+        _stop(process.pid)
         asked = asyncio.create_task(page_out(process.pid, tmp_path, 20))
         while not _asked(process.pid):
             await asyncio.sleep(0.01)
         process.kill()
         await asked
+
+
+def _stop(pid: int) -> None:
+    """Returns when the process has stopped: one that still runs would take the signal."""
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
 
 
 def _asked(pid: int) -> bool:
