@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import errno
 import importlib
 import os
 import sys
@@ -40,6 +42,7 @@ _VERBS: Final = {
     "bench": ("vllama.cli.bench.verbs", "Measure how fast models are answered."),
     "tune": ("vllama.cli.tune", "Find the fastest settings for a model on this machine."),
 }
+_NOWHERE_TO_WRITE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _ALIASES: Final = {"ls": "list"}
 
 
@@ -55,6 +58,18 @@ class _LazyGroup(click.Group):
             return None
         command: Any = importlib.import_module(known[0]).command
         return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """An unknown verb is answered with the one that was probably meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = difflib.get_close_matches(args[0], [*_VERBS, *_ALIASES], n=1)
+            if not close:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of verbs, without importing any."""
@@ -86,6 +101,13 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         output.silence()
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _NOWHERE_TO_WRITE:
+            output.error(*_as_bug(error))
+            sys.exit(70)
+        output.silence()  # what waits to be written can't be
+        output.error(f"can't write{f' {error.filename}' if error.filename else ''}: {error.strerror}")
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours, printed as one line
         output.error(*_as_bug(error))

@@ -102,7 +102,8 @@ def _find(text: str, loaded: Loaded, hardware: Hardware) -> Model:
     if (model := store.find(name)) is not None:
         return model
     source = parse_source(read[1]) if read is not None and read[1] is not None else store.source(name)
-    listing = read_catalog(loaded.config.paths.catalog).find(name)
+    catalog = read_catalog(loaded.config.paths.catalog)
+    listing = catalog.find(name)
     if source is None and listing is not None:
         choice = asyncio.run(
             choose_by_plan(listing, loaded.config, hardware, environment(), asking(loaded, environment()))
@@ -112,7 +113,8 @@ def _find(text: str, loaded: Loaded, hardware: Hardware) -> Model:
         source = Source("hub", choice.offer.repository) if choice is not None else None
     if source is not None and source.kind == "hub":
         return _ahead(name, source, loaded)
-    raise store.problem(name) or NotFound(f"model {text!r} not found", hint="The catalogue: vllama catalog list")
+    near = f"Did you mean {close}? " if (close := catalog.near(name)) else ""
+    raise store.problem(name) or NotFound(f"model {text!r} not found", hint=f"{near}The catalogue: vllama catalog list")
 
 
 def _ahead(name: ModelName, source: Source, loaded: Loaded) -> Model:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO, Final, TypeVar
 
 import click
@@ -26,6 +28,9 @@ _CHUNK: Final = 1 << 20
 _ELSEWHERE: Final = "If it listens on another port: export OLLAMA_HOST=127.0.0.1:PORT"
 _HOW_TO_START: Final = f"Start it with: sudo systemctl start vllama   (or in a terminal: vllama serve)\n{_ELSEWHERE}"
 _HOW_IN_A_CHECKOUT: Final = f"Start it with: make run\n{_ELSEWHERE}"
+_WHOSE: Final = "Is another service listening there? Set --host or VLLAMA_HOST to vLLama's address."
+_OLLAMAS_PAGES: Final = (b"404 page not found", b"405 method not allowed")
+"""Texts with which Ollama and vLLama answer requests for which they have no route."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -161,16 +166,44 @@ class Remote:
                 connection.request(method, self.address.path + path, data, headers)
                 answer = connection.getresponse()
                 if answer.status >= 300:
-                    raise _refusal(answer.status, answer.read())
+                    raise self._refusal(answer)
                 yield answer
         finally:
             connection.close()
+
+    def _refusal(self, answer: http.client.HTTPResponse) -> VllamaError:
+        """What an answer with an error means; another kind of server's is not repeated."""
+        body = answer.read()
+        try:
+            decoded = json.loads(body)
+        except ValueError:
+            decoded = None
+        message = decoded.get("error") if isinstance(decoded, dict) else None
+        if isinstance(message, str):
+            return Refused(message, status=answer.status)
+        if b"HTTPS" in body and answer.status == http.client.BAD_REQUEST:
+            return Broken(f"{self.address.url} speaks https", hint=f"Try {replace(self.address, scheme='https').url}")
+        if self.address.path:
+            bare = replace(self.address, path="").url
+            return Broken(f"{self.address.url} has no Ollama API ({answer.status})", hint=f"Try {bare}")
+        if body.strip() in _OLLAMAS_PAGES:
+            return Refused(f"{self.address.url} does not know this request ({answer.status})", status=answer.status)
+        kind = answer.headers.get("Server", "")
+        named = f" ({kind[:_QUOTED_BYTES]})" if kind.isprintable() and kind else ""
+        words = f"{self.address.url} is neither vLLama nor Ollama{named}: it answered {answer.status}"
+        return Broken(words, hint=_WHOSE)
 
     def _connect(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self.address.scheme == "https" else http.client.HTTPConnection
         connection = kind(self.address.host, self.address.port, timeout=_CONNECT_SECONDS)
         try:
             connection.connect()
+        except ssl.SSLCertVerificationError as error:
+            hint = "Use http, or a certificate that this machine trusts (SSL_CERT_FILE names a file of them)."
+            raise Unreachable(f"the certificate of {self.address.url} is not trusted", hint=hint) from error
+        except ssl.SSLError as error:
+            plain = replace(self.address, scheme="http").url
+            raise Unreachable(f"{self.address.url} does not speak https", hint=f"Try {plain}") from error
         except OSError as error:
             raise Unreachable(
                 f"could not connect to vllama at {self.address.url} ({_reason(error)}), is it running?",
@@ -185,6 +218,8 @@ class Remote:
             yield
         except TimeoutError as error:
             raise Broken(f"{self.address.url} did not answer in time") from error
+        except http.client.BadStatusLine as error:
+            raise Broken(f"{self.address.url} does not speak HTTP", hint=_WHOSE) from error
         except (http.client.HTTPException, OSError) as error:
             raise Broken(f"the connection to {self.address.url} broke: {_reason(error)}") from error
 
@@ -193,6 +228,8 @@ def service_address(host: str) -> Address:
     """``host``, else the environment's. Raises BadRequest; Ollama's variable is read as leniently as Ollama does."""
     given, name = (host, "--host") if host else (shell().host, "VLLAMA_HOST")
     if host or shell().strict_host:
+        if given.isdecimal():
+            raise BadRequest(f"{name} is not an address: {given!r} is only a number", hint=f"Did you mean :{given}?")
         try:
             check_address(given)
         except ValueError as error:
@@ -214,21 +251,9 @@ def _object(body: bytes, needs: str = "") -> dict[str, Any]:
     if not isinstance(decoded, dict) or (needs and needs not in decoded):
         raise Broken(
             f"unexpected answer: {body[:_QUOTED_BYTES].decode('utf-8', 'replace')!r}",
-            hint="Is another service listening there? Set --host or VLLAMA_HOST to vLLama's address.",
+            hint=_WHOSE,
         )
     return decoded
-
-
-def _refusal(status: int, body: bytes) -> Refused:
-    try:
-        decoded = json.loads(body)
-    except ValueError:
-        decoded = None
-    message = decoded.get("error") if isinstance(decoded, dict) else None
-    if not isinstance(message, str):
-        message = body[:_QUOTED_BYTES].decode("utf-8", "replace").strip() or http.client.responses.get(status, "")
-        message = f"{status} {message}".strip()
-    return Refused(message, status=status)
 
 
 def _how_to_start() -> str:

@@ -118,7 +118,8 @@ class Puller:
         elif tags := self.catalog.tags(name.model):
             hint = f"The catalogue has {name.model} as: {', '.join(tags)}"
         else:
-            hint = "The catalogue has no such name (see: vllama catalog list); name a repository: org/name"
+            near = f". Did you mean {close}?" if (close := self.catalog.near(name)) else "."
+            hint = f"The catalogue has no such name (see: vllama catalog list){near} Or name a repository: org/name"
         return PullFailed("file does not exist", hint=hint)
 
     def _save(self, name: ModelName, meant: Meaning, commit: str) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -166,6 +167,13 @@ class Catalog:
         """All tags of a family; empty for an unknown one."""
         found = self._families.get(model.casefold())
         return tuple(found[1].tags) if found else ()
+
+    def near(self, name: ModelName) -> str:
+        """The name that was probably meant by one that is not in the catalogue; empty if none is close."""
+        names = {listing.name.short.removesuffix(":latest"): None for listing in self.all()}
+        wanted = name.short.removesuffix(":latest")
+        close = difflib.get_close_matches(wanted, [*names, *(short.partition(":")[0] for short in names)], n=1)
+        return close[0] if close else ""
 
     def faults(self) -> Iterator[str]:
         """Names that lead to no repository."""

@@ -81,7 +81,9 @@ def _list(directory: Path) -> set[str]:
         return {entry.name for entry in directory.iterdir()}
     except FileNotFoundError as error:
         raise ModelUnusable(
-            "there is no such directory", hint="Correct its source in the configuration.", where=directory
+            "there is no such directory",
+            hint="Correct the path: as you typed it, or as the source in the configuration.",
+            where=directory,
         ) from error
     except NotADirectoryError as error:
         hint = "GGUF needs a plugin of vLLM; use the safetensors repository." if directory.suffix == ".gguf" else ""

@@ -75,7 +75,8 @@ def _sources(arguments: Sequence[str], loaded: Loaded, library: Library) -> dict
         if read is None and name is not None and catalog.find(name) is not None:
             found[name.short] = None
         elif read is None:
-            hint = (
+            near = catalog.near(name) if name is not None else ""
+            hint = (f"Did you mean {near}? " if near else "") + (
                 "Give a name of the catalogue (vllama catalog list), a configured one, tinychat, a directory, "
                 "a repository (org/name) or NAME=SOURCE."
             )

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -215,6 +216,62 @@ def test_another_kind_of_service_is_recognised(vllama: Vllama, service: Service)
     assert done.returncode == 1
     assert "unexpected answer" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("status", "page"), [(404, b"<!DOCTYPE HTML><h1>Error</h1>"), (501, b""), (403, b"{}")])
+def test_another_kind_of_servers_error_is_not_repeated(
+    vllama: Vllama, service: Service, status: int, page: bytes
+) -> None:
+    service.fixed["/api/ps"] = (status, page)
+    done = vllama("ps")
+    assert done.returncode == 1
+    assert "is neither vLLama nor Ollama" in done.stderr
+    assert f"it answered {status}\nIs another service listening there?" in done.stderr
+    assert "<" not in done.stderr
+
+
+def test_an_address_with_a_path_that_leads_nowhere_is_pointed_to_the_server(vllama: Vllama, service: Service) -> None:
+    service.fixed["/api/api/ps"] = (404, b"404 page not found")
+    url = f"http://{service.host}"
+    done = vllama("ps", "--host", f"{url}/api")
+    assert done.stderr == f"Error: {url}/api has no Ollama API (404)\nTry {url}\n"
+
+
+def test_https_to_a_server_of_http_is_called_so(vllama: Vllama, service: Service) -> None:
+    done = vllama("ps", "--host", f"https://{service.host}")
+    assert done.stderr == f"Error: https://{service.host} does not speak https\nTry http://{service.host}\n"
+
+
+def test_what_does_not_speak_http_is_called_so(vllama: Vllama) -> None:
+    def greet(server: socket.socket) -> None:
+        with server.accept()[0] as client:
+            client.sendall(b"SSH-2.0-x\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        greeting = threading.Thread(target=greet, args=(server,))
+        greeting.start()
+        done = vllama("ps", "--host", f"127.0.0.1:{server.getsockname()[1]}")
+        greeting.join()
+    assert "does not speak HTTP" in done.stderr
+
+
+def test_a_port_alone_needs_its_colon(vllama: Vllama) -> None:
+    done = vllama("ps", "--host", "11600")
+    assert done.stderr == "Error: --host is not an address: '11600' is only a number\nDid you mean :11600?\n"
+
+
+def test_a_verb_that_is_misspelt_is_answered_with_the_right_one(vllama: Vllama) -> None:
+    done = vllama("lits")
+    assert done.returncode == 2
+    assert "No such command 'lits'. Did you mean 'list'?" in done.stderr
+
+
+def test_a_full_disk_is_no_bug(environment: dict[str, str], service: Service) -> None:
+    service.fixed["/api/ps"] = (200, {"models": []})
+    argv = [sys.executable, "-m", "vllama", "ps"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (1, "Error: can't write: No space left on device\n")
 
 
 def test_a_bug_is_told_in_one_line(vllama: Vllama, service: Service) -> None:

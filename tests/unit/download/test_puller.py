@@ -118,7 +118,8 @@ async def test_the_name_of_a_branch_with_a_slash_is_pulled_again_from_that_branc
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("nobody", "vllama catalog list"),
+        ("nobody", "(see: vllama catalog list). Or name"),
+        ("mimi:1b", "Did you mean mini:1b? Or name"),
         ("mini:70b", "latest, 8b, 1b"),
         ("mini:1b-fp8", "Leave the precision out"),
         ("localhost:5000/acme/mini", "localhost:5000 is not a hub"),
