@@ -22,12 +22,14 @@ from vllama.cli.startup import Startup
 from vllama.config.directories import make_directories
 from vllama.config.environment import environment
 from vllama.config.load import load_config
+from vllama.config.variables import unheeded
 from vllama.errors import ConfigError
 from vllama.observe import logs
 from vllama.observe.feed import Feed
 from vllama.service.named import Named
 from vllama.service.serve import serve
 
+_LOG: Final = logging.getLogger("vllama")
 # Without click's own check that it is readable: an invalid configuration has its own exit status.
 _LAST_THREADS: Final = 20.0
 """Seconds for threads that still work when everything is taken down."""
@@ -62,13 +64,15 @@ def command(
     logs.set_up(loaded.config.log.level, journal_stream=journal)
     if not journal and loaded.config.log.level == "info":
         logging.getLogger("vllama").setLevel(logging.WARNING)  # people read the progress instead
+    for text in unheeded(environ):
+        _LOG.warning("%s", text)
     refuse_root(loaded.state, child.service_user())
     make_directories(loaded.directories)
     named = Named(models, loaded)
     with progress(quiet=bool(journal)) as show:
         asyncio.run(named.pull_missing(loaded, environ, partial(_bars, show)))
     with progress(quiet=bool(journal)) as show:
-        feed, startup = Feed(), Startup(show, named=bool(models))
+        feed, startup = Feed(), Startup(show, named=bool(models), access=loaded.config.server.access)
         with feed.subscribed(startup.take), asyncio.Runner() as runner:
             try:
                 runner.run(serve(loaded, named, environ, feed=feed, read=read))

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Final
 
 from vllama import __version__
 from vllama.cli.progress import Show
+from vllama.config.exposure import only_here
+from vllama.config.schema import Access
 from vllama.observe.news import EngineChanged, EngineSeen, Listens, News, Preloaded
+
+_SERVED: Final[Mapping[Access, str]] = {
+    "loopback": "this machine only",
+    "lan": "this machine and the local networks",
+    "any": "everybody who reaches this port",
+}
 
 
 class Startup:
     """Subscribes to the feed for a terminal. A closed terminal is no error."""
 
-    def __init__(self, show: Show, *, named: bool) -> None:
-        """``named``: there are models on the command line."""
+    def __init__(self, show: Show, *, named: bool, access: Access) -> None:
+        """``named``: there are models on the command line. ``access``: ``server.access``."""
         self._show = show
+        self._access = access
         self._named = named
         self._began = time.monotonic()
         self._url = ""
@@ -41,6 +52,8 @@ class Startup:
         first = not self._url
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self._say(f"vLLama {__version__} listens on {self._url} (Ctrl-C stops it)")
+        if not only_here(host):
+            self._say(f"It serves {_SERVED[self._access]} (server.access).")
         if first and not self._named:
             self._say("Models are loaded when a client asks for them.")
 

@@ -23,7 +23,7 @@ class Exposure:
 
 def exposures(server: Server) -> Iterator[Exposure]:
     """All of them. A service that only this machine can reach has none, unless it seems to be behind a proxy."""
-    here = _only_here(server.host) and not server.trusted_proxies
+    here = only_here(server.host) and not server.trusted_proxies
     if here and server.keys != "required":
         return
     if server.keys == "optional" and server.access == "any" and server.management == "any":
@@ -43,14 +43,15 @@ def exposures(server: Server) -> Iterator[Exposure]:
                 f"{text} in trusted_proxies lets nearly every machine claim any client address",
                 "List the addresses of the proxies themselves.",
             )
-    if server.keys == "required" and _only_here(server.host):
+    if server.keys == "required" and only_here(server.host):
         yield Exposure(
             "keys: required asks no program on this machine for a key, and a proxy that reports no addresses is one",
             "Behind a proxy on this machine set server.keys to everyone (docs/proxy.md).",
         )
 
 
-def _only_here(host: str) -> bool:
+def only_here(host: str) -> bool:
+    """Whether ``server.host`` is an address that only this machine can reach."""
     if host == "localhost":
         return True
     try:

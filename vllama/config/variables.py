@@ -7,7 +7,7 @@ understood counts as not given. Ours (``VLLAMA_*``) are as strict as the file.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -100,6 +100,29 @@ VARIABLES: Final = (
     Variable("VLLAMA_ENGINE_PREFIX", _text("engine", "prefix")),
 )
 """In the order in which they are applied: a later one wins."""
+
+
+_ELSEWHERE: Final = {
+    "OLLAMA_MODELS": "models are kept in paths.state; Ollama's files can't be served",
+    "OLLAMA_NUM_PARALLEL": "vLLM computes requests together by itself; max_num_seqs of a profile limits how many",
+    "OLLAMA_KV_CACHE_TYPE": "set kv_cache_dtype: fp8 in a profile or in a model's settings",
+    "OLLAMA_FLASH_ATTENTION": "vLLM chooses the fastest attention by itself",
+    "OLLAMA_SCHED_SPREAD": "tensor_parallel_size of a profile says how many GPUs share a model",
+    "OLLAMA_GPU_OVERHEAD": "kv_cache_share of a profile leaves memory to other programs",
+    "OLLAMA_MULTIUSER_CACHE": "the prefix cache serves all clients by itself",
+    "OLLAMA_LLM_LIBRARY": "vllama engine install chooses the build of vLLM",
+    "OLLAMA_NUM_GPU": "a model is loaded whole or not at all; vllama plan MODEL shows whether it fits",
+    "OLLAMA_NOPRUNE": "what no model needs any more is removed when the service starts",
+    "OLLAMA_VULKAN": "vLLM has no build for Vulkan",
+}
+"""Variables of Ollama's service that set no key, and what there is in their place."""
+
+
+def unheeded(environ: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each of Ollama's variables that is set and has no effect."""
+    for name, instead in _ELSEWHERE.items():
+        if environ.get(name, "").strip(" \t\r\n\"'"):
+            yield f"{name} has no effect: {instead}"
 
 
 def without_choices(environ: Mapping[str, str]) -> dict[str, str]:

@@ -40,7 +40,9 @@ _BREAKS = re.compile(rb"[\r\n]+")
 _TERM_SECONDS = 15.0
 _POLL_SECONDS = 0.05
 _GONE_SECONDS = 30.0
-_TRACKERS_SECONDS = 2.0  # resource trackers end within milliseconds of those they look after
+# Resource trackers end within milliseconds of those that they look after, on a busy machine within seconds. One that is
+# killed leaves shared memory behind.
+_TRACKERS_SECONDS = 10.0
 _PIPES_SECONDS = 2.0
 _NOT_ITS_FAULT = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.service.views import view
 from tests.unit.supervisor.worlds import model
 from vllama.cli.startup import Startup
+from vllama.config.schema import Access
 from vllama.errors import LoadFailed
 from vllama.observe.news import EngineChanged, Listens, Preloaded
 
@@ -25,7 +28,7 @@ class Shown:
 
 def test_each_engine_that_starts_is_shown_until_it_is_ready_or_has_failed():
     shown = Shown()
-    startup = Startup(shown, named=False)
+    startup = Startup(shown, named=False, access="lan")
     startup.take(EngineChanged(view("mini", "starting", "loading weights")))
     startup.take(EngineChanged(view("other", "planning", "planning")))
     startup.take(EngineChanged(view("mini", "warming", "first token")))
@@ -38,7 +41,7 @@ def test_each_engine_that_starts_is_shown_until_it_is_ready_or_has_failed():
 
 def test_the_first_request_to_try_goes_to_the_address_in_use():
     shown = Shown()
-    startup = Startup(shown, named=True)
+    startup = Startup(shown, named=True, access="lan")
     startup.take(Listens("::1", 11434))
     startup.take(Preloaded(model("mini"), None))
     assert "listens on http://[::1]:11434 " in shown.said[0]
@@ -46,9 +49,26 @@ def test_the_first_request_to_try_goes_to_the_address_in_use():
     assert shown.said[2].startswith("  curl http://[::1]:11434/api/chat -d ")
 
 
+@pytest.mark.parametrize(
+    ("host", "access", "served"),
+    [
+        ("0.0.0.0", "lan", ["It serves this machine and the local networks (server.access)."]),
+        ("192.168.1.3", "any", ["It serves everybody who reaches this port (server.access)."]),
+        ("::", "loopback", ["It serves this machine only (server.access)."]),
+        ("127.0.0.1", "any", []),
+    ],
+)
+def test_it_says_whom_it_serves_where_others_can_reach_it(host: str, access: Access, served: list[str]):
+    shown = Shown()
+    Startup(shown, named=True, access=access).take(Listens(host, 11434))
+    assert shown.said[1:] == served
+
+
 def test_a_model_that_could_not_be_loaded_is_named_with_its_reason():
     shown = Shown()
-    Startup(shown, named=False).take(Preloaded(model("mini"), LoadFailed("no such flag", hint="correct it")))
+    Startup(shown, named=False, access="lan").take(
+        Preloaded(model("mini"), LoadFailed("no such flag", hint="correct it"))
+    )
     assert shown.said == ["mini could not be loaded: no such flag", "  correct it"]
 
 
@@ -60,7 +80,7 @@ def test_a_closed_terminal_is_no_error():
         def say(self, text: str) -> None:
             raise OSError
 
-    startup = Startup(Gone(), named=False)
+    startup = Startup(Gone(), named=False, access="lan")
     startup.take(Listens("127.0.0.1", 1))
     startup.take(EngineChanged(view("mini", "starting")))
     startup.stopped()
