@@ -19,7 +19,7 @@ from vllama.supervisor.port import Wish
 from vllama.translate.pieces import ChatCall, Ending, Piece, Step, TextCall
 from vllama.translate.whole import Whole, first_call_only, gather
 
-Chosen = tuple[int, list[Step]]
+NumberedSteps = tuple[int, list[Step]]
 """The number of a choice and what it said next."""
 
 
@@ -28,7 +28,7 @@ class Choices:
 
     def __init__(
         self,
-        steps: AsyncIterator[Chosen],
+        steps: AsyncIterator[NumberedSteps],
         headers: Mapping[str, str],
         count: int,
         *,
@@ -42,11 +42,11 @@ class Choices:
         self._only = only
         self._parallel_calls = parallel_calls
 
-    async def __aiter__(self) -> AsyncIterator[Chosen]:
+    async def __aiter__(self) -> AsyncIterator[NumberedSteps]:
         async for choice, steps in self._steps:
             yield choice, self._allowed(steps)
 
-    async def pour(self, accept: Accept[Chosen], accept_text: Accept[bytes]) -> None:
+    async def pour(self, accept: Accept[NumberedSteps], accept_text: Accept[bytes]) -> None:
         """The fast path of ``Answer.pour``; several answers have none, because each has a task of its own."""
         if self._only is not None:
             await self._only.pour(lambda steps: accept((0, self._allowed(steps))), accept_text)
@@ -118,7 +118,7 @@ async def _pump(
         await arrived.put(error)
 
 
-async def _merged(first: _Arrived, arrived: asyncio.Queue[_Arrived], count: int) -> AsyncIterator[Chosen]:
+async def _merged(first: _Arrived, arrived: asyncio.Queue[_Arrived], count: int) -> AsyncIterator[NumberedSteps]:
     news = _raised(first)
     while True:
         if news.steps is None:
@@ -142,6 +142,6 @@ def _varied(call: ChatCall | TextCall, choice: int) -> ChatCall | TextCall:
     return call if seed < 0 else replace(call, checked=replace(call.checked, seed=seed + choice))
 
 
-async def _numbered(choice: int, answer: AsyncIterable[list[Step]]) -> AsyncIterator[Chosen]:
+async def _numbered(choice: int, answer: AsyncIterable[list[Step]]) -> AsyncIterator[NumberedSteps]:
     async for steps in answer:
         yield choice, steps

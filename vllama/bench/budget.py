@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from vllama.bench.figures import Figures, Spread, figures, ratios
-from vllama.bench.gate import Verdict
+from vllama.bench.gate import GateVerdict
 from vllama.bench.samples import Leg
 from vllama.bench.tables import Table, milliseconds
 
@@ -69,10 +69,10 @@ def compare(direct: Sequence[Leg], through: Sequence[Leg]) -> Compared:
     )
 
 
-def verdicts(compared: Sequence[Compared], front_end: FrontEnd | None) -> list[Verdict]:
+def verdicts(compared: Sequence[Compared], front_end: FrontEnd | None) -> list[GateVerdict]:
     """The front end's budget against what was measured."""
     found = [
-        Verdict(
+        GateVerdict(
             f"tokens/s at {row.clients} clients",
             f"{row.tokens_ratio.median:.3f} of the bare engine's",
             f">= {TOKENS_RATIO}",
@@ -84,15 +84,15 @@ def verdicts(compared: Sequence[Compared], front_end: FrontEnd | None) -> list[V
     if alone is not None:
         met = alone.added_p50 <= ADDED_FIRST_TOKEN
         wanted = f"<= {milliseconds(ADDED_FIRST_TOKEN)}"
-        found.append(Verdict("added to the first token, p50", milliseconds(alone.added_p50), wanted, met))
+        found.append(GateVerdict("added to the first token, p50", milliseconds(alone.added_p50), wanted, met))
     if front_end is not None:
         rate, memory = front_end.events_per_core, front_end.memory
         wanted = f">= {EVENTS_PER_CORE:,}"
-        found.append(Verdict("token events/s on one core", f"{rate:,.0f}", wanted, rate >= EVENTS_PER_CORE))
+        found.append(GateVerdict("token events/s on one core", f"{rate:,.0f}", wanted, rate >= EVENTS_PER_CORE))
         wanted = f"<= {MEMORY / 1e6:.0f} MB"
-        found.append(Verdict("memory of the front end", f"{memory / 1e6:.0f} MB", wanted, memory <= MEMORY))
+        found.append(GateVerdict("memory of the front end", f"{memory / 1e6:.0f} MB", wanted, memory <= MEMORY))
     failed = sum(row.direct.errors + row.through.errors for row in compared)
-    return [*found, Verdict("failed requests", str(failed), "0", failed == 0)]
+    return [*found, GateVerdict("failed requests", str(failed), "0", failed == 0)]
 
 
 def table(compared: Sequence[Compared]) -> Table:

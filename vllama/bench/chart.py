@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vllama.bench.figures import Figures
-from vllama.bench.marks import Dot, Line, Mark, Picture, Words
+from vllama.bench.marks import Circle, Mark, Picture, Polyline, Words
 
 # Okabe and Ito's: people with colour blindness can tell them apart
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -97,7 +97,7 @@ def _times(rows: Sequence[Figures], *, gaps: bool) -> _Points:
 def _legend(colours: dict[str, str]) -> Iterator[Mark]:
     at = float(_LEFT)
     for target, colour in colours.items():
-        yield Line(((at, 20.0), (at + 22, 20.0)), colour, 2.5)
+        yield Polyline(((at, 20.0), (at + 22, 20.0)), colour, 2.5)
         yield Words((at + 28, 20.0), target)
         at += 50 + 7.5 * len(target)
 
@@ -116,7 +116,7 @@ def _panel(panel: Panel, colours: dict[str, str], x: float, y: float) -> Iterato
 
     yield Words((left, y + 20), panel.title, 13.0, colour=_INK)
     for mark in marks:
-        yield Line(((left, down(mark)), (right, down(mark))), _GREY)
+        yield Polyline(((left, down(mark)), (right, down(mark))), _GREY)
         yield Words((left - 8, down(mark)), _number(mark), 11.0, "end")
     for number in clients:
         yield Words((across(number), bottom + 14), str(number), 11.0, "middle")
@@ -124,11 +124,11 @@ def _panel(panel: Panel, colours: dict[str, str], x: float, y: float) -> Iterato
     for curve in panel.curves:
         colour = colours[curve.target]
         for number, low, high in zip(curve.clients, curve.low, curve.high, strict=True):
-            yield Line(((across(number), down(low)), (across(number), down(high))), colour, 1.0)
+            yield Polyline(((across(number), down(low)), (across(number), down(high))), colour, 1.0)
         points = tuple((across(n), down(value)) for n, value in zip(curve.clients, curve.values, strict=True))
-        yield Line(points, colour, 2.0)
+        yield Polyline(points, colour, 2.0)
         for point in points:
-            yield Dot(point, 3.0, colour)
+            yield Circle(point, 3.0, colour)
 
 
 def _number(value: float) -> str:

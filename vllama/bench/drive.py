@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from vllama.bench.events import Answer
+from vllama.bench.events import TimedAnswer
 from vllama.bench.samples import Leg, Sample, Target
 from vllama.bench.workload import Workload
 from vllama.errors import BadRequest
@@ -90,7 +90,7 @@ async def send(
     path, waiting = work.path(target.dialect), iter(bodies)
 
     async def client(share: Iterator[bytes]) -> list[Sample]:
-        return [await _ask(session, path, body, Answer(target.dialect, stream=work.stream)) for body in share]
+        return [await _ask(session, path, body, TimedAnswer(target.dialect, stream=work.stream)) for body in share]
 
     began = time.perf_counter()
     answers = await asyncio.gather(*(client(waiting) for _ in range(clients)))
@@ -98,7 +98,7 @@ async def send(
     return Leg(target.name, clients, seconds, tuple(sample for some in answers for sample in some), round_)
 
 
-async def _ask(session: aiohttp.ClientSession, path: str, body: bytes, answer: Answer) -> Sample:
+async def _ask(session: aiohttp.ClientSession, path: str, body: bytes, answer: TimedAnswer) -> Sample:
     """One request, from sending it to the end of its answer.
 
     A server may close a connection that we keep at any moment. A request that met that, and no byte of an answer, is

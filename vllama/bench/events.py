@@ -15,7 +15,7 @@ _SAID: Final = 200
 _UNCOUNTED: Final = "the answer ended without its last part, the one with the counts of tokens"
 
 
-class Answer:
+class TimedAnswer:
     """One answer in the making. Times are seconds since the request was sent."""
 
     def __init__(self, dialect: Dialect, *, stream: bool) -> None:

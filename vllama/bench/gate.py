@@ -15,7 +15,7 @@ TIMES: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GateVerdict:
     """One target figure, and whether it is met."""
 
     what: str
@@ -29,12 +29,12 @@ def with_gate(clients: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted({*clients, ONE, MANY}))
 
 
-def gate(rows: Sequence[Figures], target: str) -> Verdict:
+def gate(rows: Sequence[Figures], target: str) -> GateVerdict:
     """Of ``target``, which was measured at both numbers of clients; failed requests count as none."""
     rates = {row.clients: row.requests_per_second.median for row in rows if row.target == target}
     alone, together = rates.get(ONE, 0.0), rates.get(MANY, 0.0)
     times = together / alone if alone else 0.0
-    return Verdict(
+    return GateVerdict(
         what=f"{target}: requests/s at {MANY} clients",
         measured=f"{times:.1f} times those at {ONE}",
         wanted=f">= {TIMES:g} times",

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import aiohttp
 
 from vllama.bench.drive import send
-from vllama.bench.rounds import Plan, turns
+from vllama.bench.rounds import BenchPlan, turns
 from vllama.bench.samples import Leg, Memory, Target
 from vllama.bench.workload import Workload
 
@@ -18,11 +18,11 @@ _WARM_UP: Final = -1
 """The round of the uncounted legs, whose texts differ from those of all counted ones."""
 _UNCOUNTED_TOKENS: Final = 8
 
-Body = Callable[[Workload, str, int], bytes]
+BodyWriter = Callable[[Workload, str, int], bytes]
 """The request, as JSON, with a number in the leg that a seed names."""
 
 
-class Meter(Protocol):
+class ProcessMeter(Protocol):
     """Looks at the processes of a target; both return None if they are on another machine."""
 
     def cpu(self) -> float | None:
@@ -41,12 +41,12 @@ class Side:
     name: str
     session: aiohttp.ClientSession
     target: Target
-    body: Body
-    meter: Meter | None = None
+    body: BodyWriter
+    meter: ProcessMeter | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class LegProgress:
     """Shows how it goes."""
 
     say: Callable[[str], None]
@@ -63,7 +63,7 @@ class Measured:
     memory: Mapping[str, Memory]
 
 
-async def measure_legs(sides: Sequence[Side], work: Workload, plan: Plan, progress: Progress) -> Measured:
+async def measure_legs(sides: Sequence[Side], work: Workload, plan: BenchPlan, progress: LegProgress) -> Measured:
     """Warm every side up, then measure all legs in turns.
 
     Before each leg there is a pause, and one short request that does not count: the first one after others had the
@@ -96,7 +96,7 @@ async def measure_legs(sides: Sequence[Side], work: Workload, plan: Plan, progre
     return Measured(tuple(legs), memory)
 
 
-def asking(target: Target, place: int = 0) -> Body:
+def asking(target: Target, place: int = 0) -> BodyWriter:
     """The plain requests of a workload.
 
     The words depend on seed and number only, so every target is asked the same ones; ``place``, the target's among all,

@@ -12,7 +12,7 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Polyline:
     """Through these points."""
 
     points: tuple[Point, ...]
@@ -22,7 +22,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Dot:
+class Circle:
     """A filled circle."""
 
     centre: Point
@@ -41,7 +41,7 @@ class Words:
     colour: str = "#333333"
 
 
-Mark = Line | Dot | Words
+Mark = Polyline | Circle | Words
 
 
 @dataclass(frozen=True, slots=True)

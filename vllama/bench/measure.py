@@ -14,12 +14,12 @@ import psutil
 
 from vllama.bench.drive import PATIENCE, connect
 from vllama.bench.identity import Identity, described, differences
-from vllama.bench.legs import Progress, Side, asking, measure_legs
+from vllama.bench.legs import LegProgress, Side, asking, measure_legs
 from vllama.bench.processes import Listeners
-from vllama.bench.record import Machine
-from vllama.bench.rounds import Plan
+from vllama.bench.record import MeasuredMachine
+from vllama.bench.rounds import BenchPlan
 from vllama.bench.samples import Leg, Memory, Target
-from vllama.bench.targets import Place, calibrate, find, identify
+from vllama.bench.targets import TargetPlace, calibrate, find, identify
 from vllama.bench.workload import Workload
 from vllama.errors import BadRequest
 from vllama.fit.gpu import detect
@@ -39,10 +39,10 @@ class Outcome:
 
 
 async def measure(
-    places: Sequence[Place],
+    places: Sequence[TargetPlace],
     work: Workload,
-    plan: Plan,
-    progress: Progress,
+    plan: BenchPlan,
+    progress: LegProgress,
     *,
     unlike: bool = False,
     patience: float = PATIENCE,
@@ -82,9 +82,9 @@ def _unlike(identities: Mapping[str, Identity]) -> list[str]:
     return [f"{first} and {name}: {text}" for name, other in others for text in differences(mine, other)]
 
 
-def this_machine() -> Machine:
+def this_machine() -> MeasuredMachine:
     """As a reader of the figures must know it."""
-    return Machine(
+    return MeasuredMachine(
         cpu=_cpu_name(),
         cores=len(os.sched_getaffinity(0)),
         memory=psutil.virtual_memory().total,

@@ -13,11 +13,11 @@ import psutil
 from vllama.bench.budget import Compared, FrontEnd, compare
 from vllama.bench.drive import connect
 from vllama.bench.identity import same_name
-from vllama.bench.legs import Progress, Side, asking, measure_legs
+from vllama.bench.legs import LegProgress, Side, asking, measure_legs
 from vllama.bench.processes import listeners, sockets_below
-from vllama.bench.rounds import Plan
+from vllama.bench.rounds import BenchPlan
 from vllama.bench.samples import Leg, Memory, Target
-from vllama.bench.targets import Place, calibrate, find
+from vllama.bench.targets import TargetPlace, calibrate, find
 from vllama.bench.workload import Workload
 from vllama.errors import NotFound
 
@@ -64,12 +64,12 @@ class FrontEndProcess:
         return Memory(int(self._process.memory_info().rss))
 
 
-async def measure_overhead(ways: Ways, work: Workload, plan: Plan, progress: Progress) -> Overhead:
+async def measure_overhead(ways: Ways, work: Workload, plan: BenchPlan, progress: LegProgress) -> Overhead:
     """Measure both ways. Raises NotFound when one of both can't be asked."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(connect(ways.through))
         progress.step(f"asking vLLama at {ways.through}", 0, 1)
-        ours = await find(session, Place(OURS, ways.through, "ollama", ways.model))
+        ours = await find(session, TargetPlace(OURS, ways.through, "ollama", ways.model))
         progress.step(f"loading {ours.model}", 0, 1)
         await calibrate(session, ours, work)
         bare, engine = await _engine(stack, ways, ours.model)
@@ -94,11 +94,11 @@ async def _engine(stack: AsyncExitStack, ways: Ways, model: str) -> tuple[aiohtt
     """The bare engine; raises NotFound."""
     if ways.direct is not None:
         session = await stack.enter_async_context(connect(ways.direct))
-        return session, await find(session, Place(ENGINE, ways.direct, "openai"))
+        return session, await find(session, TargetPlace(ENGINE, ways.direct, "openai"))
     for socket in await asyncio.to_thread(sockets_below, ways.through):
         session = await stack.enter_async_context(connect(socket))
         with suppress(NotFound):
-            target = await find(session, Place(ENGINE, socket, "openai"))
+            target = await find(session, TargetPlace(ENGINE, socket, "openai"))
             if same_name(target.model, model):
                 return session, target
     raise NotFound(

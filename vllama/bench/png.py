@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Final
 
-from vllama.bench.marks import Dot, Line, Picture
+from vllama.bench.marks import Circle, Picture, Polyline
 from vllama.errors import NotFound
 
 _SCALE: Final = 2
@@ -25,10 +25,10 @@ def png(picture: Picture) -> bytes:
     image = Image.new("RGB", (picture.width * _SCALE, picture.height * _SCALE), "#ffffff")
     draw = ImageDraw.Draw(image)
     for mark in picture.marks:
-        if isinstance(mark, Line):
+        if isinstance(mark, Polyline):
             points = [(x * _SCALE, y * _SCALE) for x, y in mark.points]
             draw.line(points, fill=mark.colour, width=max(1, round(mark.width * _SCALE)), joint="curve")
-        elif isinstance(mark, Dot):
+        elif isinstance(mark, Circle):
             draw.circle((mark.centre[0] * _SCALE, mark.centre[1] * _SCALE), mark.radius * _SCALE, fill=mark.colour)
         else:
             font = ImageFont.load_default(mark.size * _SCALE)

@@ -13,11 +13,11 @@ from typing import Final
 
 from vllama.bench.drive import connect
 from vllama.bench.figures import Figures, Ratio, figures, ratios
-from vllama.bench.legs import Body, Progress, Side, measure_legs
-from vllama.bench.rounds import Plan
+from vllama.bench.legs import BodyWriter, LegProgress, Side, measure_legs
+from vllama.bench.rounds import BenchPlan
 from vllama.bench.samples import Leg, Target
 from vllama.bench.tables import Table, milliseconds
-from vllama.bench.targets import Place, calibrate, find
+from vllama.bench.targets import TargetPlace, calibrate, find
 from vllama.bench.workload import Workload
 
 REPEATED: Final = "repeated"
@@ -25,7 +25,7 @@ FRESH: Final = "fresh"
 
 
 @dataclass(frozen=True, slots=True)
-class Prefix:
+class PrefixComparison:
     """What was measured; legs are named REPEATED or FRESH."""
 
     target: Target
@@ -58,7 +58,9 @@ def cached(legs: Sequence[Leg], clients: int) -> float | None:
     return statistics.fmean(found) if found else None
 
 
-async def measure_prefix(place: Place, work: Workload, plan: Plan, progress: Progress) -> Prefix:
+async def measure_prefix(
+    place: TargetPlace, work: Workload, plan: BenchPlan, progress: LegProgress
+) -> PrefixComparison:
     """Measure both kinds, turn by turn. ``work.prompts.system``: tokens of the system prompt. Raises NotFound."""
     async with connect(place.address) as session:
         target = await find(session, place)
@@ -67,10 +69,10 @@ async def measure_prefix(place: Place, work: Workload, plan: Plan, progress: Pro
         work = replace(work, prompts=replace(work.prompts, tokens_per_word=tokens_per_word))
         sides = [Side(kind, session, target, _asking(target, kind)) for kind in (REPEATED, FRESH)]
         measured = await measure_legs(sides, work, plan, progress)
-    return Prefix(target, work, measured.legs)
+    return PrefixComparison(target, work, measured.legs)
 
 
-def _asking(target: Target, kind: str) -> Body:
+def _asking(target: Target, kind: str) -> BodyWriter:
     def body(work: Workload, seed: str, number: int) -> bytes:
         prompts, own = work.prompts, f"{seed}/{kind}"
         system = prompts.system_text() if kind == REPEATED else prompts.system_text(f"{own}/{number}")
@@ -79,7 +81,7 @@ def _asking(target: Target, kind: str) -> Body:
     return body
 
 
-def table(prefix: Prefix) -> Table:
+def table(prefix: PrefixComparison) -> Table:
     """Time to the first token both ways, for people."""
     head = ["CLIENTS", "PROMPT", "CACHED", "TTFT FRESH", "P99", "TTFT REPEATED", "P99", "RATIO", "SPREAD", "FAILED"]
     rows = []

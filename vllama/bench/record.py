@@ -10,9 +10,9 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from vllama.bench.figures import Figures, Ratio, ratios, table_of
-from vllama.bench.gate import Verdict
+from vllama.bench.gate import GateVerdict
 from vllama.bench.identity import Identity
-from vllama.bench.rounds import Plan
+from vllama.bench.rounds import BenchPlan
 from vllama.bench.samples import Leg, Memory, Target
 from vllama.bench.workload import Workload
 from vllama.errors import BadRequest
@@ -22,7 +22,7 @@ _UNLIKE_WORK: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class MeasuredMachine:
     """Where it was measured."""
 
     cpu: str
@@ -42,9 +42,9 @@ class Record:
     command: tuple[str, ...]
     vllama: str
     """Version of the measuring command."""
-    machine: Machine
+    machine: MeasuredMachine
     workload: Workload
-    plan: Plan
+    plan: BenchPlan
     targets: tuple[Target, ...]
     identities: Mapping[str, Identity]
     legs: tuple[Leg, ...]
@@ -52,7 +52,7 @@ class Record:
     """The most that was seen, of targets on the same machine."""
     unlike: tuple[str, ...] = ()
     """How the targets differ, where a person wanted to go on nevertheless."""
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[GateVerdict, ...] = ()
 
     @property
     def rows(self) -> list[Figures]:
@@ -64,7 +64,7 @@ class Record:
         """Of the others to the first target."""
         return ratios(self.legs, self.targets[0].name)
 
-    def judged(self, *verdicts: Verdict) -> Record:
+    def judged(self, *verdicts: GateVerdict) -> Record:
         """With what is to be said of it."""
         return replace(self, verdicts=(*self.verdicts, *verdicts))
 

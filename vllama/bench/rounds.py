@@ -16,7 +16,7 @@ _ENOUGH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchPlan:
     """How much is measured."""
 
     clients: tuple[int, ...] = (1, 5, 10, 50)
@@ -32,7 +32,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class LegTurn:
     """One leg to come."""
 
     round: int
@@ -41,13 +41,13 @@ class Turn:
     requests: int
 
 
-def turns(plan: Plan, targets: Sequence[str]) -> Iterator[Turn]:
+def turns(plan: BenchPlan, targets: Sequence[str]) -> Iterator[LegTurn]:
     """All legs in order. At each number of clients the balance is exact after ``len(orders(len(targets)))`` rounds."""
     rows = orders(len(targets))
     for round_ in range(plan.rounds):
         for number, clients in enumerate(plan.clients):
             for which in rows[(round_ + number) % len(rows)]:
-                yield Turn(round_, clients, targets[which], plan.in_leg(clients))
+                yield LegTurn(round_, clients, targets[which], plan.in_leg(clients))
 
 
 def orders(count: int) -> tuple[tuple[int, ...], ...]:

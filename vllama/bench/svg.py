@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from vllama.bench.marks import Dot, Line, Mark, Picture
+from vllama.bench.marks import Circle, Mark, Picture, Polyline
 
 _FONT = "system-ui, sans-serif"
 
@@ -23,10 +23,10 @@ def svg(picture: Picture) -> str:
 
 
 def _drawn(mark: Mark) -> str:
-    if isinstance(mark, Line):
+    if isinstance(mark, Polyline):
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in mark.points)
         return f'<polyline points="{points}" fill="none" stroke="{mark.colour}" stroke-width="{mark.width:g}"/>'
-    if isinstance(mark, Dot):
+    if isinstance(mark, Circle):
         x, y = mark.centre
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{mark.radius:g}" fill="{mark.colour}"/>'
     x, y = mark.at

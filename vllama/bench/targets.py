@@ -28,7 +28,7 @@ _MARK: Final = "vllama_requests_in_flight"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TargetPlace:
     """Where to look for a target, as a person names it."""
 
     name: str
@@ -39,20 +39,20 @@ class Place:
     """Empty: the one that runs there, where there is just one."""
 
 
-def read_place(text: str) -> Place:
+def read_place(text: str) -> TargetPlace:
     """``NAME=[ollama:|openai:]ADDRESS``; raises BadRequest."""
     name, equals, rest = text.partition("=")
     if not equals or not name or not rest:
         raise BadRequest(f"{text!r} does not name a target", hint="write NAME=http://HOST:PORT or NAME=unix:/PATH")
     kind, _, address = rest.partition(":")
     if kind == "ollama":
-        return Place(name, address, "ollama")
+        return TargetPlace(name, address, "ollama")
     if kind == "openai":
-        return Place(name, address, "openai")
-    return Place(name, rest)
+        return TargetPlace(name, address, "openai")
+    return TargetPlace(name, rest)
 
 
-async def find(session: aiohttp.ClientSession, place: Place) -> Target:
+async def find(session: aiohttp.ClientSession, place: TargetPlace) -> Target:
     """The target at a place. Raises NotFound without a valid answer there, or without the model."""
     dialect = place.dialect
     if dialect is None:
@@ -119,7 +119,7 @@ def _with_files(identity: Identity, root: Path) -> Identity:
     return replace(identity, parameters=parameter_size(facts.parameter_count), bits=facts.quantization)
 
 
-async def _list(session: aiohttp.ClientSession, place: Place, path: str, key: str) -> list[dict[str, Any]]:
+async def _list(session: aiohttp.ClientSession, place: TargetPlace, path: str, key: str) -> list[dict[str, Any]]:
     """Raises NotFound, which says what is wrong with the answer."""
     problem = ""
     try:

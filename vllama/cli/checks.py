@@ -16,7 +16,7 @@ from vllama.engine.compilation import ROOM, CodeStart
 from vllama.fit.hardware import Hardware
 from vllama.install.versions import PINNED, PYTHONS, TESTED, is_tested
 
-State = Literal["good", "warning", "bad"]
+CheckState = Literal["good", "warning", "bad"]
 Occupant = Literal["nobody", "vllama", "ollama", "other"]
 
 _OLDEST_PYTHON: Final = (3, 11)
@@ -42,7 +42,7 @@ class EngineFact:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Folder:
     """A directory that the service uses, or the nearest one above that exists."""
 
     purpose: str
@@ -80,7 +80,7 @@ class ModelFact:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class MachineFacts:
     """Everything that was looked at."""
 
     python: tuple[int, int, int]
@@ -97,7 +97,7 @@ class Facts:
     """Path of a C compiler, empty without one."""
     compiled: int
     """How many compiled models are in the cache; each once for each way in which it is started."""
-    places: tuple[Place, ...]
+    places: tuple[Folder, ...]
     port: PortFact
     models: tuple[ModelFact, ...]
     exposures: tuple[Exposure, ...] = ()
@@ -110,18 +110,18 @@ class Finding:
     """One line of the doctor's report."""
 
     name: str
-    state: State
+    state: CheckState
     text: str
     fix: str = ""
     """The command that fixes it, or a sentence that says how."""
 
 
-def examine(facts: Facts) -> list[Finding]:
+def examine(facts: MachineFacts) -> list[Finding]:
     """All findings, in the order in which a person would fix them."""
     return [finding for check in _CHECKS for finding in check(facts)]
 
 
-def _python(facts: Facts) -> Iterator[Finding]:
+def _python(facts: MachineFacts) -> Iterator[Finding]:
     version = ".".join(map(str, facts.python))
     if facts.python[:2] < _OLDEST_PYTHON:
         yield Finding("python", "bad", f"{version}, vLLama needs 3.11", "Install a newer one: sudo dnf install python3")
@@ -129,14 +129,14 @@ def _python(facts: Facts) -> Iterator[Finding]:
         yield Finding("python", "good", version)
 
 
-def _config(facts: Facts) -> Iterator[Finding]:
+def _config(facts: MachineFacts) -> Iterator[Finding]:
     for problem in facts.config_problems:
         yield Finding("config", "bad", problem, "Correct it, then: vllama config check")
     if not facts.config_problems:
         yield Finding("config", "good", facts.config_path or "no file, the defaults apply")
 
 
-def _engine(facts: Facts) -> Iterator[Finding]:
+def _engine(facts: MachineFacts) -> Iterator[Finding]:
     engine = facts.engine
     if engine.problem:
         yield Finding("engine", "bad", engine.problem, engine.hint or facts.install_command)
@@ -154,7 +154,7 @@ def _engine(facts: Facts) -> Iterator[Finding]:
         yield Finding("engine", "warning", what, f"To get {PINNED}: {facts.install_command}")
 
 
-def _gpu(facts: Facts) -> Iterator[Finding]:
+def _gpu(facts: MachineFacts) -> Iterator[Finding]:
     hardware, backend = facts.hardware, facts.engine.backend
     for gpu in hardware.gpus:
         text = f"{gpu.name}, {fmt.human_bytes(gpu.free)} of {fmt.human_bytes(gpu.total)} free"
@@ -176,7 +176,7 @@ def _gpu(facts: Facts) -> Iterator[Finding]:
         yield Finding("gpu", "good", f"none: models run on {len(hardware.cores)} CPU cores")
 
 
-def _memory(facts: Facts) -> Iterator[Finding]:
+def _memory(facts: MachineFacts) -> Iterator[Finding]:
     hardware = facts.hardware
     text = f"{fmt.human_bytes(hardware.ram_available)} of {fmt.human_bytes(hardware.ram_total)} free"
     if hardware.ram_total < _ENGINE_MEMORY:
@@ -187,7 +187,7 @@ def _memory(facts: Facts) -> Iterator[Finding]:
         yield Finding("memory", "good", text)
 
 
-def _compiler(facts: Facts) -> Iterator[Finding]:
+def _compiler(facts: MachineFacts) -> Iterator[Finding]:
     if facts.compiler:
         yield Finding("compiler", "good", f"{facts.compiler}; compiled models in the cache: {facts.compiled}")
     else:
@@ -195,7 +195,7 @@ def _compiler(facts: Facts) -> Iterator[Finding]:
         yield Finding("compiler", "warning", text, "sudo dnf install gcc-c++")
 
 
-def _places(facts: Facts) -> Iterator[Finding]:
+def _places(facts: MachineFacts) -> Iterator[Finding]:
     for place in facts.places:
         text = f"{place.path}: {fmt.human_bytes(place.free)} free"
         name = f"{place.purpose} directory"
@@ -205,7 +205,7 @@ def _places(facts: Facts) -> Iterator[Finding]:
             text = f"{place.path / place.strange} does not belong to {place.owner}, as the directory does"
             yield Finding(name, "bad", text, f"sudo chown -R {place.owner}: {place.path}")
         elif place.purpose == "models" and place.free < _MODEL_SPACE:
-            state: State = "bad" if place.free < _LITTLE_SPACE else "warning"
+            state: CheckState = "bad" if place.free < _LITTLE_SPACE else "warning"
             yield Finding(name, state, f"{text}: an 8B model needs 16 GB", "Free some, or set paths.state elsewhere")
         elif place.purpose == "cache" and place.free < ROOM:
             text = f"{text}: too little to keep compiled code, so each start compiles again"
@@ -217,7 +217,7 @@ def _places(facts: Facts) -> Iterator[Finding]:
             yield Finding(name, "good", text)
 
 
-def _port(facts: Facts) -> Iterator[Finding]:
+def _port(facts: MachineFacts) -> Iterator[Finding]:
     port = facts.port
     if port.occupant == "vllama":
         yield Finding("port", "good", f"{port.where}: vLLama is running")
@@ -227,7 +227,7 @@ def _port(facts: Facts) -> Iterator[Finding]:
         yield Finding("port", "good", f"{port.where} is free")
 
 
-def _models(facts: Facts) -> Iterator[Finding]:
+def _models(facts: MachineFacts) -> Iterator[Finding]:
     for model in facts.models:
         if model.problem:
             yield Finding("model", "bad", f"{model.name}: {model.problem}", model.hint)
@@ -235,7 +235,7 @@ def _models(facts: Facts) -> Iterator[Finding]:
             yield Finding("model", "good", f"{model.name}, {fmt.human_bytes(model.size)}")
 
 
-def _code(facts: Facts) -> Iterator[Finding]:
+def _code(facts: MachineFacts) -> Iterator[Finding]:
     for start in facts.starts:
         if not start.fault:
             continue
@@ -246,19 +246,19 @@ def _code(facts: Facts) -> Iterator[Finding]:
         yield Finding("compiled code", "warning", text, todo)
 
 
-def _engine_space(facts: Facts) -> int:
+def _engine_space(facts: MachineFacts) -> int:
     return _ENGINE_SPACE["cuda" if facts.hardware.kind == "cuda" else "cpu"]
 
 
-def _writable(place: Place, user: str) -> str:
+def _writable(place: Folder, user: str) -> str:
     return f"sudo install -d -o {user} {place.path}"
 
 
-def _access(facts: Facts) -> Iterator[Finding]:
+def _access(facts: MachineFacts) -> Iterator[Finding]:
     yield from (Finding("access", "warning", one.text, one.hint) for one in facts.exposures)
 
 
-_CHECKS: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
+_CHECKS: Final[tuple[Callable[[MachineFacts], Iterator[Finding]], ...]] = (
     _python,
     _config,
     _engine,

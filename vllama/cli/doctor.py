@@ -14,7 +14,16 @@ import click
 
 from vllama import child
 from vllama.cli import output
-from vllama.cli.checks import EngineFact, Facts, Finding, ModelFact, Occupant, Place, PortFact, examine
+from vllama.cli.checks import (
+    EngineFact,
+    Finding,
+    Folder,
+    MachineFacts,
+    ModelFact,
+    Occupant,
+    PortFact,
+    examine,
+)
 from vllama.cli.progress import progress
 from vllama.cli.remote import Broken, Refused, Remote, Unreachable
 from vllama.cli.running import running_service
@@ -66,7 +75,7 @@ def command(*, config_path: Path | None, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def gather(config_path: Path | None) -> Facts:
+def gather(config_path: Path | None) -> MachineFacts:
     """Look at the machine; nothing is changed. An invalid configuration is a finding, and then the defaults apply.
 
     If a service runs here and no place is configured for this command, the service's places are checked as its user.
@@ -88,7 +97,7 @@ def gather(config_path: Path | None) -> Facts:
         # go on with the defaults, to find what else is wrong
         loaded = load_config(Path(os.devnull), environ={name: environ[name] for name in _HARMLESS & environ.keys()})
     paths = loaded.directories
-    return Facts(
+    return MachineFacts(
         python=sys.version_info[:3],
         user=user,
         config_path=str(loaded.path or ""),
@@ -131,10 +140,10 @@ def _nvidia_card() -> bool:
         return False
 
 
-def _place(purpose: str, path: Path, user: str) -> Place:
+def _place(purpose: str, path: Path, user: str) -> Folder:
     there = next((folder for folder in (path, *path.parents) if folder.exists()), Path("/"))
     strange, owner = _strange(path)
-    return Place(purpose, path, shutil.disk_usage(there).free, _may_write(there, user), strange, owner)
+    return Folder(purpose, path, shutil.disk_usage(there).free, _may_write(there, user), strange, owner)
 
 
 def _may_write(folder: Path, user: str) -> bool:

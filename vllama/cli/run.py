@@ -10,8 +10,8 @@ from typing import Any, Final
 import click
 
 from vllama.cli import output
-from vllama.cli.chat.answer import Answer, print_timings
-from vllama.cli.chat.conversation import Conversation, Settings, Think
+from vllama.cli.chat.answer import HeardAnswer, print_timings
+from vllama.cli.chat.conversation import ChatSettings, Conversation, ThinkSetting
 from vllama.cli.chat.loading import load, waiting
 from vllama.cli.chat.session import chat
 from vllama.cli.chat.slash import read_format
@@ -19,7 +19,7 @@ from vllama.cli.pull import pull
 from vllama.cli.remote import Refused, Remote, host_option
 from vllama.errors import BadRequest
 
-_THINK: Final[dict[str, Think]] = {
+_THINK: Final[dict[str, ThinkSetting]] = {
     "true": True,
     "false": False,
     "low": "low",
@@ -73,7 +73,7 @@ def command(
 
     Text that is piped in is put before PROMPT: vllama run tinychat "Shorten this:" < notes.txt
     """
-    settings = Settings(
+    settings = ChatSettings(
         think=_THINK[think] if think else None,
         format=_format(format_text) if format_text else None,
         keep_alive=keepalive,
@@ -123,7 +123,7 @@ def _format(text: str) -> Any:
     return read_format(text)
 
 
-def _ask_once(remote: Remote, model: str, text: str, system: str, settings: Settings, *, as_json: bool) -> None:
+def _ask_once(remote: Remote, model: str, text: str, system: str, settings: ChatSettings, *, as_json: bool) -> None:
     body = {**settings.body(model), "prompt": text, "stream": not as_json}
     if system:
         body["system"] = system
@@ -134,7 +134,7 @@ def _ask_once(remote: Remote, model: str, text: str, system: str, settings: Sett
         return
     if output.is_terminal(sys.stderr):  # a person watches: a model may take a minute to load
         load(remote, model, settings.keep_alive)
-    answer = Answer(settings)
+    answer = HeardAnswer(settings)
     with closing(remote.stream("/api/generate", body)) as chunks:
         last = answer.show(chunks)
     if settings.verbose:

@@ -14,7 +14,7 @@ from vllama.errors import BadRequest
 
 _PARTS: Final = ("license", "modelfile", "parameters", "system", "template")
 _TEASER_LINES: Final = 2
-Section = tuple[str, Sequence[Sequence[str]]]
+ShownSection = tuple[str, Sequence[Sequence[str]]]
 
 
 @click.command("show")
@@ -54,7 +54,7 @@ def print_sections(answer: Mapping[str, Any], *, verbose: bool = False) -> None:
         output.line()
 
 
-def sections(answer: Mapping[str, Any], *, verbose: bool = False) -> Iterator[Section]:
+def sections(answer: Mapping[str, Any], *, verbose: bool = False) -> Iterator[ShownSection]:
     """The sections that have something in them. Pure."""
     details, info = answer.get("details") or {}, answer.get("model_info") or {}
     yield "Model", list(_model_rows(details, info))

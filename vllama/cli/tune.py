@@ -17,7 +17,7 @@ from vllama import child
 from vllama.bench.candidates import Candidate, candidates
 from vllama.bench.measure import this_machine
 from vllama.bench.prompts import Prompts
-from vllama.bench.rounds import Plan
+from vllama.bench.rounds import BenchPlan
 from vllama.bench.trials import Judgement, Trial, judge, table
 from vllama.bench.workload import Workload
 from vllama.cli import output
@@ -98,7 +98,7 @@ def command(
             found,
             environment(),
             work,
-            Plan(clients, rounds),
+            BenchPlan(clients, rounds),
             watch.step,
             lambda trial: show.say(_line(trial)),
         )

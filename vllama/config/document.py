@@ -22,7 +22,7 @@ _DEEPEST: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LineFault:
     """Something wrong, and where: ``line`` counts from 1, 0 is the file as a whole."""
 
     line: int
@@ -36,7 +36,7 @@ class Document:
 
     value: dict[str, Any] = field(default_factory=dict)
     lines: dict[KeyPath, int] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[LineFault] = field(default_factory=list)
 
 
 def read_document(text: str) -> Document:
@@ -51,21 +51,21 @@ def read_document(text: str) -> Document:
         what = " ".join(part for part in (error.problem, error.context) if part)
         if error.context and error.context_mark and mark and error.context_mark.line != mark.line:
             what += f" that begins in line {error.context_mark.line + 1}"
-        document.findings.append(Finding(mark.line + 1 if mark else 0, (), f"is not valid YAML: {what}"))
+        document.findings.append(LineFault(mark.line + 1 if mark else 0, (), f"is not valid YAML: {what}"))
         return document
     except yaml.YAMLError as error:  # characters that no YAML may hold
         what = getattr(error, "reason", "") or str(error).splitlines()[0]
         position = getattr(error, "position", None)
         line = text.count("\n", 0, position) + 1 if isinstance(position, int) else 0
-        document.findings.append(Finding(line, (), f"is not valid YAML: {what}"))
+        document.findings.append(LineFault(line, (), f"is not valid YAML: {what}"))
         return document
     except RecursionError:
-        document.findings.append(Finding(0, (), "is nested too deeply"))
+        document.findings.append(LineFault(0, (), "is nested too deeply"))
         return document
     if node is None:
         return document
     if not isinstance(node, yaml.MappingNode):
-        document.findings.append(Finding(_line(node), (), "the file must be a section of 'key: value' lines"))
+        document.findings.append(LineFault(_line(node), (), "the file must be a section of 'key: value' lines"))
         return document
     document.value = _Reader(loader, document).mapping(node, ())
     return document
@@ -133,4 +133,4 @@ class _Reader:
         return value
 
     def _report(self, node: yaml.Node, path: KeyPath, message: str) -> None:
-        self._document.findings.append(Finding(_line(node), path, message))
+        self._document.findings.append(LineFault(_line(node), path, message))

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from vllama.config.checks import check_parameters, check_references
 from vllama.config.directories import Directories, resolve_directories
-from vllama.config.document import Document, Finding, KeyPath, read_document
+from vllama.config.document import Document, KeyPath, LineFault, read_document
 from vllama.config.environment import CHECKOUT
 from vllama.config.faults import explain
 from vllama.config.schema import Config, value_path
@@ -104,7 +104,7 @@ def load_config(path: Path | None, *, environ: Mapping[str, str], flags: Mapping
         directories = resolve_directories(config, environ, uid=os.geteuid())
         config = _with_tuned(directories.state, values, origins) or config
     for check in (check_references, check_parameters):
-        document.findings.extend(Finding(0, key, message) for key, message in check(values))
+        document.findings.extend(LineFault(0, key, message) for key, message in check(values))
     if config is None or document.findings:
         raise ConfigError(
             f"the configuration is wrong: {path}" if path else "the configuration is wrong",
@@ -176,7 +176,7 @@ def _put(values: dict[str, Any], origins: dict[KeyPath, str], key: KeyPath, valu
     origins[key] = origin
 
 
-def _validate(values: dict[str, Any], findings: list[Finding]) -> Config | None:
+def _validate(values: dict[str, Any], findings: list[LineFault]) -> Config | None:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -184,17 +184,19 @@ def _validate(values: dict[str, Any], findings: list[Finding]) -> Config | None:
         for problem in error.errors(include_url=False):
             key, message = explain(problem)
             if key not in known:
-                findings.append(Finding(0, key, message))
+                findings.append(LineFault(0, key, message))
         return None
 
 
-def _in_order(document: Document, origins: Mapping[KeyPath, str]) -> list[Finding]:
+def _in_order(document: Document, origins: Mapping[KeyPath, str]) -> list[LineFault]:
     """By line, so that a person can walk through the file; what has no line comes last."""
     placed = []
     for finding in document.findings:
         key = _nearest(finding.key, origins)
         from_file = key in document.lines and not origins[key].startswith(("environment", "flag"))
-        placed.append(Finding(finding.line or (document.lines[key] if from_file else 0), finding.key, finding.message))
+        placed.append(
+            LineFault(finding.line or (document.lines[key] if from_file else 0), finding.key, finding.message)
+        )
     return sorted(placed, key=lambda finding: finding.line or 1 << 60)
 
 
@@ -205,7 +207,7 @@ def _nearest(key: KeyPath, known: Mapping[KeyPath, str]) -> KeyPath:
     return key
 
 
-def _sentence(finding: Finding, path: Path | None, origins: Mapping[KeyPath, str]) -> str:
+def _sentence(finding: LineFault, path: Path | None, origins: Mapping[KeyPath, str]) -> str:
     if finding.line:
         where = f"{path}:{finding.line}"
     else:

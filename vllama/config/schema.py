@@ -108,9 +108,9 @@ Timeout = Annotated[
     float, BeforeValidator(read_duration), AfterValidator(_check_above_zero), WithJsonSchema(_DURATION_SCHEMA)
 ]
 Size = Annotated[int, BeforeValidator(read_size), WithJsonSchema(_SIZE_SCHEMA)]
-Context = Annotated[int | Literal["auto"], BeforeValidator(read_context), WithJsonSchema(_CONTEXT_SCHEMA)]
+ContextLength = Annotated[int | Literal["auto"], BeforeValidator(read_context), WithJsonSchema(_CONTEXT_SCHEMA)]
 # YAML has types: a quoted number, or a yes in place of a number, is reported as an error.
-Whole = Annotated[int, Field(strict=True)]
+WholeNumber = Annotated[int, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Switch = Annotated[bool, Field(strict=True)]
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
@@ -149,7 +149,7 @@ class Server(Section):
 
     host: Host = "127.0.0.1"
     """Address to listen on; ``0.0.0.0`` serves the whole network."""
-    port: Whole = Field(default=11434, ge=0, le=65535)
+    port: WholeNumber = Field(default=11434, ge=0, le=65535)
     """Ollama's port."""
     origins: tuple[Origin, ...] = ()
     """Additional CORS origins (one ``*`` each), before Ollama's defaults."""
@@ -208,7 +208,7 @@ class Settings(Section):
     """Requests computed together; more of them wait (``--max-num-seqs``)."""
     max_num_batched_tokens: Count | None = None
     """Tokens of one step (``--max-num-batched-tokens``): more means faster prefill, longer stalls, less KV cache."""
-    max_model_len: Context | None = None
+    max_model_len: ContextLength | None = None
     """Context in tokens, never above the model's own limit and lowered when memory does not allow it."""
     gpu_memory_utilization: Share | None = None
     """Share of the GPU's memory (``--gpu-memory-utilization``); null, or a shipped one: what it needs, at most this."""
@@ -234,7 +234,7 @@ class Settings(Section):
     """``--speculative-config``, e.g. ``{method: ngram, num_speculative_tokens: 4}``."""
     enforce_eager: Switch | None = None
     """No compilation, no CUDA graphs: starts sooner, computes slower. Null: see ``eager_below``."""
-    eager_below: Whole | None = Field(default=None, ge=0)
+    eager_below: WholeNumber | None = Field(default=None, ge=0)
     """Models with fewer parameters are not compiled: it would cost more than it gains."""
     tool_parser: str | None = None
     """``none`` switches it off; null: chosen from the chat template."""

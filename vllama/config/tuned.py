@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml
 
 from vllama import files
-from vllama.config.document import Document, Finding, read_document
+from vllama.config.document import Document, LineFault, read_document
 from vllama.errors import StoreFailed
 from vllama.models.names import parse_name
 
@@ -43,9 +43,9 @@ def read_tuned(state: Path) -> Iterable[tuple[Path, Document]]:
         except PermissionError:
             continue
         except (OSError, UnicodeDecodeError) as error:
-            document = Document(findings=[Finding(0, (), f"can't be read: {error}")])
+            document = Document(findings=[LineFault(0, (), f"can't be read: {error}")])
         strangers = [key for key in document.value if key != _FOLDER]
-        document.findings += [Finding(document.lines[(key,)], (key,), "does not belong here") for key in strangers]
+        document.findings += [LineFault(document.lines[(key,)], (key,), "does not belong here") for key in strangers]
         yield path, document
 
 

@@ -21,7 +21,7 @@ Values = Mapping[KeyPath, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
+class EnvironmentVariable:
     """One environment variable that sets configuration keys."""
 
     name: str
@@ -85,19 +85,19 @@ def _text(*key: str) -> Callable[[str], Values]:
 
 
 VARIABLES: Final = (
-    Variable("OLLAMA_HOST", _address),
-    Variable("OLLAMA_KEEP_ALIVE", _keep_alive),
-    Variable("OLLAMA_ORIGINS", _origins),
-    Variable("OLLAMA_MAX_QUEUE", _count("server", "max_queue")),
-    Variable("OLLAMA_MAX_LOADED_MODELS", _count("engine", "max_loaded")),
-    Variable("OLLAMA_CONTEXT_LENGTH", _count("context_length")),
-    Variable("OLLAMA_LOAD_TIMEOUT", _load_timeout),
-    Variable("OLLAMA_DEBUG", _debug),
-    Variable("VLLAMA_HOST", _own_address),
-    Variable("VLLAMA_STATE_DIR", _text("paths", "state")),
-    Variable("VLLAMA_CACHE_DIR", _text("paths", "cache")),
-    Variable("VLLAMA_RUNTIME_DIR", _text("paths", "runtime")),
-    Variable("VLLAMA_ENGINE_PREFIX", _text("engine", "prefix")),
+    EnvironmentVariable("OLLAMA_HOST", _address),
+    EnvironmentVariable("OLLAMA_KEEP_ALIVE", _keep_alive),
+    EnvironmentVariable("OLLAMA_ORIGINS", _origins),
+    EnvironmentVariable("OLLAMA_MAX_QUEUE", _count("server", "max_queue")),
+    EnvironmentVariable("OLLAMA_MAX_LOADED_MODELS", _count("engine", "max_loaded")),
+    EnvironmentVariable("OLLAMA_CONTEXT_LENGTH", _count("context_length")),
+    EnvironmentVariable("OLLAMA_LOAD_TIMEOUT", _load_timeout),
+    EnvironmentVariable("OLLAMA_DEBUG", _debug),
+    EnvironmentVariable("VLLAMA_HOST", _own_address),
+    EnvironmentVariable("VLLAMA_STATE_DIR", _text("paths", "state")),
+    EnvironmentVariable("VLLAMA_CACHE_DIR", _text("paths", "cache")),
+    EnvironmentVariable("VLLAMA_RUNTIME_DIR", _text("paths", "runtime")),
+    EnvironmentVariable("VLLAMA_ENGINE_PREFIX", _text("engine", "prefix")),
 )
 """In the order in which they are applied: a later one wins."""
 

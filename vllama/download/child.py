@@ -14,11 +14,11 @@ from vllama.download.cache import fetch
 from vllama.download.hub import Snapshot, describe
 from vllama.download.messages import FACTS, REGISTRY
 from vllama.download.parts import Parts
-from vllama.errand.program import Report, carry_out
+from vllama.errand.program import ReportStage, carry_out
 from vllama.models.sources import Source, parse_stored
 
 
-def work(order: Mapping[str, Any], report: Report) -> Any:
+def work(order: Mapping[str, Any], report: ReportStage) -> Any:
     """Do what the order says. Raises PullFailed and ModelUnusable."""
     source = parse_stored(order["source"])
     if source is None:
@@ -33,7 +33,7 @@ def work(order: Mapping[str, Any], report: Report) -> Any:
 class _Progress:
     """Of one fetch."""
 
-    def __init__(self, source: Source, report: Report) -> None:
+    def __init__(self, source: Source, report: ReportStage) -> None:
         self._source, self._report = source, report
         self._parts = Parts(source, ())
 

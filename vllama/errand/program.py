@@ -20,11 +20,11 @@ from vllama import privacy
 from vllama.errand.lines import Advance, ErrandLine, Result, failure_of, write
 from vllama.errors import VllamaError
 
-Report: TypeAlias = Callable[[str, int, int], None]
+ReportStage: TypeAlias = Callable[[str, int, int], None]
 """Tell the parent about a stage: its name, how much of it is done, and of how much (0: unknown). From any thread."""
 
 
-def carry_out(work: Callable[[Any, Report], Any]) -> None:
+def carry_out(work: Callable[[Any, ReportStage], Any]) -> None:
     """Call ``work`` with the order from standard input, and send what it returns, or the error of ours that it raises.
 
     Other exceptions are the program's end: their traceback goes to standard error, as for any program. The process

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from vllama.answering.choices import Choices, Chosen
+from vllama.answering.choices import Choices, NumberedSteps
 from vllama.errors import VllamaError
 from vllama.http.relay import RelayedResponse, relay
 from vllama.translate.engine.faults import mid_stream
@@ -49,7 +49,7 @@ async def write_stream(
     await response.prepare(request)
     waiting = writers[0].start()
 
-    def written(chosen: Chosen) -> bytes:
+    def written(chosen: NumberedSteps) -> bytes:
         nonlocal waiting
         choice, steps = chosen
         start, waiting = waiting, b""

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from vllama.bench.candidates import Candidate, together
 from vllama.bench.figures import table_of
-from vllama.bench.legs import Progress
+from vllama.bench.legs import LegProgress
 from vllama.bench.measure import measure
-from vllama.bench.rounds import Plan
-from vllama.bench.targets import Place
+from vllama.bench.rounds import BenchPlan
+from vllama.bench.targets import TargetPlace
 from vllama.bench.trials import Trial, to_confirm, winners
 from vllama.bench.workload import Workload
 from vllama.config.load import Loaded
@@ -37,7 +37,7 @@ class Tuning:
     model: Model
     environ: Mapping[str, str]
     work: Workload
-    plan: Plan
+    plan: BenchPlan
     step: Callable[[str, int, int], None]
     """The current step, how many trials are done, of how many."""
     done: Callable[[Trial], None]
@@ -88,8 +88,8 @@ class Tuning:
         try:
             async with supervisor.lease(Wish(self.model, FOREVER)) as lease:
                 address = f"unix:{socket_path(runtime, self.model)}"
-                place = Place(candidate.name, address, "openai", lease.served_name)
-                progress = Progress(lambda _: None, lambda what, _, __: report(what))
+                place = TargetPlace(candidate.name, address, "openai", lease.served_name)
+                progress = LegProgress(lambda _: None, lambda what, _, __: report(what))
                 outcome = await measure([place], self.work, self.plan, progress)
         finally:
             report("stopping the engine")

@@ -35,7 +35,7 @@ from vllama.templates.nodes import (
 )
 from vllama.templates.printing import shown, verb_v
 from vllama.templates.quoting import go_excerpt
-from vllama.templates.scopes import Scope
+from vllama.templates.scopes import VariableScope
 from vllama.templates.values import MISSING, Struct, Value, truth, type_name
 
 _NO_DAYS: Final = Days()
@@ -72,12 +72,12 @@ class _Run:
         self._budget = budget
         self._context = Context(budget, days)
         self._name = ""
-        self._variables = Scope()
+        self._variables = VariableScope()
 
     def execute(self, name: str, body: Statements, dot: Value) -> None:
         """Run a whole template with variables of its own."""
         outer = self._name, self._variables
-        self._name, self._variables = name, Scope(dot)
+        self._name, self._variables = name, VariableScope(dot)
         self._statements(body, dot)
         self._name, self._variables = outer
 

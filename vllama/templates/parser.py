@@ -35,7 +35,7 @@ from vllama.templates.nodes import (
     Word,
 )
 from vllama.templates.quoting import go_excerpt
-from vllama.templates.scopes import Scope
+from vllama.templates.scopes import VariableScope
 
 MAX_DEPTH: Final = 100
 """Blocks and parentheses within each other."""
@@ -74,7 +74,7 @@ class _Parser(Cursor):
         super().__init__(tokens(source))
         self._source = source
         self._functions = functions
-        self._variables = Scope()
+        self._variables = VariableScope()
         self._ranges = 0
         self._depth = 0
         self._defined: dict[str, Statements] = {}
@@ -105,7 +105,7 @@ class _Parser(Cursor):
         context = "define clause"
         name = self._template_name(self.next_word(), context)
         self.expect(Kind.CLOSE, context)
-        outer, self._variables = self._variables, Scope()
+        outer, self._variables = self._variables, VariableScope()
         ranges, self._ranges = self._ranges, 0
         body, stopped = self._list()
         if stopped != "end":
@@ -221,7 +221,7 @@ class _Parser(Cursor):
         context = "block clause"
         name = self._template_name(self.next_word(), context)
         pipe = self._pipeline(context, Kind.CLOSE)
-        outer, self._variables = self._variables, Scope()
+        outer, self._variables = self._variables, VariableScope()
         ranges, self._ranges = self._ranges, 0
         body, stopped = self._list()
         if stopped != "end":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vllama.templates.values import Value
 
 
-class Scope:
+class VariableScope:
     """The variables of one template."""
 
     __slots__ = ("_names", "_values")

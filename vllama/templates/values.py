@@ -72,4 +72,4 @@ def truth(value: Value) -> bool:
     return True if isinstance(value, Struct) else bool(value)
 
 
-Function: TypeAlias = Callable[..., Value]
+FunctionValue: TypeAlias = Callable[..., Value]

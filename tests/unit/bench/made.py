@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vllama.bench.gate import Verdict
+from vllama.bench.gate import GateVerdict
 from vllama.bench.identity import Identity
-from vllama.bench.record import Machine, Record
-from vllama.bench.rounds import Plan
+from vllama.bench.record import MeasuredMachine, Record
+from vllama.bench.rounds import BenchPlan
 from vllama.bench.samples import Leg, Memory, Sample, Target
 from vllama.bench.workload import Workload
 
@@ -15,15 +15,15 @@ def leg(target: str, *firsts: float, seconds: float = 1.0, clients: int = 1, tok
     return Leg(target, clients, seconds, samples, round_)
 
 
-def record(*legs: Leg, verdicts: tuple[Verdict, ...] = (), unlike: tuple[str, ...] = ()) -> Record:
+def record(*legs: Leg, verdicts: tuple[GateVerdict, ...] = (), unlike: tuple[str, ...] = ()) -> Record:
     names = tuple(dict.fromkeys(leg.target for leg in legs))
     return Record(
         measured_at="2026-11-21T18:00:00+00:00",
         command=("vllama", "bench", "--prompt", "a <b>"),
         vllama="0.1.0",
-        machine=Machine("Some CPU", 2, 24 << 30),
+        machine=MeasuredMachine("Some CPU", 2, 24 << 30),
         workload=Workload(),
-        plan=Plan((1, 4), 2, 2),
+        plan=BenchPlan((1, 4), 2, 2),
         targets=tuple(Target(name, f"http://{name}", "ollama", "m") for name in names),
         identities={name: Identity("Ollama", "0.33.0", "m", "1B", "BF16", 4096) for name in names},
         legs=legs,

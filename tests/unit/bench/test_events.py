@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vllama.bench.events import Answer
+from vllama.bench.events import TimedAnswer
 
 
 def ollama(*texts: str, done: bool = True) -> bytes:
@@ -24,7 +24,7 @@ def openai(*texts: str) -> bytes:
 
 @pytest.mark.parametrize(("dialect", "body"), [("ollama", ollama("a", "b", "c")), ("openai", openai("a", "b", "c"))])
 def test_times_are_those_of_the_pieces_of_text(dialect, body):
-    answer = Answer(dialect, stream=True)
+    answer = TimedAnswer(dialect, stream=True)
     for number, line in enumerate(part + b"\n" for part in body.split(b"\n")):
         answer.feed(line, float(number))
     found = answer.end(200, 99.0)
@@ -39,7 +39,7 @@ def test_times_are_those_of_the_pieces_of_text(dialect, body):
 def test_where_the_bytes_are_cut_does_not_matter(case, data):
     dialect, body = case
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=20)))
-    answer = Answer(dialect, stream=True)
+    answer = TimedAnswer(dialect, stream=True)
     for begin, end in zip([0, *cuts], [*cuts, len(body)], strict=True):
         answer.feed(body[begin:end], 1.0)
     found = answer.end(200, 2.0)
@@ -47,13 +47,13 @@ def test_where_the_bytes_are_cut_does_not_matter(case, data):
 
 
 def test_what_was_cached_is_told_by_openais_api():
-    answer = Answer("openai", stream=True)
+    answer = TimedAnswer("openai", stream=True)
     answer.feed(openai("a"), 1.0)
     assert answer.end(200, 1.0).cached == 4
 
 
 def test_a_completions_token_that_is_not_shown_is_a_token():
-    answer = Answer("openai", stream=True)
+    answer = TimedAnswer("openai", stream=True)
     for number, text in enumerate(("", "", "a")):
         answer.feed(b'data: {"choices":[{"text":"%s","finish_reason":null}]}\n\n' % text.encode(), float(number))
     answer.feed(b'data: {"choices":[{"text":"","finish_reason":"stop"}],"usage":{"completion_tokens":3}}\n\n', 3.0)
@@ -62,7 +62,7 @@ def test_a_completions_token_that_is_not_shown_is_a_token():
 
 
 def test_an_answer_in_one_piece_has_no_first_token():
-    answer = Answer("openai", stream=False)
+    answer = TimedAnswer("openai", stream=False)
     body = {
         "choices": [{"message": {"content": "abc"}}],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3},
@@ -87,7 +87,7 @@ def test_an_answer_in_one_piece_has_no_first_token():
     ],
 )
 def test_what_did_not_end_well_is_an_error(dialect, status, body, told):
-    answer = Answer(dialect, stream=True)
+    answer = TimedAnswer(dialect, stream=True)
     answer.feed(body, 1.0)
     found = answer.end(status, 1.0)
     assert told in found.error

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.bench.made import PAIR, leg, record
 from vllama.bench.chart import panels, picture, ticks
 from vllama.bench.figures import table_of
-from vllama.bench.marks import Line, Picture, Words
+from vllama.bench.marks import Picture, Polyline, Words
 from vllama.bench.page import page
 from vllama.bench.samples import Leg, Sample
 from vllama.bench.svg import svg
@@ -48,7 +48,7 @@ def test_what_was_not_measured_is_not_drawn():
 
 def test_every_mark_lies_on_the_picture():
     made = picture(table_of(PAIR))
-    places = [point for mark in made.marks if isinstance(mark, Line) for point in mark.points]
+    places = [point for mark in made.marks if isinstance(mark, Polyline) for point in mark.points]
     assert places
     assert all(0 <= x <= made.width and 0 <= y <= made.height for x, y in places)
 

@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.bench.made import PAIR, leg, record
-from vllama.bench.gate import Verdict
+from vllama.bench.gate import GateVerdict
 from vllama.bench.record import from_json, to_json
 from vllama.bench.tables import against, errors, memories, milliseconds, speeds, waits
 from vllama.errors import BadRequest
 
 
 def test_a_kept_measurement_is_read_as_it_was():
-    made = record(*PAIR, verdicts=(Verdict("a", "b", "c", met=True),), unlike=("bits",))
+    made = record(*PAIR, verdicts=(GateVerdict("a", "b", "c", met=True),), unlike=("bits",))
     assert from_json(to_json(made)) == made
 
 

@@ -6,10 +6,10 @@ from itertools import pairwise, permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vllama.bench.rounds import Plan, orders, turns
+from vllama.bench.rounds import BenchPlan, orders, turns
 
 PLANS = st.builds(
-    Plan,
+    BenchPlan,
     st.lists(st.integers(1, 64), min_size=1, max_size=4, unique=True).map(tuple),
     st.integers(1, 6),
     st.integers(1, 4),
@@ -47,7 +47,7 @@ def test_where_two_orders_meet_nobody_has_a_neighbour_more(count):
 @given(st.integers(1, 3), TARGETS, PLANS)
 def test_the_balance_holds_at_each_number_of_clients(times, targets, plan):
     rounds = times * len(orders(len(targets)))
-    order = list(turns(Plan(plan.clients, rounds), targets))
+    order = list(turns(BenchPlan(plan.clients, rounds), targets))
     for clients in plan.clients:
         legs = [turn.target for turn in order if turn.clients == clients]
         groups = [legs[at : at + len(targets)] for at in range(0, len(legs), len(targets))]

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from vllama.cli.checks import EngineFact, Facts, Finding, ModelFact, Place, PortFact, examine
+from vllama.cli.checks import EngineFact, Finding, Folder, MachineFacts, ModelFact, PortFact, examine
 from vllama.config.exposure import Exposure
 from vllama.engine.compilation import CodeStart
 from vllama.fit.hardware import Gpu, Hardware
 from vllama.install.versions import PINNED
 
 GIB = 1 << 30
-HEALTHY = Facts(
+HEALTHY = MachineFacts(
     python=(3, 12, 1),
     user="vllama",
     config_path="/etc/vllama.yaml",
@@ -27,7 +27,7 @@ HEALTHY = Facts(
     nvidia_card=False,
     compiler="/usr/bin/gcc",
     compiled=2,
-    places=(Place("models", Path("/var/lib/vllama"), 100 * GIB, writable=True),),
+    places=(Folder("models", Path("/var/lib/vllama"), 100 * GIB, writable=True),),
     port=PortFact("127.0.0.1:11434", "nobody"),
     models=(ModelFact("tinychat", 3_720_000),),
 )
@@ -88,7 +88,7 @@ def test_a_healthy_machine_has_only_ticks() -> None:
             "next",
         ),
         (
-            {"places": (Place("cache", Path("/c"), 100 << 20, writable=True),)},
+            {"places": (Folder("cache", Path("/c"), 100 << 20, writable=True),)},
             "cache directory",
             "warning",
             "each start compiles",
@@ -98,7 +98,7 @@ def test_a_healthy_machine_has_only_ticks() -> None:
         (
             {
                 "places": (
-                    Place("cache", Path("/srv"), 100 * GIB, writable=True, strange="huggingface", owner="vllama"),
+                    Folder("cache", Path("/srv"), 100 * GIB, writable=True, strange="huggingface", owner="vllama"),
                 )
             },
             "cache directory",
@@ -107,21 +107,21 @@ def test_a_healthy_machine_has_only_ticks() -> None:
             "sudo chown -R vllama: /srv",
         ),
         (
-            {"places": (Place("models", Path("/srv"), 100 * GIB, writable=False),)},
+            {"places": (Folder("models", Path("/srv"), 100 * GIB, writable=False),)},
             "models directory",
             "bad",
             "/srv can't be written by vllama",
             "sudo install -d -o vllama /srv",
         ),
         (
-            {"places": (Place("models", Path("/srv"), 5 * GIB, writable=True),)},
+            {"places": (Folder("models", Path("/srv"), 5 * GIB, writable=True),)},
             "models directory",
             "warning",
             "8B model",
             "paths.state",
         ),
         (
-            {"places": (Place("models", Path("/srv"), 1 << 20, writable=True),)},
+            {"places": (Folder("models", Path("/srv"), 1 << 20, writable=True),)},
             "models directory",
             "bad",
             "1.0 MB free",
@@ -162,7 +162,7 @@ def test_a_gpu_that_others_use_is_told() -> None:
 def test_without_an_engine_space_for_it_is_needed() -> None:
     told = findings(
         engine=EngineFact(problem="no vLLM engine is installed"),
-        places=(Place("engine", Path("/var/lib/vllama-engine"), GIB, writable=True),),
+        places=(Folder("engine", Path("/var/lib/vllama-engine"), GIB, writable=True),),
     )
     assert [finding.name for finding in told] == ["engine", "engine directory"]
     assert told[0].fix == "sudo vllama engine install"

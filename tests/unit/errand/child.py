@@ -9,11 +9,11 @@ import threading
 import time
 from typing import Any
 
-from vllama.errand.program import Report, carry_out
+from vllama.errand.program import ReportStage, carry_out
 from vllama.errors import PullFailed
 
 
-def work(order: Any, report: Report) -> Any:
+def work(order: Any, report: ReportStage) -> Any:
     report("pid", os.getpid(), 0)
     match order:
         case {"count": int(count)}:

@@ -11,13 +11,13 @@ import click
 
 from vllama import files
 from vllama.bench.chart import picture
-from vllama.bench.legs import Progress
+from vllama.bench.legs import LegProgress
 from vllama.bench.page import page
 from vllama.bench.png import png
 from vllama.bench.prompts import LENGTHS
 from vllama.bench.record import Record
 from vllama.bench.svg import svg
-from vllama.bench.targets import Place, read_place
+from vllama.bench.targets import TargetPlace, read_place
 from vllama.bench.workload import Dialect
 from vllama.cli.progress import Show
 from vllama.cli.remote import service_address
@@ -52,13 +52,13 @@ def plot_file(_: click.Context, __: click.Parameter, value: Path | None) -> Path
     return value
 
 
-def own_place(host: str, model: str | None, dialect: Dialect | None, name: str | None) -> Place:
+def own_place(host: str, model: str | None, dialect: Dialect | None, name: str | None) -> TargetPlace:
     """The service that ``--host`` or the environment names; ``unix:/PATH`` is possible, too."""
     address = host if host.startswith("unix:") else service_address(host).reachable.url
-    return Place(name or "vllama", address, dialect, model or "")
+    return TargetPlace(name or "vllama", address, dialect, model or "")
 
 
-def others(vs: tuple[str, ...], models: tuple[str, ...], model: str | None) -> list[Place]:
+def others(vs: tuple[str, ...], models: tuple[str, ...], model: str | None) -> list[TargetPlace]:
     """The targets of ``--vs``, each with its model of ``--vs-model``, else ours. Raises BadRequest."""
     places = [read_place(text) for text in vs]
     known = {place.name for place in places}
@@ -71,7 +71,7 @@ def others(vs: tuple[str, ...], models: tuple[str, ...], model: str | None) -> l
     return [replace(place, model=named.get(place.name, model or "")) for place in places]
 
 
-def distinct(places: list[Place]) -> list[Place]:
+def distinct(places: list[TargetPlace]) -> list[TargetPlace]:
     """Raises BadRequest where two have one name."""
     names = [place.name for place in places]
     if doubled := next((name for name in names if names.count(name) > 1), None):
@@ -79,7 +79,7 @@ def distinct(places: list[Place]) -> list[Place]:
     return places
 
 
-def watching(show: Show) -> Progress:
+def watching(show: Show) -> LegProgress:
     """A bar over the legs, and above it what each target says of itself."""
     bar = show.bar("measuring", unit="items")
 
@@ -87,7 +87,7 @@ def watching(show: Show) -> Progress:
         show.status(what)
         bar.update(done, total=total)
 
-    return Progress(show.say, step)
+    return LegProgress(show.say, step)
 
 
 def write_pictures(record: Record, plot: Path | None, html: Path | None) -> None:

@@ -8,7 +8,7 @@ import click
 
 from vllama.bench import budget, tables
 from vllama.bench.overhead import Overhead, Ways, measure_overhead
-from vllama.bench.rounds import Plan
+from vllama.bench.rounds import BenchPlan
 from vllama.bench.workload import PROMPT, Workload
 from vllama.cli import output
 from vllama.cli.bench import options
@@ -43,7 +43,7 @@ def command(
     status 1 when a target figure is missed.
     """
     ways = Ways(options.own_place(through, model, "ollama", None).address, direct, model, pid)
-    work, plan = Workload(prompt=prompt, max_tokens=tokens), Plan(clients, rounds)
+    work, plan = Workload(prompt=prompt, max_tokens=tokens), BenchPlan(clients, rounds)
     with progress(quiet=as_json) as show:
         outcome = asyncio.run(measure_overhead(ways, work, plan, options.watching(show)))
     if as_json:

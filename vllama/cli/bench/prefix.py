@@ -11,7 +11,7 @@ import click
 
 from vllama.bench.prefix import measure_prefix, table
 from vllama.bench.prompts import Prompts
-from vllama.bench.rounds import Plan
+from vllama.bench.rounds import BenchPlan
 from vllama.bench.tables import errors
 from vllama.bench.workload import Workload
 from vllama.cli import output
@@ -50,7 +50,10 @@ def command(
     1 when requests fail.
     """
     place = options.own_place(host, model, None if api == "auto" else api, None)
-    work, plan = Workload(Prompts((user,), system, salt=secrets.token_hex(4)), max_tokens=tokens), Plan(clients, rounds)
+    work, plan = (
+        Workload(Prompts((user,), system, salt=secrets.token_hex(4)), max_tokens=tokens),
+        BenchPlan(clients, rounds),
+    )
     with progress(quiet=as_json) as show:
         found = asyncio.run(measure_prefix(place, work, plan, options.watching(show)))
     if as_json:

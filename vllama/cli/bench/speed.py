@@ -19,7 +19,7 @@ from vllama.bench.measure import measure, this_machine
 from vllama.bench.page import work_in_words
 from vllama.bench.prompts import Prompts
 from vllama.bench.record import Record, to_json
-from vllama.bench.rounds import Plan
+from vllama.bench.rounds import BenchPlan
 from vllama.bench.workload import Dialect, Route, Workload
 from vllama.cli import output
 from vllama.cli.bench import options
@@ -114,7 +114,7 @@ def command(
     work = Workload(
         Prompts(lengths, system, salt=secrets.token_hex(4)), prompt, tokens, length == "fixed", route, not whole
     )
-    plan = Plan(with_gate(clients) if gated else clients, rounds, requests)
+    plan = BenchPlan(with_gate(clients) if gated else clients, rounds, requests)
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
     with progress() as show:
         outcome = asyncio.run(measure(places, work, plan, options.watching(show), unlike=unlike, patience=timeout))

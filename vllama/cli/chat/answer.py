@@ -8,14 +8,14 @@ from typing import Any
 
 from vllama.cli import format as fmt
 from vllama.cli import output
-from vllama.cli.chat.conversation import Settings
+from vllama.cli.chat.conversation import ChatSettings
 from vllama.cli.chat.wrap import Wrap
 
 
-class Answer:
+class HeardAnswer:
     """What was heard so far; keeps what is there when the stream is interrupted."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ChatSettings) -> None:
         self.content = ""
         self.thinking = ""
         self._hide_thinking = settings.hide_thinking

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-Think = bool | str | None
+ThinkSetting = bool | str | None
 
 
 @dataclass(slots=True)
-class Settings:
+class ChatSettings:
     """What the flags of ``vllama run`` and ``/set`` choose."""
 
     options: dict[str, Any] = field(default_factory=dict)
-    think: Think = None
+    think: ThinkSetting = None
     """None: the model's own default; a string is an effort level."""
     format: str | Mapping[str, Any] | None = None
     """``"json"``, a JSON schema, or None."""
@@ -42,7 +42,7 @@ class Conversation:
     """One chat with one model."""
 
     model: str
-    settings: Settings
+    settings: ChatSettings
     system: str = ""
     """Replaces the model's own system prompt when not empty."""
     turns: list[dict[str, Any]] = field(default_factory=list)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from contextlib import closing
 
 from vllama.cli import output
-from vllama.cli.chat.answer import Answer, print_timings
+from vllama.cli.chat.answer import HeardAnswer, print_timings
 from vllama.cli.chat.conversation import Conversation
 from vllama.cli.chat.prompt import Prompt
-from vllama.cli.chat.slash import Leave, Room, is_command, obey
+from vllama.cli.chat.slash import ChatParts, Leave, is_command, obey
 from vllama.cli.remote import Remote
 from vllama.errors import VllamaError
 
 
 def chat(remote: Remote, conversation: Conversation) -> None:
     """Talk until ``/bye`` or Ctrl-D. Ctrl-C stops an answer, not the program."""
-    room = Room(conversation, remote)
+    room = ChatParts(conversation, remote)
     prompt = Prompt()
     output.line(output.dim("Send a message (/? for help)"))
     try:
@@ -46,7 +46,7 @@ def chat(remote: Remote, conversation: Conversation) -> None:
 def _ask(remote: Remote, conversation: Conversation, text: str) -> None:
     """One turn. What was heard before an interruption or an error is kept."""
     conversation.say(text)
-    answer = Answer(conversation.settings)
+    answer = HeardAnswer(conversation.settings)
     try:
         # closing the stream closes the connection, by which the service stops the generation
         with closing(remote.stream("/api/chat", conversation.body())) as chunks:

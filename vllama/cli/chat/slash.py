@@ -19,7 +19,7 @@ _LEVELS: Final = ("low", "medium", "high", "max")
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class ChatParts:
     """What a command may touch."""
 
     conversation: Conversation
@@ -36,7 +36,7 @@ def is_command(line: str) -> bool:
     return word.startswith("/") and (word[1:] == "?" or word[1:].isalpha())
 
 
-def obey(line: str, room: Room) -> None:
+def obey(line: str, room: ChatParts) -> None:
     """Carry out one command. Raises Leave for ``/bye``, BadRequest for what can't be understood."""
     verb, _, rest = line.partition(" ")
     action = _VERBS.get(verb)
@@ -45,16 +45,16 @@ def obey(line: str, room: Room) -> None:
     action(rest.strip(), room)
 
 
-def _bye(_: str, __: Room) -> None:
+def _bye(_: str, __: ChatParts) -> None:
     raise Leave
 
 
-def _clear(_: str, room: Room) -> None:
+def _clear(_: str, room: ChatParts) -> None:
     room.conversation.forget()
     output.line("Cleared session context")
 
 
-def _load(rest: str, room: Room) -> None:
+def _load(rest: str, room: ChatParts) -> None:
     if not rest:
         raise BadRequest("/load needs the name of a model", hint="See: vllama list")
     load(room.remote, rest, room.conversation.settings.keep_alive)
@@ -62,7 +62,7 @@ def _load(rest: str, room: Room) -> None:
     room.conversation.forget()
 
 
-def _help(rest: str, _: Room) -> None:
+def _help(rest: str, _: ChatParts) -> None:
     output.table([], _SET_HELP if rest.lstrip("/") == "set" else _SHOW_HELP if rest.lstrip("/") == "show" else _HELP)
     if not rest:
         output.line()
@@ -70,7 +70,7 @@ def _help(rest: str, _: Room) -> None:
         output.line("Ctrl-C stops an answer, Ctrl-D leaves.")
 
 
-def _show(rest: str, room: Room) -> None:
+def _show(rest: str, room: ChatParts) -> None:
     conversation = room.conversation
     part = rest or "info"
     if part not in {"info", "license", "modelfile", "parameters", "system", "template"}:
@@ -92,7 +92,7 @@ def _show(rest: str, room: Room) -> None:
         output.line(f"No {part} was specified for this model.")
 
 
-def _set(rest: str, room: Room) -> None:
+def _set(rest: str, room: ChatParts) -> None:
     what, _, value = rest.partition(" ")
     setter = _SETTERS.get(what)
     if setter is None:
@@ -173,7 +173,7 @@ def read_format(text: str) -> str | Mapping[str, object]:
     return schema
 
 
-_VERBS: Final[Mapping[str, Callable[[str, Room], None]]] = {
+_VERBS: Final[Mapping[str, Callable[[str, ChatParts], None]]] = {
     "/set": _set,
     "/show": _show,
     "/load": _load,

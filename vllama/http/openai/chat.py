@@ -14,7 +14,7 @@ from vllama.http.dialects import fresh_id
 from vllama.http.front import front_of
 from vllama.http.serving import Order, serve_call
 from vllama.translate.openai.replies import ChatStream, ReplyHead, chat_answer, chat_streams, rendered_answer
-from vllama.translate.openai.requests import ChatRequest
+from vllama.translate.openai.requests import ChatCompletionRequest
 from vllama.translate.pieces import Ending
 from vllama.translate.whole import EMPTY, Whole
 
@@ -24,7 +24,7 @@ class ChatReply:
     """``serving.Reply``."""
 
     head: ReplyHead
-    asked: ChatRequest
+    asked: ChatCompletionRequest
 
     whole_type = "application/json"
     stream_type = "text/event-stream"
@@ -49,7 +49,7 @@ class ChatReply:
         return rendered_answer(self.head, info)
 
 
-async def chat_completions(request: web.Request, asked: ChatRequest) -> web.StreamResponse:
+async def chat_completions(request: web.Request, asked: ChatCompletionRequest) -> web.StreamResponse:
     """Continue a conversation. Messages without any part say nothing: then the model is only loaded."""
     model, call = checked_chat(front_of(request), asked.model, asked.call)
     order = Order(

@@ -11,11 +11,11 @@ from vllama.http.front import desk_of, front_of
 from vllama.http.lookup import PULL_FIRST, QUOTED, find_model
 from vllama.supervisor.port import Wish
 from vllama.translate.engine.embeddings import Inputs, read_input
-from vllama.translate.openai.completions_requests import EmbeddingRequest, token_lists
+from vllama.translate.openai.completions_requests import EmbeddingsRequest, token_lists
 from vllama.translate.openai.listing import embeddings_answer
 
 
-async def embeddings(request: web.Request, asked: EmbeddingRequest) -> web.Response:
+async def embeddings(request: web.Request, asked: EmbeddingsRequest) -> web.Response:
     """Vectors of length 1, as numbers or as packed floats."""
     texts: Inputs = token_lists(asked.input) or ([""] if asked.input == "" else read_input(asked.input))
     if not asked.model:

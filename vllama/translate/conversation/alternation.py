@@ -14,7 +14,14 @@ from typing import Final
 
 from vllama.translate.conversation.call_turns import apart, as_text, one_by_one, text_first
 from vllama.translate.conversation.joining import joined
-from vllama.translate.conversation.template_shapes import SYSTEM_ROLES, Kind, Pair, TemplateShapes, kinds_of, neighbours
+from vllama.translate.conversation.template_shapes import (
+    SYSTEM_ROLES,
+    Pair,
+    TemplateShapes,
+    TurnKind,
+    kinds_of,
+    neighbours,
+)
 from vllama.translate.pieces import Message
 
 _SAME_ROLE: Final = {"user": "user", "assistant": "assistant", "calls": "assistant"}
@@ -29,10 +36,10 @@ _BRIDGES: Final[dict[Pair, str]] = {
 """Whose empty turn stands between two that the template does not take side by side."""
 _MEANT: Final = {"developer": "system", "function": "tool"}
 
-Turns = tuple[Message, ...]
+MessageTurns = tuple[Message, ...]
 
 
-def normal(messages: Sequence[Message], shapes: TemplateShapes, *, tools: bool) -> Turns:
+def normal(messages: Sequence[Message], shapes: TemplateShapes, *, tools: bool) -> MessageTurns:
     """The conversation in a shape that the template takes; the very same where it is in one.
 
     ``tools``: it is rendered with tools. Where nothing fits, it becomes one turn of the user's.
@@ -41,7 +48,7 @@ def normal(messages: Sequence[Message], shapes: TemplateShapes, *, tools: bool) 
     if not asked or shapes.takes(asked, tools=tools):
         return asked
     form = _Form(shapes, tools=tools)
-    tries: tuple[Callable[[Turns], Turns], ...] = (_meant, _calls_written, _without_tools, _between_users)
+    tries: tuple[Callable[[MessageTurns], MessageTurns], ...] = (_meant, _calls_written, _without_tools, _between_users)
     for attempt in tries:
         found = form.of(attempt(asked))
         if shapes.takes(found, tools=tools):
@@ -49,17 +56,17 @@ def normal(messages: Sequence[Message], shapes: TemplateShapes, *, tools: bool) 
     return form.of(_one_turn(asked))
 
 
-def _meant(messages: Turns) -> Turns:
+def _meant(messages: MessageTurns) -> MessageTurns:
     """Roles by the names that templates know."""
     return tuple(replace(message, role=_MEANT.get(message.role, message.role)) for message in messages)
 
 
-def _calls_written(messages: Turns) -> Turns:
+def _calls_written(messages: MessageTurns) -> MessageTurns:
     """Calls as the assistant's text; results as they are."""
     return tuple(as_text(message) if message.role == "assistant" else message for message in _meant(messages))
 
 
-def _without_tools(messages: Turns) -> Turns:
+def _without_tools(messages: MessageTurns) -> MessageTurns:
     """Only system, user and assistant: calls and results as text, whatever else as the user's."""
     return tuple(_plain(message) for message in _meant(messages))
 
@@ -69,7 +76,7 @@ def _plain(message: Message) -> Message:
     return text if text.role in _ROLES else replace(text, role="user")
 
 
-def _between_users(messages: Turns) -> Turns:
+def _between_users(messages: MessageTurns) -> MessageTurns:
     """The first and the last turn are the user's."""
     turns = _without_tools(messages)
     said = [place for place, message in enumerate(turns) if message.role == "user"]
@@ -80,7 +87,7 @@ def _between_users(messages: Turns) -> Turns:
     )
 
 
-def _one_turn(messages: Turns) -> Turns:
+def _one_turn(messages: MessageTurns) -> MessageTurns:
     turns = _without_tools(messages)
     said = [message for message in turns if message.role != "system"]
     system = tuple(message for message in turns if message.role == "system")
@@ -94,7 +101,7 @@ class _Form:
     shapes: TemplateShapes
     tools: bool
 
-    def of(self, messages: Turns) -> Turns:
+    def of(self, messages: MessageTurns) -> MessageTurns:
         turns = self._system_placed(self._known(messages))
         if not self.shapes.call_lists:
             turns = one_by_one(turns)
@@ -104,14 +111,14 @@ class _Form:
         turns = self._bridged(self._joined(turns))
         return self._joined(turns)
 
-    def _known(self, messages: Turns) -> Turns:
+    def _known(self, messages: MessageTurns) -> MessageTurns:
         if self.shapes.other_roles:
             return messages
         return tuple(message if message.role in _ROLES else replace(message, role="user") for message in messages)
 
     # ----------------------------------------------------------------------------------------------- system
 
-    def _system_placed(self, turns: Turns) -> Turns:
+    def _system_placed(self, turns: MessageTurns) -> MessageTurns:
         shapes = self.shapes
         has_system = shapes.has_system(tools=self.tools)
         if not self._late_taken(turns):
@@ -127,17 +134,17 @@ class _Form:
             front = (Message("system"),)
         return (*front, *rest)
 
-    def _late_taken(self, turns: Turns) -> bool:
+    def _late_taken(self, turns: MessageTurns) -> bool:
         kinds = kinds_of(turns)
         refused = any("late" in pair and pair in self.shapes.refused for pair in neighbours(kinds))
         return not refused and (self.shapes.has_system(tools=self.tools) or "late" not in kinds)
 
     # ------------------------------------------------------------------------------------------------ turns
 
-    def _joined(self, turns: Turns) -> Turns:
+    def _joined(self, turns: MessageTurns) -> MessageTurns:
         """Neighbours of one role as one turn, where the template does not take them apart."""
         groups: list[list[Message]] = []
-        before: Kind = "start"  # of the turn that the last group makes
+        before: TurnKind = "start"  # of the turn that the last group makes
         for message, kind in zip(turns, kinds_of(turns), strict=True):
             if not self._joins(before, kind):
                 groups.append([message])
@@ -150,13 +157,13 @@ class _Form:
             before = "calls" if kind == "calls" else before
         return tuple(joined(group) for group in groups)
 
-    def _joins(self, before: Kind, kind: Kind) -> bool:
+    def _joins(self, before: TurnKind, kind: TurnKind) -> bool:
         if (before, kind) == ("assistant", "calls") and not self.shapes.text_beside_calls:
             return False
         same = kind in _SAME_ROLE and _SAME_ROLE[kind] == _SAME_ROLE.get(before)
         return same and (before, kind) in self.shapes.refused
 
-    def _bridged(self, turns: Turns) -> Turns:
+    def _bridged(self, turns: MessageTurns) -> MessageTurns:
         """Empty turns where the template insists on one: they say nothing."""
         out: list[Message] = []
         kinds = kinds_of(turns)
@@ -178,7 +185,7 @@ def _write_calls(group: list[Message]) -> None:
         place -= 1
 
 
-def _collated(turns: Turns) -> Turns:
+def _collated(turns: MessageTurns) -> MessageTurns:
     """All system texts in one message at the front.
 
     One that comes last, behind the assistant's turn, asks for the next answer and becomes the user's: at the front it
@@ -193,7 +200,7 @@ def _collated(turns: Turns) -> Turns:
     return (*([joined(system)] if system else []), *said, *asked)
 
 
-def _before_the_first(text: str, turns: Turns) -> Turns:
+def _before_the_first(text: str, turns: MessageTurns) -> MessageTurns:
     """A system text as the user's: in the first turn where that is the user's, else in one of its own."""
     system = Message("user", text)
     if turns and turns[0].role == "user":

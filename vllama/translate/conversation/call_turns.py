@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import orjson
 
-from vllama.translate.conversation.template_shapes import Kind, Pair, kinds_of
+from vllama.translate.conversation.template_shapes import Pair, TurnKind, kinds_of
 from vllama.translate.pieces import Message, ToolCall
 
 
@@ -30,7 +30,7 @@ def _written(call: ToolCall) -> str:
 def apart(turns: Sequence[Message], refused: AbstractSet[Pair]) -> tuple[Message, ...]:
     """Calls without a result and results without a call as text, where the template refuses them so."""
     out: list[Message] = []
-    kinds: list[Kind] = ["start", *kinds_of(turns), "end"]
+    kinds: list[TurnKind] = ["start", *kinds_of(turns), "end"]
     for message, before, kind, after in zip(turns, kinds, kinds[1:], kinds[2:], strict=False):
         lost = kind == "result" and before not in {"calls", "result"} and (before, kind) in refused
         unanswered = kind == "calls" and after != "result" and (kind, after) in refused

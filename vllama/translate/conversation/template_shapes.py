@@ -13,13 +13,13 @@ from typing import Literal
 from vllama.translate.efforts import EFFORTS
 from vllama.translate.pieces import Message
 
-Kind = Literal["start", "system", "late", "user", "assistant", "calls", "result", "other", "end"]
+TurnKind = Literal["start", "system", "late", "user", "assistant", "calls", "result", "other", "end"]
 """``system``: at the front; ``late``: a system message behind other turns; ``calls``: an assistant's turn with calls of
 tools; ``other``: a role that no API defines."""
-Pair = tuple[Kind, Kind]
+Pair = tuple[TurnKind, TurnKind]
 
 SYSTEM_ROLES = ("system", "developer")
-_ROLES: dict[str, Kind] = {"user": "user", "assistant": "assistant", "tool": "result"}
+_ROLES: dict[str, TurnKind] = {"user": "user", "assistant": "assistant", "tool": "result"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ NATURAL = TemplateShapes()
 
 BARE: frozenset[Pair] = frozenset({("user", "assistant"), ("assistant", "user"), ("start", "user"), ("user", "end")})
 """Neighbours that every template takes which takes more than one turn."""
-_KINDS: tuple[Kind, ...] = ("start", "system", "late", "user", "assistant", "calls", "result", "end")
+_KINDS: tuple[TurnKind, ...] = ("start", "system", "late", "user", "assistant", "calls", "result", "end")
 STRICTEST = TemplateShapes(
     refused=frozenset((before, after) for before in _KINDS for after in _KINDS) - BARE,
     userless=False,
@@ -109,9 +109,9 @@ STRICTEST = TemplateShapes(
 """Takes nothing but user and assistant in turns: what is tried when a template refuses what it should take."""
 
 
-def kinds_of(messages: Sequence[Message]) -> list[Kind]:
+def kinds_of(messages: Sequence[Message]) -> list[TurnKind]:
     """The kind of each turn."""
-    kinds: list[Kind] = []
+    kinds: list[TurnKind] = []
     front = True
     for message in messages:
         front = front and message.role in SYSTEM_ROLES
@@ -124,9 +124,9 @@ def kinds_of(messages: Sequence[Message]) -> list[Kind]:
     return kinds
 
 
-def neighbours(kinds: Sequence[Kind]) -> Iterator[Pair]:
+def neighbours(kinds: Sequence[TurnKind]) -> Iterator[Pair]:
     """All pairs, from the start to the end."""
-    before: Kind = "start"
+    before: TurnKind = "start"
     for kind in (*kinds, "end"):
         yield before, "assistant" if kind == "calls" and before in {"start", "system"} else kind
         before = kind

@@ -12,7 +12,7 @@ MARKERS: Final = frozenset(
 )
 """Tokens that never show in an answer."""
 
-Part = tuple[Literal["thinking", "content"], str]
+ThoughtPart = tuple[Literal["thinking", "content"], str]
 
 
 class ThinkingSplitter:
@@ -27,11 +27,11 @@ class ThinkingSplitter:
         self._held = ""
         self._state: Literal["before", "thinking", "answer"] = "thinking" if inside else "before"
 
-    def feed(self, text: str) -> list[Part]:
+    def feed(self, text: str) -> list[ThoughtPart]:
         """What ``text`` completes, in order."""
         text = self._held + text
         self._held = ""
-        out: list[Part] = []
+        out: list[ThoughtPart] = []
         if self._state == "before":
             bare = text.lstrip()
             if not bare or (len(bare) < len(OPEN) and OPEN.startswith(bare)):
@@ -52,7 +52,7 @@ class ThinkingSplitter:
             out.append(("content", text))
         return out
 
-    def end(self) -> list[Part]:
+    def end(self) -> list[ThoughtPart]:
         """What was held back, when no more comes."""
         held, self._held = self._held, ""
         if not held:

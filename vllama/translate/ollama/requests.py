@@ -153,7 +153,7 @@ class EmbeddingRequest(Body):
     options: Object = EMPTY
 
 
-class Named(Body):
+class NamedRequest(Body):
     """A request about one model; older clients call the field ``name``."""
 
     model: str = ""
@@ -165,7 +165,7 @@ class Named(Body):
         return self.model or self.name
 
 
-class ShowRequest(Named):
+class ShowRequest(NamedRequest):
     """``POST /api/show``."""
 
     system: str = ""
@@ -174,7 +174,7 @@ class ShowRequest(Named):
     options: Object = EMPTY
 
 
-class TransferRequest(Named):
+class TransferRequest(NamedRequest):
     """``POST /api/pull`` and ``/api/push``."""
 
     insecure: bool = False
@@ -183,7 +183,7 @@ class TransferRequest(Named):
     stream: bool = True
 
 
-class DeleteRequest(Named):
+class DeleteRequest(NamedRequest):
     """``DELETE /api/delete``."""
 
 
@@ -194,7 +194,7 @@ class CopyRequest(Body):
     destination: str = ""
 
 
-class CreateRequest(Named):
+class CreateRequest(NamedRequest):
     """``POST /api/create``."""
 
     stream: bool = True

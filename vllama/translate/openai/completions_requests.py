@@ -44,12 +44,12 @@ def _prompts(value: Any) -> tuple[str | tuple[int, ...], ...]:
     return lists
 
 
-Prompts = Annotated[Any, BeforeValidator(_prompts)]
+PromptField = Annotated[Any, BeforeValidator(_prompts)]
 """A text, texts, the ids of tokens, or lists of those; Ollama takes a text alone."""
 
 
 class _Completion(Sampling):
-    prompt: Prompts = ()
+    prompt: PromptField = ()
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     suffix: str = ""
@@ -118,7 +118,7 @@ def _stops(stop: Any) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddingRequest:
+class EmbeddingsRequest:
     """A decoded request to ``/v1/embeddings``."""
 
     model: str
@@ -128,7 +128,7 @@ class EmbeddingRequest:
     base64: bool
 
 
-def read_embedding(body: bytes) -> EmbeddingRequest:
+def read_embedding(body: bytes) -> EmbeddingsRequest:
     """Decode and check a request body; raises BadRequest."""
     asked = decode(body, _Embed)
     encoding = asked.encoding_format
@@ -137,4 +137,4 @@ def read_embedding(body: bytes) -> EmbeddingRequest:
         raise BadRequest(f"Invalid value for 'encoding_format' = {excerpt(encoding)}. Supported values: {allowed}.")
     if asked.input is None or asked.input == []:
         raise BadRequest("invalid input")
-    return EmbeddingRequest(asked.model, asked.input, asked.dimensions, encoding.lower() == "base64")
+    return EmbeddingsRequest(asked.model, asked.input, asked.dimensions, encoding.lower() == "base64")

@@ -126,7 +126,7 @@ _ANSWERS = ("assistant", "tool")
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatCompletionRequest:
     """A decoded request to ``/v1/chat/completions``."""
 
     model: str
@@ -140,7 +140,7 @@ class ChatRequest:
     """Tell the rendered prompt instead of answering."""
 
 
-def read_chat(body: bytes) -> ChatRequest:
+def read_chat(body: bytes) -> ChatCompletionRequest:
     """Decode and check a request body; raises BadRequest."""
     asked = decode(body, _Chat)
     if not asked.messages:
@@ -165,7 +165,7 @@ def read_chat(body: bytes) -> ChatRequest:
         engine_fields=engine_fields(asked),
         template_fields=read_template_fields(asked.chat_template_kwargs),
     )
-    return ChatRequest(
+    return ChatCompletionRequest(
         model=asked.model,
         call=call,
         stream=asked.stream,

@@ -32,7 +32,7 @@ class _Kind(Body):
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class InputConversation:
     """What the input says."""
 
     turns: tuple[Message, ...] = ()
@@ -40,12 +40,12 @@ class Conversation:
     """Definitions that became known on the way (``additional_tools``, ``tool_search_output``)."""
 
 
-def read_input(given: Any) -> Conversation:
+def read_input(given: Any) -> InputConversation:
     """The conversation of ``input``; raises BadRequest."""
     if given is None or given == "":
-        return Conversation()
+        return InputConversation()
     if isinstance(given, str):
-        return Conversation((Message("user", given),))
+        return InputConversation((Message("user", given),))
     reading = _Reading()
     for index, item in enumerate({} if item is None else item for item in _list(given, "input")):
         try:
@@ -53,7 +53,7 @@ def read_input(given: Any) -> Conversation:
         except WrongShape as error:
             raise BadRequest(f"input[{index}]: {error}") from None
         reading.add(f"input[{index}]: ", kind.type or ("message" if kind.role else ""), item)
-    return Conversation(tuple(reading.end()), tuple(reading.tools))
+    return InputConversation(tuple(reading.end()), tuple(reading.tools))
 
 
 def _list(value: Any, what: str) -> Sequence[Any]:

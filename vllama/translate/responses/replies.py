@@ -49,12 +49,12 @@ class ResponseHead:
     echo: Echo
 
 
-Status = Literal["in_progress", "completed", "failed"]
+ResponseStatus = Literal["in_progress", "completed", "failed"]
 
 
 def response_object(
     head: ResponseHead,
-    status: Status,
+    status: ResponseStatus,
     output: Sequence[Mapping[str, Any]],
     *,
     completed: int | None = None,
@@ -199,7 +199,7 @@ class ResponseStream:
         error = {"code": "invalid_prompt" if 400 <= status < 500 else "server_error", "message": message}
         return out + self._event("response.failed", response=self._response("failed", error=error))
 
-    def _response(self, status: Status, **fields: Any) -> dict[str, Any]:
+    def _response(self, status: ResponseStatus, **fields: Any) -> dict[str, Any]:
         response = response_object(self._head, status, self._output, **fields)
         if self._head.echo.reasoning is not None:
             response["reasoning"] = {"summary": None, **self._head.echo.reasoning}

@@ -10,7 +10,7 @@ from vllama.translate.schemas.patterns import bounded
 from vllama.translate.schemas.regexes import for_grammar
 from vllama.translate.schemas.words import BOUNDS, Note, key_of
 
-Member = Callable[[Any], dict[str, Any] | None]
+MemberSchema = Callable[[Any], dict[str, Any] | None]
 """Prepares the schema of a member or an item; None: no value is allowed there."""
 
 FORMATS: Final = frozenset({
@@ -36,7 +36,7 @@ _MOST_COUNTED: Final = 50
 """Members that may be absent, beside a bound of how many there are."""
 
 
-def values(plain: Mapping[str, Any], member: Member, note: Note) -> list[dict[str, Any]]:
+def values(plain: Mapping[str, Any], member: MemberSchema, note: Note) -> list[dict[str, Any]]:
     """Alternatives, each of one type; none where nothing is allowed.
 
     ``plain``: as ``words.read`` gives it, without references and alternatives.
@@ -89,7 +89,7 @@ def _is_held(value: Any) -> bool:
     return not isinstance(value, int) or abs(value) < 2**63
 
 
-def _typed(name: str, plain: Mapping[str, Any], member: Member, note: Note) -> dict[str, Any] | None:
+def _typed(name: str, plain: Mapping[str, Any], member: MemberSchema, note: Note) -> dict[str, Any] | None:
     if name == "object":
         return _object(plain, member, note)
     if name == "array":
@@ -165,7 +165,7 @@ def _range(plain: Mapping[str, Any], low: str, high: str, note: Note) -> dict[st
     return found
 
 
-def _array(plain: Mapping[str, Any], member: Member, note: Note) -> dict[str, Any] | None:
+def _array(plain: Mapping[str, Any], member: MemberSchema, note: Note) -> dict[str, Any] | None:
     counts = _range(plain, "minItems", "maxItems", note)
     first: list[dict[str, Any]] = []
     items = plain.get("items")
@@ -194,14 +194,14 @@ def _array(plain: Mapping[str, Any], member: Member, note: Note) -> dict[str, An
     return {**found, **counts}
 
 
-def _object(plain: Mapping[str, Any], member: Member, note: Note) -> dict[str, Any] | None:
+def _object(plain: Mapping[str, Any], member: MemberSchema, note: Note) -> dict[str, Any] | None:
     return _Object(plain, member, note).made()
 
 
 class _Object:
     """Puts the members of one object together."""
 
-    def __init__(self, plain: Mapping[str, Any], member: Member, note: Note) -> None:
+    def __init__(self, plain: Mapping[str, Any], member: MemberSchema, note: Note) -> None:
         self._plain = plain
         self._member = member
         self._note = note

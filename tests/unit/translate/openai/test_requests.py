@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.translate.turns import words_of
 from vllama.errors import BadRequest
-from vllama.translate.openai.requests import ChatRequest, read_chat
+from vllama.translate.openai.requests import ChatCompletionRequest, read_chat
 from vllama.translate.pieces import Message, ToolCall
 
 PIXEL = base64.b64encode(b"\x89PNG").decode()
@@ -18,7 +18,7 @@ HELLO = {"role": "user", "content": "Hello!"}
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "minProperties": 1}}}
 
 
-def read(*messages: dict, **fields: object) -> ChatRequest:
+def read(*messages: dict, **fields: object) -> ChatCompletionRequest:
     return read_chat(json.dumps({"model": "m", "messages": list(messages) or [HELLO]} | fields).encode())
 
 
