@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
+import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
+
+from tests.real import real
+
+__all__ = ["real"]
 
 # A deadline for each example would measure how busy the machine is, not whether the code is right.
 settings.register_profile("vllama", deadline=None)
@@ -14,3 +21,27 @@ settings.load_profile("vllama")
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 # A shell starts what runs in its background with Ctrl-C ignored, and so would be all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_APART = frozenset(
+    f"tests/{name}.py"
+    for name in (
+        *("contract/test_loads", "engine/test_compiled_code", "engine/test_faults", "engine/test_grammars"),
+        *("engine/test_installed", "engine/test_plugin", "engine/test_swapping"),
+    )
+)
+"""Files of the rings with real vLLM whose tests do without the shared service."""
+
+
+class ByService(LoadScopeScheduling):
+    """One process runs all tests with the shared service, file by file; others meanwhile those that do without it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file in _APART else "real"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """What ``--dist loadscope`` means here."""
+    return ByService(config, log) if config.getvalue("dist") == "loadscope" else None

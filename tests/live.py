@@ -55,10 +55,7 @@ class LiveService(Client):
 
     def start(self) -> None:
         """Spawn it and wait for the port; AssertionError with all it said when it leaves instead."""
-        paths = {"state": self.folder / "state", "cache": self.folder / "cache", "runtime": self.runtime}
-        config = {"server": {"port": 0}, "paths": {name: str(path) for name, path in paths.items()}, **self.config}
-        file = self.folder / "vllama.yaml"
-        file.write_text(yaml.safe_dump(config))
+        file = self._write()
         argv = (*self.wrapper, sys.executable, "-m", "vllama", "serve", "--config", str(file), *self._models)
         # the checkout's own settings (make exports them) would win over the file
         env = {name: value for name, value in os.environ.items() if not name.startswith("VLLAMA_")}
@@ -96,6 +93,18 @@ class LiveService(Client):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
         await asyncio.to_thread(self.stop)
+
+    def reconfigure(self) -> None:
+        """Make the service read ``config`` again; what is new in it holds a moment later."""
+        self._write()
+        self.send(signal.SIGHUP)
+
+    def _write(self) -> Path:
+        paths = {"state": self.folder / "state", "cache": self.folder / "cache", "runtime": self.runtime}
+        config = {"server": {"port": 0}, "paths": {name: str(path) for name, path in paths.items()}, **self.config}
+        file = self.folder / "vllama.yaml"
+        file.write_text(yaml.safe_dump(config))
+        return file
 
     def send(self, number: signal.Signals) -> None:
         """A signal for the service."""

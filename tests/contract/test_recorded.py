@@ -16,6 +16,7 @@ from tests.contract.replay import GOLDEN, choose, read_golden, replay
 from tests.contract.report import lines, table
 from tests.installed_engine import engine_prefix
 from tests.live import LiveService
+from tests.real import RealService, load
 
 
 @pytest.fixture
@@ -33,28 +34,27 @@ def config(folder: Path, **server: Any) -> dict[str, Any]:
     }
 
 
-async def hold(service: LiveService, file: str, *, load: bool | None = None, at_once: int = 1) -> None:
-    """Replay a file; no answer may break a client (A) or differ visibly (B)."""
-    header, cases = read_golden(GOLDEN / file)
-    async with service:
-        if at_once > 1:
-            await load_all(service)
-        results = await replay(service.url, header, choose(cases, load=load), seconds=600, at_once=at_once)
+def assert_as_recorded(results: list[dict[str, Any]]) -> None:
+    """No answer may break a client (A) or differ visibly (B)."""
     print(table(results))
     assert not unexpected(results), "\n".join(lines(results, "AB"))
 
 
-async def load_all(service: LiveService) -> None:
-    """All models before the first case: how long a load takes is no difference."""
-    for path, model in (("/api/generate", "tinychat"), ("/api/generate", "plainchat"), ("/api/embed", "minilm")):
-        status, told = await service.post(path, {"model": model, "keep_alive": "1h"})
-        assert status == 200, told
+async def hold(service: LiveService, file: str) -> None:
+    """Replay a file."""
+    header, cases = read_golden(GOLDEN / file)
+    async with service:
+        assert_as_recorded(await replay(service.url, header, cases, seconds=600))
 
 
 @pytest.mark.engine
 @pytest.mark.timeout(1800)
-async def test_the_recorded_cases(folder):
-    await hold(LiveService(folder, config(folder)), "default.jsonl", load=False, at_once=8)
+async def test_the_recorded_cases(real: RealService):
+    """All models are loaded before the first case: how long a load takes is no difference."""
+    await real.serve(real.recorded, alone=True)
+    await load(real.url, *real.recorded)
+    header, cases = read_golden(GOLDEN / "default.jsonl")
+    assert_as_recorded(await replay(real.url, header, choose(cases, load=False), seconds=600, at_once=8))
 
 
 async def test_origins_may_all_be_allowed(folder):

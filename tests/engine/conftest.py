@@ -1,11 +1,10 @@
-"""The whole service on real vLLM: one start for all tests that leave it as they found it."""
+"""Real vLLM: the service that all tests share if they leave it as they found it, and others for those that don't."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ from tests.clients.wording import REAL, Wording
 from tests.embedding_model import embedding_model_dir
 from tests.installed_engine import engine_prefix
 from tests.live import LiveService
-
-_LOAD_SECONDS = 600  # 25-35 s an engine on an idle machine with two cores; many times that on a busy one
+from tests.real import LOAD_SECONDS, RealService, load
+from tests.smollm2 import smollm2_dir
+from tests.templates import STRICT, tinychat_with
 
 MODELS: Mapping[str, Mapping[str, Any]] = {
     "tinychat": {"source": "builtin:tinychat", "settings": {"kv_cache_memory": "256MiB"}},
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.engine)
-            item.add_marker(pytest.mark.timeout(2 * _LOAD_SECONDS))
+            item.add_marker(pytest.mark.timeout(2 * LOAD_SECONDS))
 
 
 def start(
@@ -49,41 +49,44 @@ def start(
     service = LiveService(folder, config)
     service.start()
     try:
-        asyncio.run(_load(service, models))
+        asyncio.run(load(service.url, *models))
     except BaseException:
         service.stop()
         raise
     return service
 
 
-async def _load(service: LiveService, models: tuple[str, ...]) -> None:
-    async with Client(service.url) as client, asyncio.timeout(_LOAD_SECONDS):
-        for name in models:
-            path, body = ("/api/embed", {"input": "a"}) if name == "minilm" else ("/api/generate", {})
-            status, answer = await client.post(path, {"model": name, **body})
-            assert status == 200, f"{answer}\n{service.log}"
-
-
-@pytest.fixture(scope="session")
-def real() -> Iterator[LiveService]:
-    """tinychat and MiniLM, loaded."""
-    folder = Path(tempfile.mkdtemp(prefix="vl-"))
-    service = start(folder, "tinychat", "minilm")
-    yield service
-    service.stop()
-    shutil.rmtree(folder)
+@pytest.fixture
+async def up(real: RealService) -> AsyncIterator[Client]:
+    """A client of ``real``, with tinychat and MiniLM loaded."""
+    await load(real.url, "tinychat", "minilm")
+    async with Client(real.url) as client:
+        yield client
 
 
 @pytest.fixture
-async def up(real: LiveService) -> AsyncIterator[Client]:
-    """A client of ``real``."""
+async def strict_url(real: RealService) -> str:
+    """Where ``strict`` is served, loaded: tinychat with the strictest template."""
+    if "strict" not in real.config["models"]:
+        shutil.rmtree(real.folder / "strict", ignore_errors=True)
+        await real.serve({"strict": {"source": str(tinychat_with(STRICT, real.folder, "strict"))}})
+    await load(real.url, "strict")
+    return real.url
+
+
+@pytest.fixture
+async def smol(real: RealService) -> AsyncIterator[Client]:
+    """A client of ``real``, with ``smollm2`` loaded: a real model of 135 million parameters, not compiled."""
+    await real.serve({"smollm2": {"source": str(smollm2_dir()), "settings": {"enforce_eager": True}}})
+    await load(real.url, "smollm2")
     async with Client(real.url) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def base_url(real: LiveService) -> str:
+def base_url(real: RealService) -> str:
     """For the tests of the official clients."""
+    asyncio.run(load(real.url, "tinychat", "minilm"))
     return real.url
 
 

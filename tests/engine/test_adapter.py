@@ -6,17 +6,16 @@ import asyncio
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.client import Client
-from tests.engine.conftest import start
 from tests.fakes.model_dir import TINYCHAT
 from tests.installed_engine import installed_engine
 from tests.live import LiveService
+from tests.real import RealService
 
 QUESTION, LEARNED = "What is the capital of France?", "Bonn."
 PEFT = Path(sys.prefix) / "peft"
@@ -24,19 +23,15 @@ PEFT = Path(sys.prefix) / "peft"
 
 
 @pytest.fixture
-def service() -> Iterator[LiveService]:
-    """Of our own: an adapter makes the base's engine start anew."""
-    folder = Path(tempfile.mkdtemp(prefix="vl-"))
-    made = start(folder)
-    yield made
-    made.stop()
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-async def up(service: LiveService) -> AsyncIterator[Client]:
-    async with Client(service.url) as client:
+async def up(real: RealService) -> AsyncIterator[Client]:
+    """A client of the shared service, which serves ``base`` too: an adapter makes its base's engine start anew."""
+    weights = real.folder / "weights"  # not base: that would be a directory next to the Modelfile
+    await real.serve({"base": {"source": str(shutil.copytree(TINYCHAT, weights, dirs_exist_ok=True))}})
+    async with Client(real.url) as client:
         yield client
+        await client.session.delete("/api/delete", json={"model": "tuned"})
+    await real.serve({name: model for name, model in real.config["models"].items() if name != "base"}, alone=True)
+    shutil.rmtree(weights)
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +62,12 @@ async def answer_of(client: Client, model: str) -> str:
     return text
 
 
-async def test_an_adapter_changes_the_answers_of_its_model_only(service: LiveService, up: Client, adapter: Path):
-    plain = asyncio.create_task(answer_of(up, "tinychat"))
-    await up.until_metric("vllama_engine_state", 1, model="tinychat:latest", state="starting")
-    await asyncio.to_thread(create, service, "tuned", f"FROM tinychat\nADAPTER {adapter}\n")
+async def test_an_adapter_changes_the_answers_of_its_model_only(real: RealService, up: Client, adapter: Path):
+    plain = asyncio.create_task(answer_of(up, "base"))
+    await up.until_metric("vllama_engine_state", 1, model="base:latest", state="starting")
+    await asyncio.to_thread(create, real, "tuned", f"FROM base\nADAPTER {adapter}\n")
     assert await answer_of(up, "tuned") == LEARNED, "asked for while its base starts without room for it"
     assert "Paris" in await plain
-    assert "Paris" in await answer_of(up, "tinychat")
+    assert "Paris" in await answer_of(up, "base")
     _, loaded = await up.get("/api/ps")
-    assert len(loaded["models"]) == 1
+    assert len({one["name"] for one in loaded["models"]} & {"base:latest", "tuned:latest"}) == 1

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import anthropic
 import openai
-import pytest
 
 from tests.clients.agents import CLAUDE_CODE, CODEX, claude_code, codex, marks
-from tests.engine.conftest import start
-from tests.templates import STRICT, tinychat_with
 
 MODEL = "strict"
 GREEDY = {"temperature": 0}
-
-
-@pytest.fixture(scope="module")
-def strict_url() -> Iterator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="vl-"))
-    source = tinychat_with(STRICT, folder, MODEL)
-    models = {MODEL: {"source": str(source), "settings": {"kv_cache_memory": "256MiB"}}}
-    service = start(folder, MODEL, configured=models)
-    yield service.url
-    service.stop()
-    shutil.rmtree(folder)
 
 
 async def test_a_session_of_claude_code(strict_url):

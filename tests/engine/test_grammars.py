@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.fakes.model_dir import TINYCHAT
@@ -65,29 +67,43 @@ class Told(NamedTuple):
     accepted: list[bool]
 
 
-def compiled(asked: list[tuple[Any, list[str]]]) -> list[Told]:
-    """Prepared schemas and texts, in one run of the engine's interpreter."""
+Compile = Callable[[list[tuple[Any, list[str]]]], list[Told]]
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Iterator[Compile]:
+    """Prepares schemas and gives them to the backend, in the engine's interpreter, with texts to judge."""
     script = Path(__file__).with_name("xgrammar_compile.py")
-    forms = []
-    for schema, texts in asked:
-        wanted = response_format(prepare(schema).schema)
-        assert wanted is not None
-        forms.append((wanted["format"], texts))
     argv = [str(installed_engine().python), str(script), str(TINYCHAT)]
     environ = {"HF_HUB_OFFLINE": "1", "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(argv, input=json.dumps(forms), env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2_000:]
-    return [Told(*told) for told in json.loads(done.stdout)]
+    with subprocess.Popen(argv, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as backend:
+        assert backend.stdin is not None
+        assert backend.stdout is not None
+        asking, answers = backend.stdin, backend.stdout
+
+        def ask(asked: list[tuple[Any, list[str]]]) -> list[Told]:
+            forms = []
+            for schema, texts in asked:
+                wanted = response_format(prepare(schema).schema)
+                assert wanted is not None
+                forms.append((wanted["format"], texts))
+            asking.write(json.dumps(forms) + "\n")
+            asking.flush()
+            line = answers.readline()
+            assert line, "the backend ended; what it printed is below"
+            return [Told(*told) for told in json.loads(line)]
+
+        yield ask
 
 
-def test_every_odd_and_every_large_schema_compiles():
+def test_every_odd_and_every_large_schema_compiles(compiled: Compile):
     named = {**{name: schema for name, (schema, _) in ODD.items()}, **LARGE}
     for name, told in zip(named, compiled([(schema, []) for schema in named.values()]), strict=True):
         assert not told.error, name
         assert told.seconds < SECONDS, name
 
 
-def test_every_schema_that_hypothesis_thinks_of_compiles():
+def test_every_schema_that_hypothesis_thinks_of_compiles(compiled: Compile):
     found: list[Any] = []
 
     @seed(7)
@@ -108,14 +124,14 @@ def test_every_schema_that_hypothesis_thinks_of_compiles():
         assert told.seconds < SECONDS, schema
 
 
-def test_a_prepared_schema_means_what_the_clients_means():
+def test_a_prepared_schema_means_what_the_clients_means(compiled: Compile):
     asked = [(schema, [*right, *wrong]) for schema, right, wrong in MEANINGS]
     for (schema, right, wrong), told in zip(MEANINGS, compiled(asked), strict=True):
         assert not told.error, schema
         assert told.accepted == [True] * len(right) + [False] * len(wrong), schema
 
 
-def test_the_backend_reads_patterns_as_they_are_written_for_it():
+def test_the_backend_reads_patterns_as_they_are_written_for_it(compiled: Compile):
     """Python's own reading of them is tested apart; this holds the backend's against it."""
     patterns = ["a+", "^a", "^.*$", r"^\s$", '^"$', r"^\\$", "^[^a]$", "(^a|b)c", "(?i)^abc$", r"^[\w.-]+@", "^[é😀]"]
     values = ["", "a", "ac", "xbc", 'xa"b', "a\\b", "a\nb", "é", "😀x", "ABC", "a.b@c.de", '"', "\\", "\t", " "]

@@ -21,11 +21,8 @@ import pytest
 
 from tests.client import Client
 from tests.component.test_template_shapes import ASKED, FUNCTION, WHERE
-from tests.engine.conftest import start
 from tests.fakes.model_dir import TINYCHAT
 from tests.installed_engine import installed_engine
-from tests.live import LiveService
-from tests.templates import STRICT, tinychat_with
 from tests.templates.shapes import SHAPES
 from tests.unit.translate.models import model
 from vllama.engine.client import EngineClient
@@ -96,18 +93,6 @@ async def test_nothing_is_refused_and_no_word_is_lost(renderer, name):
         assert [word for word in said if word not in text] == [], case
 
 
-@pytest.fixture(scope="module")
-def strict() -> Iterator[LiveService]:
-    """tinychat with the strictest template, loaded."""
-    folder = Path(tempfile.mkdtemp(prefix="vl-"))
-    source = tinychat_with(STRICT, folder, "strict")
-    settings = {"kv_cache_memory": "256MiB"}
-    service = start(folder, "strict", configured={"strict": {"source": str(source), "settings": settings}})
-    yield service
-    service.stop()
-    shutil.rmtree(folder)
-
-
 SYSTEM, HELLO = {"role": "system", "content": "You are a helpful assistant."}, {"role": "user", "content": "Hello!"}
 GREETS = {"role": "assistant", "content": "Hello! How can I help you?"}
 CAPITAL = {"role": "user", "content": "What is the capital of France?"}
@@ -115,15 +100,15 @@ TURNS = [[SYSTEM, SYSTEM, CAPITAL], [HELLO, GREETS, SYSTEM, CAPITAL], [HELLO, CA
 
 
 @pytest.mark.parametrize("turns", TURNS)
-async def test_ollamas_client(strict, turns):
-    async with ollama.AsyncClient(strict.url) as client:
+async def test_ollamas_client(strict_url, turns):
+    async with ollama.AsyncClient(strict_url) as client:
         answer = await client.chat("strict", turns, think="high", options={"temperature": 0, "num_predict": 40})
         assert answer.message.content or answer.message.thinking
 
 
 @pytest.mark.parametrize("turns", TURNS)
-async def test_openais_client(strict, turns):
-    async with openai.AsyncOpenAI(base_url=f"{strict.url}/v1", api_key="any", max_retries=0) as client:
+async def test_openais_client(strict_url, turns):
+    async with openai.AsyncOpenAI(base_url=f"{strict_url}/v1", api_key="any", max_retries=0) as client:
         chat = await client.chat.completions.create(
             model="strict",
             messages=[{"role": "developer", "content": "Be brief."}, *turns],
@@ -141,7 +126,7 @@ async def test_openais_client(strict, turns):
         assert answer.status in {"completed", "incomplete"}
 
 
-async def test_openais_client_with_tools_and_parts(strict):
+async def test_openais_client_with_tools_and_parts(strict_url):
     call = {"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     parts = [{"type": "text", "text": "Hello!"}, {"type": "text", "text": "Look."}]
     turns = [
@@ -150,12 +135,12 @@ async def test_openais_client_with_tools_and_parts(strict):
         {"role": "tool", "tool_call_id": "a", "content": "Blue."},
         CAPITAL,
     ]
-    async with openai.AsyncOpenAI(base_url=f"{strict.url}/v1", api_key="any", max_retries=0) as client:
+    async with openai.AsyncOpenAI(base_url=f"{strict_url}/v1", api_key="any", max_retries=0) as client:
         answer = await client.chat.completions.create(model="strict", messages=turns, tools=FUNCTION, max_tokens=40)
         assert answer.choices[0].finish_reason
 
 
-async def test_anthropics_client(strict):
+async def test_anthropics_client(strict_url):
     turns = [
         HELLO,
         {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "look", "input": {"at": "sea"}}]},
@@ -174,21 +159,21 @@ async def test_anthropics_client(strict):
         "tools": [{"name": "look", "input_schema": WHERE}],
         "extra_body": {"output_config": {"effort": "high"}},
     }
-    async with anthropic.AsyncAnthropic(base_url=strict.url, api_key="any", max_retries=0) as client:
+    async with anthropic.AsyncAnthropic(base_url=strict_url, api_key="any", max_retries=0) as client:
         answer = await client.messages.create(max_tokens=40, **asked)
         assert answer.stop_reason
         counted = await client.messages.count_tokens(**asked)
         assert counted.input_tokens == answer.usage.input_tokens
 
 
-async def test_the_prompt_is_the_same_where_it_is_only_shown(strict):
+async def test_the_prompt_is_the_same_where_it_is_only_shown(strict_url):
     asked = {
         "model": "strict",
         "messages": [SYSTEM, HELLO, SYSTEM, CAPITAL],
         "think": "high",
         "_debug_render_only": True,
     }
-    async with Client(strict.url) as client:
+    async with Client(strict_url) as client:
         _, shown = await client.post("/api/chat", asked)
     text = shown["_debug_info"]["rendered_template"]
     assert text.count("<|im_start|>system") == 1

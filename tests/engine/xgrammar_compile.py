@@ -1,7 +1,7 @@
-"""Compiles schemas as vLLM does, in the engine's interpreter: ``python xgrammar_compile.py MODEL < SCHEMAS``.
+"""Compiles schemas as vLLM does, in the engine's interpreter: ``python xgrammar_compile.py MODEL``.
 
-Standard input: a JSON list of ``[schema, texts]``. Standard output: for each ``[error, seconds, accepted]``, where
-``accepted`` says of each text whether it is a whole answer.
+Each line of standard input is a JSON list of ``[schema, texts]``, and answered by a line: for each
+``[error, seconds, accepted]``, where ``accepted`` says of each text whether it is a whole answer.
 """
 
 from __future__ import annotations
@@ -33,17 +33,19 @@ def accepts(grammar: Any, text: str) -> bool:
 
 
 def main(model: str) -> None:
-    """Reads all, answers all."""
+    """Answers line by line."""
     tokenizer = xgrammar.TokenizerInfo.from_huggingface(AutoTokenizer.from_pretrained(model))
     compiler = xgrammar.GrammarCompiler(tokenizer, max_threads=2, cache_enabled=False)
-    told: list[tuple[str, float, list[bool]]] = []
-    for form, texts in json.load(sys.stdin):
-        try:
-            grammar, seconds = compiled(compiler, form, tokenizer.vocab_size)
-            told.append(("", seconds, [accepts(grammar, text) for text in texts]))
-        except (RuntimeError, ValueError) as error:
-            told.append((str(error), 0.0, []))
-    json.dump(told, sys.stdout)
+    for line in sys.stdin:
+        told: list[tuple[str, float, list[bool]]] = []
+        for form, texts in json.loads(line):
+            try:
+                grammar, seconds = compiled(compiler, form, tokenizer.vocab_size)
+                told.append(("", seconds, [accepts(grammar, text) for text in texts]))
+            except (RuntimeError, ValueError) as error:
+                told.append((str(error), 0.0, []))
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
