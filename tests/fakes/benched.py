@@ -157,7 +157,7 @@ async def serving_openai(**how: Any) -> AsyncIterator[Benched]:
 async def _up(server: Benched, routes: list[web.RouteDef]) -> AsyncIterator[None]:
     app = web.Application(client_max_size=1 << 26)
     app.add_routes(routes)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
