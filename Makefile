@@ -67,15 +67,23 @@ run: engine ## Serve MODEL (default: the small model kept in the project) on HOS
 doctor: setup ## Check whether make run has everything it needs
 	@$(if $(PORT),VLLAMA_HOST=$(HOST):$(PORT)) $(BIN)/vllama doctor $(if $(CONFIG),--config $(CONFIG))
 
-# Unit and component tests share nothing, so they run on both cores; one that fails once has failed. The other rings hold
-# real processes to bounds in seconds: on a machine that is busy for a moment a test gets another try.
-AT_ONCE := -n 2 --dist worksteal
+# The tests start a thousand processes; without compiled files each of them compiles our source again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Unit and component tests share nothing and most of them wait for a process or a clock, so several run at once on each
+# core; one that fails once has failed. The other rings hold real processes to bounds in seconds: on a machine that is
+# busy for a moment a test gets another try. Of real vLLM's tests those that share a service run on one core, and those
+# with services of their own on the other.
+AT_ONCE := -n 3 --dist worksteal
+BY_SERVICE := -n 2 --dist loadscope
 TRY_AGAIN := --reruns 2 --reruns-delay 5
 
 .PHONY: test
 test: test-setup engine smollm2 ## Run the tests, with a real vLLM (20 minutes on two cores)
 	$(BIN)/pytest $(AT_ONCE) -m "not long" tests/unit tests/component tests/clients $(ARGS)
-	$(BIN)/pytest $(TRY_AGAIN) -m "not long" tests/hostile tests/fault tests/engine tests/contract $(ARGS)
+	$(BIN)/pytest $(AT_ONCE) $(TRY_AGAIN) -m "not long and not alone" tests/hostile tests/fault $(ARGS)
+	$(BIN)/pytest $(TRY_AGAIN) -m "alone and not long" tests/hostile tests/fault $(ARGS)
+	$(BIN)/pytest $(BY_SERVICE) $(TRY_AGAIN) -m "not long" tests/contract tests/engine $(ARGS)
 
 .PHONY: test-all
 test-all: test ## Run all tests, the long ones and the RPM in a booted systemd included (40 minutes)

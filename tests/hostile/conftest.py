@@ -19,6 +19,13 @@ from tests.live import LiveService
 __all__ = ["folder", "heart", "service", "shared", "up"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A heartbeat measures silences of half a second, which another test's processes cause too."""
+    for item in items:
+        if "heart" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.alone)
+
+
 @pytest.fixture
 async def heart(shared: LiveService, up: Client) -> AsyncIterator[Heartbeat]:
     """A heartbeat of ``shared``; for another service enter ``Heartbeat(url)`` once it is up."""
