@@ -20,6 +20,7 @@ from vllama.models.foreign import Reason, reason
 from vllama.models.layout import ADAPTER_FILES, INDEX, is_plain, needed_files, weight_files
 from vllama.models.modelfile import Modelfile, parse_modelfile
 from vllama.models.modeljson import is_pointer, read_object
+from vllama.models.parameters import IDLE
 
 
 @click.command("create")
@@ -44,7 +45,11 @@ def command(*, model: str, file: Path | None, quantize: str, host: str) -> None:
             bars = Bars(show)
             for line in lines:
                 bars.line(line)
-    output.note(f"{model} is made")
+    for name in filter(IDLE.__contains__, modelfile.parameters):
+        output.warning(f"PARAMETER {name} has no effect: {IDLE[name]}")
+    for name in modelfile.dropped:
+        output.warning(f"PARAMETER {name} is left out: neither vLLM nor today's Ollama reads it")
+    output.note(f"created '{model}'")
 
 
 def _read(path: Path) -> bytes:

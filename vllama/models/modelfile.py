@@ -73,6 +73,8 @@ class Modelfile:
     messages: tuple[Mapping[str, str], ...] = ()
     others: Mapping[str, str] = field(default_factory=dict)
     """``draft``, ``renderer``, ``parser`` and ``requires``, which mean nothing to vLLM."""
+    dropped: tuple[str, ...] = ()
+    """Parameters that nothing reads any more, neither here nor in Ollama."""
 
     def request(self) -> dict[str, Any]:
         """The fields of ``/api/create`` that don't depend on files."""
@@ -91,9 +93,12 @@ def parse_modelfile(text: str | bytes) -> Modelfile:
     found: dict[str, list[str]] = {}
     parameters: dict[str, Any] = {}
     messages: list[Mapping[str, str]] = []
+    dropped: list[str] = []
     for command, name, value in _commands(_decoded(text) if isinstance(text, bytes) else text.removeprefix("\ufeff")):
         if command == "parameter":
-            if name not in _DEPRECATED:
+            if name in _DEPRECATED:
+                dropped.append(name)
+            else:
                 _add_parameter(parameters, name, value)
         elif command == "message":
             messages.append({"role": name, "content": value})
@@ -114,6 +119,7 @@ def parse_modelfile(text: str | bytes) -> Modelfile:
         parameters=parameters,
         messages=tuple(messages),
         others={name: last(name) for name in ("draft", "renderer", "parser", "requires") if name in found},
+        dropped=tuple(dropped),
     )
 
 

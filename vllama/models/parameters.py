@@ -38,6 +38,14 @@ KINDS: Final[Mapping[str, Literal["float", "integer", "boolean", "strings"]]] = 
     "stop": "strings",
 }
 """The options that there are and the types of their values."""
+IDLE: Final[Mapping[str, str]] = {
+    "num_ctx": "a model has the context that it is loaded with (max_model_len in the configuration)",
+    "typical_p": "vLLM has no such sampling",
+    **dict.fromkeys(("num_batch", "num_thread", "use_mmap"), "the configuration says how an engine computes"),
+    **dict.fromkeys(("num_gpu", "main_gpu"), "the service chooses the GPUs of an engine"),
+    "draft_num_predict": "speculative in the configuration says how an engine drafts tokens",
+}
+"""Options that are read and have no effect, and why."""
 _MAX_INT64: Final = 2**63 - 1
 
 

@@ -297,6 +297,29 @@ def test_another_model_can_be_loaded(terminal: Open, service: Service) -> None:
     assert (last["model"], contents(last)) == ("other", ["b"])
 
 
+def test_save_makes_a_model_of_what_was_set_and_said(terminal: Open, service: Service) -> None:
+    service.chats = [answer("Ahoy.", thinking="A pirate says so.")]
+    service.fixed["/api/create"] = (200, [{"status": "writing manifest"}, {"status": "success"}])
+    screen = chat(terminal)
+    for line, reply in (
+        ("/set system You are a pirate.", "Set system message."),
+        ("/set parameter seed 7", "Set parameter seed to 7"),
+        ("hello", "Ahoy."),
+        ("/save pirate", "Created new model 'pirate'"),
+    ):
+        screen.type(f"{line}\n")
+        screen.see(reply)
+        screen.see(">>> ")
+    (body,) = service.bodies("/api/create")
+    assert body == {
+        "model": "pirate",
+        "from": "mini",
+        "system": "You are a pirate.",
+        "parameters": {"seed": 7},
+        "messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "Ahoy."}],
+    }
+
+
 def test_clear_forgets_what_was_said(terminal: Open, service: Service) -> None:
     service.chats = [answer("one"), answer("two")]
     screen = chat(terminal)
@@ -312,11 +335,15 @@ def test_clear_forgets_what_was_said(terminal: Open, service: Service) -> None:
     [
         ("/?", "/bye"),
         ("/? set", "/set parameter NAME VALUE"),
+        ("/? shortcuts", "Delete the word before the cursor"),
+        ("/set parameter num_ctx 100000", "num_ctx to 100000. It has no effect: a model has the context"),
+        ("/save", "Error: /save needs a name"),
         ("/show info", "architecture        qwen3"),
         ("/show system", "Answer briefly."),
         ("/set parameter warmth 1", "Error: unknown parameter 'warmth'"),
         ("/set wings", "Error: unknown setting 'wings'"),
         ("/fly", "Error: unknown command '/fly'"),
+        ("/?shortcuts", "Error: unknown command '/?shortcuts'"),
     ],
 )
 def test_slash_commands_answer(terminal: Open, line: str, reply: str) -> None:
@@ -349,6 +376,16 @@ def test_what_was_typed_is_there_the_next_time(terminal: Open, service: Service,
     screen.type("\x1b[A\x1b[A\n")  # up, past /bye
     screen.see("ok again")
     assert contents(service.bodies("/api/chat")[-1]) == ["remember me"]
+
+
+def test_what_was_typed_outlives_a_terminal_that_is_closed(terminal: Open, service: Service, tmp_path: Path) -> None:
+    service.chats = [answer("ok")]
+    screen = chat(terminal)
+    screen.type("remember me\n")
+    screen.see("ok")
+    screen.process.kill()
+    screen.process.wait()
+    assert "remember me" in (tmp_path / ".local/state/vllama/history").read_text()
 
 
 def test_history_can_be_switched_off(terminal: Open, tmp_path: Path) -> None:

@@ -338,6 +338,16 @@ def test_rm_and_cp_of_nothing_point_to_the_list(
     assert "vllama list" in done.stderr
 
 
+def test_create_names_the_parameters_that_have_no_effect(vllama: Vllama, service: Service, tmp_path: Path) -> None:
+    text = "FROM mini\nPARAMETER num_ctx 32768\nPARAMETER mirostat 2\nPARAMETER seed 1\n"
+    (tmp_path / "Modelfile").write_text(text)
+    service.fixed["/api/create"] = (200, [{"status": "success"}])
+    done = vllama("create", "mine", "-f", str(tmp_path / "Modelfile"))
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("Warning: ")]
+    assert [line.split()[2] for line in warnings] == ["num_ctx", "mirostat"]
+    assert service.bodies("/api/create")[0]["parameters"] == {"num_ctx": 32768, "seed": 1}
+
+
 def test_create_uploads_what_the_modelfile_names_and_the_service_lacks(
     vllama: Vllama, service: Service, tmp_path: Path
 ) -> None:
@@ -348,7 +358,7 @@ def test_create_uploads_what_the_modelfile_names_and_the_service_lacks(
     service.fixed["/api/create"] = (200, [{"status": "writing manifest"}, {"status": "success"}])
     done = vllama("create", "mine", "-f", str(tmp_path / "Modelfile"))
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.endswith("writing manifest\nmine is made\n")
+    assert done.stderr.endswith("writing manifest\ncreated 'mine'\n")
     (body,) = service.bodies("/api/create")
     assert (body["model"], body["system"], body["parameters"]) == ("mine", "Be kind.", {"stop": ["a"]})
     assert sorted(body["files"]) == ["config.json", "model.safetensors", "tokenizer.json"]

@@ -86,7 +86,8 @@ def test_what_is_wrong_is_told_in_ollamas_words(text, error):
 
 
 def test_parameters_that_are_no_more_are_passed_over():
-    assert parse_modelfile("FROM x\nPARAMETER mirostat 1\nPARAMETER low_vram true").parameters == {}
+    read = parse_modelfile("FROM x\nPARAMETER mirostat 1\nPARAMETER low_vram true")
+    assert (read.parameters, read.dropped) == ({}, ("mirostat", "low_vram"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])

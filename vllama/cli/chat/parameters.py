@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from vllama.errors import BadRequest
+from vllama.models.parameters import KINDS
 
 _TRUTH: Final = {"true": True, "1": True, "false": False, "0": False}
 
-PARAMETERS: Final[dict[str, str]] = {
-    "temperature": "float",
-    "top_k": "integer",
-    "top_p": "float",
-    "min_p": "float",
-    "typical_p": "float",
-    "repeat_penalty": "float",
-    "repeat_last_n": "integer",
-    "presence_penalty": "float",
-    "frequency_penalty": "float",
-    "seed": "integer",
-    "num_predict": "integer",
-    "num_keep": "integer",
-    "stop": "list",
-    "num_ctx": "integer",
-    "num_batch": "integer",
-    "num_gpu": "integer",
-    "main_gpu": "integer",
-    "use_mmap": "boolean",
-    "num_thread": "integer",
-    "draft_num_predict": "integer",
-}
+PARAMETERS: Final[Mapping[str, str]] = {name: "list" if kind == "strings" else kind for name, kind in KINDS.items()}
+"""Names, and the kinds of their values."""
 
 
 def read_parameter(name: str, words: Sequence[str]) -> Any:

@@ -34,11 +34,17 @@ class Prompt:
                 readline.read_history_file(self._history)
 
     def read(self) -> str:
-        """The next message, without the quotes around it and white space at its ends."""
-        return read_message(input).strip()
+        """The next message, without the quotes around it and white space at its ends.
 
-    def close(self) -> None:
-        """Keep the history for the next time; only its owner may read it."""
+        What was typed is kept at once: the terminal may be closed at any time.
+        """
+        try:
+            return read_message(input).strip()
+        finally:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write the history; only its owner may read it."""
         if self._history is None:
             return
         import readline  # noqa: PLC0415
@@ -49,6 +55,7 @@ class Prompt:
                 files.replace(self._history, place.read_bytes(), mode=0o600)
         except OSError as error:
             output.warning(f"the history was not saved: {error}")
+            self._history = None
 
 
 def read_message(read_line: Callable[[str], str]) -> str:

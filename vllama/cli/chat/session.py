@@ -18,29 +18,26 @@ def chat(remote: Remote, conversation: Conversation) -> None:
     room = ChatParts(conversation, remote)
     prompt = Prompt()
     output.line(output.dim("Send a message (/? for help)"))
-    try:
-        while True:
-            try:
-                line = prompt.read()
-            except KeyboardInterrupt:
-                output.line("\nUse Ctrl-D or /bye to leave.")
-                continue
-            except EOFError:
-                output.line()
-                return
-            try:
-                if is_command(line):
-                    obey(line, room)
-                elif line:
-                    _ask(remote, conversation, line)
-            except Leave:
-                return
-            except KeyboardInterrupt:
-                output.line()
-            except VllamaError as error:
-                output.error(error)
-    finally:
-        prompt.close()
+    while True:
+        try:
+            line = prompt.read()
+        except KeyboardInterrupt:
+            output.line("\nUse Ctrl-D or /bye to leave.")
+            continue
+        except EOFError:
+            output.line()
+            return
+        try:
+            if is_command(line):
+                obey(line, room)
+            elif line:
+                _ask(remote, conversation, line)
+        except Leave:
+            return
+        except KeyboardInterrupt:
+            output.line()
+        except VllamaError as error:
+            output.error(error)
 
 
 def _ask(remote: Remote, conversation: Conversation, text: str) -> None:

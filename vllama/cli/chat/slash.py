@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from vllama.cli import output
 from vllama.cli.chat.conversation import Conversation
@@ -14,6 +14,7 @@ from vllama.cli.chat.parameters import PARAMETERS, read_parameter
 from vllama.cli.remote import Remote
 from vllama.cli.show import print_part, print_sections
 from vllama.errors import BadRequest
+from vllama.models.parameters import IDLE
 
 _LEVELS: Final = ("low", "medium", "high", "max")
 
@@ -33,7 +34,7 @@ class Leave(Exception):
 def is_command(line: str) -> bool:
     """``/set``, ``/?`` ... but not a path such as ``/etc/fstab is wrong``."""
     word = line.split(maxsplit=1)[0] if line else ""
-    return word.startswith("/") and (word[1:] == "?" or word[1:].isalpha())
+    return word.startswith("/?") or (word.startswith("/") and word[1:].isalpha())
 
 
 def obey(line: str, room: ChatParts) -> None:
@@ -62,7 +63,28 @@ def _load(rest: str, room: ChatParts) -> None:
     room.conversation.forget()
 
 
+def _save(rest: str, room: ChatParts) -> None:
+    if not rest:
+        raise BadRequest("/save needs a name for the model that it makes")
+    conversation = room.conversation
+    body: dict[str, Any] = {
+        "model": rest,
+        "from": conversation.model,
+        "messages": [{"role": turn["role"], "content": turn["content"]} for turn in conversation.turns],
+    }
+    if conversation.system:
+        body["system"] = conversation.system
+    if conversation.settings.options:
+        body["parameters"] = conversation.settings.options
+    for _ in room.remote.follow("/api/create", body):
+        pass
+    output.line(f"Created new model '{rest}'")
+
+
 def _help(rest: str, _: ChatParts) -> None:
+    if rest.lstrip("/") == "shortcuts":
+        output.table([], _SHORTCUTS)
+        return
     output.table([], _SET_HELP if rest.lstrip("/") == "set" else _SHOW_HELP if rest.lstrip("/") == "show" else _HELP)
     if not rest:
         output.line()
@@ -113,7 +135,8 @@ def _set_parameter(value: str, conversation: Conversation) -> str:
     if not words:
         raise BadRequest("/set parameter needs a name and a value", hint=f"Names: {', '.join(PARAMETERS)}")
     conversation.settings.options[name] = read_parameter(name, words)
-    return f"Set parameter {name} to {json.dumps(conversation.settings.options[name], ensure_ascii=False)}"
+    said = f"Set parameter {name} to {json.dumps(conversation.settings.options[name], ensure_ascii=False)}"
+    return f"{said}. It has no effect: {IDLE[name]}" if name in IDLE else said
 
 
 def _set_format(value: str, conversation: Conversation) -> str:
@@ -177,6 +200,7 @@ _VERBS: Final[Mapping[str, Callable[[str, ChatParts], None]]] = {
     "/set": _set,
     "/show": _show,
     "/load": _load,
+    "/save": _save,
     "/clear": _clear,
     "/bye": _bye,
     "/exit": _bye,
@@ -199,9 +223,21 @@ _HELP: Final = (
     ("  /set", "Change a setting of this session (/? set)"),
     ("  /show", "Show what the model is (/? show)"),
     ("  /load MODEL", "Go on with another model, without what was said"),
+    ("  /save NAME", "Make a model NAME of this one, with what was set and said"),
     ("  /clear", "Forget what was said"),
     ("  /bye", "Leave"),
     ("  /?, /help", "This list"),
+    ("  /? shortcuts", "Keys that edit the line"),
+)
+_SHORTCUTS: Final = (
+    ("  Ctrl-A, Ctrl-E", "To the beginning, to the end of the line"),
+    ("  Alt-B, Alt-F", "Back, forward by a word"),
+    ("  Ctrl-K, Ctrl-U", "Delete what is after, before the cursor"),
+    ("  Ctrl-W", "Delete the word before the cursor"),
+    ("  Ctrl-R", "Look for a line that was typed before"),
+    ("  Ctrl-L", "Clear the screen"),
+    ("  Ctrl-C", "Stop the answer"),
+    ("  Ctrl-D", "Leave"),
 )
 _SET_HELP: Final = (
     ("  /set parameter NAME VALUE", "Set an option, e.g. temperature 0.2"),
