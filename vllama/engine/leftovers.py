@@ -1,11 +1,14 @@
 """Engines that an earlier daemon left behind because it was killed: they are stopped, and no other process.
 
+Their files go with them: the socket, and the temporary directory, which may hold compiled code.
+
 A pid file names a session. Process ids are used again, by other programs and after a restart of the machine, so a
 process is stopped only when it is provably the engine's.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import suppress
 from functools import partial
@@ -34,6 +37,7 @@ def sweep(pid_file: Path) -> int:
     """
     found = _read(pid_file)
     ended: set[int] = set()
+    leaders: set[int] = set()
     if found is not None:
         session, started = found
         ours = partial(_shows, marks=_marks(pid_file))
@@ -51,7 +55,11 @@ def sweep(pid_file: Path) -> int:
                 break
             ended |= killed
             time.sleep(_POLL_SECONDS)
-    tidy(ended)
+        leaders.add(session)  # it may have been killed with the daemon
+    tidy(ended | leaders)
+    socket = pid_file.with_suffix(".sock")
+    shutil.rmtree(scratch_beside(socket), ignore_errors=True)
+    socket.unlink(missing_ok=True)
     pid_file.unlink(missing_ok=True)
     return len(ended)
 

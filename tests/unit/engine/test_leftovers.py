@@ -84,6 +84,21 @@ def test_it_stops_the_processes_that_outlived_their_leader(begin: Begin, pid_fil
     assert not alive(left.child)
 
 
+def test_the_files_of_a_killed_engine_go_and_those_of_its_neighbours_stay(begin: Begin, pid_file: Path):
+    left = begin()
+    shared = Path(f"/dev/shm/__KMP_REGISTERED_LIB_{left.leader.pid}_{os.getuid()}")
+    gone, stay = pid_file.parent / "01234567", pid_file.parent / "89abcdef"
+    for folder in (gone, stay):
+        (folder / "cache").mkdir(parents=True)
+    for file in (shared, pid_file.with_suffix(".sock"), pid_file.with_name("mini-89abcdef.sock")):
+        file.touch()
+    remember(pid_file, left.leader.pid)
+    left.end()
+    assert sweep(pid_file) == 0, "all of it was killed before"
+    assert sorted(entry.name for entry in pid_file.parent.iterdir()) == ["89abcdef", "mini-89abcdef.sock"]
+    assert not shared.exists()
+
+
 @pytest.mark.parametrize("ticks", [-6000, 6000])
 def test_a_stranger_with_the_number_of_an_old_engine_lives_on(begin: Begin, pid_file: Path, ticks: int):
     stranger = begin(str(pid_file.parent / "01234567"))
