@@ -145,6 +145,6 @@ async def test_a_taken_port_is_told_with_its_owner(service: LiveService, folder:
         second = folder / "second"
         second.mkdir()
         other = LiveService(second, {"server": {"port": port}})
-        with pytest.raises(AssertionError, match="is taken by"):
+        with pytest.raises(AssertionError, match="is in use by"):
             other.start()
         assert await other.wait(5) == 1

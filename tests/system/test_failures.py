@@ -132,7 +132,7 @@ def test_a_taken_port_is_told_and_served_once_it_is_free(service: InstalledServi
             assert service.chat().status == 200
     finally:
         lab.run("systemctl", "stop", "other", check=False)
-    assert "0.0.0.0:11434 is taken" in told
+    assert "0.0.0.0:11434 is in use" in told
     assert "server.port" in told
 
 

@@ -47,7 +47,7 @@ def test_an_engine_whose_python_is_gone_is_told_with_the_command(service: Instal
     service.fresh(engine={"python": None})
     with within(20, "an upgrade of the distribution takes the engine's Python away: told with the command"):
         service.lab.run("ln", "-sf", "/usr/bin/python3.9", f"{ENGINES}/0.31.0-cpu/bin/python")
-        service.until_status("is gone (/usr/bin/python3.9)", 20)
+        service.until_status("is missing (/usr/bin/python3.9)", 20)
     assert "sudo vllama engine install" in service.status_text()
     service.lab.run("sh", "-c", f"rm -r {ENGINES}/*")
 

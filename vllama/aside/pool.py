@@ -82,7 +82,7 @@ class WorkerPool:
                 try:
                     return await self._answer(data)
                 except (OSError, asyncio.IncompleteReadError):
-                    _log.warning("a worker process ended in the middle of its work")
+                    _log.warning("a worker process died while it worked on a request")
             raise VllamaError("a worker process of the server died twice; see the server's log")
 
     async def _answer(self, data: bytes) -> bytes:
@@ -95,7 +95,7 @@ class WorkerPool:
         except TimeoutError:
             raise TookTooLong(
                 f"the request's template or schema takes longer than {self._seconds:.0f} s",
-                hint="Send a simpler one, or a shorter conversation.",
+                hint="Send a simpler template or schema, or a shorter conversation.",
             ) from None
         finally:
             if not fit:

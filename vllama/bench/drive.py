@@ -61,7 +61,7 @@ def _checked(address: str) -> str:
     if not host or url.scheme not in {"http", "https"} or port == 0:
         raise BadRequest(f"{address!r} is not an address", hint=advice)
     if url.path.strip("/") or url.query or url.fragment:
-        raise BadRequest(f"{address!r} has a path; only the server is needed", hint=advice)
+        raise BadRequest(f"{address!r} has a path; give only the server's address", hint=advice)
     return f"{url.scheme}://{url.netloc}"
 
 

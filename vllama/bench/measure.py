@@ -69,8 +69,8 @@ async def measure(
         differing = tuple(_unlike(identities))
         if differing and not unlike:
             raise BadRequest(
-                f"these are not the same: {'; '.join(differing)}",
-                hint="Figures of unlike things say little about their servers. --unlike measures them all the same.",
+                f"the targets differ: {'; '.join(differing)}",
+                hint="Figures of different models say little about their servers. To measure them anyway: --unlike",
             )
         measured = await measure_legs(sides, work, plan, progress)
     targets = tuple(side.target for side in sides)

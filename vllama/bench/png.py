@@ -20,7 +20,7 @@ def png(picture: Picture) -> bytes:
     except ImportError:
         raise NotFound(
             "PNG needs Pillow, which is not installed",
-            hint="dnf install python3-pillow, or pip install 'vllama[bench]'; a name that ends in .svg needs nothing.",
+            hint="Install it (dnf install python3-pillow, or pip install 'vllama[bench]'), or write an .svg file.",
         ) from None
     image = Image.new("RGB", (picture.width * _SCALE, picture.height * _SCALE), "#ffffff")
     draw = ImageDraw.Draw(image)

@@ -43,7 +43,7 @@ def read_place(text: str) -> TargetPlace:
     """``NAME=[ollama:|openai:]ADDRESS``; raises BadRequest."""
     name, equals, rest = text.partition("=")
     if not equals or not name or not rest:
-        raise BadRequest(f"{text!r} does not name a target", hint="write NAME=http://HOST:PORT or NAME=unix:/PATH")
+        raise BadRequest(f"{text!r} does not name a target", hint="Write NAME=http://HOST:PORT or NAME=unix:/PATH")
     kind, _, address = rest.partition(":")
     if kind == "ollama":
         return TargetPlace(name, address, "ollama")
@@ -133,7 +133,7 @@ async def _list(session: aiohttp.ClientSession, place: TargetPlace, path: str, k
         problem = f"GET {path} was answered with status {status}" + (f" and no {key}" if status == 200 else "")
     raise NotFound(
         f"{place.name} at {place.address} can't be measured: {problem}",
-        hint="It must speak Ollama's or OpenAI's API; NAME=ollama:ADDRESS or NAME=openai:ADDRESS names it.",
+        hint="It must have Ollama's or OpenAI's API. Name the API: NAME=ollama:ADDRESS or NAME=openai:ADDRESS",
     )
 
 

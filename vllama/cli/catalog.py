@@ -20,7 +20,7 @@ _SHORT = {"bf16": "16 bits", "fp8": "8 bits", "int4": "4 bits"}
 
 @click.group("catalog")
 def command() -> None:
-    """Which names can be pulled, and what they mean."""
+    """List the names that can be pulled, or ask the hub whether their repositories exist."""
 
 
 def _catalog(file: Path | None) -> Catalog:
@@ -32,7 +32,7 @@ _config = click.option("--config", "file", type=click.Path(path_type=Path), help
 
 @command.command("list", short_help="List the catalogue's names.")
 @click.argument("prefix", default="")
-@click.option("--json", "as_json", is_flag=True, help="Print everything that is known as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @_config
 def list_names(*, prefix: str, as_json: bool, file: Path | None) -> None:
     """List the catalogue's names; with PREFIX only those that begin with it."""
@@ -43,7 +43,7 @@ def list_names(*, prefix: str, as_json: bool, file: Path | None) -> None:
     output.table(["NAME", "SIZE", "KIND", "LICENCE", "AS", "REPOSITORY"], [_row(listing) for listing in listings])
 
 
-@command.command("check", short_help="Ask the hub whether every repository is there.")
+@command.command("check", short_help="Ask the hub whether every repository exists.")
 @click.argument("prefix", default="")
 @_config
 def check(*, prefix: str, file: Path | None) -> None:
@@ -65,12 +65,12 @@ def check(*, prefix: str, file: Path | None) -> None:
                 missing += 1
                 show.say(f"{repository}: there is no such repository, or it is private")
             elif found == "gated" and offer.gated is False:
-                show.say(f"{repository}: is gated, and the catalogue does not say so")
+                show.say(f"{repository}: is gated, but the catalogue does not say so")
             bar.update(number)
         bar.finish()
     if missing:
         raise VllamaError(f"{missing} of {len(offers)} repositories are missing")
-    output.line("the repository is there" if len(offers) == 1 else f"all {len(offers)} repositories are there")
+    output.line("the repository exists" if len(offers) == 1 else f"all {len(offers)} repositories exist")
 
 
 def _chosen(catalog: Catalog, prefix: str) -> list[Listing]:

@@ -33,14 +33,14 @@ def check(file: Path | None, *, as_json: bool) -> None:
 
     It also reports what the configuration names but this machine lacks: directories, models to preload, an interpreter,
     flags of the installed engine. The service starts without those. Settings that open the service to strangers are
-    warnings. Variables such as OLLAMA_HOST of this shell don't count if FILE is given: the service does not have them.
-    Exit status 78 when something is wrong.
+    warnings. If FILE is given, variables of this shell such as OLLAMA_HOST don't count: the service does not have them.
+    Exit status 78 means that there is an error or that something is missing.
     """
     try:
         loaded = load_config(file, environ=without_choices(environment()) if file else environment())
         if missing := missing_things(loaded):
             raise ConfigError(
-                f"the configuration names what is missing on this machine: {loaded.path or 'the defaults'}",
+                f"the configuration names things that this machine lacks: {loaded.path or 'the defaults'}",
                 problems=missing,
                 hint="The service starts nevertheless. It refuses requests for what is missing.",
             )
@@ -58,12 +58,12 @@ def check(file: Path | None, *, as_json: bool) -> None:
         output.line(f"{loaded.path} is valid" if loaded.path else "There is no configuration file; the defaults apply")
 
 
-@command.command("show", short_help="Print every value that holds.")
+@command.command("show", short_help="Print every value in effect.")
 @click.option("--config", "file", type=_FILE, help="Configuration file (/etc/vllama.yaml).")
-@click.option("--origin", is_flag=True, help="Say where each value comes from.")
+@click.option("--origin", is_flag=True, help="Print where each value comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Print values and origins as JSON.")
 def show(file: Path | None, *, origin: bool, as_json: bool) -> None:
-    """Print every value that holds: defaults, file, environment and shipped profiles together."""
+    """Print every value in effect: defaults, shipped profiles, file and environment together."""
     loaded = load_config(file, environ=environment())
     found = list(rows(loaded.config, asdict(loaded.directories), loaded.origin_of))
     if as_json:

@@ -26,7 +26,9 @@ from vllama.models.parameters import IDLE
 @click.command("create")
 @click.argument("model")
 @click.option("-f", "--file", "file", type=click.Path(path_type=Path), help="The Modelfile [default: ./Modelfile].")
-@click.option("-q", "--quantize", default="", help="Refused: vLLM serves weights as they are, or quantizes at loading.")
+@click.option(
+    "-q", "--quantize", default="", help="Refused: vLLM serves weights as they are, or quantizes while loading."
+)
 @host_option
 def command(*, model: str, file: Path | None, quantize: str, host: str) -> None:
     """Make MODEL from a Modelfile: a base with SYSTEM, PARAMETER, MESSAGE, TEMPLATE, LICENSE, ADAPTER.
@@ -48,7 +50,7 @@ def command(*, model: str, file: Path | None, quantize: str, host: str) -> None:
     for name in filter(IDLE.__contains__, modelfile.parameters):
         output.warning(f"PARAMETER {name} has no effect: {IDLE[name]}")
     for name in modelfile.dropped:
-        output.warning(f"PARAMETER {name} is left out: neither vLLM nor today's Ollama reads it")
+        output.warning(f"PARAMETER {name} is left out: neither vLLM nor a current Ollama uses it")
     output.note(f"created '{model}'")
 
 
@@ -64,11 +66,9 @@ def _read(path: Path) -> bytes:
 def _sources(modelfile: Modelfile, folder: Path, remote: Remote, show: Show) -> dict[str, Any]:
     """``from`` or ``files``, and ``adapters``; what is on this machine is uploaded."""
     if len(modelfile.base) > 1:
-        raise BadRequest("more than one FROM", hint="Give one directory with all files of the model.")
+        raise BadRequest("the Modelfile has more than one FROM", hint="Give one directory with all files of the model.")
     if "draft" in modelfile.others:
-        raise BadRequest(
-            "DRAFT means nothing to vLLM", hint="Set settings.speculative of the model in the configuration."
-        )
+        raise BadRequest("vLLM can't use DRAFT", hint="Set settings.speculative of the model in the configuration.")
     base = modelfile.base[0]
     place = _local(base, folder)
     if place is None:
@@ -80,7 +80,10 @@ def _sources(modelfile: Modelfile, folder: Path, remote: Remote, show: Show) -> 
     for adapter in modelfile.adapters:
         place = _local(adapter, folder)
         if place is None:
-            raise NotFound(f"there is no directory {adapter}", hint="ADAPTER names what PEFT's save_pretrained wrote.")
+            raise NotFound(
+                f"there is no directory {adapter}",
+                hint="ADAPTER must name a directory that PEFT's save_pretrained wrote.",
+            )
         found["adapters"] = _upload(place, ADAPTER_FILES, remote, show)
     return found
 
@@ -110,7 +113,7 @@ def _model_files(place: Path) -> tuple[str, ...]:
     try:
         needed, weights = needed_files(sorted(names), index), weight_files(filter(is_plain, names), index)
     except ValueError as error:
-        raise BadRequest(f"{place / INDEX} {error}", hint="Fetch the model again.") from error
+        raise BadRequest(f"{place / INDEX} {error}", hint="Download the model again.") from error
     if not weights or "config.json" not in names:
         other = reason(names) or Reason(f"has no {'config.json' if weights else 'safetensors weights'}")
         raise BadRequest(f"{place} {other.text}", hint=other.hint)

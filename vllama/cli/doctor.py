@@ -59,12 +59,17 @@ _DISPLAY_CLASS: Final = "0x03"
 
 
 @click.command("doctor")
-@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Configuration file to look at.")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="Configuration file to check, instead of the running service's.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(*, config_path: Path | None, as_json: bool) -> None:
     """Check whether this machine can serve models. Exit status 1 when something must be fixed."""
     with progress(quiet=as_json) as show:
-        show.status("looking at the machine")
+        show.status("checking the machine")
         findings = examine(gather(config_path))
     healthy = all(finding.state != "bad" for finding in findings)
     if as_json:
@@ -182,8 +187,8 @@ def _port(host: str, port: int) -> PortFact:
             listener.close()
     except VllamaError as error:
         if occupant == "ollama" and not who_listens(port):
-            hint = "stop it: sudo systemctl disable --now ollama"
-            return PortFact(where, occupant, f"{where} is taken by Ollama", hint)
+            hint = "Stop it: sudo systemctl disable --now ollama"
+            return PortFact(where, occupant, f"{where} is in use by Ollama", hint)
         return PortFact(where, occupant, error.detail, error.advice)
     return PortFact(where, "nobody")
 

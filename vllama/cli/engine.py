@@ -28,20 +28,22 @@ _CONFIG_HELP: Final = "Configuration file (/etc/vllama.yaml)."
 
 @click.group("engine")
 def command() -> None:
-    """Install vLLM and look after it."""
+    """Install vLLM in its own interpreter, show its state, or return to the previous one."""
 
 
 @command.command("install")
 @click.option(
-    "--backend", type=click.Choice(["cpu", "cuda", "rocm"]), help="Which build; by default what fits the GPU."
+    "--backend",
+    type=click.Choice(["cpu", "cuda", "rocm"]),
+    help="Which build (rocm is refused); else what fits the GPU.",
 )
 @click.option("--prefix", type=click.Path(path_type=Path), help=_PREFIX_HELP)
-@click.option("--python", help="Python to make it with: a path or a version such as 3.12.")
+@click.option("--python", help="Python to build it with: a path or a version such as 3.12.")
 @click.option(
     "--torch-index",
     metavar="URL",
     envvar=_TORCH_INDEX,
-    help=f"A further index to look for the CPU build of torch in; one with a password rather as {_TORCH_INDEX}.",
+    help=f"Another index for the CPU build of torch. Pass one with a password in {_TORCH_INDEX} instead.",
 )
 @click.option("--force", is_flag=True, help="Install again although it is installed.")
 @click.option("--config", "file", type=click.Path(path_type=Path), help=_CONFIG_HELP)
@@ -58,14 +60,16 @@ def install(  # noqa: PLR0917 - click passes them by name
     One package may be unchecked, and a message says so: the CPU build of torch, for a Python that our lock has no hash
     for.
 
-    The command can be stopped at any time. Run again, it continues where it stopped. The current engine changes at the
-    very end, and the previous one is kept (vllama engine rollback).
+    You can stop the command and run it again: it continues where it stopped. It switches to the new engine at the very
+    end, and keeps the previous one (vllama engine rollback).
     """
     if backend == "rocm":
         raise InstallFailed("the ROCm build can't be installed by vLLama", hint=_sentence(ROCM_REFUSAL))
     typed = click.get_current_context().get_parameter_source("torch_index") is ParameterSource.COMMANDLINE
     if typed and torch_index != without_passwords(torch_index or ""):
-        output.warning(f"other users can read the password in --torch-index: give it as {_TORCH_INDEX}")
+        output.warning(
+            f"other users can read the password in --torch-index: pass the address in {_TORCH_INDEX} instead"
+        )
     loaded = load_config(file, environ=environment())
     reason = "asked for"
     if backend is None:
@@ -84,7 +88,7 @@ def install(  # noqa: PLR0917 - click passes them by name
 
 
 @command.command("status", short_help="Show version, backend, size, and whether it is usable.")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--prefix", type=click.Path(path_type=Path), help=_PREFIX_HELP)
 @click.option("--config", "file", type=click.Path(path_type=Path), help=_CONFIG_HELP)
 def status(as_json: bool, prefix: Path | None, file: Path | None) -> None:

@@ -21,19 +21,25 @@ _FILE = click.option("--config", "config", type=click.Path(path_type=Path), help
 
 @click.group("keys")
 def command() -> None:
-    """Make, list and revoke API keys.
+    """Create, list and revoke API keys.
 
-    Keys let other machines manage models, and use them where server.keys is 'required' or
-    'everyone'. A change counts at once.
+    A key of scope 'manage' lets another machine manage models. If server.keys is 'required' or 'everyone', other
+    machines need a key to use models. A change takes effect at once.
     """
 
 
 @command.command("add")
 @click.argument("name")
-@click.option("--scope", type=click.Choice(["use", "manage"]), default="use", show_default=True, help="What it allows.")
+@click.option(
+    "--scope",
+    type=click.Choice(["use", "manage"]),
+    default="use",
+    show_default=True,
+    help="What the key allows: to use models, or also to manage them.",
+)
 @_FILE
 def add(name: str, scope: str, config: Path | None) -> None:
-    """Make a key called NAME and print it: it is shown only now."""
+    """Create a key called NAME and print it. It is never shown again."""
     file = _file(config)
     name = " ".join(name.split())
     if not name:
@@ -41,8 +47,8 @@ def add(name: str, scope: str, config: Path | None) -> None:
     keys = read_keys(file)
     if any(one.name == name for one in keys):
         raise BadRequest(
-            f"there is a key called {name!r} already",
-            hint=f"Take another name, or take that one back first: vllama keys revoke {shlex.quote(name)}",
+            f"there is already a key called {name!r}",
+            hint=f"Choose another name, or revoke that key first: vllama keys revoke {shlex.quote(name)}",
         )
     key, secret = make_key(name, cast("Scope", scope), date.today().isoformat())  # noqa: DTZ011 - the day here
     write_keys(file, (*keys, key))
@@ -52,7 +58,7 @@ def add(name: str, scope: str, config: Path | None) -> None:
 @command.command("list")
 @_FILE
 def list_keys(config: Path | None) -> None:
-    """Show every key's id, scope, day and name."""
+    """Print the id, scope, day and name of every key."""
     rows = [(key.id, key.scope, key.created, key.name) for key in read_keys(_file(config))]
     output.table(("ID", "SCOPE", "CREATED", "NAME"), rows)
 
@@ -61,7 +67,7 @@ def list_keys(config: Path | None) -> None:
 @click.argument("key")
 @_FILE
 def revoke(key: str, config: Path | None) -> None:
-    """Take the key back that has KEY as id or name."""
+    """Revoke the key whose id or name is KEY."""
     file = _file(config)
     keys = read_keys(file)
     kept = tuple(one for one in keys if key not in {one.id, one.name})

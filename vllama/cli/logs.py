@@ -1,4 +1,4 @@
-"""``vllama logs``: what the service and its engines said, from the journal."""
+"""``vllama logs``: the journal of the service and its engines."""
 
 from __future__ import annotations
 
@@ -16,20 +16,25 @@ _UNIT = "_SYSTEMD_UNIT=vllama.service"
 
 @click.command("logs")
 @click.argument("model", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on showing what comes.")
-@click.option("-n", "--lines", type=click.IntRange(0), default=100, show_default=True, help="Last entries.")
-@click.option("-p", "--priority", help="Only entries this important: err, warning, info, debug.")
+@click.option("-f", "--follow", is_flag=True, help="Keep showing new entries.")
+@click.option(
+    "-n",
+    "--lines",
+    type=click.IntRange(0),
+    default=100,
+    show_default=True,
+    help="How many of the last entries to show.",
+)
+@click.option("-p", "--priority", help="Only entries of at least this priority: err, warning, info, debug.")
 @click.option("--since", help="Only entries since then: '10 min ago', '2026-11-21 15:00'.")
 def command(model: str | None, follow: bool, lines: int, priority: str | None, since: str | None) -> None:
-    """Show what the service said; with MODEL, what concerns that model and what its engine said."""
+    """Show the service's journal; with MODEL, only the entries about that model and the output of its engine."""
     journalctl = child.which("journalctl")
     if journalctl is None:
-        raise NotFound(
-            "this machine has no systemd journal", hint="'vllama serve' in a terminal writes what happens there."
-        )
+        raise NotFound("this machine has no systemd journal", hint="'vllama serve' in a terminal writes its log there.")
     if not _said_anything(journalctl):
         missing = "the journal has nothing of vllama.service, or nothing that you may read"
-        hint = "In a checkout the output is in the terminal of 'make run'; of the system's service: sudo vllama logs"
+        hint = "The system service: sudo vllama logs. In a checkout: see the terminal of 'make run'"
         if not follow:
             raise NotFound(missing, hint=hint)
         output.note(f"{missing}. {hint}")

@@ -57,16 +57,16 @@ _SHOWN: Final = (
 
 @click.command("plan")
 @click.argument("model")
-@click.option("--gpu", metavar="SIZE", help="Plan for such a GPU instead of this machine: 24G, 2x80G.")
+@click.option("--gpu", metavar="SIZE", help="Plan for this GPU instead of this machine: 24G, 2x80G.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
 @host_option
 def command(*, model: str, gpu: str | None, as_json: bool, file: Path | None, host: str) -> None:
-    """Tell whether MODEL fits into memory, how it would be started, and what else would fit.
+    """Show whether MODEL fits into memory, how it would be started, and what else would fit.
 
-    MODEL is a name, a directory or a repository (org/name); of one that was not pulled only the small files are asked
-    for. Where the service runs, the memory of the models that it would unload counts as free. Exit status 1 when the
-    model does not fit.
+    MODEL is a name, a directory or a repository (org/name). For a repository that was not pulled, the command reads
+    only the small files and the headers of the weights. If a service runs, the memory of the models that it would
+    unload counts as free. Exit status 1 means that the model does not fit.
     """
     loaded = load_config(file, environ=environment())
     engine = _engine(loaded)

@@ -1,4 +1,4 @@
-"""``vllama ps``: the models that are loaded now, and those that are on their way."""
+"""``vllama ps``: the models that are loaded, being loaded or compiled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FAILED = frozenset({"backoff", "broken"})
 @click.option("--json", "as_json", is_flag=True, help="Print the service's answer as JSON.")
 @host_option
 def command(*, as_json: bool, host: str) -> None:
-    """List the models that are loaded, where they run and how long they stay; of others how far their load is."""
+    """List the loaded models, where they run and how long they stay loaded. Models being loaded show their progress."""
     remote = Remote(host)
     answer = remote.get("/api/ps", "models")
     engines = _engines(remote)
@@ -46,7 +46,7 @@ def _engines(remote: Remote) -> list[dict[str, Any]]:
 
 
 def _unloaded(engine: dict[str, Any]) -> bool:
-    """It is only listed because it is compiled."""
+    """Whether this model is listed only because it is being compiled."""
     return engine["phase"] == "absent" and not engine["waiting"] and "compiling" in engine
 
 

@@ -1,4 +1,4 @@
-"""``vllama pull``: fetch a model."""
+"""``vllama pull``: download models."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from vllama.cli.remote import Remote, host_option
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @host_option
 def command(*, models: tuple[str, ...], host: str) -> None:
-    """Fetch each MODEL, or its newer version: a name of the catalogue, or a repository org/name[@revision].
+    """Download each MODEL, or its newer version: a name of the catalogue, or a repository org/name[@revision].
 
-    Ctrl-C keeps what was fetched; the next pull goes on there.
+    After Ctrl-C the files stay, and the next pull continues there.
     """
     remote = Remote(host)
     for model in models:
         pull(remote, model)
-        output.note(f"{model} is here")
+        output.note(f"pulled '{model}'")
 
 
 def pull(remote: Remote, model: str) -> None:
-    """Fetch one model and show how it goes."""
+    """Download one model and show the progress."""
     with progress() as show, closing(remote.follow("/api/pull", {"model": model})) as lines:
         bars = Bars(show)
         for line in lines:

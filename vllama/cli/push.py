@@ -1,4 +1,4 @@
-"""``vllama push``: says clearly that there is nowhere to push to."""
+"""``vllama push``: vLLama refuses it with the reason; an Ollama server pushes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vllama.cli.remote import Remote, host_option
 @click.argument("model")
 @host_option
 def command(*, model: str, host: str) -> None:
-    """Refused by vLLama, which has no registry; with --host an Ollama server pushes MODEL to its own."""
+    """Push MODEL with the Ollama server that --host names. vLLama refuses this, because it has no registry."""
     with closing(Remote(host).follow("/api/push", {"model": model})) as lines:
         for line in lines:
             output.note(str(line.get("status", "")))

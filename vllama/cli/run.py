@@ -48,12 +48,16 @@ class _RunCommand(click.Command):
     help="Think before answering: true (the same as no LEVEL), false, low, medium, high or max.",
 )
 @click.option("--hidethinking", is_flag=True, help="Don't show what the model thinks.")
-@click.option("--format", "format_text", default="", help="json, a JSON schema, or the file that holds one.")
-@click.option("--keepalive", metavar="DURATION", default="", help="How long the model stays loaded, e.g. 5m, 0 or -1.")
+@click.option(
+    "--format", "format_text", default="", help="Format of the answer: json, a JSON schema, or a file with one."
+)
+@click.option(
+    "--keepalive", metavar="DURATION", default="", help="How long the model stays loaded: 5m, 0, -1 (for ever)."
+)
 @click.option("--system", default="", help="System message instead of the model's own.")
 @click.option("--verbose", is_flag=True, help="Show counts and times after each answer.")
 @click.option("--nowordwrap", is_flag=True, help="Don't break lines between words.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole answer with its counts as JSON (no chat).")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer with its counts as JSON; not in a chat.")
 @host_option
 def command(
     *,

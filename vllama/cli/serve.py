@@ -32,7 +32,7 @@ from vllama.service.serve import serve
 _LOG: Final = logging.getLogger("vllama")
 # Without click's own check that it is readable: an invalid configuration has its own exit status.
 _LAST_THREADS: Final = 20.0
-"""Seconds for threads that still work when everything is taken down."""
+"""Seconds for threads that still work when the service has stopped."""
 _CONFIG_FILE: Final = click.Path(path_type=Path, readable=False)
 
 
@@ -47,11 +47,11 @@ _CONFIG_FILE: Final = click.Path(path_type=Path, readable=False)
 def command(
     models: tuple[str, ...], file: Path | None, host: str | None, port: int | None, log_level: str | None
 ) -> None:
-    """Serve until stopped.
+    """Serve until Ctrl-C or SIGTERM stops it.
 
-    Each MODEL is pulled if it is missing, loaded at once and kept loaded. It is a name in the catalogue (qwen3:0.6b), a
+    Each MODEL is pulled if it is missing, loaded at once and kept loaded. It is a name of the catalogue (qwen3:0.6b), a
     Hugging Face repository (org/name), a configured name, tinychat (vLLama's own small model), a directory, or
-    NAME=SOURCE. Other models are loaded when a client asks for them.
+    NAME=SOURCE. All other installed models are loaded when a client requests them.
     """
     faulthandler.enable()  # when the watchdog aborts us, the journal has the stack of what hung
     environ = environment()
@@ -82,18 +82,18 @@ def command(
 
 
 def _wait_for_nobody() -> None:
-    """Everything is taken down. A thread that still waits, for a disk that is gone, is given up after a while."""
+    """Ends this process when the service has stopped. Threads that still wait for a disk are given up after a while."""
     timer = threading.Timer(_LAST_THREADS, os._exit, (0,))
     timer.daemon = True
     timer.start()
 
 
 def refuse_root(state: Path, service: int | None) -> None:
-    """Engines of root's would run what those of the ``service``'s user left. Raises ConfigError."""
+    """Root's engines would run code that engines of the ``service``'s user left. Raises ConfigError."""
     with suppress(OSError):
         if os.geteuid() == 0 and state.stat().st_uid == service:
             raise ConfigError(
-                f"{state} belongs to {child.SERVICE_USER}, and root would run what its engines left there",
+                f"{state} belongs to {child.SERVICE_USER}, and root must not run code that its engines left there",
                 hint=f"sudo systemctl start vllama, or sudo -u {child.SERVICE_USER} vllama serve",
             )
 

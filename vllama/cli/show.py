@@ -28,7 +28,7 @@ ShownSection = tuple[str, Sequence[Sequence[str]]]
 @click.option("--json", "as_json", is_flag=True, help="Print the service's answer as JSON.")
 @host_option
 def command(*, model: str, part: str | None, verbose: bool, as_json: bool, host: str) -> None:
-    """Show what MODEL is: size, context, capabilities, parameters, licence."""
+    """Describe MODEL: size, context, capabilities, parameters, licence."""
     answer = Remote(host).post("/api/show", {"model": model, "verbose": verbose}, "model_info")
     if as_json:
         output.data(answer)
@@ -55,7 +55,7 @@ def print_sections(answer: Mapping[str, Any], *, verbose: bool = False) -> None:
 
 
 def sections(answer: Mapping[str, Any], *, verbose: bool = False) -> Iterator[ShownSection]:
-    """The sections that have something in them. Pure."""
+    """The sections that are not empty. Pure."""
     details, info = answer.get("details") or {}, answer.get("model_info") or {}
     yield "Model", list(_model_rows(details, info))
     if capabilities := answer.get("capabilities"):

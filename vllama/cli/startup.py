@@ -55,7 +55,7 @@ class Startup:
         if not only_here(host):
             self._say(f"It serves {_SERVED[self._access]} (server.access).")
         if first and not self._named:
-            self._say("Models are loaded when a client asks for them.")
+            self._say("Models are loaded when a client requests them.")
 
     def _changed(self, engine: EngineSeen) -> None:
         name = engine.model.name.short

@@ -44,8 +44,8 @@ _PERSONS: Final = ("models.", "profiles.", "context_length")
 
 @click.command("tune")
 @click.argument("model")
-@click.option("--clients", callback=options.numbers, default="1,8,32", show_default=True, help="Clients at once.")
-@click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="Times each is measured.")
+@click.option("--clients", callback=options.numbers, default="1,8,32", show_default=True, help="Parallel clients.")
+@click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="Rounds of measurement.")
 @click.option(
     "--prompts",
     "lengths",
@@ -55,8 +55,8 @@ _PERSONS: Final = ("models.", "profiles.", "context_length")
     help="short, medium or long (50, 200, 500 tokens), mixed, or numbers of tokens.",
 )
 @click.option("--tokens", type=click.IntRange(2), default=64, show_default=True, help="Tokens of an answer.")
-@click.option("--dry-run", is_flag=True, help="Measure, but keep nothing.")
-@click.option("--forget", is_flag=True, help="Take back what was found before; measures nothing.")
+@click.option("--dry-run", is_flag=True, help="Measure and print the result, but keep nothing.")
+@click.option("--forget", is_flag=True, help="Delete the settings found before; measure nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
 @host_option
@@ -73,11 +73,11 @@ def command(
     file: Path | None,
     host: str,
 ) -> None:
-    """Find the fastest settings for MODEL on this machine, by measuring a few, and keep them.
+    """Find the fastest settings for MODEL on this machine, and keep them.
 
-    Each setting that is worth a try starts an engine of its own; the ones that are in the configuration stay as they
-    are. What is found is kept in a file below the state directory, and holds from the next load (systemctl reload
-    vllama). Ctrl-C leaves all as it was.
+    The command starts its own engine for each candidate that is worth a try, and measures it. Settings that the
+    configuration sets stay as they are. The winner is kept in a file in the state directory. It applies from the next
+    load, or at once after 'systemctl reload vllama'. Ctrl-C leaves everything as it was.
     """
     loaded = load_config(file, environ=environment())
     for folder in (loaded.state, loaded.cache):  # its engines run what the service has compiled and kept there
@@ -86,7 +86,7 @@ def command(
     place = tuned_file(loaded.state, found.name.short)
     if forget:
         was = forget_tuned(place)
-        output.line(f"{found.name.short}: {'forgotten' if was else 'nothing was kept'}")
+        output.line(f"{found.name.short}: {'tuned settings deleted' if was else 'there were no tuned settings'}")
         return
     _alone(host)
     choices = _choices(found, loaded)
@@ -115,9 +115,9 @@ def command(
         return
     _print(first, trials, judgement)
     if written:
-        output.line(f"\nKept in {place}. It holds from the next load; at once with: systemctl reload vllama")
+        output.line(f"\nKept in {place}. It applies from the next load; at once with: systemctl reload vllama")
     elif text:
-        why = f"the tuned settings of {elsewhere} are stronger; write it there" if elsewhere else "it would be"
+        why = f"{elsewhere} has tuned settings that override it; write it there" if elsewhere else "it would be"
         output.line(f"\nNot kept: {why}:\n\n{text.rstrip()}")
 
 
@@ -158,7 +158,7 @@ def _find(text: str, loaded: Loaded) -> Model:
     if model is None:
         raise store.problem(name) or NotFound(f"model {text!r} is not installed", hint=f"vllama pull {text}")
     if model.facts.task != "generate":
-        raise BadRequest(f"{name.short} generates no text", hint="Only models that do can be tuned.")
+        raise BadRequest(f"{name.short} generates no text", hint="Only models that generate text can be tuned.")
     return model
 
 
@@ -180,7 +180,7 @@ def _alone(host: str) -> None:
     if loaded:
         names = [str(one["name"]) for one in loaded]
         raise Busy(
-            f"the service has {' and '.join(names)} loaded, and tuning needs the machine for itself",
+            f"the service has {' and '.join(names)} loaded, and tuning needs the whole machine",
             hint="\n".join(f"vllama stop {name}" for name in names),
         )
 
@@ -218,7 +218,7 @@ def _print(first: Trial, trials: Sequence[Trial], judgement: Judgement) -> None:
     output.line()
     drift = f"the machine itself changed by {judgement.drift * 100:.1f} % meanwhile"
     if judgement.best is None:
-        output.line(f"Nothing is clearly faster than what holds ({drift}); nothing was changed.")
+        output.line(f"No candidate is clearly faster than the current settings ({drift}); nothing was changed.")
     else:
         gain = (judgement.gains[judgement.best.candidate.name] - 1) * 100
         output.line(f"Best: {judgement.best.candidate.name}, {gain:+.1f} % tokens/s ({drift})")

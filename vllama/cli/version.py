@@ -1,4 +1,4 @@
-"""``vllama version``: of the service and of this command."""
+"""``vllama version``: the versions of the service and of this command."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from vllama.cli.remote import Remote, Unreachable, host_option
 @click.option("--json", "as_json", is_flag=True, help="Print both versions as JSON.")
 @host_option
 def command(*, as_json: bool, host: str) -> None:
-    """Print the version of this command and the one that the running service reports.
+    """Print the version of this command and the version of the Ollama API that the running service implements.
 
-    The service reports the version of the Ollama API that it speaks, because clients compare it with their minimum.
+    Clients compare the second one with the version that they need.
     """
     try:
         service = str(Remote(host).get("/api/version", "version")["version"])

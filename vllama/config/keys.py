@@ -67,7 +67,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         words = line.split(maxsplit=4)
         if len(words) != 5 or words[1] not in get_args(Scope):
             raise ConfigError(
-                f"{path}:{number}: is not a key", hint="Take the line out: 'vllama keys add' makes new ones."
+                f"{path}:{number}: is not a key", hint="Remove the line. 'vllama keys add' creates a new key."
             )
         keys.append(Key(words[0], cast("Scope", words[1]), words[2], words[3], words[4]))
     return tuple(keys)

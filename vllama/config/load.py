@@ -153,7 +153,7 @@ def _with_tuned(state: Path, values: dict[str, Any], origins: dict[KeyPath, str]
                 changed = True
     if problems:
         raise ConfigError(
-            "what vllama tune kept is wrong",
+            "the settings that vllama tune kept are wrong",
             problems=tuple(problems),
             hint="Remove the file, or run vllama tune again.",
         )

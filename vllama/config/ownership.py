@@ -46,7 +46,7 @@ def sole_owner(directory: Path) -> Iterator[Owner]:
     except OSError as error:
         raise ConfigError(
             f"{directory / _LOCK} can't be opened: {error.strerror or error}",
-            hint=f"Has it another owner? Give it to the service: sudo chown -R {getpass.getuser()}: {directory}",
+            hint=f"If another user owns it, give it to the service: sudo chown -R {getpass.getuser()}: {directory}",
         ) from error
     with lock:
         try:

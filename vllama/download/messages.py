@@ -16,7 +16,7 @@ FACTS: Final = TypeAdapter(Facts)
 
 
 def error_of(failed: ErrandFailed) -> PullFailed | ModelUnusable:
-    """The child's own error, or that it broke off, as what its caller raises."""
+    """The child's own error, or that it died, as what its caller raises."""
     kind = ModelUnusable if failed.error_code == ModelUnusable.code else PullFailed
     code = None if failed.error_code == ErrandFailed.code else failed.error_code
     return kind(str(failed.args[0]), where=failed.where, hint=failed.advice, code=code)

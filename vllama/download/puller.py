@@ -149,9 +149,9 @@ def _repository(name: ModelName, revision: str = "") -> Source | None:
 
 def _nothing_fits(name: ModelName, offers: tuple[Offer, ...]) -> PullFailed:
     if not offers:
-        return PullFailed(f"the catalogue has {name.short} in another precision only", hint="Leave the precision out.")
+        return PullFailed(f"the catalogue has {name.short} only in other precisions", hint="Leave the precision out.")
     there = ", ".join(_PRECISIONS[offer.precision] for offer in offers)
     return PullFailed(
-        f"{name.short} is there in {there} only, which this machine does not compute with",
-        hint=f"Name the repository to fetch it nevertheless: vllama pull {offers[0].repository}",
+        f"{name.short} exists only in {there}, which this machine can't use",
+        hint=f"Name the repository to download it nevertheless: vllama pull {offers[0].repository}",
     )

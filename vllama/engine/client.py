@@ -195,7 +195,9 @@ def _border() -> Iterator[None]:
         raise EngineGone("the engine did not answer in time") from error
     except OSError as error:
         if error.errno in {errno.EMFILE, errno.ENFILE}:  # that says nothing of the engine
-            raise Busy("the server has no free file descriptors", hint="Raise its limit: LimitNOFILE.") from error
+            raise Busy(
+                "the server has no free file descriptors", hint="Raise the limit of the service: LimitNOFILE."
+            ) from error
         raise EngineGone(_GONE) from error
 
 

@@ -156,7 +156,7 @@ class _Flags:
         if not self._engine.supports(flag):
             raise EngineError(
                 f"vLLM {self._engine.version} does not know {flag}",
-                hint="This version was not tested; 'vllama engine install' brings one that was.",
+                hint="This version was not tested. 'vllama engine install' installs a tested one.",
             )
         self._add(flag, value)
 
@@ -265,7 +265,7 @@ def _parser(flags: _Flags, kind: str, configured: str | None, found: str | None,
     if configured is not None and configured not in known:
         raise ConfigError(
             f"vLLM has no {kind} parser {configured!r}",
-            hint=f"It has: {', '.join(sorted(known))}; none switches it off.",
+            hint=f"It has: {', '.join(sorted(known))}. 'none' switches the parser off.",
         )
     if configured is None and found is not None and found not in known:
         flags.notes.append(f"no {kind} parser: this vLLM has no {found!r}")

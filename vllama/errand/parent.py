@@ -74,8 +74,8 @@ async def send(
 
 
 def _broken(doing: str, fault: str, heard: _Child) -> ErrandFailed:
-    _LOG.error("%s broke off: %s", doing, heard.text or fault)
-    return ErrandFailed(f"{doing} broke off: {fault}")
+    _LOG.error("%s failed: %s", doing, heard.text or fault)
+    return ErrandFailed(f"{doing} failed: {fault}")
 
 
 async def _end(transport: asyncio.SubprocessTransport, heard: _Child, grace: float) -> None:

@@ -39,8 +39,8 @@ async def check_unload(request: web.Request, model: Model) -> None:
     """Raises Forbidden where the administrator keeps the model and the client may not manage any."""
     if is_kept(front_of(request), model) and not await visit_of(request).may_manage():
         raise Forbidden(
-            f"{model.name.short} stays loaded: the server's administrator keeps it",
-            hint="A client that may manage models can unload it; server.management and API keys say who that is.",
+            f"{model.name.short} stays loaded: the server's configuration keeps it",
+            hint="A client that may manage models can unload it; see server.management and API keys.",
         )
 
 

@@ -14,7 +14,7 @@ import psutil
 from vllama.errors import CannotListen
 
 _NO_SUCH_FAMILY: Final = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
-_ANOTHER_PORT: Final = "stop that program, or choose another port: server.port, or in a checkout 'make run PORT=11500'"
+_ANOTHER_PORT: Final = "Stop that program, or choose another port: server.port, or in a checkout 'make run PORT=11500'"
 BACKLOG: Final = 1024
 """Connections that may wait to be taken: one more is dropped, and its client tries again after a whole second."""
 
@@ -28,7 +28,7 @@ def bind(host: str, port: int, kept: Sequence[socket.socket] = ()) -> list[socke
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
-        raise CannotListen(f"can't listen on {host!r}: {error.strerror}", hint="correct server.host") from error
+        raise CannotListen(f"can't listen on {host!r}: {error.strerror}", hint="Correct server.host") from error
     wanted = {(family, address): (kind, proto) for family, kind, proto, _, address in found}
     fitting = {(one.family, one.getsockname()): one for one in kept}
     others = [one for where, one in fitting.items() if where not in wanted]
@@ -77,13 +77,13 @@ def _refusal(host: str, port: int, error: OSError) -> CannotListen:
     if error.errno == errno.EADDRINUSE:
         owner = who_listens(port)
         if owner and owner.startswith("ollama"):
-            return CannotListen(f"{where} is taken by {owner}", hint="stop it: sudo systemctl disable --now ollama")
+            return CannotListen(f"{where} is in use by {owner}", hint="Stop it: sudo systemctl disable --now ollama")
         by = f" by {owner}" if owner else ""
-        return CannotListen(f"{where} is taken{by}", hint=_ANOTHER_PORT)
+        return CannotListen(f"{where} is in use{by}", hint=_ANOTHER_PORT)
     if error.errno == errno.EADDRNOTAVAIL:
-        return CannotListen(f"{where} is not an address of this machine", hint="correct server.host")
+        return CannotListen(f"{where} is not an address of this machine", hint="Correct server.host")
     if error.errno == errno.EACCES:
-        return CannotListen(f"{where} needs more rights", hint="choose a server.port above 1023")
+        return CannotListen(f"this user may not listen on {where}", hint="Choose a server.port above 1023")
     return CannotListen(f"can't listen on {where}: {error.strerror}")
 
 

@@ -32,7 +32,7 @@ def make_permits(reach: Reach, hosts: HostCheck, keys: KeyRing) -> Middleware:
     async def permits(request: web.Request, handler: Handler) -> web.StreamResponse:
         peer = peer_of(request, reach)
         if not reach.serves(peer):
-            hint = "server.access and server.networks in the server's configuration say who is served."
+            hint = "server.access and server.networks in the server's configuration decide which clients are served."
             raise Forbidden(f"{peer} is not served", hint=hint)
         secret, host = _secret(request), host_of(request)
         managing = is_management(request.method, _route(request))
@@ -95,21 +95,22 @@ def _foreign(host: str) -> Forbidden:
 
 def _no_key(secret: str) -> Unauthorized:
     if secret:
-        return Unauthorized("this API key is not known", hint="It may have been revoked: vllama keys list shows all.")
+        return Unauthorized(
+            "this API key is not known",
+            hint="It may have been revoked: 'vllama keys list' on the server shows all keys.",
+        )
     return Unauthorized("an API key is needed", hint="Send it as 'Authorization: Bearer KEY'.")
 
 
 def _no_manager(reach: Reach, peer: Peer, secret: str, scope: Scope | None) -> Forbidden | Unauthorized:
     if reach.keys == "everyone" and scope is None:
         return _no_key(secret)
-    hint = (
-        "A key made by 'vllama keys add --scope manage' allows it, or server.management in the server's configuration."
-    )
+    hint = "A key of 'vllama keys add --scope manage' allows it, or server.management in the server's configuration."
     if scope is not None:
         return Forbidden("this API key may use models, but not manage them", hint=hint)
     if peer.hidden:
-        hint = f"{hint} The proxy's address belongs into server.trusted_proxies."
-    return Forbidden(f"{peer} may not manage models: that is for the server's own machine", hint=hint)
+        hint = f"{hint} Add the proxy's address to server.trusted_proxies."
+    return Forbidden(f"{peer} may not manage models: only the server's own machine may", hint=hint)
 
 
 def _secret(request: web.Request) -> str:

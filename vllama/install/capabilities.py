@@ -88,7 +88,7 @@ def probe(python: Path, cache_file: Path) -> Capabilities:
     key = ask(python, "key")
     if not key.get("vllm"):
         raise EngineNotInstalled(
-            f"{python} has no vLLM in it", hint="Install vLLM there, or take `engine.python` out of the configuration."
+            f"{python} has no vLLM in it", hint="Install vLLM there, or remove engine.python from the configuration."
         )
     try:
         cached = json.loads(files.read(cache_file))
@@ -99,7 +99,7 @@ def probe(python: Path, cache_file: Path) -> Capabilities:
     answer = ask(python)
     capabilities = _from_answer(answer, python)
     if capabilities is None:
-        raise EngineNotInstalled(f"{python} gave an answer that makes no sense: {json.dumps(answer)[:200]}")
+        raise EngineNotInstalled(f"{python} gave an invalid answer: {json.dumps(answer)[:200]}")
     # The service may not write to root's prefix: the answer is valid, but must be asked for again next time.
     with contextlib.suppress(OSError):
         write_capabilities(cache_file, answer)

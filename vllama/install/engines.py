@@ -45,7 +45,7 @@ def locate(python: Path | None, prefix: Path, *, probes: Path | None = None) -> 
         )
     if home.interpreter_gone:
         raise EngineNotInstalled(
-            f"the Python that the vLLM engine was made with is gone ({home.python.resolve()}), "
+            f"the Python that the vLLM engine was built with is missing ({home.python.resolve()}), "
             "as happens after a distribution upgrade",
             hint=_install_hint(prefix),
             advice=f"Install the engine again with: {command}",
@@ -127,7 +127,7 @@ def rollback(prefix: Path) -> Capabilities:
     if previous is None or known is None:
         raise InstallFailed("there is no previous engine to return to")
     if previous.interpreter_gone:
-        raise InstallFailed(f"the previous engine's Python is gone ({previous.python.resolve()})")
+        raise InstallFailed(f"the previous engine's Python is missing ({previous.python.resolve()})")
     try:
         folder.publish(previous)
     except OSError as error:

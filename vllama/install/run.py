@@ -203,7 +203,7 @@ class Installation:
         write_capabilities(home.capabilities_file, answer)
         capabilities = read_capabilities(home.capabilities_file, home.python)
         if capabilities is None:
-            raise InstallFailed("the installed engine's answer makes no sense", hint=self._look())
+            raise InstallFailed("the installed engine gave an invalid answer", hint=self._look())
         return capabilities
 
     def _run(

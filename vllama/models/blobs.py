@@ -165,7 +165,9 @@ def storing() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise StoreFailed("the disk is full: no space left on device", hint="Free some and try again.") from error
+            raise StoreFailed(
+                "the disk is full: no space left on device", hint="Free some space and try again."
+            ) from error
         raise StoreFailed(f"the model store can't be written: {error.strerror}", where=str(error.filename)) from error
 
 

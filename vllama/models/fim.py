@@ -36,7 +36,7 @@ def fill_in_the_middle(prefix: str, suffix: str, special_tokens: Mapping[str, in
     """The prompt that makes the model write what stands between; raises BadRequest when it has no such tokens."""
     form = _form(special_tokens)
     if form is None:
-        raise BadRequest("this model has no tokens for text to be filled in")
+        raise BadRequest("this model can't insert text: its tokenizer has no fill-in-the-middle tokens")
     return form.format(prefix=prefix, suffix=suffix)
 
 

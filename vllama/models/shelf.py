@@ -31,7 +31,7 @@ _IMPATIENCE: Final = 1.0
 """Seconds for each further model, when one has not answered: they may be on the same disk."""
 _SILENT: Final = ModelUnusable(
     "its files can't be read at the moment: the file system does not answer",
-    hint="Is a network file system down? The model is there again as soon as its files are.",
+    hint="Is a network file system down? The model can be used again as soon as its files can be read.",
 )
 
 Verdict: TypeAlias = Model | ModelUnusable

@@ -185,7 +185,7 @@ def _first_value(data: bytes) -> Any:
     if not data.strip(_BLANKS):
         raise BadRequest("missing request body")
     if data.count(b"\\") > _MAX_ESCAPES:
-        raise BadRequest("the request can't be read, and holds too many escapes to say why")
+        raise BadRequest("the request is not valid JSON, and holds too many escapes to say why")
     text = _without_halves(data.lstrip(_BLANKS).decode("utf-8", "replace"))
     try:
         return _DECODER.raw_decode(text)[0]

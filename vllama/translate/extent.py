@@ -30,7 +30,7 @@ def check_extent(data: bytes, most: int = MAX_VALUES) -> None:
         return
     bare = _without_strings(data, most)
     if bare is None or _values(bare) > most:
-        raise BadRequest(f"the request holds more than {most} JSON values; at most so many are accepted")
+        raise BadRequest(f"the request holds more than {most} JSON values; at most that many are accepted")
     if (objects := bare.count(b"{")) > MAX_OBJECTS:
         raise BadRequest(f"the request holds {objects} JSON objects; at most {MAX_OBJECTS} are accepted")
 

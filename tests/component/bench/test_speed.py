@@ -157,7 +157,7 @@ async def test_a_server_of_something_else_is_named_with_its_status(bench: Bench)
         done = await bench("mini", "--host", server.url)
     assert done.returncode == 1
     assert "can't be measured: GET /v1/models was answered with status 404" in done.stderr
-    assert "It must speak Ollama's or OpenAI's API" in done.stderr
+    assert "It must have Ollama's or OpenAI's API" in done.stderr
 
 
 async def test_an_engine_on_a_unix_socket_is_measured(bench: Bench, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ async def test_an_engine_on_a_unix_socket_is_measured(bench: Bench, tmp_path: Pa
         (("--host", "OLLAMA", "--vs", "a=http://h:x"), "'http://h:x' is not an address"),
         (("--host", "OLLAMA", "--vs", "a=unix:"), "'unix:' is not an address"),
         (("--host", "OLLAMA", "--vs", "a=unix:/nowhere"), "a at unix:/nowhere can't be measured: no server answers"),
-        (("--host", "OLLAMA", "--vs", "a=http://h:1/v1"), "has a path; only the server is needed"),
+        (("--host", "OLLAMA", "--vs", "a=http://h:1/v1"), "has a path; give only the server's address"),
         (("--host", "OLLAMA", "--vs", "a=http://127.0.0.1:1"), "no server answers (Connect"),
         (("--host", "OLLAMA", "--vs", "a=http://no.such.invalid"), "a at http://no.such.invalid can't be measured"),
         (("--host", "OLLAMA", "--timeout", "0"), "--timeout"),

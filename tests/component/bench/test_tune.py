@@ -134,7 +134,7 @@ def test_a_loaded_model_is_in_the_way(desk: Desk, service: Service) -> None:
     service.fixed["/api/ps"] = (200, {"models": [{"name": "other:latest"}]})
     done = desk.tune("mini", "--host", service.host)
     assert done.returncode == 1
-    assert "tuning needs the machine for itself" in done.stderr
+    assert "tuning needs the whole machine" in done.stderr
     assert "vllama stop other:latest" in done.stderr
 
 

@@ -34,7 +34,7 @@ def config(tmp_path: Path) -> str:
 
 def test_repositories_that_are_there_are_counted(vllama: Vllama, hub: Hub, config: str) -> None:
     done = vllama("catalog", "check", "acme-mini:latest", "--config", config, HF_ENDPOINT=hub.url)
-    assert (done.returncode, done.stdout) == (0, "the repository is there\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "the repository exists\n"), done.stderr
 
 
 def test_one_that_is_missing_is_named_and_ends_with_a_status(vllama: Vllama, hub: Hub, config: str) -> None:
@@ -49,7 +49,7 @@ def test_a_gate_that_the_catalogue_does_not_know_is_told_and_no_fault(vllama: Vl
     hub.token = "hf_secret"
     done = vllama("catalog", "check", "acme-mini:latest", "--config", config, HF_ENDPOINT=hub.url)
     assert done.returncode == 0, done.stderr
-    assert "acme/mini: is gated, and the catalogue does not say so" in done.stderr
+    assert "acme/mini: is gated, but the catalogue does not say so" in done.stderr
 
 
 def test_without_a_hub_it_says_so(vllama: Vllama, config: str) -> None:

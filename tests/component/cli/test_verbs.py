@@ -461,7 +461,7 @@ def test_ctrl_c_ends_serving_with_a_word_and_status_0(terminal: Callable[..., Te
     config.touch()
     place = {**places, "VLLAMA_ENGINE_PREFIX": str(tmp_path / "engine"), "VLLAMA_HOST": "127.0.0.1:0"}
     screen = terminal("serve", "--config", str(config), **place)
-    screen.see("Models are loaded when a client asks for them.")
+    screen.see("Models are loaded when a client requests them.")
     screen.interrupt()
     screen.see("vLLama has stopped")
     assert screen.leave() == 0

@@ -24,7 +24,7 @@ def test_a_name_is_given_once(config: Path):
     assert run("add", "bob", "--config", config).output.startswith("vllama-")
     again = run("add", " bob ", "--config", config)
     assert isinstance(again.exception, BadRequest)
-    assert again.exception.message == "there is a key called 'bob' already"
+    assert again.exception.message == "there is already a key called 'bob'"
     assert "vllama keys revoke bob" in again.exception.hint
     assert run("list", "--config", config).output.count("bob") == 1
 

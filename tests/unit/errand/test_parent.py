@@ -71,14 +71,14 @@ async def test_an_error_of_ours_arrives_as_it_was(errand):
 
 
 async def test_a_crash_is_reported_with_its_last_line_and_logged_whole(errand, caplog):
-    with pytest.raises(ErrandFailed, match=r"^counting broke off: ValueError: out of figures$") as caught:
+    with pytest.raises(ErrandFailed, match=r"^counting failed: ValueError: out of figures$") as caught:
         await errand.run({"crash": "out of figures"})
     assert caught.value.error_code == "broke_off"
     assert "Traceback" in caplog.text
 
 
 async def test_a_child_that_just_ends_is_reported_with_its_status(errand):
-    with pytest.raises(ErrandFailed, match="broke off: exit status 3"):
+    with pytest.raises(ErrandFailed, match="failed: exit status 3"):
         await errand.run("exit")
 
 
@@ -138,7 +138,7 @@ async def test_other_output_is_passed_over(errand):
     ],
 )
 async def test_a_child_that_keeps_to_no_rules_is_ended_with_the_reason(errand, caplog, rude, fault):
-    with pytest.raises(ErrandFailed, match=f"^counting broke off: {fault}$"):
+    with pytest.raises(ErrandFailed, match=f"^counting failed: {fault}$"):
         await errand.run(None, rude=rude, longest=50_000, grace=0.2)
     assert "s3cret" not in caplog.text
 

@@ -216,7 +216,7 @@ async def test_streams_are_events_in_chunks(server, path, body, kind):
 @pytest.mark.parametrize("kind", ["deep", "many"])
 async def test_what_is_too_much_to_decode_is_refused_in_the_routes_own_shape(server, path, kind, caplog):
     value = b'{"a":' * 500 + b"1" + b"}" * 500 if kind == "deep" else b"[" + b"[]," * 300_000 + b"[]]"
-    said = "nested too deeply" if kind == "deep" else "at most so many"
+    said = "nested too deeply" if kind == "deep" else "at most that many"
     async with server.session.post(server.base + path, data=b'{"model":"tinychat","tools":%s}' % value) as answer:
         told = orjson.loads(await answer.read())["error"]
         assert answer.status == 400

@@ -60,7 +60,7 @@ async def test_the_local_network_chats_and_may_not_pull(ask):
     assert (await ask({}, "POST", "/api/chat", FROM_AFAR))[0] == 200
     status, body = await ask({}, "POST", "/api/pull", FROM_AFAR)
     assert status == 403
-    assert body["error"].startswith("192.168.1.7 may not manage models: that is for the server's own machine\n")
+    assert body["error"].startswith("192.168.1.7 may not manage models: only the server's own machine may\n")
 
 
 async def test_this_machine_may_pull(ask):

@@ -16,14 +16,18 @@ from vllama.cli.progress import progress
 
 
 @click.command("overhead", short_help="Measure what vLLama adds to a bare engine.")
-@click.option("--direct", metavar="ADDRESS", help="The bare engine: unix:/PATH or http://HOST:PORT [default: found].")
-@click.option("--through", metavar="URL", default="", help="vLLama in front of it [default: the running service].")
-@click.option("--model", metavar="NAME", default="", help="The model's name at vLLama [default: the one loaded].")
-@click.option("--clients", callback=options.numbers, default="1,5,10,50", show_default=True, help="Clients at once.")
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Times each is measured.")
+@click.option(
+    "--direct", metavar="ADDRESS", help="The bare engine: unix:/PATH or http://HOST:PORT [default: detected]."
+)
+@click.option(
+    "--through", metavar="URL", default="", help="vLLama in front of the same engine [default: the running service]."
+)
+@click.option("--model", metavar="NAME", default="", help="The model's name at vLLama [default: the loaded one].")
+@click.option("--clients", callback=options.numbers, default="1,5,10,50", show_default=True, help="Parallel clients.")
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Rounds of measurement.")
 @click.option("--tokens", type=click.IntRange(1), default=200, show_default=True, help="Longest answer, in tokens.")
-@click.option("--prompt", default=PROMPT, show_default=True, help="What is asked.")
-@click.option("--pid", type=int, help="The service's process, for its CPU time and memory [default: found].")
+@click.option("--prompt", default=PROMPT, show_default=True, help="The prompt.")
+@click.option("--pid", type=int, help="The service's process, for its CPU time and memory [default: detected].")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, raw samples included.")
 def command(
     *,
@@ -37,10 +41,10 @@ def command(
     pid: int | None,
     as_json: bool,
 ) -> None:
-    """What vLLama adds to a bare engine: the same work both ways, turn by turn, in one run.
+    """Measure what vLLama adds to a bare engine: the same work both ways, in turns, in one run.
 
-    Measures the running service and the engine of its model, which is found where both are on this machine. Exit
-    status 1 when a target figure is missed.
+    It measures the running service and the engine of its model. To find that engine it must run on the same machine, as
+    root or as the service's user. Exit status 1 means that a target figure is missed.
     """
     ways = Ways(options.own_place(through, model, "ollama", None).address, direct, model, pid)
     work, plan = Workload(prompt=prompt, max_tokens=tokens), BenchPlan(clients, rounds)

@@ -24,13 +24,17 @@ from vllama.cli.remote import host_option
 @click.argument("model", required=False)
 @host_option
 @click.option(
-    "--api", type=click.Choice(["auto", "ollama", "openai"]), default="auto", show_default=True, help="How to ask it."
+    "--api",
+    type=click.Choice(["auto", "ollama", "openai"]),
+    default="auto",
+    show_default=True,
+    help="The server's API.",
 )
 @click.option("--system", type=click.IntRange(1), default=1000, show_default=True, help="Tokens of the system prompt.")
 @click.option("--user", type=click.IntRange(1), default=20, show_default=True, help="Tokens of the user's text.")
 @click.option("--tokens", type=click.IntRange(1), default=16, show_default=True, help="Longest answer, in tokens.")
-@click.option("--clients", callback=options.numbers, default="1,5", show_default=True, help="Clients at once.")
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Times each is measured.")
+@click.option("--clients", callback=options.numbers, default="1,5", show_default=True, help="Parallel clients.")
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Rounds of measurement.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, raw samples included.")
 def command(
     *,

@@ -12,12 +12,12 @@ from vllama.cli.bench.speed import print_record
 from vllama.errors import NotFound
 
 
-@click.command("report", short_help="Show again what --json wrote.")
+@click.command("report", short_help="Print again what --json wrote.")
 @click.argument("file", type=options.FILE)
 @click.option("--plot", type=options.FILE, callback=options.plot_file, help="Draw curves: FILE.svg or FILE.png.")
-@click.option("--html", type=options.FILE, help="Write a report that stands alone.")
+@click.option("--html", type=options.FILE, help="Write a report in one file.")
 def command(*, file: Path, plot: Path | None, html: Path | None) -> None:
-    """Show again what vllama bench --json wrote into FILE; measures nothing."""
+    """Print again what vllama bench --json wrote into FILE; measure nothing."""
     try:
         data = file.read_bytes()
     except OSError as error:

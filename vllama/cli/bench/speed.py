@@ -27,24 +27,30 @@ from vllama.cli.progress import progress
 from vllama.cli.remote import host_option
 
 
-@click.command("speed", short_help="Measure how fast a model is answered (the default).")
+@click.command("speed", short_help="Measure how fast a model answers (the default).")
 @click.argument("model", required=False)
 @host_option
-@click.option("--name", metavar="NAME", help="What to call this service in the tables.")
+@click.option("--name", metavar="NAME", help="This service's name in the tables.")
 @click.option(
-    "--api", type=click.Choice(["auto", "ollama", "openai"]), default="auto", show_default=True, help="How to ask it."
+    "--api",
+    type=click.Choice(["auto", "ollama", "openai"]),
+    default="auto",
+    show_default=True,
+    help="The service's API.",
 )
 @click.option(
     "--vs",
     multiple=True,
     metavar="NAME=ADDRESS",
-    help="A server to hold it against: http://HOST:PORT or unix:/PATH; ollama: or openai: before it names its API.",
+    help="A server to compare with: http://HOST:PORT or unix:/PATH. A prefix ollama: or openai: names its API.",
 )
-@click.option("--vs-model", multiple=True, metavar="NAME=MODEL", help="The model's name there, if it is another one.")
-@click.option("--unlike", is_flag=True, help="Go on where the targets run different models, bits or contexts.")
-@click.option("--clients", callback=options.numbers, default="1,5,10,50", show_default=True, help="Clients at once.")
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Times each is measured.")
-@click.option("--requests", type=click.IntRange(1), default=2, show_default=True, help="Of each client in a round.")
+@click.option("--vs-model", multiple=True, metavar="NAME=MODEL", help="The model's name on that server, if it differs.")
+@click.option("--unlike", is_flag=True, help="Measure targets that run different models, bits or contexts.")
+@click.option("--clients", callback=options.numbers, default="1,5,10,50", show_default=True, help="Parallel clients.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Rounds of measurement.")
+@click.option(
+    "--requests", type=click.IntRange(1), default=2, show_default=True, help="Requests of each client in a round."
+)
 @click.option(
     "--prompts",
     "lengths",
@@ -53,7 +59,7 @@ from vllama.cli.remote import host_option
     show_default=True,
     help="short, medium or long (50, 200, 500 tokens), mixed, or numbers of tokens.",
 )
-@click.option("--prompt", default="", help="Ask this, each time the same.")
+@click.option("--prompt", default="", help="Send this prompt each time instead.")
 @click.option("--system", type=click.IntRange(0), default=0, help="Tokens of a system prompt that all requests share.")
 @click.option("--tokens", type=click.IntRange(1), default=64, show_default=True, help="Longest answer, in tokens.")
 @click.option(
@@ -61,21 +67,23 @@ from vllama.cli.remote import host_option
     type=click.Choice(["natural", "fixed"]),
     default="natural",
     show_default=True,
-    help="fixed: exactly that many tokens (OpenAI's API of vLLama and vLLM).",
+    help="fixed: answers have exactly --tokens tokens (only vLLama and vLLM, with --api openai).",
 )
-@click.option("--route", type=click.Choice(["chat", "generate"]), default="chat", show_default=True, help="Which call.")
-@click.option("--no-stream", "whole", is_flag=True, help="Answers in one piece; there is no TTFT then.")
+@click.option(
+    "--route", type=click.Choice(["chat", "generate"]), default="chat", show_default=True, help="Which route to call."
+)
+@click.option("--no-stream", "whole", is_flag=True, help="Whole answers, without TTFT.")
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
     default=PATIENCE,
     show_default=True,
-    help="Seconds for which a server may send nothing before its request has failed.",
+    help="A request fails when the server sends nothing for this many seconds.",
 )
-@click.option("--gate", "gated", is_flag=True, help="Fail when 16 clients get less than 4 times one's requests/s.")
-@click.option("--json", "json_file", type=options.FILE, help="Write everything there, every sample included.")
+@click.option("--gate", "gated", is_flag=True, help="Fail when 16 clients get less than 4 times the requests/s of one.")
+@click.option("--json", "json_file", type=options.FILE, help="Write everything, every sample included.")
 @click.option("--plot", type=options.FILE, callback=options.plot_file, help="Draw curves: FILE.svg or FILE.png.")
-@click.option("--html", type=options.FILE, help="Write a report that stands alone.")
+@click.option("--html", type=options.FILE, help="Write a report in one file.")
 def command(
     *,
     model: str | None,
@@ -103,9 +111,9 @@ def command(
 ) -> None:
     """Measure how fast the running service answers with MODEL, and compare it with other servers.
 
-    Without MODEL it measures the loaded model, or the only one there is. Any server with Ollama's or OpenAI's API can
-    be measured. Several servers take turns, so that their ratios are valid on a busy machine too. Exit status 1 when
-    requests fail or the gate is missed.
+    Without MODEL it measures the loaded model, or the only one. You can measure any server with Ollama's or OpenAI's
+    API. Several servers take turns, so their ratios are right even if the machine's speed drifts. Exit status 1 means
+    that requests failed or the gate was missed.
     """
     options.writable(json_file, plot, html)
     dialect: Dialect | None = None if api == "auto" else api

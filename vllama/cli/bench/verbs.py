@@ -28,7 +28,7 @@ class _WithDefault(click.Group):
 
 @click.group("bench", cls=_WithDefault)
 def command() -> None:
-    """Measure how fast it is: vllama bench [MODEL] is short for vllama bench speed [MODEL].
+    """Measure how fast a model answers. vllama bench [MODEL] is short for vllama bench speed [MODEL].
 
     The other verbs have options of their own: vllama bench VERB --help.
     """

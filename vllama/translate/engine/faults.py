@@ -56,7 +56,7 @@ def refusal(error: EngineRefused) -> VllamaError:
     if is_too_long(error):
         return BadRequest(TOO_LONG)
     if is_refused_form(error):
-        return BadRequest("the model's engine can't hold its answer to this format (format, response_format)")
+        return BadRequest("the model's engine can't force its answer into this format (format, response_format)")
     if error.field:
         return BadRequest(f'the model\'s engine does not accept the value of "{error.field}"')
     return BadRequest("the model's engine or its chat template does not accept this request")

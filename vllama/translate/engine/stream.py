@@ -263,7 +263,7 @@ class _End:
         if usage is None:
             return
         if self._choice is None:
-            raise EngineError("the engine ended its answer without saying why")
+            raise EngineError("the engine ended its answer without a reason")
         metrics = chunk.get("metrics") or {}
         stop = self._choice.get("stop_reason")
         tokens = usage.get("completion_tokens", 0)

@@ -105,7 +105,7 @@ def read_completion(body: bytes) -> CompletionRequest:
 
 def _choices(prompts: int, each: int) -> int:
     if prompts * each > MAX_ANSWERS:
-        raise BadRequest(f"the request wants {prompts * each} answers; at most {MAX_ANSWERS} are given")
+        raise BadRequest(f"the request wants {prompts * each} answers; at most {MAX_ANSWERS} are accepted")
     return each
 
 

@@ -47,7 +47,7 @@ def test_other_prompts_are_refused(prompt, kind):
 
 
 def test_prompts_and_choices_have_a_bound():
-    assert refused(read_completion, prompt=["a"] * 65, n=2) == "the request wants 130 answers; at most 128 are given"
+    assert refused(read_completion, prompt=["a"] * 65, n=2) == "the request wants 130 answers; at most 128 are accepted"
 
 
 def test_a_temperature_is_a_number():
