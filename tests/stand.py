@@ -26,8 +26,8 @@ async def main(config: dict[str, Any], folder: Path) -> None:
         status, answer = await service.chat("hello", stream=False)
         assert status == 200, answer
         (socket,) = service.runtime.glob("*.sock")
-        told = {"direct": f"unix:{socket}", "through": service.url, "pid": service.pid, "model": "tinychat"}
-        print(json.dumps(told), flush=True)
+        reported = {"direct": f"unix:{socket}", "through": service.url, "pid": service.pid, "model": "tinychat"}
+        print(json.dumps(reported), flush=True)
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(sys.stdin, ended.set)

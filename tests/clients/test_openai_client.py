@@ -46,7 +46,7 @@ async def test_chat(client):
     assert answer.usage.completion_tokens > 1
 
 
-async def test_streamed_chat_says_the_same_and_tells_usage_at_the_end(client):
+async def test_streamed_chat_says_the_same_and_reports_usage_at_the_end(client):
     whole = await client.chat.completions.create(model="tinychat", messages=COUNT, **CALM)
     stream = await client.chat.completions.create(
         model="tinychat", messages=COUNT, stream=True, stream_options={"include_usage": True}, **CALM

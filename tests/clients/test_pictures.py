@@ -39,7 +39,7 @@ async def test_ollama_generate_takes_several_and_puts_them_where_the_text_says(b
         assert "".join(part.response for part in parts) == f"{SEEN_PNG}\n{TEXT}"
 
 
-async def test_ollama_tells_who_can_not_see(base_url: str):
+async def test_ollamas_api_says_which_models_can_not_see(base_url: str):
     async with ollama.AsyncClient(host=base_url) as client:
         assert "vision" in (await client.show("looker")).capabilities
         with pytest.raises(ollama.ResponseError, match='"tinychat" does not support vision') as caught:

@@ -41,7 +41,7 @@ PNG = base64.b64encode(bytes.fromhex("89504e470d0a1a0a") + b"\0" * 60).decode()
         ("/api/embed", {"model": "tinychat", "input": "hi"}, 400, "does not support embeddings"),
     ],
 )
-async def test_is_told_what_is_wrong(up: Client, path: str, body: Any, status: int, words: str):
+async def test_it_is_refused_with_what_is_wrong(up: Client, path: str, body: Any, status: int, words: str):
     got, answer = await up.post(path, body)
     assert got == status, answer
     error = answer["error"]

@@ -83,7 +83,7 @@ async def begun(up: LiveService) -> psutil.Process:
     return found
 
 
-async def told(up: LiveService) -> str:
+async def reported(up: LiveService) -> str:
     _, answer = await up.get("/vllama/engines")
     (engine,) = answer["engines"]
     return str(engine.get("compiling", ""))
@@ -93,13 +93,13 @@ async def test_the_first_load_is_eager_and_the_next_one_is_compiled(folder: Path
     async with service(folder, compile_seconds=1.0) as up:
         await load(up)
         assert eager(up)
-        assert await told(up) == "eager; it is compiled when the machine is idle"
+        assert await reported(up) == "eager; it is compiled when the machine is idle"
         process = await begun(up)
         await up.until_metric("vllama_engine_code", 1, model="mini:latest", state="compiling")
         assert (process.nice(), os.sched_getscheduler(process.pid)) == (19, os.SCHED_IDLE)
         await logged(up, "mini:latest: compiled in")
         await until_gone([process.pid], 10)
-        assert await told(up) == ""
+        assert await reported(up) == ""
         assert eager(up), "who uses it keeps it"
         await up.until_metric("vllama_engine_code", 0, model="mini:latest", state="compiling")
         await unload(up)
@@ -167,12 +167,12 @@ async def test_a_failure_is_reported_once_and_the_model_stays_eager(folder: Path
         if reason == "killed":
             (await begun(up)).kill()
         await logged(up, "mini:latest: it stays eager:")
-        assert (await told(up)).startswith("eager, because compiling failed: ")
-        assert reason in await told(up)
+        assert (await reported(up)).startswith("eager, because compiling failed: ")
+        assert reason in await reported(up)
         await unload(up)
         await load(up)
         assert eager(up)
-        assert (await told(up)).startswith("eager, because compiling failed: ")
+        assert (await reported(up)).startswith("eager, because compiling failed: ")
         assert up.log.count("it stays eager") == 1
 
 
@@ -183,7 +183,7 @@ async def test_without_room_next_to_what_runs_the_model_is_not_compiled_now(fold
         await load(up)
         await logged(up, "mini:latest: there is no room to compile it now")
         assert compiler(up) is None
-        assert await told(up) == "eager; it is compiled when the machine is idle"
+        assert await reported(up) == "eager; it is compiled when the machine is idle"
 
 
 async def test_a_model_that_is_deleted_meanwhile_costs_one_line(folder: Path):
@@ -208,11 +208,11 @@ async def test_a_reload_that_wants_no_compiler_ends_it(folder: Path):
 
 
 @pytest.mark.parametrize(("mode", "is_eager"), [("always", False), ("never", True)])
-async def test_whoever_configures_it_decides(folder: Path, mode: str, is_eager: bool):
+async def test_the_configuration_decides(folder: Path, mode: str, is_eager: bool):
     async with service(folder, mode) as up:
         await load(up)
         assert eager(up) == is_eager
-        assert await told(up) == ""
+        assert await reported(up) == ""
 
 
 async def test_it_is_reported_how_an_engine_got_its_code(folder: Path):

@@ -48,7 +48,7 @@ async def post(client: ClientSession, path: str, body: Any) -> tuple[int, bytes]
 
 @pytest.mark.parametrize("trouble", ["error", "abort", "close"])
 @pytest.mark.parametrize(("path", "body"), ROUTES)
-async def test_a_failure_in_mid_stream_is_told_and_ends_the_stream(client, engine, path, body, trouble):
+async def test_a_failure_in_mid_stream_is_reported_and_ends_the_stream(client, engine, path, body, trouble):
     await engine.script(token_rate=20)
     async with client.post(path, data=json.dumps(body | {"stream": True})) as answer:
         raw = await answer.content.readuntil(b"\n\n")
@@ -172,7 +172,7 @@ async def test_an_empty_prompt_and_no_input_only_load(client, engine):
     assert (await engine.state())["finished"] == before
 
 
-async def test_dropped_turns_are_told_in_a_header(client):
+async def test_dropped_turns_are_reported_in_a_header(client):
     old = [{"role": "user", "content": "word " * 2500}, {"role": "assistant", "content": "yes"}]
     async with client.post("/v1/chat/completions", data=json.dumps(CHAT | {"messages": [*old, *COUNT]})) as answer:
         assert answer.status == 200
@@ -180,7 +180,7 @@ async def test_dropped_turns_are_told_in_a_header(client):
 
 
 @pytest.mark.parametrize(("path", "body"), ROUTES)
-async def test_what_is_wrong_with_a_body_is_told_with_a_charset(client, path, body):
+async def test_what_is_wrong_with_a_body_is_reported_with_a_charset(client, path, body):
     async with client.post(path, data=b"") as answer:
         assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
         assert (await answer.json())["error"]["message"] == "missing request body"

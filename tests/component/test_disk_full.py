@@ -78,7 +78,7 @@ async def pull(live: LiveService) -> list[dict[str, Any]]:
     return lines
 
 
-async def test_a_disk_that_fills_up_in_mid_pull_is_told_and_the_pull_goes_on_when_there_is_room(
+async def test_a_disk_that_fills_up_in_mid_pull_is_reported_and_the_pull_goes_on_when_there_is_room(
     live: LiveService, hub: Hub, disk: SmallDisk
 ):
     hub.held[WEIGHTS] = 1_000_000

@@ -48,8 +48,8 @@ async def downloads(hub: Hub, tmp_path: Path) -> AsyncIterator[Downloads]:
 async def end_of(downloads: Downloads, parts: list[Part] | None = None, begun: asyncio.Event | None = None) -> str:
     """Follow to the end; ``begun`` is set when a part of the weights is on the disk."""
     commit = ""
-    async with aclosing(downloads.follow(MINI)) as told:
-        async for one in told:
+    async with aclosing(downloads.follow(MINI)) as reported:
+        async for one in reported:
             if isinstance(one, str):
                 commit = one
                 continue
@@ -69,7 +69,7 @@ async def half(downloads: Downloads) -> asyncio.Task[str]:
     return follower
 
 
-async def test_every_part_is_told_from_nothing_to_all(hub: Hub, downloads: Downloads):
+async def test_every_part_is_reported_from_nothing_to_all(hub: Hub, downloads: Downloads):
     parts: list[Part] = []
     assert await end_of(downloads, parts) == COMMIT
     last = {part.digest: part for part in parts}
@@ -82,7 +82,7 @@ async def test_every_part_is_told_from_nothing_to_all(hub: Hub, downloads: Downl
         assert completed[-1] == part.total
 
 
-async def test_two_share_one_download_and_one_who_leaves_does_not_stop_it(hub: Hub, downloads: Downloads):
+async def test_two_share_one_download_and_it_goes_on_when_one_leaves(hub: Hub, downloads: Downloads):
     hub.held[WEIGHTS] = 500_000
     first, second = await half(downloads), asyncio.create_task(end_of(downloads))
     await asyncio.sleep(0)  # the second has joined
@@ -94,7 +94,7 @@ async def test_two_share_one_download_and_one_who_leaves_does_not_stop_it(hub: H
     assert hub.served.count(WEIGHTS) == 1
 
 
-async def test_the_last_who_leaves_ends_it_and_the_next_goes_on(hub: Hub, downloads: Downloads, tmp_path: Path):
+async def test_the_last_to_leave_ends_it_and_the_next_goes_on(hub: Hub, downloads: Downloads, tmp_path: Path):
     hub.held[WEIGHTS] = 500_000
     alone = await half(downloads)
     (child,) = fetches()
@@ -111,7 +111,7 @@ async def test_the_last_who_leaves_ends_it_and_the_next_goes_on(hub: Hub, downlo
     assert (WEIGHTS, kept) in hub.ranges
 
 
-async def test_a_child_that_is_killed_is_told_and_the_next_goes_on(hub: Hub, downloads: Downloads):
+async def test_a_child_that_is_killed_is_reported_and_the_next_goes_on(hub: Hub, downloads: Downloads):
     hub.held[WEIGHTS] = 500_000
     first = await half(downloads)
     (child,) = fetches()
@@ -123,7 +123,7 @@ async def test_a_child_that_is_killed_is_told_and_the_next_goes_on(hub: Hub, dow
     assert hub.ranges[-1][1] > 0
 
 
-async def test_what_the_hub_refuses_is_told_to_all(hub: Hub, downloads: Downloads):
+async def test_what_the_hub_refuses_is_reported_to_all(hub: Hub, downloads: Downloads):
     hub.refusal = (404, "RepoNotFound")
     for error in await asyncio.gather(end_of(downloads), end_of(downloads), return_exceptions=True):
         assert isinstance(error, PullFailed)

@@ -84,7 +84,7 @@ async def test_a_client_that_leaves_frees_the_slot(fake_engine, client):
         await fake_engine.until(running=0)
 
 
-async def test_dying_core_tells_an_error_event_and_exits_zero(fake_engine, client):
+async def test_dying_core_sends_an_error_event_and_exits_zero(fake_engine, client):
     await fake_engine.script(trouble="core_dies", after_tokens=5)
     chunks = await streamed(client, ask("go", ignore_eos=True))
     assert chunks[-1]["error"]["message"].startswith("EngineCore encountered an issue")
@@ -131,7 +131,7 @@ async def test_sigterm_aborts_streams_and_exits_zero(fake_engine, client):
     assert await asyncio.wait_for(fake_engine.wait(), 5) == 0
 
 
-async def test_bad_schema_is_told_inside_the_stream(client):
+async def test_bad_schema_is_reported_inside_the_stream(client):
     wrong = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nosuch"}}}
     chunks = await streamed(client, ask("hi", response_format=wrong))
     assert chunks[0]["error"]["code"] == 400

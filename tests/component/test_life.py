@@ -114,7 +114,7 @@ async def test_a_stream_that_breaks_ends_with_an_error_line(shared, up, trouble)
     await answers(up)
 
 
-async def test_an_engine_that_dies_under_a_whole_answer_is_told_with_a_status(shared, up):
+async def test_an_engine_that_dies_under_a_whole_answer_is_reported_with_a_status(shared, up):
     engine = await engine_of(shared)
     await engine.script(trouble="core_dies", after_tokens=20)
     status, answer = await up.chat("count to 100", stream=False)
@@ -122,7 +122,7 @@ async def test_an_engine_that_dies_under_a_whole_answer_is_told_with_a_status(sh
     assert "unexpectedly stopped" in answer["error"]
 
 
-async def test_an_engine_that_is_full_is_told_as_busy(shared, up):
+async def test_an_engine_that_is_full_is_reported_as_busy(shared, up):
     engine = await engine_of(shared)
     await engine.script(refuse=1)
     status, answer = await up.chat("hello")

@@ -25,7 +25,7 @@ async def loaded(service: LiveService) -> set[str]:
     return {one["name"].removesuffix(":latest") for one in answer["models"]}
 
 
-async def test_a_model_that_does_not_fit_beside_another_takes_its_place(folder: Path):
+async def test_a_model_that_does_not_fit_next_to_another_takes_its_place(folder: Path):
     half = int(detect().ram_available * 0.55)
     async with LiveService(folder, config(folder, first=half, second=half, small="64MiB")) as up:
         for name in ("small", "first", "second"):
@@ -45,7 +45,7 @@ async def test_a_model_that_is_too_big_for_the_machine_is_refused_before_anythin
         assert await loaded(up) == {"small"}
 
 
-async def test_after_running_out_of_memory_three_gentler_plans_are_tried_and_then_the_cause_is_told(folder: Path):
+async def test_after_running_out_of_memory_three_gentler_plans_are_tried_and_then_the_cause_is_reported(folder: Path):
     settings = config(folder, bold="1GiB")
     settings["models"] = {"bold": {"source": str(scripted(folder, "oom", start_failure="kv_too_large"))}}
     async with LiveService(folder, settings) as up:

@@ -100,7 +100,7 @@ def folder_of_all(folder: Path) -> dict[str, Path]:
     return {**made, "gone": folder / "models" / "gone", "plain": folder / "models" / "plain"}
 
 
-async def test_no_answer_tells_where_anything_lies_on_the_server(folder: Path, folder_of_all: dict[str, Path]):
+async def test_no_answer_reveals_where_anything_lies_on_the_server(folder: Path, folder_of_all: dict[str, Path]):
     models = {name: {"source": str(place)} for name, place in folder_of_all.items()}
     for failure in STARTS:
         models[failure.replace("_", "-")] = {"source": str(scripted(folder, failure, start_failure=failure))}

@@ -49,7 +49,7 @@ async def test_a_model_that_makes_room_sleeps_and_is_woken_by_the_next_request(f
         assert found["second"]["phase"] == "asleep"
 
 
-async def test_one_that_sleeps_goes_when_its_time_is_over(folder: Path):
+async def test_one_that_sleeps_is_unloaded_when_its_time_is_over(folder: Path):
     async with live(folder, keep_alive="1s") as up:
         await answered(up, "first")
         pid = (await engines(up))["first"]["pid"]

@@ -38,7 +38,7 @@ CAUSES = {
 }
 
 
-async def test_each_cause_is_told_to_the_waiting_client(folder: Path):
+async def test_each_cause_is_reported_to_the_waiting_client(folder: Path):
     models = {cause: {"source": str(scripted(folder, cause, start_failure=cause))} for cause in CAUSES}
     names = {cause: cause.replace("_", "-") for cause in CAUSES}
     config = {
@@ -49,9 +49,9 @@ async def test_each_cause_is_told_to_the_waiting_client(folder: Path):
     async with LiveService(folder, config) as up:
         for cause, words in CAUSES.items():
             status, answer = await up.chat("hello", model=names[cause])
-            told = answer.get("error", "")
-            if status < 500 or words not in told:
-                wrong.append((cause, status, told))
+            reported = answer.get("error", "")
+            if status < 500 or words not in reported:
+                wrong.append((cause, status, reported))
     assert not wrong, "\n".join(map(str, wrong))
 
 
@@ -66,7 +66,7 @@ async def test_a_start_that_cannot_succeed_is_not_repeated(service: LiveService)
         assert await up.metric("vllama_engine_crashes_total", model="tinychat:latest") == 1
 
 
-async def test_a_mended_model_is_served_by_the_next_request(service: LiveService):
+async def test_a_repaired_model_is_served_by_the_next_request(service: LiveService):
     service.config["engine"]["breaker_cooloff"] = "100ms"
     rescript(service.folder / "tinychat", start_failure="no_weights")
     async with service as up:
@@ -103,7 +103,7 @@ async def test_the_cause_is_in_the_log(service: LiveService):
         assert "incomplete" in up.log
 
 
-async def test_no_engine_installed_is_told_with_the_command(folder: Path):
+async def test_no_engine_installed_is_reported_with_the_command(folder: Path):
     config = {"engine": {"prefix": str(folder / "none")}, "models": {"tinychat": {"source": "builtin:tinychat"}}}
     async with LiveService(folder, config) as up:
         status, answer = await up.chat("hello")
@@ -111,7 +111,7 @@ async def test_no_engine_installed_is_told_with_the_command(folder: Path):
         assert "vllama engine install" in answer["error"]
 
 
-async def test_a_broken_model_directory_is_told(service: LiveService):
+async def test_a_broken_model_directory_is_reported(service: LiveService):
     broken = service.folder / "broken"
     broken.mkdir()
     (broken / "config.json").write_text("{}")
@@ -139,7 +139,7 @@ async def test_a_wrong_configuration_ends_the_start_with_78(folder: Path, config
     assert await service.wait(5) == 78
 
 
-async def test_a_taken_port_is_told_with_its_owner(service: LiveService, folder: Path):
+async def test_a_taken_port_is_reported_with_its_owner(service: LiveService, folder: Path):
     async with service as up:
         port = int(up.url.rpartition(":")[2])
         second = folder / "second"

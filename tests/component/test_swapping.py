@@ -93,12 +93,12 @@ async def test_two_models_that_fit_start_at_the_same_time(folder: Path):
         assert await most_at_once(up, "first", "second") == 2
 
 
-async def test_on_gpus_that_tell_nothing_of_themselves_models_start_one_after_the_other(folder: Path):
+async def test_on_gpus_that_report_nothing_models_start_one_after_the_other(folder: Path):
     async with starting_together(folder, "cuda") as up:
         assert await most_at_once(up, "first", "second") == 1
 
 
-async def test_one_that_finds_no_room_beside_those_that_start_is_loaded_after_them(folder: Path):
+async def test_one_that_finds_no_room_next_to_those_that_start_is_loaded_after_them(folder: Path):
     async with starting_together(folder) as up:
         assert await most_at_once(up, *MODELS) == 2
         assert len(await loaded(up)) == 2

@@ -19,8 +19,8 @@ async def test_a_session_of_claude_code(strict_url):
             asked: dict[str, Any] = {"model": MODEL, "messages": messages} | CLAUDE_CODE
             counting = {key: asked[key] for key in ("model", "messages", "system", "tools", "thinking")}
             counted = await client.messages.count_tokens(**counting, extra_body={"output_config": {"effort": "high"}})
-            told: Any = await client.post("/v1/messages", body=asked | {"_debug_render_only": True}, cast_to=object)
-            assert marks(told["_debug_info"]) == marks(asked)
+            reported: Any = await client.post("/v1/messages", body=asked | {"_debug_render_only": True}, cast_to=object)
+            assert marks(reported["_debug_info"]) == marks(asked)
             output = {"output_config": asked.pop("output_config")}
             async with client.messages.stream(**asked, extra_body=GREEDY | output) as stream:
                 final = await stream.get_final_message()
@@ -34,8 +34,8 @@ async def test_a_session_of_codex(strict_url):
     async with openai.AsyncOpenAI(base_url=f"{strict_url}/v1", api_key="any", max_retries=0) as client:
         for items in codex():
             asked: dict[str, Any] = {"model": MODEL, "input": items} | CODEX
-            told: Any = await client.post("/responses", body=asked | {"_debug_render_only": True}, cast_to=object)
-            assert marks(told["_debug_info"]) == marks(asked)
+            reported: Any = await client.post("/responses", body=asked | {"_debug_render_only": True}, cast_to=object)
+            assert marks(reported["_debug_info"]) == marks(asked)
             events = [event async for event in await client.responses.create(**asked, stream=True, extra_body=GREEDY)]
             assert events[-1].type == "response.completed"
             final = events[-1].response

@@ -148,7 +148,7 @@ async def test_a_client_that_leaves_frees_the_engine(up, stream):
     await up.until_metric("vllama_engine_leases", 0, within=5, **running)
 
 
-async def test_bad_requests_are_told_and_the_engine_stays_well(up):
+async def test_bad_requests_are_reported_and_the_engine_stays_well(up):
     for body, status in (
         ({"format": "xml"}, 500),
         ({"options": {"temperature": "hot"}}, 500),

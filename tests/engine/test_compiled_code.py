@@ -49,8 +49,8 @@ async def load(service: LiveService) -> tuple[str, str]:
         status, answer = await up.post("/api/generate", {**asked, "prompt": "What is the capital of France?"})
         assert status == 200, service.log
         assert "Paris" in answer["response"]
-        _, told = await up.get("/vllama/engines")
-        (engine,) = told["engines"]
+        _, reported = await up.get("/vllama/engines")
+        (engine,) = reported["engines"]
         await up.post("/api/generate", {"model": "tinychat", "keep_alive": 0})
     return engine.get("code_from", ""), engine.get("code_fault", "")
 

@@ -73,7 +73,7 @@ def test_the_engine_core_is_forked_from_its_server_and_not_an_interpreter_of_its
 
 
 @pytest.mark.parametrize("title", ["", "EngineCore"])
-async def test_after_kill_9_clients_are_told_within_10_s_and_the_next_request_is_answered(victim, up, title):
+async def test_after_kill_9_clients_get_an_error_within_10_s_and_the_next_request_is_answered(victim, up, title):
     old = [p.pid for p in victim.engines()]
     tasks = await streams(up, 3)
     process(victim, title).kill()

@@ -91,16 +91,16 @@ def compiled() -> Iterator[Compile]:
             asking.flush()
             line = answers.readline()
             assert line, "the backend ended; what it printed is below"
-            return [Told(*told) for told in json.loads(line)]
+            return [Told(*reported) for reported in json.loads(line)]
 
         yield ask
 
 
 def test_every_odd_and_every_large_schema_compiles(compiled: Compile):
     named = {**{name: schema for name, (schema, _) in ODD.items()}, **LARGE}
-    for name, told in zip(named, compiled([(schema, []) for schema in named.values()]), strict=True):
-        assert not told.error, name
-        assert told.seconds < SECONDS, name
+    for name, reported in zip(named, compiled([(schema, []) for schema in named.values()]), strict=True):
+        assert not reported.error, name
+        assert reported.seconds < SECONDS, name
 
 
 def test_every_schema_that_hypothesis_thinks_of_compiles(compiled: Compile):
@@ -119,16 +119,16 @@ def test_every_schema_that_hypothesis_thinks_of_compiles(compiled: Compile):
         found.append(schema)
 
     collect()
-    for schema, told in zip(found, compiled([(schema, []) for schema in found]), strict=True):
-        assert not told.error, schema
-        assert told.seconds < SECONDS, schema
+    for schema, reported in zip(found, compiled([(schema, []) for schema in found]), strict=True):
+        assert not reported.error, schema
+        assert reported.seconds < SECONDS, schema
 
 
 def test_a_prepared_schema_means_what_the_clients_means(compiled: Compile):
     asked = [(schema, [*right, *wrong]) for schema, right, wrong in MEANINGS]
-    for (schema, right, wrong), told in zip(MEANINGS, compiled(asked), strict=True):
-        assert not told.error, schema
-        assert told.accepted == [True] * len(right) + [False] * len(wrong), schema
+    for (schema, right, wrong), reported in zip(MEANINGS, compiled(asked), strict=True):
+        assert not reported.error, schema
+        assert reported.accepted == [True] * len(right) + [False] * len(wrong), schema
 
 
 def test_the_backend_reads_patterns_as_they_are_written_for_it(compiled: Compile):
@@ -137,8 +137,8 @@ def test_the_backend_reads_patterns_as_they_are_written_for_it(compiled: Compile
     values = ["", "a", "ac", "xbc", 'xa"b', "a\\b", "a\nb", "é", "😀x", "ABC", "a.b@c.de", '"', "\\", "\t", " "]
     texts = [json.dumps(value, ensure_ascii=False) for value in values]
     asked: list[tuple[Any, list[str]]] = [({"type": "string", "pattern": pattern}, texts) for pattern in patterns]
-    for pattern, told in zip(patterns, compiled(asked), strict=True):
+    for pattern, reported in zip(patterns, compiled(asked), strict=True):
         regex = for_grammar(pattern)
         assert regex is not None
         assert regex.whole
-        assert told.accepted == [bool(re.search(pattern, value, re.ASCII)) for value in values], pattern
+        assert reported.accepted == [bool(re.search(pattern, value, re.ASCII)) for value in values], pattern

@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).with_name("plugin_in_vllm.py")
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, list[list[str]]]:
+def reported() -> dict[str, list[list[str]]]:
     """What the engine's interpreter finds with the changes made."""
     env, _ = plugins.with_plugin({})
     argv = [str(installed_engine().python), str(SCRIPT)]
@@ -27,10 +27,10 @@ def told() -> dict[str, list[list[str]]]:
     return found
 
 
-def test_every_change_fits(told: dict[str, list[list[str]]]) -> None:
-    assert told["unfit"] == []
+def test_every_change_fits(reported: dict[str, list[list[str]]]) -> None:
+    assert reported["unfit"] == []
 
 
-def test_chunks_without_pydantic_are_byte_for_byte_those_with_it(told: dict[str, list[list[str]]]) -> None:
-    assert len(told["chunks"]) > 300
-    assert [ours for models, ours in told["chunks"] if models != ours] == []
+def test_chunks_without_pydantic_are_byte_for_byte_those_with_it(reported: dict[str, list[list[str]]]) -> None:
+    assert len(reported["chunks"]) > 300
+    assert [ours for models, ours in reported["chunks"] if models != ours] == []

@@ -92,7 +92,7 @@ async def test_twenty_clients_alternate_between_two_models_with_room_for_one(ser
     assert await up.metric("vllama_engine_crashes_total") == 0
 
 
-async def test_a_model_that_is_unloaded_finishes_its_answer_and_goes(up: Client):
+async def test_a_model_that_is_unloaded_finishes_its_answer_first(up: Client):
     (model,) = set(await loaded(up)) - {"minilm"}
     answer = asyncio.create_task(up.chat("Describe Italy as JSON.", model=model, format=ENDLESS, options=LONG))
     await up.until_metric("vllama_engine_leases", 1, model=f"{model}:latest")

@@ -37,14 +37,14 @@ def main(model: str) -> None:
     tokenizer = xgrammar.TokenizerInfo.from_huggingface(AutoTokenizer.from_pretrained(model))
     compiler = xgrammar.GrammarCompiler(tokenizer, max_threads=2, cache_enabled=False)
     for line in sys.stdin:
-        told: list[tuple[str, float, list[bool]]] = []
+        reported: list[tuple[str, float, list[bool]]] = []
         for form, texts in json.loads(line):
             try:
                 grammar, seconds = compiled(compiler, form, tokenizer.vocab_size)
-                told.append(("", seconds, [accepts(grammar, text) for text in texts]))
+                reported.append(("", seconds, [accepts(grammar, text) for text in texts]))
             except (RuntimeError, ValueError) as error:
-                told.append((str(error), 0.0, []))
-        sys.stdout.write(json.dumps(told) + "\n")
+                reported.append((str(error), 0.0, []))
+        sys.stdout.write(json.dumps(reported) + "\n")
         sys.stdout.flush()
 
 

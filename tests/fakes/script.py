@@ -82,9 +82,9 @@ class Script:
 def load(model: Path, env: Mapping[str, str] = os.environ) -> Script:
     """``fake.json`` in the model's directory, overlaid by ``FAKE_ENGINE`` (JSON, or the path of a JSON file)."""
     script = Script()
-    beside = model / "fake.json"
-    if beside.is_file():
-        script.update(json.loads(beside.read_text()))
+    neighbours = model / "fake.json"
+    if neighbours.is_file():
+        script.update(json.loads(neighbours.read_text()))
     given = env.get("FAKE_ENGINE", "")
     if given:
         script.update(json.loads(given if given.lstrip().startswith("{") else Path(given).read_text()))

@@ -41,7 +41,7 @@ async def answered(up: LiveService) -> None:
 
 
 @pytest.mark.parametrize("victim", ["server", "EngineCore", "Worker"])
-async def test_a_killed_engine_is_back_within_10_s_and_those_who_wait_are_answered(up, victim):
+async def test_a_killed_engine_is_back_within_10_s_and_waiting_requests_are_answered(up, victim):
     engine = await engine_of(up)
     await engine.script(token_rate=50)
     state = await engine.state()

@@ -102,7 +102,7 @@ async def test_two_services_on_one_runtime_directory_do_not_meet(service: LiveSe
         assert (await up.chat("hello"))[0] == 200
 
 
-async def test_a_service_whose_terminal_has_gone_goes_on_and_ends_when_told(service: LiveService):
+async def test_a_service_whose_terminal_has_gone_goes_on_and_ends_on_request(service: LiveService):
     service.wrapper = ("bash", "-c", 'exec "$0" "$@" 2> >(sed -u "/listens on/q")')
     async with service as up:
         assert (await up.chat("hello"))[0] == 200

@@ -94,7 +94,7 @@ class _Probe:
                 self._asked = None
             time.sleep(EVERY)
 
-    def tell(self) -> float:
+    def report(self) -> float:
         """The longest silence since the last call."""
         with self._lock:
             now = time.monotonic()
@@ -110,7 +110,7 @@ def main(host: str, port: str) -> None:
     probe = _Probe(host, int(port))
     threading.Thread(target=probe.ask, daemon=True).start()
     for _ in sys.stdin:
-        print(probe.tell(), flush=True)
+        print(probe.report(), flush=True)
 
 
 if __name__ == "__main__":

@@ -164,7 +164,9 @@ def test_a_directory_that_is_served_runs_no_code(traps: Path, tmp_path: Path) ->
         command, cwd=traps, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as service:
         assert service.stdout is not None
-        told = next((line for line in service.stdout if "could not be loaded" in line), "")
+        reported = next((line for line in service.stdout if "could not be loaded" in line), "")
         service.terminate()
-    assert "the engine's installation is broken" in told  # this Python has no vLLM, and took none from the directory
+    assert (
+        "the engine's installation is broken" in reported
+    )  # this Python has no vLLM, and took none from the directory
     assert sprung(traps) == ""

@@ -98,7 +98,7 @@ async def test_a_body_that_breaks_off_between_its_chunks_is_a_bad_request(up: Cl
         assert parsed(await raw.read())[0].split(" ")[1] == "400"
 
 
-async def test_nobody_writes_lines_of_his_own_into_the_log(folder: Path):
+async def test_no_client_writes_lines_of_its_own_into_the_log(folder: Path):
     service: LiveService = configured(folder, {}, log={"access": True, "level": "debug"})
     async with service, Raw(service.url) as raw:
         forged = "/x%0A12:00:00%20ERROR%20forged%1b[31m"

@@ -13,7 +13,7 @@ WITHIN = 10.0
 """Seconds after which the cause must have reached the client."""
 
 
-async def test_a_full_disk_is_told_to_the_client_and_forgotten_when_there_is_room(service: LiveService):
+async def test_a_full_disk_is_reported_to_the_client_and_forgotten_when_there_is_room(service: LiveService):
     on_a_small_disk(service, 1 << 20)
     async with service as up:
         ballast = disk_of(up) / "ballast"

@@ -69,8 +69,8 @@ def vllama(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_doctor_believes_no_process_of_a_stranger(impostor: None, theirs: Path, their_config: Path) -> None:
-    told = vllama("doctor")
-    assert str(theirs) not in told.stdout + told.stderr
+    reported = vllama("doctor")
+    assert str(theirs) not in reported.stdout + reported.stderr
     assert not (theirs / "ran").exists()
 
 
@@ -78,8 +78,8 @@ def test_the_doctor_believes_no_process_of_a_stranger(impostor: None, theirs: Pa
     "words", [("doctor",), ("config", "check"), ("engine", "status"), ("plan", "tiny"), ("tune", "tiny")]
 )
 def test_no_command_of_roots_runs_a_strangers_interpreter(theirs: Path, their_config: Path, words: tuple[str]) -> None:
-    told = vllama(*words, "--config", str(their_config))
-    assert "Traceback" not in told.stderr
+    reported = vllama(*words, "--config", str(their_config))
+    assert "Traceback" not in reported.stderr
     assert not (theirs / "ran").exists(), "it ran"
 
 
@@ -111,6 +111,6 @@ def test_what_root_creates_a_model_from_is_read_as_the_owner_of_the_directory(th
     (theirs / "model.safetensors").symlink_to(secret)
     (theirs / "Modelfile").write_text("FROM .\n")
     with serving() as service:
-        told = vllama("create", "mine", "-f", str(theirs / "Modelfile"), VLLAMA_HOST=service.host)
-        assert told.returncode != 0
+        reported = vllama("create", "mine", "-f", str(theirs / "Modelfile"), VLLAMA_HOST=service.host)
+        assert reported.returncode != 0
         assert hashlib.sha256(b"precious").hexdigest() not in str(service.asked)

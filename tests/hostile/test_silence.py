@@ -41,8 +41,8 @@ async def test_no_value_of_any_field_silences_the_service(up: Client, heart: Hea
         some = chosen[begin : begin + AT_ONCE]
         await heart.longest()
         answers = await asyncio.gather(*(attack(up, path, body) for _, body in some))
-        told = zip(some, answers, strict=True)
-        long += [what for (what, _), (status, size) in told if status >= 400 and size > LONGEST_ERROR]
+        reported = zip(some, answers, strict=True)
+        long += [what for (what, _), (status, size) in reported if status >= 400 and size > LONGEST_ERROR]
         if await heart.longest() > SILENCE:
             slow += some
     found = {}

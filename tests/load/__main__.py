@@ -147,14 +147,14 @@ def _percentiles(values: list[float]) -> tuple[float, float]:
 
 async def main(given: argparse.Namespace, stand: Stand) -> None:
     """All figures, as they come."""
-    told: dict[str, object] = {"memory_at_rest": psutil.Process(stand.pid).memory_info().rss, "costs": []}
-    print(f"at rest: {told['memory_at_rest'] / 1e6:.1f} MB")
+    reported: dict[str, object] = {"memory_at_rest": psutil.Process(stand.pid).memory_info().rss, "costs": []}
+    print(f"at rest: {reported['memory_at_rest'] / 1e6:.1f} MB")
     for streams in given.streams:
         for dialect in DIALECTS:
             if given.only and dialect.name not in given.only:
                 continue
             cost = await streaming(stand, dialect, streams, given.seconds)
-            told["costs"].append(asdict(cost))
+            reported["costs"].append(asdict(cost))
             print(
                 f"{dialect.name:22} {streams:5} streams {cost.events_per_second:8,.0f} events/s "
                 f"{cost.events_per_arrival:5.2f} an arrival {cost.cpu_per_event:6.1f} us an event "
@@ -163,16 +163,16 @@ async def main(given: argparse.Namespace, stand: Stand) -> None:
             )
     for clients in given.clients:
         first = await first_tokens(stand, clients, given.rounds)
-        told.setdefault("first", []).append(asdict(first))
-        tell("first token, all at once", first)
+        reported.setdefault("first", []).append(asdict(first))
+        report("first token, all at once", first)
         first = await steady(stand, clients, 4, given.seconds)
-        told.setdefault("steady", []).append(asdict(first))
-        tell("first token, each in its rhythm", first)
+        reported.setdefault("steady", []).append(asdict(first))
+        report("first token, each in its rhythm", first)
     if given.json:
-        print(json.dumps(told))
+        print(json.dumps(reported))
 
 
-def tell(what: str, first: FirstToken) -> None:
+def report(what: str, first: FirstToken) -> None:
     """One line."""
     print(
         f"{what}, {first.clients:3} clients:"

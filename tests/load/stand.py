@@ -44,8 +44,8 @@ def started(token_rate: float, engine: str = "fake") -> Iterator[Stand]:
         try:
             line = process.stdout.readline()
             assert line, "the service did not start; what it said is above"
-            told = json.loads(line)
-            yield Stand(served_name=f"{told['model']}:latest", **told)
+            reported = json.loads(line)
+            yield Stand(served_name=f"{reported['model']}:latest", **reported)
         finally:
             process.stdin.close()
             process.wait(_END_SECONDS)

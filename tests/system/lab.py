@@ -180,8 +180,8 @@ class Lab:
     def journal(self, *matches: str) -> list[dict[str, Any]]:
         """Entries of the journal, oldest first."""
         self.run("journalctl", "--sync")
-        told = self.run("journalctl", "--output=json", "--no-pager", *matches).stdout
-        return [json.loads(line) for line in told.splitlines()]
+        reported = self.run("journalctl", "--output=json", "--no-pager", *matches).stdout
+        return [json.loads(line) for line in reported.splitlines()]
 
     def limit_memory(self, pid: int, size: int) -> AbstractContextManager[None]:
         """Hold a process inside, and those that it will start, to so many bytes together.

@@ -187,12 +187,12 @@ class InstalledService:
         Then the list holds how many were answered, and a word for every one that was not.
         """
         command = [*self.lab.on_client(1), sys.executable, "-c", _BURST, SERVER, str(least)]
-        told: list[str] = []
+        reported: list[str] = []
         asking = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
-            yield told
+            yield reported
         finally:
-            told += asking.communicate()[0].split(maxsplit=1)
+            reported += asking.communicate()[0].split(maxsplit=1)
 
     def complaints(self, since: str) -> list[str]:
         """What the journal has of the unit at warning and above.
@@ -200,8 +200,8 @@ class InstalledService:
         Less what the systemd inside says of controllers that a hybrid machine keeps to itself.
         """
         entries = self.lab.journal("-u", "vllama", "-p", "warning", f"--since={since}")
-        told = [(entry["_PID"], str(entry["MESSAGE"])) for entry in entries]
-        return [message for pid, message in told if not (pid == "1" and "for control group" in message)]
+        reported = [(entry["_PID"], str(entry["MESSAGE"])) for entry in entries]
+        return [message for pid, message in reported if not (pid == "1" and "for control group" in message)]
 
     def until_status(self, words: str, bound: float) -> None:
         """Until the line of ``systemctl status`` holds these words."""

@@ -22,42 +22,42 @@ def running(service: InstalledService) -> InstalledService:
 
 
 def doctor(service: InstalledService) -> dict[str, dict[str, str]]:
-    told = json.loads(service.lab.run("vllama", "doctor", "--json", check=False).stdout)
-    return {finding["name"]: finding for finding in told["findings"]}
+    reported = json.loads(service.lab.run("vllama", "doctor", "--json", check=False).stdout)
+    return {finding["name"]: finding for finding in reported["findings"]}
 
 
 def test_the_doctor_looks_at_the_service_and_finds_it_well(running: InstalledService):
-    told = doctor(running)
-    assert [finding for finding in told.values() if finding["state"] == "bad"] == []
-    assert told["config"]["text"] == "/etc/vllama.yaml"
-    assert told["models directory"]["text"].startswith("/var/lib/vllama: ")
-    assert told["port"]["text"] == "0.0.0.0:11434: vLLama is running"
-    assert told["model"]["text"].startswith("mini, ")
+    reported = doctor(running)
+    assert [finding for finding in reported.values() if finding["state"] == "bad"] == []
+    assert reported["config"]["text"] == "/etc/vllama.yaml"
+    assert reported["models directory"]["text"].startswith("/var/lib/vllama: ")
+    assert reported["port"]["text"] == "0.0.0.0:11434: vLLama is running"
+    assert reported["model"]["text"].startswith("mini, ")
 
 
 def test_the_doctor_finds_what_root_left_in_the_services_directories(running: InstalledService):
     lab = running.lab
     lab.run("touch", "/var/lib/vllama/left")
     try:
-        told = doctor(running)["models directory"]
+        reported = doctor(running)["models directory"]
     finally:
         lab.run("rm", "/var/lib/vllama/left")
-    assert told["state"] == "bad"
-    assert told["fix"] == "sudo chown -R vllama: /var/lib/vllama"
+    assert reported["state"] == "bad"
+    assert reported["fix"] == "sudo chown -R vllama: /var/lib/vllama"
 
 
-def test_a_user_may_ask_the_service_and_is_told_where_root_is_needed(running: InstalledService):
+def test_a_user_may_query_the_service_and_learns_where_root_is_needed(running: InstalledService):
     def typed(*words: str) -> subprocess.CompletedProcess[str]:
         return running.lab.run("runuser", "-u", "nobody", "--", "vllama", *words, check=False)
 
     assert "mini:latest" in typed("list").stdout
     assert "mini:latest" in typed("ps").stdout
     for words in (("doctor",), ("keys", "list"), ("config", "check"), ("engine", "status")):
-        told = typed(*words)
-        assert told.returncode != 0, words
-        assert "Permission denied" in told.stderr, words
-        assert "sudo" in told.stderr, words
-        assert "Traceback" not in told.stderr
+        reported = typed(*words)
+        assert reported.returncode != 0, words
+        assert "Permission denied" in reported.stderr, words
+        assert "sudo" in reported.stderr, words
+        assert "Traceback" not in reported.stderr
 
 
 def test_no_prompt_and_no_answer_is_in_the_journal(running: InstalledService):
@@ -66,10 +66,10 @@ def test_no_prompt_and_no_answer_is_in_the_journal(running: InstalledService):
     assert SECRET not in said
 
 
-def test_an_entry_of_a_request_has_the_id_that_its_client_was_told(running: InstalledService):
+def test_an_entry_of_a_request_has_the_id_that_its_client_got(running: InstalledService):
     headers = running.lab.client(1, "curl", "-s", "-D", "-", "-o", "/dev/null", "http://10.77.0.1:11434/api/tags")
-    (told,) = [line.split(": ")[1].strip() for line in headers.splitlines() if line.lower().startswith("x-request-id")]
-    entries = until(lambda: running.lab.journal(f"VLLAMA_REQUEST_ID={told}"), 10)
+    (given,) = [line.split(": ")[1].strip() for line in headers.splitlines() if line.lower().startswith("x-request-id")]
+    entries = until(lambda: running.lab.journal(f"VLLAMA_REQUEST_ID={given}"), 10)
     assert "GET /api/tags 200" in entries[0]["MESSAGE"]
     assert entries[0]["SYSLOG_IDENTIFIER"] == "vllama"
 
@@ -99,7 +99,7 @@ def test_keys_are_listed_without_their_secret_and_revoked(running: InstalledServ
     assert "kitchen" not in lab.run("vllama", "keys", "list").stdout
 
 
-def test_all_mistakes_of_a_file_are_told_at_once_with_their_lines(running: InstalledService):
+def test_all_mistakes_of_a_file_are_reported_at_once_with_their_lines(running: InstalledService):
     running.lab.write("/root/wrong.yaml", "server:\n  prot: 1\nkeep_alive: soon\n")
     done = running.lab.run("vllama", "config", "check", "/root/wrong.yaml", check=False)
     assert done.returncode == 78

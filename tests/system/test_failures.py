@@ -29,13 +29,13 @@ def test_a_killed_daemon_is_back_without_orphans(service: InstalledService):
 
 def test_a_killed_daemon_refuses_no_connection(service: InstalledService):
     service.fresh()
-    with within(20, "kill -9 of the daemon under load: connections wait, none is refused"), service.burst() as told:
+    with within(20, "kill -9 of the daemon under load: connections wait, none is refused"), service.burst() as reported:
         service.lab.run("kill", "-KILL", str(service.pid))
         until(lambda: service.value("NRestarts") == "1" and service.value("ActiveState") == "active", 15)
-    assert "refused" not in " ".join(told[1:])
+    assert "refused" not in " ".join(reported[1:])
 
 
-def test_a_hung_daemon_is_ended_by_the_watchdog_and_the_stack_is_told(service: InstalledService):
+def test_a_hung_daemon_is_ended_by_the_watchdog_and_the_stack_is_reported(service: InstalledService):
     service.drop_in("watchdog", "WatchdogSec=3s")
     try:
         service.fresh()
@@ -117,7 +117,7 @@ def test_a_service_that_fails_at_each_start_is_left_alone_after_five(service: In
     assert service.chat().status == 200
 
 
-def test_a_taken_port_is_told_and_served_once_it_is_free(service: InstalledService):
+def test_a_taken_port_is_reported_and_served_once_it_is_free(service: InstalledService):
     lab = service.lab
     service.control("stop")
     service.configure()
@@ -126,32 +126,32 @@ def test_a_taken_port_is_told_and_served_once_it_is_free(service: InstalledServi
         until(lambda: service.ask("/", seconds=2).status == 200, 15)
         with within(40, "a taken port: told with what to do, served soon after it is free"):
             service.control("start", check=False)
-            told = said(service, "-t", "vllama", "-p", "err", "-n", "2")
+            reported = said(service, "-t", "vllama", "-p", "err", "-n", "2")
             lab.run("systemctl", "stop", "other")
             until(lambda: service.value("ActiveState") == "active", 30)
             assert service.chat().status == 200
     finally:
         lab.run("systemctl", "stop", "other", check=False)
-    assert "0.0.0.0:11434 is in use" in told
-    assert "server.port" in told
+    assert "0.0.0.0:11434 is in use" in reported
+    assert "server.port" in reported
 
 
-def test_files_of_somebody_else_in_the_state_directory_are_told(service: InstalledService):
+def test_files_of_somebody_else_in_the_state_directory_are_reported(service: InstalledService):
     lab = service.lab
     service.control("stop")
     lab.run("sh", "-c", "rm -f /var/lib/vllama/vllama.lock; install -m 0600 /dev/null /var/lib/vllama/vllama.lock")
     service.control("start", check=False)
     assert service.value("ActiveState") == "failed"
     assert service.value("ExecMainStatus") == "78"
-    told = said(service, "-t", "vllama", "-p", "err", "-n", "2")
-    assert "/var/lib/vllama" in told
-    assert "chown" in told
+    reported = said(service, "-t", "vllama", "-p", "err", "-n", "2")
+    assert "/var/lib/vllama" in reported
+    assert "chown" in reported
     lab.run("chown", "-R", "vllama:vllama", "/var/lib/vllama")
     service.fresh()
     assert service.chat().status == 200
 
 
-def test_a_configuration_that_the_service_may_not_read_is_told_with_what_mends_it(service: InstalledService):
+def test_a_configuration_that_the_service_may_not_read_is_reported_with_what_fixes_it(service: InstalledService):
     lab, mended = service.lab, service.lab.run("stat", "-c", "%U:%G", "/etc/vllama.yaml").stdout.strip()
     service.fresh()
     lab.run("chown", "root:root", "/etc/vllama.yaml")
@@ -163,7 +163,7 @@ def test_a_configuration_that_the_service_may_not_read_is_told_with_what_mends_i
         assert service.value("ExecMainStatus") == "78"
     finally:
         lab.run("chown", mended, "/etc/vllama.yaml")
-    told = said(service, "-t", "vllama", "-p", "err", "-n", "2")
-    assert "can't read the configuration file /etc/vllama.yaml" in told
-    assert "sudo chown root:vllama /etc/vllama.yaml" in told
+    reported = said(service, "-t", "vllama", "-p", "err", "-n", "2")
+    assert "can't read the configuration file /etc/vllama.yaml" in reported
+    assert "sudo chown root:vllama /etc/vllama.yaml" in reported
     service.fresh()

@@ -102,8 +102,8 @@ def test_systemd_finds_no_fault_with_the_units(lab: Lab, service: InstalledServi
 
 @pytest.mark.parametrize("unit", ["vllama.service", "vllama-gpu.service"])
 def test_the_sandbox_is_tight(lab: Lab, service: InstalledService, unit: str):
-    told = lab.run("systemd-analyze", "security", "--no-pager", unit).stdout.splitlines()[-1]
-    assert float(told.split(":")[1].split()[0]) <= EXPOSURE, told
+    reported = lab.run("systemd-analyze", "security", "--no-pager", unit).stdout.splitlines()[-1]
+    assert float(reported.split(":")[1].split()[0]) <= EXPOSURE, reported
 
 
 def test_the_man_pages_are_sound(lab: Lab, service: InstalledService):
@@ -136,10 +136,10 @@ def test_an_upgrade_keeps_the_edited_file_and_every_connection(lab: Lab, service
     lab.run("systemctl", "enable", "vllama")
     edited = lab.read("/etc/vllama.yaml")
     packages.publish(packages.newer)
-    with within(30, "an upgrade under load: restarted, edited file kept, no request lost"), service.burst() as told:
+    with within(30, "an upgrade under load: restarted, edited file kept, no request lost"), service.burst() as reported:
         packages.dnf("upgrade", "vllama")
         service.until_answers(15)
-    answered, *failed = told
+    answered, *failed = reported
     assert failed == []
     assert int(answered) >= 80
     assert lab.read("/etc/vllama.yaml") == edited

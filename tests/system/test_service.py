@@ -9,7 +9,7 @@ from tests.system.network import CLIENTS, PUBLIC, PUBLIC_SERVER
 from tests.system.service import ENGINES, InstalledService
 
 
-def test_without_an_engine_it_serves_and_tells_the_one_command_everywhere(service: InstalledService):
+def test_without_an_engine_it_serves_and_reports_the_one_command_everywhere(service: InstalledService):
     service.configure(engine={"python": None}, models={"tinychat": {"source": "builtin:tinychat"}})
     command = "sudo vllama engine install"
     with within(15, "the first start, without an engine, answers /api/version"):
@@ -42,7 +42,7 @@ def test_an_engine_that_is_installed_while_it_runs_needs_no_restart(service: Ins
     assert (service.pid, service.value("NRestarts")) == (daemon, "0")
 
 
-def test_an_engine_whose_python_is_gone_is_told_with_the_command(service: InstalledService):
+def test_an_engine_whose_python_is_gone_is_reported_with_the_command(service: InstalledService):
     service.install_fake_engine("0.31.0")
     service.fresh(engine={"python": None})
     with within(20, "an upgrade of the distribution takes the engine's Python away: told with the command"):
@@ -86,7 +86,7 @@ def test_a_key_lets_another_machine_manage_at_once_until_it_is_revoked(service: 
     lab.run("rm", "/etc/credstore/vllama.keys")
 
 
-def test_on_a_healthy_day_the_journal_has_no_warning_and_tells_engines_apart(service: InstalledService):
+def test_on_a_healthy_day_the_journal_has_no_warning_and_distinguishes_engines(service: InstalledService):
     since = service.lab.run("date", "+%F %T").stdout.strip()
     service.fresh()
     service.chat()
@@ -109,10 +109,10 @@ def test_an_engines_traceback_is_one_entry_of_an_error(service: InstalledService
 
 def test_no_connection_is_refused_while_it_restarts(service: InstalledService):
     service.fresh()
-    with within(30, "a restart under load: no connection is refused, no request lost"), service.burst() as told:
+    with within(30, "a restart under load: no connection is refused, no request lost"), service.burst() as reported:
         service.control("restart")
         service.until_answers(10)
-    answered, *failed = told
+    answered, *failed = reported
     assert failed == []
     assert int(answered) >= 80
 

@@ -69,8 +69,8 @@ def test_no_option_is_described_that_does_not_exist() -> None:
     text = read("docs/cli.md")
     for verb in {words.split()[0] for words, _ in commands()}:
         real = {s for words, c in commands() if words.split()[0] == verb for o in c.params for s in o.opts}
-        told = set(re.findall(r"`(--[a-z-]+)", section(text, f"vllama {verb}")))
-        assert told <= real | {"--help"}, f"vllama {verb}: {sorted(told - real)}"
+        reported = set(re.findall(r"`(--[a-z-]+)", section(text, f"vllama {verb}")))
+        assert reported <= real | {"--help"}, f"vllama {verb}: {sorted(reported - real)}"
 
 
 @pytest.mark.parametrize(("words", "command"), list(commands()))

@@ -41,7 +41,7 @@ def untouched(victim: Path) -> bool:
     return victim.read_text() == "precious" and stat.S_IMODE(victim.stat().st_mode) == 0o600
 
 
-def test_a_file_is_replaced_whole_with_its_mode_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+def test_a_file_is_replaced_whole_with_its_mode_and_nothing_is_left_next_to_it(tmp_path: Path) -> None:
     place = tmp_path / "inner" / "file"
     files.replace(place, "one", below=tmp_path, mode=0o640)
     files.replace(place, b"two", below=tmp_path, mode=0o640)
@@ -146,7 +146,7 @@ WRITERS: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_no_writer_follows_what_was_planted_beside_or_in_the_place_of_its_file(
+def test_no_writer_follows_what_was_planted_next_to_or_in_the_place_of_its_file(
     tmp_path: Path, victim: Path, writer: str
 ) -> None:
     write, pattern = WRITERS[writer]

@@ -150,7 +150,7 @@ def modules() -> dict[str, Module]:
     return found
 
 
-def tell(findings: list[str]) -> None:
+def report(findings: list[str]) -> None:
     assert not findings, "\n".join(["", *sorted(set(findings))])
 
 
@@ -170,12 +170,12 @@ def test_a_package_imports_only_those_of_lower_floors() -> None:
             other = modules().get(name)
             if other is not None and other.package != module.package and other.floor >= module.floor:
                 findings.append(f"{module.name}:{line} imports {name}: {other.package} is not below {module.package}")
-    tell(findings)
+    report(findings)
 
 
 def test_no_way_leads_from_a_module_back_to_it() -> None:
     ways = {name: {other for other, _ in module.imports() if other in modules()} for name, module in modules().items()}
-    tell([f"{name} is imported by what it imports" for name in ways if name in reached(ways, name)])
+    report([f"{name} is imported by what it imports" for name in ways if name in reached(ways, name)])
 
 
 def reached(ways: dict[str, set[str]], begin: str) -> set[str]:
@@ -201,7 +201,7 @@ def reached(ways: dict[str, set[str]], begin: str) -> set[str]:
     ],
 )
 def test_a_room_keeps_to_its_own_matter(room: str, strangers: tuple[str, ...], reason: str) -> None:
-    tell(
+    report(
         [
             f"{module.name}:{line} imports {name}: {reason}"
             for module in modules().values()
@@ -213,7 +213,7 @@ def test_a_room_keeps_to_its_own_matter(room: str, strangers: tuple[str, ...], r
 
 
 def test_http_and_answering_see_of_the_supervisor_only_its_port() -> None:
-    tell(
+    report(
         [
             f"{module.name}:{line} imports {name}: only supervisor.port is for this room"
             for module in modules().values()
@@ -238,7 +238,7 @@ def test_no_dialect_imports_another_and_only_the_application_imports_them_all() 
             theirs = next((dialect for dialect in DIALECTS if within(name, dialect)), mine)
             if theirs != mine:
                 findings.append(f"{module.name}:{line} imports {name}: {mine} imports no dialect, or itself alone")
-    tell(findings)
+    report(findings)
 
 
 def test_a_wing_of_translate_imports_only_those_below_it() -> None:
@@ -249,7 +249,7 @@ def test_a_wing_of_translate_imports_only_those_below_it() -> None:
                 mine, theirs = wing_of(module.name), wing_of(name)
                 if theirs != mine and WINGS[theirs] >= WINGS[mine]:
                     findings.append(f"{module.name}:{line} imports {name}: {mine} does not stand above {theirs}")
-    tell(findings)
+    report(findings)
 
 
 def wing_of(module: str) -> str:
@@ -259,7 +259,7 @@ def wing_of(module: str) -> str:
 
 
 def test_the_rooms_that_should_be_pure_say_so() -> None:
-    tell(
+    report(
         [
             f"{module.name} does not say 'Pure.' in its docstring"
             for module in modules().values()
@@ -270,7 +270,7 @@ def test_the_rooms_that_should_be_pure_say_so() -> None:
 
 
 def test_pure_rooms_have_no_effects() -> None:
-    tell(
+    report(
         [
             f"{module.name}:{line} is pure but imports {name}"
             for module in modules().values()
@@ -290,7 +290,7 @@ def test_pure_rooms_have_no_effects() -> None:
 
 
 def test_pure_rooms_import_only_pure_rooms() -> None:
-    tell(
+    report(
         [
             f"{module.name}:{line} is pure but imports {name}, which is not"
             for module in modules().values()
@@ -309,7 +309,7 @@ def test_the_service_never_imports_the_engine() -> None:
                 findings.append(f"{module.name}:{line} imports {name}: that lives in the engine's own interpreter")
             if engine_side(name) and not engine_side(module.name):
                 findings.append(f"{module.name}:{line} imports {name}: only the engine's interpreter runs it")
-    tell(findings)
+    report(findings)
 
 
 HUBS_SIDE: Final = frozenset(f"vllama.download.{name}" for name in ("child", "parts", "hub", "cache", "border"))
@@ -326,14 +326,14 @@ def test_the_service_never_imports_the_hubs_library() -> None:
                 findings.append(f"{module.name}:{line} imports {name}: that is slow and large, and for the child only")
             if name in HUBS_SIDE and module.name not in HUBS_SIDE | _BRIEF:
                 findings.append(f"{module.name}:{line} imports {name}: only the child runs it")
-    tell(findings)
+    report(findings)
 
 
 def test_only_cli_output_prints() -> None:
     printers = {"print", "pprint", "click.echo", "click.secho", "sys.stdout", "sys.stderr", "sys.__stdout__"}
     # these only look whether there is a terminal; the log goes to stderr by its own handler
     looks = {"vllama.cli.run", "vllama.cli.progress", "vllama.observe.logs"}
-    tell(
+    report(
         [
             f"{module.name}:{line} uses {name}: only vllama.cli.output prints"
             for module in modules().values()
@@ -346,7 +346,7 @@ def test_only_cli_output_prints() -> None:
 
 def test_only_config_environment_reads_the_environment() -> None:
     readers = {"os.environ", "os.environb", "os.getenv", "os.getenvb"}
-    tell(
+    report(
         [
             f"{module.name}:{line} uses {name}: only vllama.config.environment reads it and hands it on"
             for module in modules().values()
@@ -360,11 +360,11 @@ def test_only_config_environment_reads_the_environment() -> None:
 
 WIDE_CATCHES: Final = {
     "vllama.http.middleware": "a request that fails is an answer",
-    "vllama.answering.choices": "hands each error on to the one who waits",
+    "vllama.answering.choices": "passes each error on to the waiting task",
     "vllama.cli.main": "a command that fails is a message",
-    "vllama.disk": "hands each error on to the one who waits",
+    "vllama.disk": "passes each error on to the waiting task",
     "vllama.aside.worker": "whatever a job raises is reported to the service",
-    "vllama.errand.parent": "hands each error on to the one who waits",
+    "vllama.errand.parent": "passes each error on to the waiting task",
     "vllama.models.library": "one bad manifest is one bad model",
     "vllama.models.shelf": "one bad model is one bad model",
     "vllama.observe.feed": "a subscriber that fails keeps no news from the others",
@@ -383,7 +383,7 @@ def test_bare_exceptions_are_caught_in_named_places_only() -> None:
             names = [getattr(kind, "id", "everything" if kind is None else "") for kind in kinds]
             if {"everything", "Exception", "BaseException"} & set(names):
                 findings.append(f"{module.name}:{node.lineno} catches everything: name what can happen there")
-    tell(findings)
+    report(findings)
 
 
 def test_every_child_is_started_from_a_directory_of_its_own() -> None:
@@ -408,8 +408,8 @@ def test_every_child_is_started_from_a_directory_of_its_own() -> None:
             name = ast.unparse(node.func)
             if re.fullmatch(others, name) or (name in starters and node.func not in safe):
                 findings.append(f"{module.name}:{node.lineno} starts a child by {name} without **child.start()")
-    tell(findings)
+    report(findings)
 
 
 def test_every_module_says_what_it_is() -> None:
-    tell([f"{module.name} has no docstring" for module in modules().values() if not ast.get_docstring(module.tree)])
+    report([f"{module.name} has no docstring" for module in modules().values() if not ast.get_docstring(module.tree)])

@@ -67,7 +67,7 @@ class TimedAnswer:
             self._error = f"no JSON: {text[:_SAID].decode('utf-8', 'replace')}"
             return
         if "error" in chunk:
-            self._error = _told(chunk["error"])
+            self._error = _words_of(chunk["error"])
         elif self._dialect == "ollama":
             self._ollama(chunk, at)
         else:
@@ -94,7 +94,7 @@ class TimedAnswer:
             self._counts = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0), cached
 
 
-def _told(error: Any) -> str:
+def _words_of(error: Any) -> str:
     """The words of an error object of either API."""
     text = error.get("message", error) if isinstance(error, dict) else error
     return str(text)[:_SAID]

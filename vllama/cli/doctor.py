@@ -35,7 +35,7 @@ from vllama.engine import kept_code
 from vllama.engine.compiled import CompiledCode
 from vllama.errors import ConfigError, EngineNotInstalled, VllamaError
 from vllama.fit.gpu import detect
-from vllama.http.listener import bind, who_listens
+from vllama.http.listener import bind, owner_of_port
 from vllama.install.engines import locate
 from vllama.install.prefix import install_command
 from vllama.install.versions import PYTHONS
@@ -179,21 +179,21 @@ def _strange(folder: Path) -> tuple[str, str]:
 
 def _port(host: str, port: int) -> PortFact:
     where = Address(host=host, port=port).authority
-    occupant = _who_answers(where)
+    occupant = _occupant_of(where)
     if occupant == "vllama":
         return PortFact(where, occupant)
     try:
         for listener in bind(host, port):
             listener.close()
     except VllamaError as error:
-        if occupant == "ollama" and not who_listens(port):
+        if occupant == "ollama" and not owner_of_port(port):
             hint = "Stop it: sudo systemctl disable --now ollama"
             return PortFact(where, occupant, f"{where} is in use by Ollama", hint)
         return PortFact(where, occupant, error.detail, error.advice)
     return PortFact(where, "nobody")
 
 
-def _who_answers(where: str) -> Occupant:
+def _occupant_of(where: str) -> Occupant:
     remote = Remote(where, answer_seconds=_ANSWER_SECONDS)
     try:
         remote.get("/api/version", "version")

@@ -77,11 +77,11 @@ def command(
             try:
                 runner.run(serve(loaded, named, environ, feed=feed, read=read))
             finally:
-                _wait_for_nobody()
+                _limit_last_wait()
         startup.stopped()
 
 
-def _wait_for_nobody() -> None:
+def _limit_last_wait() -> None:
     """Ends this process when the service has stopped. Threads that still wait for a disk are given up after a while."""
     timer = threading.Timer(_LAST_THREADS, os._exit, (0,))
     timer.daemon = True

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from vllama.engine import executor
-from vllama.engine.spec import scratch_beside
+from vllama.engine.spec import scratch_directory
 from vllama.fit.hardware import Hardware
 from vllama.fit.settings import EffectiveSettings
 
@@ -48,7 +48,7 @@ def environment(
     inherited = {
         key: value for key, value in environ.items() if key in _INHERITED or key.startswith(_INHERITED_PREFIXES)
     }
-    temporary = str(scratch_beside(socket))
+    temporary = str(scratch_directory(socket))
     env = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         **({} if any(flag.startswith(_MORE_MACHINES) for flag in settings.values.extra_args) else _ON_ONE_MACHINE),

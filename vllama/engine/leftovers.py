@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from vllama.engine.session import kill_session, start_time, tidy
-from vllama.engine.spec import scratch_beside
+from vllama.engine.spec import scratch_directory
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _TRACKERS_SECONDS: Final = 2.0  # resource trackers end within milliseconds of those they look after
@@ -84,7 +84,7 @@ def _read(pid_file: Path) -> tuple[int, int] | None:
 def _marks(pid_file: Path) -> tuple[bytes, ...]:
     """What only this engine's processes have: the paths of its socket and of its temporary directory."""
     socket = pid_file.with_suffix(".sock")
-    return str(socket).encode(), str(scratch_beside(socket)).encode()
+    return str(socket).encode(), str(scratch_directory(socket)).encode()
 
 
 def _shows(pid: int, marks: tuple[bytes, ...]) -> bool:

@@ -52,11 +52,11 @@ class EngineSpec:
 
     @property
     def scratch(self) -> Path:
-        """See ``scratch_beside``."""
-        return scratch_beside(self.socket)
+        """See ``scratch_directory``."""
+        return scratch_directory(self.socket)
 
 
-def scratch_beside(socket: Path) -> Path:
+def scratch_directory(socket: Path) -> Path:
     """The engine's own temporary directory, removed with it: every start of vLLM leaves files there.
 
     Its path is short because vLLM's own sockets (36 characters) lie in it.

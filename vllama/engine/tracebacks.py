@@ -33,7 +33,7 @@ class Tracebacks:
             self._open[key] = [text]
             return []
         block.append(text)
-        if _goes_on(text) and len(block) < _MOST_LINES:
+        if _continues(text) and len(block) < _MOST_LINES:
             return []
         del self._open[key]
         return ["\n".join(block)]
@@ -50,6 +50,6 @@ def is_traceback(text: str) -> bool:
     return text.startswith(_BEGIN)
 
 
-def _goes_on(text: str) -> bool:
+def _continues(text: str) -> bool:
     """Frames are indented; the line with the exception's name ends it."""
     return not text.strip() or text[0].isspace() or text.startswith((_BEGIN, *_LINKS))

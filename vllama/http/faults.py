@@ -54,6 +54,6 @@ def message_of(error: VllamaError) -> str:
     Where a place on this machine is left out for the client, the log has it.
     """
     if error.http_status >= 500 and error.detail != error.message:
-        _LOG.warning("a client was told %r: %s", bounded(error.message), bounded(error.detail))
+        _LOG.warning("a client got %r: %s", bounded(error.message), bounded(error.detail))
     message = bounded(error.message)
     return f"{message}\n{error.hint}" if error.hint else message

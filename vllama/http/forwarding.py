@@ -50,10 +50,10 @@ def read_trail(values: Callable[[str], Sequence[str]]) -> Trail:
     if len(lines) + len(standard) > _LONGEST_TRAIL:
         return Trail((None,), proxied=True)
     listed = [read_address(text) for text in lines.split(",")] if values("X-Forwarded-For") else []
-    told = _forwarded(standard)
-    if listed and told and listed != told:
+    forwarded = _forwarded(standard)
+    if listed and forwarded and listed != forwarded:
         return Trail((None,), proxied=True)
-    if found := listed or told:
+    if found := listed or forwarded:
         return Trail(tuple(found), proxied=True)
     if real := values("X-Real-IP"):
         return Trail((read_address(real[0]) if len(real) == 1 else None,), proxied=True)

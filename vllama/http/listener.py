@@ -75,7 +75,7 @@ def _listen(family: int, kind: int, proto: int, address: tuple[Any, ...]) -> soc
 def _refusal(host: str, port: int, error: OSError) -> CannotListen:
     where = f"{host or 'every interface'}:{port}"
     if error.errno == errno.EADDRINUSE:
-        owner = who_listens(port)
+        owner = owner_of_port(port)
         if owner and owner.startswith("ollama"):
             return CannotListen(f"{where} is in use by {owner}", hint="Stop it: sudo systemctl disable --now ollama")
         by = f" by {owner}" if owner else ""
@@ -87,13 +87,13 @@ def _refusal(host: str, port: int, error: OSError) -> CannotListen:
     return CannotListen(f"can't listen on {where}: {error.strerror}")
 
 
-def who_listens(port: int) -> str:
+def owner_of_port(port: int) -> str:
     """``name (pid N)`` of the program that listens on a TCP port; empty when it can't be seen."""
     with suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
             local = connection.laddr
             if connection.status == psutil.CONN_LISTEN and local and local.port == port and connection.pid:
-                if connection.pid == 1:  # it keeps the socket for somebody
+                if connection.pid == 1:  # systemd keeps the socket for a service
                     return "a service of systemd"
                 with suppress(psutil.Error):
                     return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"

@@ -99,8 +99,8 @@ def install(wish: WantedEngine, audience: Audience) -> tuple[Capabilities, bool]
     Raises:
         InstallFailed: says why and what to do; running it again goes on where it stopped.
     """
-    beside = Path(sys.executable).with_name("uv")
-    uv = str(beside) if beside.is_file() else child.which("uv")
+    own = Path(sys.executable).with_name("uv")
+    uv = str(own) if own.is_file() else child.which("uv")
     return Installation(wish, audience, Subprocesses(), uv).run()
 
 

@@ -111,7 +111,7 @@ class Installation:
         current = prefix.current
         wished = pythons.named(self.wish.python, self.runner.ask, self.runner.which).short if self.wish.python else ""
         for home in [*([current] if current else []), *prefix.homes()]:
-            known = read_capabilities(home.capabilities_file, home.python) or self._asked_again(home)
+            known = read_capabilities(home.capabilities_file, home.python) or self._ask_again(home)
             if known is None or home.interpreter_gone or (known.version, known.backend) != (PINNED, self.wish.backend):
                 continue
             if wished and not known.interpreter.startswith(f"{wished}."):
@@ -120,7 +120,7 @@ class Installation:
             return known
         return None
 
-    def _asked_again(self, home: Home) -> Capabilities | None:
+    def _ask_again(self, home: Home) -> Capabilities | None:
         """Ask a complete engine again, if an earlier version of vLLama kept a shorter answer."""
         if not home.complete or home.interpreter_gone:
             return None

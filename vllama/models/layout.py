@@ -48,7 +48,7 @@ def needed_files(names: Iterable[str], index: Mapping[str, Any] | None = None) -
     """
     names = tuple(names)
     weights = {*weight_files((name for name in names if is_plain(name)), index)}
-    return tuple(name for name in names if name in weights or _is_needed_beside(name))
+    return tuple(name for name in names if name in weights or _is_needed_next_to(name))
 
 
 def is_plain(name: str) -> bool:
@@ -56,7 +56,7 @@ def is_plain(name: str) -> bool:
     return name not in {"", ".", ".."} and not any(mark in name for mark in "/\\\0")
 
 
-def _is_needed_beside(name: str) -> bool:
+def _is_needed_next_to(name: str) -> bool:
     """Everything but the weights of the directory itself."""
     path = PurePosixPath(name)
     if len(path.parts) > 2 or path.is_absolute() or ".." in path.parts or path.name.startswith("."):

@@ -81,10 +81,10 @@ def _level(method: str, block: Json, bits: int) -> str:
 
 def _bits(block: Json) -> int:
     """Bits of one packed weight; 4 unless the checkpoint says another number."""
-    return next(_told_bits(block), 4)
+    return next(_declared_bits(block), 4)
 
 
-def _told_bits(block: Json) -> Iterator[int]:
+def _declared_bits(block: Json) -> Iterator[int]:
     if found := whole_number(block, "bits", "w_bit"):
         yield found
     groups = block.get("config_groups")

@@ -37,7 +37,7 @@ def tend(state: State, now: float, actions: list[Action]) -> State:
     if state.closing or state.queue or _loading(state) or unwanted:
         actions.append(EndCompilation(running.run))
         return replace(state, compilation=replace(running, ending=True))
-    if running.paused == _asked(state) or (running.paused and now < _quiet_at(state)):
+    if running.paused == _in_use(state) or (running.paused and now < _quiet_at(state)):
         return state
     actions.append(PauseCompilation(running.run, not running.paused))
     return replace(state, compilation=replace(running, paused=not running.paused))
@@ -79,7 +79,7 @@ def compilation_due(state: State) -> float | None:
     """When ``tend`` has something to do, if nothing else happens."""
     running = state.compilation
     if running is not None:
-        return _quiet_at(state) if running.paused and not running.ending and not _asked(state) else None
+        return _quiet_at(state) if running.paused and not running.ending and not _in_use(state) else None
     if not _idle(state):
         return None
     waiting = [engine.compile_at for engine in state.engines.values() if _wants(engine)]
@@ -135,7 +135,7 @@ def _begin(state: State, now: float, actions: list[Action]) -> State:
 
 def _idle(state: State) -> bool:
     """Nothing else is going on, and compiled code is wanted."""
-    return state.policy.compiles and not (state.closing or state.queue or _asked(state) or _restless(state))
+    return state.policy.compiles and not (state.closing or state.queue or _in_use(state) or _restless(state))
 
 
 def _renewable(engine: EngineState) -> bool:
@@ -147,7 +147,7 @@ def _wants(engine: EngineState) -> bool:
     return engine.compiles is not None and engine.phase in _SETTLED
 
 
-def _asked(state: State) -> bool:
+def _in_use(state: State) -> bool:
     """A request runs or waits."""
     return any(engine.leases or engine.waiters for engine in state.engines.values())
 

@@ -104,10 +104,10 @@ def _exited(state: State, engine: EngineState, event: Exited, actions: list[Acti
     now, policy = event.now, state.policy
     was_ready = engine.capacity != Capacity()
     failing_cause = engine.cause if engine.phase == "failing" else None
-    asked_for = engine.phase == "stopping"
+    on_request = engine.phase == "stopping"
     engine = replace(engine, pid=None, capacity=Capacity(), expires_at=None, yielding=False, outdated=False)
     state = room_changed(state)
-    if asked_for or state.closing:  # X1
+    if on_request or state.closing:  # X1
         engine = replace(enter(engine, "absent", now), unload=False)
         again = bool(engine.waiters) or engine.wanted  # wanted: it was stopped to be loaded again
         return enqueue(state, engine, now) if again else put(state, engine)

@@ -19,7 +19,7 @@ from vllama.engine.command import build_spec
 from vllama.engine.compiled import CompiledCode, code_name
 from vllama.engine.preload import find_preload
 from vllama.engine.progress import Progress
-from vllama.engine.spec import EngineSpec, scratch_beside
+from vllama.engine.spec import EngineSpec, scratch_directory
 from vllama.errors import LoadFailed, NoRoomYet
 from vllama.fit.alternatives import alternatives
 from vllama.fit.compiling import for_compiling, may_be_eager_first, without_code
@@ -182,7 +182,7 @@ def _places(
     if not (reason := kept_code.trouble(keeps)):
         return cache, keeps, ()
     note = f"nothing that it compiles can be kept: {reason}; see paths.cache (vllama doctor looks at it)"
-    return scratch_beside(socket) / "cache", None, (note,)
+    return scratch_directory(socket) / "cache", None, (note,)
 
 
 def needs_new_engine(before: Loaded, after: Loaded, model: Model, python: str, machine: Machine | None = None) -> bool:

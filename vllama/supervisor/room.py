@@ -46,7 +46,7 @@ def start_next(state: State, now: float, actions: list[Action]) -> State:
         return _begin(state, now, actions, parallel=True) if _may_begin_in_parallel(state) else state
     if state.queue and isinstance(state.engines[state.queue[0]].outlook, Short):  # R3
         return _make_room(state, now, actions)
-    state = _nobody_needs_room(state, now, actions)  # R4
+    state = _room_not_needed(state, now, actions)  # R4
     if not state.queue:
         return state
     engine = state.engines[state.queue[0]]
@@ -120,7 +120,7 @@ def _candidates(state: State, lack: Outlook) -> tuple[tuple[Tenant, ...], int]:
             return (), 0
 
 
-def _nobody_needs_room(state: State, now: float, actions: list[Action]) -> State:
+def _room_not_needed(state: State, now: float, actions: list[Action]) -> State:
     """R4: engines that were asked to yield for one that is no longer wanted go on."""
     for engine in tuple(state.engines.values()):
         if engine.yielding and engine.phase == "ready" and not engine.outdated:

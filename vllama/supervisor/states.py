@@ -39,7 +39,7 @@ class Waiter:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a ready engine told about itself."""
+    """What a ready engine reports of itself."""
 
     max_model_len: int = 0
     kv_tokens: int = 0

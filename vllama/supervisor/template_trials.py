@@ -53,8 +53,8 @@ async def _find(client: Client, served_name: str, model: Model) -> TemplateShape
     except StopIteration as end:
         found: TemplateShapes = end.value
     _LOG.debug("%s: %d trials of its chat template took %.3f s", model.name.short, count, time.monotonic() - began)
-    if found.told:
-        _LOG.info("%s: conversations are adapted to its chat template: %s", model.name.short, found.told)
+    if found.reported:
+        _LOG.info("%s: conversations are adapted to its chat template: %s", model.name.short, found.reported)
     return found
 
 

@@ -1,7 +1,7 @@
 """Pictures in the results of tools, on models that can't see. Pure.
 
 A picture that the user shows is refused there. One that a tool brought is part of the history: a refusal would end the
-conversation, so the model is told that it is there.
+conversation, so the model gets a note that it is there.
 """
 
 from __future__ import annotations

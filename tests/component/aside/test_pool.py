@@ -44,12 +44,16 @@ async def test_nothing_is_started_before_the_first_job():
 
 async def test_an_error_of_ours_comes_back_as_it_is():
     async with pool() as work:
-        with pytest.raises(NotFound) as told:
+        with pytest.raises(NotFound) as reported:
             await work.run("a", jobs.refuse)
-        assert (told.value.message, told.value.hint, told.value.http_status) == ("there is none", "look elsewhere", 410)
-        with pytest.raises(VllamaError) as told:
+        assert (reported.value.message, reported.value.hint, reported.value.http_status) == (
+            "there is none",
+            "look elsewhere",
+            410,
+        )
+        with pytest.raises(VllamaError) as reported:
             await work.run("a", jobs.break_down)
-        assert "secret" not in str(told.value)
+        assert "secret" not in str(reported.value)
         assert await work.run("a", jobs.double, 2) == 4
 
 

@@ -32,13 +32,13 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def test_json_holds_every_sample_and_the_front_ends_cost(stand: Stand) -> None:
     done = run(argv(stand, [*SMALL, "--json"]))
-    told = json.loads(done.stdout)
-    assert [row["clients"] for row in told["compared"]] == [1, 3]
-    assert {sample["tokens_out"] for leg in told["legs"] for sample in leg["samples"]} == {20}
-    assert {leg["target"] for leg in told["legs"]} == {"engine", "vLLama"}
-    assert told["front_end"]["events"] >= 60
-    assert 20_000_000 < told["front_end"]["memory"] < 200_000_000
-    assert done.returncode == (0 if all(verdict["met"] for verdict in told["verdicts"]) else 1)
+    reported = json.loads(done.stdout)
+    assert [row["clients"] for row in reported["compared"]] == [1, 3]
+    assert {sample["tokens_out"] for leg in reported["legs"] for sample in leg["samples"]} == {20}
+    assert {leg["target"] for leg in reported["legs"]} == {"engine", "vLLama"}
+    assert reported["front_end"]["events"] >= 60
+    assert 20_000_000 < reported["front_end"]["memory"] < 200_000_000
+    assert done.returncode == (0 if all(verdict["met"] for verdict in reported["verdicts"]) else 1)
 
 
 def test_the_engine_and_the_process_of_a_running_service_are_found(stand: Stand) -> None:
@@ -50,7 +50,7 @@ def test_the_engine_and_the_process_of_a_running_service_are_found(stand: Stand)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reported"),
     [
         (("--direct", "unix:/nowhere.sock", "--through", "STAND"), "engine at unix:/nowhere.sock can't be measured"),
         (("--through", "http://127.0.0.1:1"), "vLLama at http://127.0.0.1:1 can't be measured"),
@@ -58,8 +58,8 @@ def test_the_engine_and_the_process_of_a_running_service_are_found(stand: Stand)
         (("--through", "STAND", "--pid", "4194305"), "there is no process 4194305"),
     ],
 )
-def test_what_can_not_be_measured_is_said(stand: Stand, words: tuple[str, ...], told: str) -> None:
+def test_what_can_not_be_measured_is_said(stand: Stand, words: tuple[str, ...], reported: str) -> None:
     done = bench(*(stand.through if word == "STAND" else word for word in words))
     assert done.returncode == 1
-    assert told in done.stderr
+    assert reported in done.stderr
     assert "Traceback" not in done.stderr

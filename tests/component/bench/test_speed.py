@@ -18,23 +18,23 @@ from tests.fakes.running import RunningEngine
 SMALL = ("--clients", "1,3", "--rounds", "2", "--tokens", "20")
 
 
-async def test_both_apis_are_measured_beside_each_other(
+async def test_both_apis_are_measured_next_to_each_other(
     bench: Bench, ollama: Benched, openai: Benched, tmp_path: Path
 ) -> None:
     kept = tmp_path / "all.json"
     done = await bench("mini", "--host", ollama.url, "--vs", f"vllm={openai.url}", *SMALL, "--json", kept)
     assert done.returncode == 0, done.stderr
-    told = json.loads(kept.read_bytes())
-    assert [(row["target"], row["clients"]) for row in told["figures"]["rows"]] == [
+    reported = json.loads(kept.read_bytes())
+    assert [(row["target"], row["clients"]) for row in reported["figures"]["rows"]] == [
         *(("vllama", 1), ("vllm", 1)),
         *(("vllama", 3), ("vllm", 3)),
     ]
-    samples = [sample for leg in told["legs"] for sample in leg["samples"]]
+    samples = [sample for leg in reported["legs"] for sample in leg["samples"]]
     assert {sample["tokens_out"] for sample in samples} == {5}
     assert all(len(sample["gaps"]) == 4 and 0 < sample["first"] <= sample["total"] for sample in samples)
-    assert {row["target"] for row in told["figures"]["ratios"]} == {"vllm"}
-    assert all(leg["cpu"] >= 0 for leg in told["legs"])
-    assert told["memory"]["vllama"]["processes"] > 10_000_000
+    assert {row["target"] for row in reported["figures"]["ratios"]} == {"vllm"}
+    assert all(leg["cpu"] >= 0 for leg in reported["legs"])
+    assert reported["memory"]["vllama"]["processes"] > 10_000_000
 
 
 async def test_all_are_asked_the_same_words_and_nothing_twice(bench: Bench, ollama: Benched, openai: Benched) -> None:
@@ -48,7 +48,7 @@ async def test_all_are_asked_the_same_words_and_nothing_twice(bench: Bench, olla
     assert {len(text.split()) for text in asked[0]} == {50, 200, 500}
 
 
-async def test_people_get_tables_and_are_told_whom_they_compare(bench: Bench, ollama: Benched, openai: Benched) -> None:
+async def test_people_get_tables_and_see_what_is_compared(bench: Bench, ollama: Benched, openai: Benched) -> None:
     done = await bench("--host", ollama.url, "--name", "mine", "--vs", f"theirs={openai.url}", *SMALL)
     assert done.returncode == 0, done.stderr
     assert "REQ/S" in done.stdout
@@ -108,7 +108,7 @@ async def test_every_call_can_be_measured(bench: Bench, openai: Benched, route: 
     assert ("-" in row) is not streamed  # a TTFT that nobody saw is not made up
 
 
-async def test_failed_requests_are_told_and_counted(bench: Bench) -> None:
+async def test_failed_requests_are_reported_and_counted(bench: Bench) -> None:
     async with serving_ollama(failing=True) as server:
         done = await bench("--host", server.url, *SMALL)
     assert done.returncode == 1
@@ -134,7 +134,7 @@ async def test_a_server_that_closes_new_connections_fails_every_request(bench: B
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("how", "reported"),
     [
         ({"failing": True, "from_the_start": True}, "vllama can't be measured: 500: out of order"),
         ({"unfinished": True}, "the answer ended without its last part"),
@@ -143,12 +143,12 @@ async def test_a_server_that_closes_new_connections_fails_every_request(bench: B
     ],
 )
 async def test_a_server_that_answers_badly_is_named_with_what_it_does(
-    bench: Bench, how: dict[str, Any], told: str
+    bench: Bench, how: dict[str, Any], reported: str
 ) -> None:
     async with serving_ollama(**how) as server:
         done = await bench("--host", server.url, *SMALL, "--timeout", "0.5")
     assert done.returncode == 1
-    assert told in done.stderr
+    assert reported in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -169,7 +169,7 @@ async def test_an_engine_on_a_unix_socket_is_measured(bench: Bench, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reported"),
     [
         (("--host", "127.0.0.1:1"), "no server answers"),
         (("nosuch", "--host", "OLLAMA"), "model 'nosuch' not found"),
@@ -193,21 +193,21 @@ async def test_an_engine_on_a_unix_socket_is_measured(bench: Bench, tmp_path: Pa
         (("report", "pyproject.toml"), "not a measurement"),
     ],
 )
-async def test_what_can_not_be_measured_is_told(
-    bench: Bench, ollama: Benched, words: tuple[str, ...], told: str
+async def test_what_can_not_be_measured_is_reported(
+    bench: Bench, ollama: Benched, words: tuple[str, ...], reported: str
 ) -> None:
     done = await bench(*(ollama.url if word == "OLLAMA" else word for word in words))
     assert done.returncode in {1, 2}
-    assert told in done.stderr
+    assert reported in done.stderr
     assert "Traceback" not in done.stderr
 
 
 async def test_prefix_caching_is_seen(bench: Bench, openai: Benched) -> None:
     done = await bench("prefix", "--host", openai.url, "--system", "100", "--clients", "1,2", "--rounds", "2", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert [row["ratio"]["clients"] for row in told["rows"]] == [1, 2]
-    assert all(row["ratio"]["first"]["median"] < 0.8 for row in told["rows"])
-    assert all(row["repeated"]["tokens_in"] == row["fresh"]["tokens_in"] for row in told["rows"])
-    cached = {leg["target"]: {sample["cached"] for sample in leg["samples"]} for leg in told["legs"]}
+    reported = json.loads(done.stdout)
+    assert [row["ratio"]["clients"] for row in reported["rows"]] == [1, 2]
+    assert all(row["ratio"]["first"]["median"] < 0.8 for row in reported["rows"])
+    assert all(row["repeated"]["tokens_in"] == row["fresh"]["tokens_in"] for row in reported["rows"])
+    cached = {leg["target"]: {sample["cached"] for sample in leg["samples"]} for leg in reported["legs"]}
     assert cached == {"repeated": {100}, "fresh": {0}}

@@ -70,7 +70,7 @@ def service() -> Iterator[Service]:
         yield running
 
 
-def test_the_fastest_setting_is_kept_told_and_forgotten(desk: Desk) -> None:
+def test_the_fastest_setting_is_kept_reported_and_forgotten(desk: Desk) -> None:
     rescript(desk.model, token_rate=150, rates={"4096": 1000})
     done = desk.tune("mini", *SMALL)
     assert done.returncode == 0, done.stderr
@@ -92,13 +92,13 @@ def test_nothing_is_kept_where_nothing_is_faster(desk: Desk) -> None:
     rescript(desk.model, token_rate=300, rates={"4096": 100})
     done = desk.tune("mini", *SMALL, "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["best"], told["settings"], told["kept"]) == (None, {}, None)
-    assert told["gains"]["max_num_batched_tokens 4096"] < 0.6
+    reported = json.loads(done.stdout)
+    assert (reported["best"], reported["settings"], reported["kept"]) == (None, {}, None)
+    assert reported["gains"]["max_num_batched_tokens 4096"] < 0.6
     assert desk.kept() == {}
 
 
-def test_a_dry_run_and_a_persons_own_tuned_settings_are_only_told(desk: Desk) -> None:
+def test_a_dry_run_and_a_persons_own_tuned_settings_are_only_reported(desk: Desk) -> None:
     rescript(desk.model, token_rate=150, rates={"4096": 1000})
     desk.config["tuned"] = {"mini": {"max_num_batched_tokens": 1024}}
     done = desk.tune("mini", *SMALL)
@@ -122,9 +122,9 @@ def test_whoever_ends_it_leaves_all_as_it_was_and_no_engine_behind(desk: Desk, n
                 break
         family = psutil.Process(running.pid).children(recursive=True)
         running.send_signal(number)
-        _, told = running.communicate(timeout=60)
-    assert running.returncode == 130, told
-    assert "Traceback" not in told
+        _, reported = running.communicate(timeout=60)
+    assert running.returncode == 130, reported
+    assert "Traceback" not in reported
     assert family
     assert not psutil.wait_procs(family, timeout=20)[1]
     assert not (desk.state / "tuned").exists()
@@ -139,21 +139,21 @@ def test_a_loaded_model_is_in_the_way(desk: Desk, service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (("nosuch",), "is not installed"),
         (("a b",), "is not a model name"),
         (("mini", "--clients", "0"), "not a list of numbers"),
     ],
 )
-def test_what_can_not_be_tuned_is_told(desk: Desk, arguments: tuple[str, ...], told: str) -> None:
+def test_what_can_not_be_tuned_is_reported(desk: Desk, arguments: tuple[str, ...], reported: str) -> None:
     done = desk.tune(*arguments)
     assert done.returncode in {1, 2}
-    assert told in done.stderr
+    assert reported in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_model_that_can_not_be_loaded_is_told(desk: Desk) -> None:
+def test_a_model_that_can_not_be_loaded_is_reported(desk: Desk) -> None:
     rescript(desk.model, start_failure="architecture")
     done = desk.tune("mini", *SMALL)
     assert done.returncode == 1

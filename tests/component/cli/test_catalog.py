@@ -45,7 +45,7 @@ def test_one_that_is_missing_is_named_and_ends_with_a_status(vllama: Vllama, hub
     assert "Traceback" not in done.stderr
 
 
-def test_a_gate_that_the_catalogue_does_not_know_is_told_and_no_fault(vllama: Vllama, hub: Hub, config: str) -> None:
+def test_a_gate_that_the_catalogue_does_not_know_is_reported_and_is_ok(vllama: Vllama, hub: Hub, config: str) -> None:
     hub.token = "hf_secret"
     done = vllama("catalog", "check", "acme-mini:latest", "--config", config, HF_ENDPOINT=hub.url)
     assert done.returncode == 0, done.stderr

@@ -35,42 +35,42 @@ def report(vllama: Vllama, **place: str) -> dict[str, dict[str, str]]:
     return {finding["name"]: finding for finding in answer["findings"]}
 
 
-def test_a_missing_engine_is_told_with_the_command_that_installs_it(
+def test_a_missing_engine_is_reported_with_the_command_that_installs_it(
     vllama: Vllama, place: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "vllama.yaml").write_text("models:\n  tiny: {source: 'builtin:tinychat'}\n")
-    told = report(vllama, **place)
-    assert told["engine"]["state"] == "bad"
-    assert f"vllama engine install --prefix {tmp_path / 'engine'}" in told["engine"]["fix"]
-    assert told["config"]["text"] == str(tmp_path / "vllama.yaml")
-    assert told["model"]["text"].startswith("tiny, 3.")
-    assert told["port"]["state"] == "good"
-    assert {told[name]["state"] for name in ("python", "models directory", "runtime directory")} == {"good"}
+    reported = report(vllama, **place)
+    assert reported["engine"]["state"] == "bad"
+    assert f"vllama engine install --prefix {tmp_path / 'engine'}" in reported["engine"]["fix"]
+    assert reported["config"]["text"] == str(tmp_path / "vllama.yaml")
+    assert reported["model"]["text"].startswith("tiny, 3.")
+    assert reported["port"]["state"] == "good"
+    assert {reported[name]["state"] for name in ("python", "models directory", "runtime directory")} == {"good"}
     assert not (tmp_path / "state").exists(), "the doctor changes nothing"
 
 
 def test_a_wrong_configuration_hides_nothing_else(vllama: Vllama, place: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "vllama.yaml").write_text("server:\n  prot: 1\n")
-    told = report(vllama, **{**place, "VLLAMA_HOST": ""})
-    assert "did you mean 'port'" in told["config"]["text"]
-    assert {"engine", "memory", "port"} <= told.keys()
+    reported = report(vllama, **{**place, "VLLAMA_HOST": ""})
+    assert "did you mean 'port'" in reported["config"]["text"]
+    assert {"engine", "memory", "port"} <= reported.keys()
 
 
-def test_a_broken_model_is_told(vllama: Vllama, place: dict[str, str], tmp_path: Path) -> None:
+def test_a_broken_model_is_reported(vllama: Vllama, place: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "vllama.yaml").write_text(f"models:\n  mine: {{source: '{tmp_path / 'empty'}'}}\n")
-    told = report(vllama, **place)
-    assert told["model"]["state"] == "bad"
-    assert told["model"]["text"].startswith("mine: ")
+    reported = report(vllama, **place)
+    assert reported["model"]["state"] == "bad"
+    assert reported["model"]["text"].startswith("mine: ")
 
 
 def test_ollama_on_the_port_is_recognised(
     vllama: Vllama, service: Service, place: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "vllama.yaml").write_text("")
-    told = report(vllama, **{**place, "VLLAMA_HOST": service.host})
-    assert told["port"]["state"] == "bad"
-    assert service.host in told["port"]["text"]
+    reported = report(vllama, **{**place, "VLLAMA_HOST": service.host})
+    assert reported["port"]["state"] == "bad"
+    assert service.host in reported["port"]["text"]
 
 
 def test_our_own_service_on_the_port_is_good(
@@ -78,8 +78,8 @@ def test_our_own_service_on_the_port_is_good(
 ) -> None:
     (tmp_path / "vllama.yaml").write_text("")
     service.fixed["/metrics"] = (200, {})
-    told = report(vllama, **{**place, "VLLAMA_HOST": service.host})
-    assert (told["port"]["state"], told["port"]["text"]) == ("good", f"{service.host}: vLLama is running")
+    reported = report(vllama, **{**place, "VLLAMA_HOST": service.host})
+    assert (reported["port"]["state"], reported["port"]["text"]) == ("good", f"{service.host}: vLLama is running")
 
 
 def test_another_program_on_the_port_is_named(vllama: Vllama, place: dict[str, str], tmp_path: Path) -> None:
@@ -89,9 +89,9 @@ def test_another_program_on_the_port_is_named(vllama: Vllama, place: dict[str, s
         taken.listen()
         taken.settimeout(30)
         where = f"127.0.0.1:{taken.getsockname()[1]}"
-        told = report(vllama, **{**place, "VLLAMA_HOST": where})
-    assert told["port"]["state"] == "bad"
-    assert "taken" in told["port"]["text"]
+        reported = report(vllama, **{**place, "VLLAMA_HOST": where})
+    assert reported["port"]["state"] == "bad"
+    assert "taken" in reported["port"]["text"]
 
 
 def test_people_read_marks_and_cures(vllama: Vllama, place: dict[str, str], tmp_path: Path) -> None:
@@ -110,15 +110,15 @@ async def test_the_places_of_a_running_service_are_looked_at(vllama: Vllama, fol
         free.bind(("127.0.0.1", 0))
         server = {"port": free.getsockname()[1]}
     async with LiveService(folder, {"engine": engine, "models": models, "server": server}) as service:
-        told = report(vllama, VLLAMA_HOST=service.url)
-    assert told["config"]["text"] == str(folder / "vllama.yaml")
-    assert told["models directory"]["text"].startswith(f"{folder / 'state'}: ")
-    assert str(folder / "python") in told["engine"]["text"]
-    assert told["port"]["text"].endswith("vLLama is running")
+        reported = report(vllama, VLLAMA_HOST=service.url)
+    assert reported["config"]["text"] == str(folder / "vllama.yaml")
+    assert reported["models directory"]["text"].startswith(f"{folder / 'state'}: ")
+    assert str(folder / "python") in reported["engine"]["text"]
+    assert reported["port"]["text"].endswith("vLLama is running")
 
 
 def test_an_ipv6_address_is_looked_at_as_a_url_has_it(vllama: Vllama, place: dict[str, str], tmp_path: Path) -> None:
     config = tmp_path / "vllama.yaml"
     config.write_text('server: {host: "::1", port: 0}\n')
-    told = report(vllama, **{**place, "VLLAMA_CONFIG": str(config), "VLLAMA_HOST": ""})
-    assert "[::1]:0" in told["port"]["text"]
+    reported = report(vllama, **{**place, "VLLAMA_CONFIG": str(config), "VLLAMA_HOST": ""})
+    assert "[::1]:0" in reported["port"]["text"]

@@ -104,7 +104,7 @@ def test_too_big_is_refused_with_the_sum_and_with_what_would_fit(vllama: Vllama,
     assert json.loads(done.stdout)["fits"] is False
 
 
-def test_memory_that_the_service_would_free_is_told(vllama: Vllama, service: Service) -> None:
+def test_memory_that_the_service_would_free_is_reported(vllama: Vllama, service: Service) -> None:
     loaded = [{"name": "other", "size": 1 << 50, "size_vram": 0}]
     service.fixed["/api/ps"] = (200, {"models": loaded})
     found = json.loads(vllama("plan", "tinychat", "--json").stdout)
@@ -129,7 +129,7 @@ def test_a_repository_that_was_not_pulled(vllama: Vllama, tmp_path: Path) -> Non
         (("plan", "/nowhere/at/all"), "/nowhere/at/all"),
     ],
 )
-def test_what_is_wrong_is_told(vllama: Vllama, arguments: tuple[str, ...], words: str) -> None:
+def test_what_is_wrong_is_reported(vllama: Vllama, arguments: tuple[str, ...], words: str) -> None:
     done = vllama(*arguments, VLLAMA_HOST=NOBODY)
     assert done.returncode == 1
     assert words in done.stderr

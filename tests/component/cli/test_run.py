@@ -60,7 +60,7 @@ def test_a_schema_may_stand_in_a_file(vllama: Vllama, service: Service, tmp_path
     assert service.bodies("/api/generate")[0]["format"] == schema
 
 
-def test_a_wrong_format_is_told(vllama: Vllama) -> None:
+def test_a_wrong_format_is_reported(vllama: Vllama) -> None:
     done = vllama("run", "mini", "hi", "--format", "xml")
     assert done.returncode == 1
     assert "neither json nor a JSON schema" in done.stderr
@@ -76,7 +76,7 @@ def test_thinking_can_be_hidden(vllama: Vllama, service: Service) -> None:
     assert vllama("run", "mini", "hi", "--hidethinking").stdout == "Seven.\n"
 
 
-def test_verbose_tells_counts_and_rates_on_stderr(vllama: Vllama, service: Service) -> None:
+def test_verbose_reports_counts_and_rates_on_stderr(vllama: Vllama, service: Service) -> None:
     service.chats = [answer("Good")]
     done = vllama("run", "mini", "hi", "--verbose")
     assert done.stdout == "Good\n"
@@ -103,14 +103,14 @@ def test_what_a_model_writes_cannot_drive_the_terminal(vllama: Vllama, service: 
     assert vllama("run", "mini", "hi").stdout == "safe]0;owned2J\n"
 
 
-def test_an_error_in_mid_stream_is_told_after_what_came(vllama: Vllama, service: Service) -> None:
+def test_an_error_in_mid_stream_is_reported_after_what_came(vllama: Vllama, service: Service) -> None:
     service.chats = [[say("Once"), {"error": "an error was encountered while running the model: out of memory"}]]
     done = vllama("run", "mini", "hi")
     assert (done.returncode, done.stdout) == (1, "Once\n")
     assert done.stderr == "Error: an error was encountered while running the model: out of memory\n"
 
 
-def test_an_unknown_model_is_told_in_ollamas_words(vllama: Vllama, service: Service) -> None:
+def test_an_unknown_model_is_reported_in_ollamas_words(vllama: Vllama, service: Service) -> None:
     service.fixed["/api/show"] = (404, {"error": "model 'foo:latest' not found"})
     service.pulls = [{"status": "pulling manifest"}, {"error": "pull model manifest: file does not exist"}]
     done = vllama("run", "foo", "hi")
@@ -142,7 +142,7 @@ def test_an_embedding_model_gives_a_vector(vllama: Vllama, service: Service) -> 
     assert vllama("run", "vec", "some text").stdout == "[0.6,-0.8]\n"
 
 
-def test_who_watches_sees_that_the_model_is_loaded_first(terminal: Callable[..., Terminal], service: Service) -> None:
+def test_a_terminal_shows_that_the_model_is_loaded_first(terminal: Callable[..., Terminal], service: Service) -> None:
     service.chats = [answer("Good")]
     service.loadable.clear()
     screen = terminal("run", "mini", "hi")
@@ -153,9 +153,9 @@ def test_who_watches_sees_that_the_model_is_loaded_first(terminal: Callable[...,
     assert service.bodies("/api/chat") == [{"model": "mini", "messages": [], "stream": False}]
 
 
-def test_who_watches_sees_how_far_the_load_is(terminal: Callable[..., Terminal], service: Service) -> None:
-    told = {"name": "mini:latest", "phase": "starting", "waiting": 1, "stage": "loading weights 62 %"}
-    service.fixed["/vllama/engines"] = (200, {"engines": [told]})
+def test_a_terminal_shows_how_far_the_load_is(terminal: Callable[..., Terminal], service: Service) -> None:
+    reported = {"name": "mini:latest", "phase": "starting", "waiting": 1, "stage": "loading weights 62 %"}
+    service.fixed["/vllama/engines"] = (200, {"engines": [reported]})
     service.chats = [answer("Good")]
     service.loadable.clear()
     screen = terminal("run", "mini", "hi")
@@ -223,7 +223,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(terminal: Open, service: Se
     assert screen.leave() == 0
 
 
-def test_ctrl_c_at_the_prompt_tells_how_to_leave(terminal: Open) -> None:
+def test_ctrl_c_at_the_prompt_says_how_to_leave(terminal: Open) -> None:
     screen = chat(terminal)
     screen.type("half a thou")
     screen.see("half a thou")

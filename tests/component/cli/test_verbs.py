@@ -57,7 +57,7 @@ def test_list_gives_json_to_programs(vllama: Vllama, service: Service) -> None:
     assert json.loads(vllama("list", "--json").stdout) == service.fixed["/api/tags"][1]
 
 
-def test_ps_tells_where_and_how_long(vllama: Vllama, service: Service) -> None:
+def test_ps_reports_where_and_how_long(vllama: Vllama, service: Service) -> None:
     later = (datetime.now(UTC) + timedelta(minutes=4, seconds=30)).isoformat()
     models = [
         {"name": "mini:latest", "size": 5_137_025_024, "size_vram": 5_137_025_024, "expires_at": later},
@@ -78,7 +78,7 @@ def test_ps_without_models_prints_only_the_headers(vllama: Vllama, service: Serv
     assert vllama("ps").stdout.split() == ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]
 
 
-def test_ps_tells_how_far_a_compilation_is_also_of_a_model_that_was_unloaded_meanwhile(
+def test_ps_reports_how_far_a_compilation_is_also_of_a_model_that_was_unloaded_meanwhile(
     vllama: Vllama, service: Service
 ) -> None:
     model = {"name": "mini:latest", "size": 1, "size_vram": 0, "expires_at": "2999-01-01T00:00:00Z", "digest": DIGEST}
@@ -92,7 +92,7 @@ def test_ps_tells_how_far_a_compilation_is_also_of_a_model_that_was_unloaded_mea
     assert notes == [f"{engine['name']}: {engine['compiling']}" for engine in (eager, gone)]
 
 
-def test_ps_tells_how_far_a_load_is_and_why_one_failed(vllama: Vllama, service: Service) -> None:
+def test_ps_reports_how_far_a_load_is_and_why_one_failed(vllama: Vllama, service: Service) -> None:
     service.fixed["/api/ps"] = (200, {"models": []})
     on_its_way = {"name": "mini:latest", "phase": "starting", "stage": "loading weights 62 %", "waiting": 3}
     waiting = {"name": "next:latest", "phase": "absent", "stage": "waiting for room", "cause": "too big", "waiting": 1}
@@ -157,14 +157,14 @@ def test_stop_unloads_the_model(vllama: Vllama, service: Service) -> None:
     assert service.bodies("/api/generate") == [{"model": "mini", "keep_alive": 0}]
 
 
-def test_stop_tells_an_unknown_model(vllama: Vllama, service: Service) -> None:
+def test_stop_reports_an_unknown_model(vllama: Vllama, service: Service) -> None:
     service.fixed["/api/generate"] = (404, {"error": "model 'mini' not found"})
     done = vllama("stop", "mini")
     assert done.returncode == 1
     assert 'couldn\'t find model "mini" to stop' in done.stderr
 
 
-def test_version_tells_both_sides(vllama: Vllama) -> None:
+def test_version_reports_both_sides(vllama: Vllama) -> None:
     done = vllama("version")
     assert done.stdout.startswith("vllama version is ")
     assert "0.33.0" in done.stdout
@@ -180,7 +180,7 @@ def test_version_warns_when_no_service_runs(vllama: Vllama) -> None:
     assert "could not connect to a running vllama service" in done.stderr
 
 
-def test_a_service_that_does_not_run_is_told_with_what_to_do(vllama: Vllama) -> None:
+def test_a_service_that_does_not_run_is_reported_with_what_to_do(vllama: Vllama) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         here = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -274,7 +274,7 @@ def test_a_full_disk_is_no_bug(environment: dict[str, str], service: Service) ->
     assert (done.returncode, done.stderr) == (1, "Error: can't write: No space left on device\n")
 
 
-def test_a_bug_is_told_in_one_line(vllama: Vllama, service: Service) -> None:
+def test_a_bug_is_reported_in_one_line(vllama: Vllama, service: Service) -> None:
     service.fixed["/api/ps"] = (200, {"models": [{"name": "mini"}]})
     done = vllama("ps")
     assert done.returncode == 70
@@ -382,7 +382,7 @@ def test_create_uploads_what_the_modelfile_names_and_the_service_lacks(
         ("FROM x\nADAPTER ./empty", "adapter_config.json"),
     ],
 )
-def test_create_tells_what_is_wrong_with_a_modelfile(
+def test_create_says_what_is_wrong_with_a_modelfile(
     vllama: Vllama, service: Service, tmp_path: Path, modelfile: str, said: str
 ) -> None:
     (tmp_path / "Modelfile").write_text(modelfile)

@@ -46,7 +46,7 @@ def test_where_the_bytes_are_cut_does_not_matter(case, data):
     assert (found.error, found.tokens_in, found.tokens_out, len(found.gaps)) == ("", 7, 3, 2)
 
 
-def test_what_was_cached_is_told_by_openais_api():
+def test_what_was_cached_is_reported_by_openais_api():
     answer = TimedAnswer("openai", stream=True)
     answer.feed(openai("a"), 1.0)
     assert answer.end(200, 1.0).cached == 4
@@ -73,7 +73,7 @@ def test_an_answer_in_one_piece_has_no_first_token():
 
 
 @pytest.mark.parametrize(
-    ("dialect", "status", "body", "told"),
+    ("dialect", "status", "body", "reported"),
     [
         ("ollama", 200, ollama("a", done=False), "without its last part"),
         ("ollama", 404, b'{"error":"model \'x\' not found"}', "404: model 'x' not found"),
@@ -86,9 +86,9 @@ def test_an_answer_in_one_piece_has_no_first_token():
         ("openai", 200, b"", "without its last part"),
     ],
 )
-def test_what_did_not_end_well_is_an_error(dialect, status, body, told):
+def test_what_did_not_end_well_is_an_error(dialect, status, body, reported):
     answer = TimedAnswer(dialect, stream=True)
     answer.feed(body, 1.0)
     found = answer.end(status, 1.0)
-    assert told in found.error
+    assert reported in found.error
     assert found.tokens_out == 0

@@ -9,7 +9,7 @@ from vllama.bench.identity import Identity, described, differences, of_ollama, o
 OURS = Identity("vLLama", "API 0.33.0", "mini", "1.7B", "BF16", 4096)
 
 
-def test_ollamas_api_tells_all():
+def test_ollamas_api_reports_everything():
     found = of_ollama(
         server="Ollama",
         model="mini",
@@ -21,7 +21,7 @@ def test_ollamas_api_tells_all():
     assert unreported(found) == []
 
 
-def test_vllms_api_tells_neither_bits_nor_parameters():
+def test_vllms_api_reports_neither_bits_nor_parameters():
     found = of_openai({"id": "mini", "owned_by": "vllm", "max_model_len": 2048}, {"version": "0.32.0"})
     assert found == Identity("vLLM", "0.32.0", "mini", context=2048)
     assert unreported(found) == ["parameters", "bits"]
@@ -33,15 +33,15 @@ def test_another_server_is_called_after_its_api():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"bits": "Q4_K_M"}, "bits BF16 and Q4_K_M"),
         ({"parameters": "7.6B"}, "parameters 1.7B and 7.6B"),
         ({"context": 8192}, "context 4096 and 8192"),
     ],
 )
-def test_unlike_things_are_told(change, told):
-    assert differences(OURS, replace(OURS, **change)) == [told]
+def test_differences_are_reported(change, reported):
+    assert differences(OURS, replace(OURS, **change)) == [reported]
 
 
 @pytest.mark.parametrize(
@@ -55,5 +55,5 @@ def test_unlike_things_are_told(change, told):
         {"context": None},
     ],
 )
-def test_what_is_alike_or_not_told_is_no_difference(change):
+def test_what_is_alike_or_unknown_is_no_difference(change):
     assert differences(OURS, replace(OURS, **change)) == []

@@ -15,7 +15,7 @@ def test_a_kept_measurement_is_read_as_it_was():
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b'{"measured_at": 3}'])
-def test_what_is_no_measurement_is_told(data):
+def test_what_is_no_measurement_is_reported(data):
     with pytest.raises(BadRequest, match="not a measurement of vllama bench"):
         from_json(data)
 

@@ -18,7 +18,7 @@ TARGETS = st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True)
 
 
 @given(PLANS, TARGETS)
-def test_all_targets_stand_beside_each_other_in_every_round(plan, targets):
+def test_all_targets_stand_next_to_each_other_in_every_round(plan, targets):
     order = list(turns(plan, targets))
     assert len(order) == plan.rounds * len(plan.clients) * len(targets)
     for start in range(0, len(order), len(targets)):

@@ -30,13 +30,13 @@ def test_a_gain_smaller_than_the_machines_own_drift_is_none():
     assert judge(trial(1), [trial(1 / 1.5, max_num_seqs=64)], trial(1.2)).best is not None
 
 
-def test_who_was_only_lucky_once_does_not_win():
+def test_a_single_lucky_run_does_not_win():
     found = judge(trial(1), [trial(0.8, max_num_seqs=64)], trial(1), [trial(0.99, max_num_seqs=64)])
     assert found.best is None
     assert found.gains["max_num_seqs 64"] == pytest.approx(1 / 0.99)
 
 
-def test_of_two_gains_the_smaller_is_told():
+def test_of_two_gains_the_smaller_is_reported():
     for once, again in ((0.8, 0.9), (0.9, 0.8)):
         found = judge(trial(1), [trial(once, max_num_seqs=64)], trial(1), [trial(again, max_num_seqs=64)])
         assert found.best is not None
@@ -107,7 +107,7 @@ def test_the_best_of_each_setting_is_tried_together():
     }
 
 
-def test_the_table_tells_all_that_was_tried():
+def test_the_table_reports_all_that_was_tried():
     trials = [trial(0.8, max_num_seqs=64), Trial(Candidate({"max_num_seqs": 16}), problem="no memory")]
     head, rows = table(trial(1), trials, judge(trial(1), trials, trial(1)))
     assert {len(row) for row in rows} == {len(head)}

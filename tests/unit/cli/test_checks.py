@@ -143,7 +143,7 @@ def test_a_healthy_machine_has_only_ticks() -> None:
         ),
     ],
 )
-def test_each_illness_is_told_with_its_cure(
+def test_each_illness_is_reported_with_its_cure(
     changes: dict[str, Any], name: str, state: str, text: str, fix: str
 ) -> None:
     (finding,) = findings(**changes)
@@ -152,7 +152,7 @@ def test_each_illness_is_told_with_its_cure(
     assert fix in finding.fix
 
 
-def test_a_gpu_that_others_use_is_told() -> None:
+def test_a_gpu_that_others_use_is_reported() -> None:
     hardware = Hardware("cuda", (0,), 24 * GIB, 16 * GIB, (replace(RTX, free=GIB),))
     (finding,) = findings(hardware=hardware, engine=replace(HEALTHY.engine, backend="cuda"))
     assert finding.state == "warning"
@@ -160,17 +160,17 @@ def test_a_gpu_that_others_use_is_told() -> None:
 
 
 def test_without_an_engine_space_for_it_is_needed() -> None:
-    told = findings(
+    reported = findings(
         engine=EngineFact(problem="no vLLM engine is installed"),
         places=(Folder("engine", Path("/var/lib/vllama-engine"), GIB, writable=True),),
     )
-    assert [finding.name for finding in told] == ["engine", "engine directory"]
-    assert told[0].fix == "sudo vllama engine install"
+    assert [finding.name for finding in reported] == ["engine", "engine directory"]
+    assert reported[0].fix == "sudo vllama engine install"
 
 
 def test_without_an_engine_a_python_for_it_is_needed() -> None:
-    told = findings(engine=EngineFact(problem="no vLLM engine is installed"), engine_pythons=())
-    assert told[1].fix == "sudo dnf install python3.14"
+    reported = findings(engine=EngineFact(problem="no vLLM engine is installed"), engine_pythons=())
+    assert reported[1].fix == "sudo dnf install python3.14"
 
 
 def test_our_own_service_on_the_port_is_fine() -> None:

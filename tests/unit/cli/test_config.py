@@ -75,7 +75,7 @@ def test_what_opens_the_service_to_strangers_is_a_warning_of_a_valid_file(tmp_pa
     assert "server.keys" in warning
 
 
-def test_check_of_a_wrong_file_tells_everything_and_ends_with_78(wrong: Path):
+def test_check_of_a_wrong_file_reports_everything_and_ends_with_78(wrong: Path):
     found = run("check", wrong, "--json")
     assert found.exit_code == 78
     answer = json.loads(found.output)
@@ -104,7 +104,7 @@ def test_schema_prints_the_schema():
     assert run("schema").output == schema_text()
 
 
-def test_check_tells_what_the_file_names_and_the_machine_does_not_have(tmp_path: Path):
+def test_check_reports_what_the_file_names_and_the_machine_does_not_have(tmp_path: Path):
     path = tmp_path / "vllama.yaml"
     path.write_text(
         "preload: [tinny, tiny]\n"

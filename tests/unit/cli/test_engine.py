@@ -49,7 +49,7 @@ def test_status_of_a_usable_engine(prefix: Path) -> None:
         assert part in done.stdout
 
 
-def test_status_without_an_engine_fails_and_tells_the_command(prefix: Path) -> None:
+def test_status_without_an_engine_fails_and_reports_the_command(prefix: Path) -> None:
     done = call("status")
     assert done.exit_code == 1
     assert "no vLLM engine is installed" in done.stdout
@@ -59,12 +59,12 @@ def test_status_without_an_engine_fails_and_tells_the_command(prefix: Path) -> N
 def test_status_as_json_holds_what_is_known(prefix: Path) -> None:
     put(prefix, "0.31.0-cpu")
     home = put(prefix, "0.32.0-cpu")
-    told = json.loads(call("status", "--json").stdout)
-    assert told["usable"] is True
-    assert told["python"] == str(home.python)
-    assert told["previous"] == "0.31.0-cpu"
-    assert told["size"] > 0
-    assert "problem" not in told
+    reported = json.loads(call("status", "--json").stdout)
+    assert reported["usable"] is True
+    assert reported["python"] == str(home.python)
+    assert reported["previous"] == "0.31.0-cpu"
+    assert reported["size"] > 0
+    assert "problem" not in reported
 
 
 def test_status_as_json_without_an_engine_leaves_out_what_is_not_known(prefix: Path) -> None:
@@ -73,7 +73,7 @@ def test_status_as_json_without_an_engine_leaves_out_what_is_not_known(prefix: P
     assert set(json.loads(done.stdout)) == {"usable", "problem", "hint"}
 
 
-def test_status_tells_of_an_untested_version(prefix: Path) -> None:
+def test_status_reports_of_an_untested_version(prefix: Path) -> None:
     home = put(prefix, "0.33.0-cpu")
     write_capabilities(home.capabilities_file, GOOD_ANSWER | {"version": "0.33.0"})
     assert "vLLM 0.33.0 is untested" in call("status").stdout

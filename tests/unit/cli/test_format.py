@@ -79,7 +79,7 @@ def test_durations_are_rough_words(seconds: float, shown: str) -> None:
         (float("inf"), "Forever"),
     ],
 )
-def test_times_are_told_from_now(ahead: float, shown: str) -> None:
+def test_times_are_reported_from_now(ahead: float, shown: str) -> None:
     assert fmt.human_time(1_000_000 + ahead, 1_000_000) == shown
 
 

@@ -47,10 +47,10 @@ def test_every_verb_is_listed_with_what_it_does():
         assert any(line.startswith(f"  {verb} ") and line.endswith(".") for line in lines), verb
 
 
-def test_bench_tells_the_options_of_its_default_verb():
-    told = "\n".join(help_of("bench"))
-    assert "--clients" in told
-    assert "vllama bench VERB --help" in told
+def test_bench_reports_the_options_of_its_default_verb():
+    reported = "\n".join(help_of("bench"))
+    assert "--clients" in reported
+    assert "vllama bench VERB --help" in reported
 
 
 @pytest.mark.parametrize("name", ["vllama.cli.main", "click", "vllama.cli.ps"])

@@ -20,10 +20,10 @@ def say(file: Path, journal_stream: str) -> list[str]:
     return file.read_text().splitlines()
 
 
-def test_the_journal_is_told_how_wrong_it_is(tmp_path: Path):
-    told = say(tmp_path / "journal", "{0.st_dev}:{0.st_ino}")
-    assert told == ["<3>Error: it broke", "<3>mend it", "<4>Warning: so so", "by the way"]
+def test_the_journal_gets_the_severity(tmp_path: Path):
+    reported = say(tmp_path / "journal", "{0.st_dev}:{0.st_ino}")
+    assert reported == ["<3>Error: it broke", "<3>mend it", "<4>Warning: so so", "by the way"]
 
 
-def test_whoever_else_reads_it_gets_no_marks(tmp_path: Path):
+def test_other_readers_get_no_marks(tmp_path: Path):
     assert say(tmp_path / "file", "1:1")[0] == "Error: it broke"

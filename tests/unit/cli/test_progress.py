@@ -7,18 +7,18 @@ import pytest
 from vllama.cli.progress import progress
 
 
-def test_stages_are_lines_and_each_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stages_are_lines_and_each_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
     with progress() as show:
         show.status("loading weights")
         show.status("loading weights")
         show.status("")
         show.say("ready in 31 s")
-    told = capsys.readouterr()
-    assert told.err == "loading weights\nready in 31 s\n"
-    assert told.out == ""
+    reported = capsys.readouterr()
+    assert reported.err == "loading weights\nready in 31 s\n"
+    assert reported.out == ""
 
 
-def test_a_bar_tells_its_beginning_and_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bar_reports_its_beginning_and_its_end(capsys: pytest.CaptureFixture[str]) -> None:
     with progress() as show:
         bar = show.bar("torch", unit="bytes")
         for done in range(0, 181_000_000, 1_000_000):
@@ -27,11 +27,13 @@ def test_a_bar_tells_its_beginning_and_its_end(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == "torch: 0 B of 181 MB\ntorch: 181 MB of 181 MB\n"
 
 
-@pytest.mark.parametrize(("unit", "told"), [("percent", "x: 62 %"), ("items", "x: 5 of 8"), ("bytes", "x: 5 B of 8 B")])
-def test_amounts_are_told_in_the_bars_unit(capsys: pytest.CaptureFixture[str], unit: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("unit", "reported"), [("percent", "x: 62 %"), ("items", "x: 5 of 8"), ("bytes", "x: 5 B of 8 B")]
+)
+def test_amounts_are_reported_in_the_bars_unit(capsys: pytest.CaptureFixture[str], unit: str, reported: str) -> None:
     with progress() as show:
         show.bar("x", total=8, unit=unit).update(5)  # type: ignore[arg-type]
-    assert capsys.readouterr().err.strip() == told
+    assert capsys.readouterr().err.strip() == reported
 
 
 def test_quiet_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ def test_keys_are_taken_as_they_are_written():
     assert read_document("gpu:\n  16: {on: 1}\n").value == {"gpu": {"16": {"on": 1}}}
 
 
-def test_a_key_given_twice_is_told_with_both_lines():
+def test_a_key_given_twice_is_reported_with_both_lines():
     (finding,) = read_document("a: 1\nb:\n  c: 1\n  c: 2\n").findings
     assert (finding.line, finding.key) == (4, ("b", "c"))
     assert finding.message == "is given twice (first in line 3)"
@@ -41,7 +41,7 @@ def test_a_list_or_a_word_is_no_configuration():
         assert "key: value" in finding.message
 
 
-def test_what_yaml_can_but_a_configuration_should_not_is_told():
+def test_what_yaml_can_but_a_configuration_should_not_is_refused():
     cases = {
         "a: !!python/object:os.system {}\n": "",
         "a: !!python/name:os.system x\n": "type that is not supported",
@@ -65,14 +65,14 @@ def test_dates_stay_text():
 
 @settings(deadline=None)
 @given(st.text())
-def test_any_text_is_read_or_told(text: str):
+def test_any_text_is_read_or_refused(text: str):
     document = read_document(text)
     assert isinstance(document.value, dict)
 
 
 @settings(deadline=None)
 @given(st.text(alphabet="ab01 :-[]{}&*!|>'\"#%@\n\t,?<~.", max_size=80))
-def test_any_yaml_is_read_or_told(text: str):
+def test_any_yaml_is_read_or_refused(text: str):
     document = read_document(text)
     assert isinstance(document.value, dict)
     assert all(finding.message for finding in document.findings)

@@ -99,20 +99,20 @@ def test_the_credential_of_systemd_counts_too(tmp_path):
     assert ring_of(files).find(secret) == key
 
 
-def test_a_damaged_file_is_told_with_its_line(tmp_path):
+def test_a_damaged_file_is_reported_with_its_line(tmp_path):
     file = tmp_path / "keys"
     file.write_text("# a word\nnonsense\n")
     with pytest.raises(ConfigError, match="keys:2: is not a key"):
         read_keys(file)
 
 
-def test_a_place_that_can_not_be_written_is_told(tmp_path):
+def test_a_place_that_can_not_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="can't write"):
         write_keys(tmp_path / "file" / "keys", [])
 
 
-def test_who_reads_the_file_sees_it_whole(tmp_path):
+def test_readers_see_the_whole_file(tmp_path):
     file = tmp_path / "keys"
     write_keys(file, [make_key("a", "use", "2026-11-21")[0]])
     before = file.stat().st_ino

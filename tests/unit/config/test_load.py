@@ -69,7 +69,7 @@ def test_flag_beats_environment_beats_file(write):
     assert loaded.origin_of("log.level") == "default"
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_the_lines(write):
+def test_all_problems_are_reported_at_once_in_the_order_of_the_lines(write):
     path = write(
         "sever: {}\n"
         "server:\n"
@@ -161,12 +161,12 @@ def test_what_is_preloaded_must_be_a_name(write):
     assert problem.endswith(":3: preload.2: 'a b' is not a model name")
 
 
-def test_broken_yaml_tells_the_line(write):
+def test_broken_yaml_reports_the_line(write):
     (problem,) = problems(write("server:\n  port: [1\nkeep_alive: 5m\n"))
     assert ":3: is not valid YAML" in problem
 
 
-def test_a_file_in_another_encoding_tells_the_line(write):
+def test_a_file_in_another_encoding_reports_the_line(write):
     (problem,) = problems(write("server:\n  host: käse\n".encode("latin-1")))
     assert problem.endswith(":2: is not UTF-8 (byte 0xe4)")
 

@@ -9,9 +9,9 @@ from vllama.config.ownership import sole_owner
 from vllama.errors import AlreadyRunning, ConfigError
 
 
-def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path):
-    told = rf"pid {os.getpid()}\) is already running with {tmp_path}"
-    with sole_owner(tmp_path), pytest.raises(AlreadyRunning, match=told):
+def test_a_second_owner_learns_who_the_first_is(tmp_path: Path):
+    reported = rf"pid {os.getpid()}\) is already running with {tmp_path}"
+    with sole_owner(tmp_path), pytest.raises(AlreadyRunning, match=reported):
         sole_owner(tmp_path).__enter__()
     with sole_owner(tmp_path) as owner:
         owner.listens_on(11434)

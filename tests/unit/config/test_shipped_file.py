@@ -88,7 +88,7 @@ def test_what_show_prints_can_be_read_back(tmp_path: Path):
     assert again.config.profiles["medium"].gpu["16"].kv_cache_dtype == "fp8"
 
 
-def test_show_tells_where_each_value_comes_from(tmp_path: Path):
+def test_show_reports_where_each_value_comes_from(tmp_path: Path):
     path = tmp_path / "mine.yaml"
     path.write_text("profiles:\n  small:\n    max_num_seqs: 3\n")
     loaded = load_config(path, environ={**ENVIRON, "OLLAMA_HOST": ":1"})

@@ -30,7 +30,7 @@ def keep(state: Path, model: str = "qwen3:0.6b", **settings: object) -> Path:
     return place
 
 
-def test_it_holds_and_tells_its_line(state: Path):
+def test_it_applies_and_names_its_line(state: Path):
     place = keep(state, max_num_seqs=64)
     loaded = load(state)
     assert loaded.config.tuned["qwen3:0.6b"].max_num_seqs == 64
@@ -84,15 +84,15 @@ def test_tuning_again_replaces_and_forgetting_removes(state: Path):
         ("tuned: {x: {nosuch: 1}}", "nosuch"),
     ],
 )
-def test_a_broken_file_is_told_with_its_line(state: Path, text: str, problem: str):
+def test_a_broken_file_is_reported_with_its_line(state: Path, text: str, problem: str):
     place = tuned_file(state, "x")
     write_tuned(place, text)
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as reported:
         load(state)
-    assert any(str(place) in line and problem in line for line in told.value.problems), told.value.problems
+    assert any(str(place) in line and problem in line for line in reported.value.problems), reported.value.problems
 
 
-def test_what_can_not_be_written_is_told(tmp_path: Path):
+def test_what_can_not_be_written_is_reported(tmp_path: Path):
     (tmp_path / "state").write_text("a file")
     with pytest.raises(StoreFailed, match="can't write"):
         keep(tmp_path / "state", max_num_seqs=1)

@@ -44,8 +44,8 @@ def bring(hub: Hub, state: Path, source: Source = MINI) -> str:
 
 def test_only_what_is_needed_is_fetched_and_it_can_be_served(hub: Hub, tmp_path: Path):
     plans: list[Snapshot] = []
-    told: list[Mapping[str, int]] = []
-    assert fetch(MINI, tmp_path, plans.append, told.append, shipped_registry(), endpoint=hub.url) == COMMIT
+    reported: list[Mapping[str, int]] = []
+    assert fetch(MINI, tmp_path, plans.append, reported.append, shipped_registry(), endpoint=hub.url) == COMMIT
     place = find_snapshot(tmp_path, "acme/mini")
     assert place is not None
     assert sorted(hub.served) == ["config.json", WEIGHTS, "tokenizer.json", "tokenizer_config.json"]
@@ -53,7 +53,7 @@ def test_only_what_is_needed_is_fetched_and_it_can_be_served(hub: Hub, tmp_path:
     (plan,) = plans
     assert {file.name: file.size for file in plan.files} == {name: len(hub.files[name]) for name in hub.served}
     assert [file.name for file in plan.files if file.sha256] == [WEIGHTS]
-    assert told[-1] == {name: len(hub.files[name]) for name in hub.served}
+    assert reported[-1] == {name: len(hub.files[name]) for name in hub.served}
 
 
 def test_a_part_is_seen_while_it_grows(hub: Hub, tmp_path: Path):
@@ -176,7 +176,7 @@ def test_a_repository_without_safetensors_is_refused_before_anything_is_fetched(
     assert hub.served == []
 
 
-def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(hub: Hub, tmp_path: Path):
+def test_a_disk_that_is_too_small_is_reported_before_anything_is_fetched(hub: Hub, tmp_path: Path):
     hub.claimed = {WEIGHTS: 1 << 60}
     with pytest.raises(PullFailed, match="GB free") as caught:
         bring(hub, tmp_path)
@@ -247,7 +247,7 @@ def test_chat_templates_of_their_own_folder_are_fetched(tmp_path: Path, hub: Hub
 
 
 @pytest.mark.parametrize("tag", ["Q4_K_M", "q8_0", "IQ2_XXS", "UD-Q4_K_XL", "BF16"])
-def test_the_tag_of_a_gguf_file_is_told_as_one(tmp_path: Path, hub: Hub, tag: str):
+def test_the_tag_of_a_gguf_file_is_reported_as_one(tmp_path: Path, hub: Hub, tag: str):
     with pytest.raises(PullFailed, match="that names a GGUF file") as caught:
         bring(hub, tmp_path, Source("hub", "acme/mini", tag))
     assert "safetensors" in caught.value.hint
@@ -287,7 +287,7 @@ def test_the_tag_of_a_gguf_file_is_told_as_one(tmp_path: Path, hub: Hub, tag: st
         ),
     ],
 )
-def test_a_repository_without_a_model_is_told_for_what_it_is(
+def test_a_repository_without_a_model_is_reported_for_what_it_is(
     tmp_path: Path, contents: dict[str, bytes], words: str, hint: str
 ):
     with running(Hub("acme/mini", contents)) as hub, pytest.raises(PullFailed, match=words) as caught:

@@ -39,20 +39,20 @@ def listing(text: str = "mini:8b") -> Listing:
 class ScriptedHub:
     """Tells what it is given, and remembers what it was asked."""
 
-    def __init__(self, told: Mapping[str, Facts | PullFailed]) -> None:
-        self.told = told
+    def __init__(self, reported: Mapping[str, Facts | PullFailed]) -> None:
+        self.reported = reported
         self.asked: list[str] = []
 
     async def __call__(self, source: Source) -> Facts:
         self.asked.append(source.location)
-        found = self.told[source.location]
+        found = self.reported[source.location]
         if isinstance(found, PullFailed):
             raise found
         return found
 
 
-async def chosen(machine: Hardware, told: Mapping[str, Facts | PullFailed] = HUB, text: str = "mini:8b") -> str:
-    found = await choose_by_plan(listing(text), Config(), machine, TOKEN, ScriptedHub(told))
+async def chosen(machine: Hardware, reported: Mapping[str, Facts | PullFailed] = HUB, text: str = "mini:8b") -> str:
+    found = await choose_by_plan(listing(text), Config(), machine, TOKEN, ScriptedHub(reported))
     assert found is not None
     return found.offer.repository
 
@@ -82,8 +82,8 @@ async def test_what_loaded_models_would_free_counts_as_free():
 
 
 async def test_a_repository_that_is_gated_or_gone_is_passed_over():
-    told = {**HUB, BF16: PullFailed("gated", code="pull_gated"), FP8: PullFailed("gone", code="pull_unknown")}
-    assert await chosen(gpu(80), told) == INT4
+    reported = {**HUB, BF16: PullFailed("gated", code="pull_gated"), FP8: PullFailed("gone", code="pull_unknown")}
+    assert await chosen(gpu(80), reported) == INT4
 
 
 async def test_without_the_hub_the_catalogues_sizes_have_to_do():

@@ -278,7 +278,7 @@ def test_an_engine_without_an_essential_flag_is_refused(flag: str):
     assert "vllama engine install" in caught.value.hint
 
 
-def test_all_wrong_flags_of_a_person_are_told_at_once():
+def test_all_wrong_flags_of_a_person_are_reported_at_once():
     config = {
         "models": {
             "mini": {

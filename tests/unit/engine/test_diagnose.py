@@ -69,7 +69,7 @@ def test_an_illegal_instruction_points_at_the_build():
     assert "SIGILL" in diagnose(-4, []).text
 
 
-def test_the_root_cause_is_told_and_not_the_useless_last_line():
+def test_the_root_cause_is_reported_and_not_the_useless_last_line():
     lines = [
         "(Worker pid=9) ERROR 11-20 08:30:22 [w.py:3] ZeroDivisionError: the true reason",
         "(EngineCore pid=8) ERROR 11-20 08:30:23 [c.py:3] RuntimeError: worker failed",

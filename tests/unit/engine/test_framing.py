@@ -57,7 +57,7 @@ def test_a_head_is_waited_for(length):
     assert read_head(CHUNKED[:length]) is None
 
 
-def test_a_head_is_told_from_what_follows():
+def test_a_head_is_separated_from_what_follows():
     assert read_head(CHUNKED + b"5\r\nab") == (Head(200, chunked=True, length=0, stays=True), b"5\r\nab")
     sized = b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\nConnection: Close\r\n\r\nabc"
     assert read_head(sized) == (Head(404, chunked=False, length=3, stays=False), b"abc")

@@ -72,7 +72,7 @@ def test_no_line_of_an_engine_makes_us_remove_anything_else(spec, tmp_path):
     assert (root / "torch_aot_compile" / "7a64").is_dir()
 
 
-def test_the_last_start_of_each_model_is_told_newest_first(spec, tmp_path):
+def test_the_last_start_of_each_model_is_reported_newest_first(spec, tmp_path):
     for name, fault in (("a", "old"), ("b", ""), ("a", "new")):
         compilation = replace(started(compiled(spec, name + fault)), again=fault)
         kept_code.remember(replace(spec, name=f"{name} (compiling)", served_name=name), compilation)

@@ -96,7 +96,7 @@ async def test_the_cause_comes_from_the_last_lines(tmp_path):
     assert (cause.code, cause.permanent) == ("bad_flag", True)
 
 
-async def test_an_interpreter_that_is_not_there_is_told(tmp_path):
+async def test_an_interpreter_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(LoadFailed, match="can't start the engine's interpreter"):
         await started(tmp_path, "/nonexistent/python")
 

@@ -36,14 +36,14 @@ THEIR_WORDS = (
 
 
 @pytest.mark.parametrize("case", REAL)
-def test_a_real_refusal_is_told_in_our_words_with_its_field(case):
+def test_a_real_refusal_is_reported_in_our_words_with_its_field(case):
     error = engine_error({"error": REAL[case]})
     assert isinstance(error, EngineRefused)
     assert bool(error.field) != (case in WITHOUT_A_FIELD)
-    told = in_our_words(error)
-    assert told.http_status == 400
-    assert not any(words in told.message for words in THEIR_WORDS)
-    assert error.message not in told.message
+    reported = in_our_words(error)
+    assert reported.http_status == 400
+    assert not any(words in reported.message for words in THEIR_WORDS)
+    assert error.message not in reported.message
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,6 @@ def test_what_has_no_grammar_stays(blanks):
     assert adjusted(blanks, Params(json_object=True)) == Params(json_object=True)
 
 
-def test_an_engine_without_these_parsers_is_told_of_and_left_alone(blanks, caplog):
+def test_an_engine_without_these_parsers_is_reported_and_left_alone(blanks, caplog):
     blanks.install()  # this interpreter has no vLLM at all
     assert "not bounded" in caplog.text

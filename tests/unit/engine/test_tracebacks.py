@@ -28,13 +28,13 @@ def test_two_processes_that_die_at_once_are_kept_apart():
     assert fold(mixed) == ["\n".join(TRACE)] * 2
 
 
-def test_a_chain_of_exceptions_is_told_in_its_parts():
+def test_a_chain_of_exceptions_is_reported_in_its_parts():
     link = "The above exception was the direct cause of the following exception:"
-    told = fold([*TRACE, "", link, "", *TRACE])
-    assert [is_traceback(text) for text in told if text and text != link] == [True, True]
+    reported = fold([*TRACE, "", link, "", *TRACE])
+    assert [is_traceback(text) for text in reported if text and text != link] == [True, True]
 
 
-def test_a_traceback_that_the_pipes_end_cuts_off_is_told():
+def test_a_traceback_that_the_pipes_end_cuts_off_is_reported():
     assert fold(TRACE[:2]) == ["\n".join(TRACE[:2])]
 
 
@@ -43,6 +43,6 @@ OTHERS = ["INFO hello", f"(EngineCore pid=7) {TRACE[0]}", "(EngineCore pid=7)   
 
 @given(st.lists(st.sampled_from([*TRACE, *OTHERS])))
 def test_no_line_is_lost(lines):
-    told = "\n".join(fold(lines)).splitlines()
+    reported = "\n".join(fold(lines)).splitlines()
     bare = [line.removeprefix("(EngineCore pid=7) ") for line in lines]
-    assert sorted(line.removeprefix("(EngineCore pid=7) ") for line in told if line) == sorted(filter(None, bare))
+    assert sorted(line.removeprefix("(EngineCore pid=7) ") for line in reported if line) == sorted(filter(None, bare))

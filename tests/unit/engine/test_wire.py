@@ -93,7 +93,7 @@ async def test_a_stream_ends_with_done_and_its_connection_serves_the_next(engine
     assert engine.requests[0].endswith(b"\r\n\r\n{}")
 
 
-async def test_who_has_seen_done_does_not_wait_for_the_frames_end(engine, client):
+async def test_after_done_nobody_waits_for_the_frames_end(engine, client):
     engine.answer = HEAD + event("a") + chunk(DONE)
     assert await all_of(client) == [b'{"word":"a"}']
     engine.writers[0].write(END)
@@ -130,13 +130,13 @@ async def test_what_the_short_cut_takes_is_not_cut_into_payloads(engine, client)
         steps = aiter(events)
         await anext(steps)
         pouring = asyncio.create_task(events.pour(lambda payloads: seen.put_nowait(payloads) is None, take))
-        for word, told in (
+        for word, reported in (
             ("short", b'data: {"word":"short"}\n\n'),
             ("long", [b'{"word":"long"}']),
             ("short, last", b'data: {"word":"short, last"}\n\n'),
         ):
             engine.writers[0].write(event(word))
-            assert await asyncio.wait_for(seen.get(), 10) == told
+            assert await asyncio.wait_for(seen.get(), 10) == reported
         await asyncio.wait_for(pouring, 10)
         engine.writers[0].write(event("later") + chunk(DONE) + END)
         assert [one async for payloads in steps for one in payloads] == [b'{"word":"later"}']
@@ -157,7 +157,7 @@ async def test_the_short_cut_is_not_asked_in_the_middle_of_an_event(engine, clie
         pouring.cancel()
 
 
-async def test_pouring_stops_when_it_is_told_to_and_nothing_is_lost(engine, client):
+async def test_pouring_stops_on_request_and_nothing_is_lost(engine, client):
     engine.answer = HEAD + event("first")
     seen = []
 
@@ -222,7 +222,7 @@ async def test_leaving_an_unfinished_answer_closes_its_connection(engine, client
 
 
 @pytest.mark.parametrize("poured", [False, True])
-async def test_closing_the_client_wakes_who_waits(engine, client, poured):
+async def test_closing_the_client_wakes_waiting_callers(engine, client, poured):
     engine.answer = HEAD + event("a")
 
     async def wait() -> None:

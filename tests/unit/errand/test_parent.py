@@ -42,7 +42,7 @@ class Errand:
         environ = {"PYTHONPATH": ROOT, "PATH": os.environ["PATH"]}
         if rude := how.pop("rude", ""):
             environ["RUDE"] = rude
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             return await send(CHILD, order, "counting", self.hear, environ=environ, **how)
 
 

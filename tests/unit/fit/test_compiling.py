@@ -26,7 +26,7 @@ def test_a_model_on_a_cpu_loads_eagerly_first():
 
 
 @pytest.mark.parametrize("eager", [True, False])
-def test_who_writes_enforce_eager_decides(eager):
+def test_a_configured_enforce_eager_decides(eager):
     assert not first(settings(enforce_eager=eager))
 
 
@@ -34,7 +34,7 @@ def test_who_writes_enforce_eager_decides(eager):
     "values",
     [{"extra_args": ("--compilation-config", "{}")}, {"extra_args": ("-O2",)}, {"env": {"VLLM_USE_AOT_COMPILE": "0"}}],
 )
-def test_who_chooses_how_to_compile_decides(values):
+def test_a_configured_way_to_compile_decides(values):
     assert not first(settings(**values))
 
 

@@ -153,7 +153,7 @@ def test_an_engine_takes_what_its_requests_can_use_and_leaves_the_rest_to_others
     assert plan.settings.origins["gpu_memory_utilization"] == "chosen: what it needs and no more"
 
 
-def test_a_second_engine_finds_room_beside_the_first():
+def test_a_second_engine_finds_room_next_to_the_first():
     first = fitting(LLAMA, gpu(80))
     taken = first.settings.estimate.total / GIB
     second = fitting(facts(3_000_000_000), used(gpu(80), 80 - taken, taken))
@@ -161,7 +161,7 @@ def test_a_second_engine_finds_room_beside_the_first():
     assert sum(shares) <= 0.92 + 2e-5  # shares are rounded up
 
 
-def test_the_sum_is_told_in_peoples_words():
+def test_the_sum_is_reported_in_peoples_words():
     assert fitting(LLAMA, gpu(24)).sum == "21.6 of 21.6 GiB: about 5 chats at once with 8k context"
     assert (
         fitting(facts(22_000_000, task="embed", attention=Attention(), embedding_length=384, details={}), cpu()).sum
@@ -171,9 +171,9 @@ def test_the_sum_is_told_in_peoples_words():
     assert tight.sum.startswith("17.1 of 17.1 GiB: one chat at once with ")
 
 
-def test_a_models_context_is_not_cut_to_fit_beside_others_they_make_room():
-    beside = used(gpu(24), free=8, kept=15)
-    answer = verdict(LLAMA, beside)
+def test_a_models_context_is_not_cut_to_fit_next_to_others_they_are_unloaded():
+    neighbours = used(gpu(24), free=8, kept=15)
+    answer = verdict(LLAMA, neighbours)
     assert isinstance(answer, Missing)
     assert answer.bytes == pytest.approx(11.2 * GIB, rel=0.05)
     assert too_big(answer.need, answer.place).startswith("model requires more GPU memory (")
@@ -190,7 +190,7 @@ def test_an_engine_without_workers_needs_less_memory():
     assert needs_more.overhead - need.overhead == 750 << 20
 
 
-def test_too_big_is_told_with_the_sum_in_ollamas_words_and_with_what_would_fit():
+def test_too_big_is_reported_with_the_sum_in_ollamas_words_and_with_what_would_fit():
     answer = verdict(LLAMA, cpu(12))
     assert isinstance(answer, Refusal)
     assert too_big(answer.need, answer.place) == (
@@ -306,7 +306,7 @@ def test_what_was_measured_counts_instead_of_the_estimate():
     assert plan.requests == pytest.approx(plan.settings.estimate.kv_cache / (2 * GIB), abs=0.1)
 
 
-def test_gpus_that_tell_nothing_are_left_to_vllm():
+def test_gpus_that_report_nothing_are_left_to_vllm():
     blind = Hardware("rocm", (0,), 64 * GIB, 64 * GIB)
     settings = choose(LLAMA, blind)
     assert settings.context == 8192

@@ -192,8 +192,8 @@ def test_on_a_cpu_the_cache_always_has_a_size():
 
 def test_on_a_cpu_engines_share_what_is_really_left():
     alone = choose(facts(), cpu(128)).values.kv_cache_memory
-    beside = replace(cpu(128), ram_available=48 * GIB, ram_promised=8 * GIB)
-    shared = choose(facts(), beside).values.kv_cache_memory
+    neighbours = replace(cpu(128), ram_available=48 * GIB, ram_promised=8 * GIB)
+    shared = choose(facts(), neighbours).values.kv_cache_memory
     assert alone is not None
     assert shared is not None
     assert shared < alone

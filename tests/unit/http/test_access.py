@@ -44,7 +44,7 @@ def test_others_may_not(origin):
     assert not DEFAULTS.allow(origin)
 
 
-def test_configured_origins_come_beside_the_defaults():
+def test_configured_origins_are_added_to_the_defaults():
     origins = read_origins(("http://ui.example", "http://192.168.1.*", "chrome-extension://*"))
     assert all(map(origins.allow, ("http://ui.example", "http://192.168.1.77", "chrome-extension://x")))
     assert origins.allow("http://localhost")
@@ -56,7 +56,7 @@ def test_a_star_allows_everyone_without_naming_them():
     assert origins.headers("http://x.example", preflight=False) == {"Access-Control-Allow-Origin": "*"}
 
 
-def test_entries_that_cannot_be_meant_are_all_told():
+def test_entries_that_cannot_be_meant_are_all_reported():
     with pytest.raises(ConfigError) as caught:
         read_origins(("ui.example", "http://*.*", "*"))
     assert len(caught.value.problems) == 2

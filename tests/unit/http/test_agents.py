@@ -17,8 +17,8 @@ REQUESTS = [
 @pytest.mark.parametrize(("path", "asked"), REQUESTS)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_no_word_of_a_session_is_lost(server, path, asked, stream):
-    status, told = await server.post(path, {"model": "tinychat", "stream": stream} | asked)
-    assert status == 200, told
+    status, reported = await server.post(path, {"model": "tinychat", "stream": stream} | asked)
+    assert status == 200, reported
     (sent,) = server.engine.bodies(CHAT)
     assert marks(sent) == marks(asked)
     text = orjson.dumps(sent).decode()

@@ -114,13 +114,13 @@ def answer(server) -> None:
 
 
 async def hold(server, path: str, asked: object) -> None:
-    status, told = await server.post(path, asked)
+    status, reported = await server.post(path, asked)
     assert status in {200, 400, 404, 500}, asked
     if status != 200:
-        assert told["error"]["message"], asked
-        assert ("request_id" in told) == path.startswith("/v1/messages"), asked
+        assert reported["error"]["message"], asked
+        assert ("request_id" in reported) == path.startswith("/v1/messages"), asked
     if status == 500:
-        assert told["error"]["message"].startswith("invalid format: "), (asked, told)
+        assert reported["error"]["message"].startswith("invalid format: "), (asked, reported)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -145,5 +145,5 @@ async def test_is_answered_or_refused_in_the_routes_own_shape(server, path, capl
 async def test_what_the_noise_is_made_of_is_understood(server, path):
     answer(server)
     for asked in VALID[path]:
-        status, told = await server.post(path, asked)
-        assert status == 200 or "does not support vision" in told["error"]["message"], told
+        status, reported = await server.post(path, asked)
+        assert status == 200 or "does not support vision" in reported["error"]["message"], reported

@@ -114,13 +114,13 @@ def answer(server) -> None:
 
 
 async def hold(server, path: str, asked: object) -> None:
-    status, told = await server.post(path, asked)
+    status, reported = await server.post(path, asked)
     assert status in {200, 400, 403, 404, 500, 501}, asked
     if status == 500:
-        assert told["error"].startswith(ALLOWED_500), (asked, told)
+        assert reported["error"].startswith(ALLOWED_500), (asked, reported)
     elif status >= 400:
-        assert isinstance(told["error"], str), asked
-        assert told["error"], asked
+        assert isinstance(reported["error"], str), asked
+        assert reported["error"], asked
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -26,7 +26,7 @@ def form(**fields: str | bytes) -> aiohttp.FormData:
         (form(model="tinychat", file=b"RIFF"), 400, '"tinychat" does not support audio'),
     ],
 )
-async def test_what_is_wrong_is_told(server, sent, status, text):
+async def test_what_is_wrong_is_reported(server, sent, status, text):
     async with server.session.post(server.base + PATH, data=sent) as answer:
         assert (answer.status, (await answer.json())["error"]["message"]) == (status, text)
 
@@ -41,6 +41,6 @@ async def test_what_is_wrong_is_told(server, sent, status, text):
 )
 async def test_a_body_that_is_no_form_is_refused(server, kind, text):
     async with server.session.post(server.base + PATH, data=b"hello", headers={"Content-Type": kind}) as answer:
-        told = (await answer.json())["error"]["message"]
+        reported = (await answer.json())["error"]["message"]
         assert answer.status == 400
-        assert told.startswith(f"failed to parse multipart form: {text}")
+        assert reported.startswith(f"failed to parse multipart form: {text}")

@@ -14,7 +14,7 @@ async def test_an_ordinary_request_is_read_and_judged_where_it_is(server: Door):
     assert server.aside.jobs == []
 
 
-async def test_a_large_schema_is_judged_beside(server: Door):
+async def test_a_large_schema_is_judged_in_a_worker(server: Door):
     schema = {"anyOf": [{"type": "string", "pattern": "[a-z]{3}"}] * 400 + [{"enum": ["a"]}] * 90}
     nested = {"type": "object", "properties": {"a": schema, "b": schema}, "required": ["a", "b"]}
     body = {"model": "tinychat", "messages": HI, "format": nested, "stream": False}
@@ -22,13 +22,13 @@ async def test_a_large_schema_is_judged_beside(server: Door):
     assert "check_schemas" in server.aside.jobs
 
 
-async def test_a_template_of_a_request_is_read_and_rendered_beside(server: Door):
+async def test_a_template_of_a_request_is_read_and_rendered_in_a_worker(server: Door):
     body = {"model": "tinychat", "prompt": "Hi", "template": "<{{ .Prompt }}>", "stream": False}
     assert (await server.post("/api/generate", body))[0] == 200
     assert server.aside.jobs == ["check_template", "rendered"]
 
 
-async def test_a_template_that_can_not_be_read_is_told_before_anything_is_loaded(server: Door):
+async def test_a_template_that_can_not_be_read_is_reported_before_anything_is_loaded(server: Door):
     body = {"model": "tinychat", "prompt": "Hi", "template": "{{", "stream": False}
     status, answer = await server.post("/api/generate", body)
     assert status == 500

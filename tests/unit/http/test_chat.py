@@ -43,8 +43,8 @@ async def test_tool_calls_come_whole_in_a_chunk_of_their_own(server):
     parts = [chat(call(0, "f", call_id="x")), chat(call(0, arguments='{"a":1}')), chat({}, "tool_calls"), usage()]
     server.engine.replies[CHAT] = [Reply(parts=[sse(parts)])]
     _, lines = await server.post("/api/chat", {**ASK, "tools": [TOOL]})
-    (told,) = lines[0]["message"]["tool_calls"]
-    assert told["function"] == {"index": 0, "name": "f", "arguments": {"a": 1}}
+    (reported,) = lines[0]["message"]["tool_calls"]
+    assert reported["function"] == {"index": 0, "name": "f", "arguments": {"a": 1}}
     assert lines[-1]["done_reason"] == "stop"
     assert server.engine.bodies(CHAT)[0]["tools"] == [TOOL]
 
@@ -180,14 +180,14 @@ async def test_the_oldest_turns_go_when_the_history_is_too_long_and_the_answer_s
 
 @pytest.mark.parametrize("messages", [ASK["messages"], []], ids=["chat", "load"])
 async def test_a_context_larger_than_the_engines_is_answered_with_what_there_is_and_says_so(server, messages):
-    for wanted, told in ((2048, None), (2049, "2048")):
+    for wanted, reported in ((2048, None), (2049, "2048")):
         data = orjson.dumps({**ASK, "messages": messages, "options": {"num_ctx": wanted}})
         async with server.session.post(server.base + "/api/chat", data=data) as answer:
             assert answer.status == 200
-            assert answer.headers.get("X-Vllama-Context-Length") == told
+            assert answer.headers.get("X-Vllama-Context-Length") == reported
 
 
-async def test_nothing_goes_when_the_client_forbids_it(server):
+async def test_nothing_is_dropped_when_the_client_forbids_it(server):
     server.engine.replies[CHAT] = [TOO_LONG]
     server.engine.replies[TOKENIZE] = [count]
     status, body = await server.post("/api/chat", {**ASK, "messages": LONG, "truncate": False})
@@ -211,9 +211,9 @@ async def test_one_message_that_is_too_long_is_refused_without_shift(server):
 
 async def test_megabytes_never_reach_the_engine(server):
     body = {**ASK, "messages": [{"role": "user", "content": "x" * 900_000}]}
-    status, told = await server.post("/api/chat", body)
+    status, reported = await server.post("/api/chat", body)
     assert status == 400
-    assert told["error"].startswith("the prompt is longer than the context length")
+    assert reported["error"].startswith("the prompt is longer than the context length")
     assert server.engine.requests == []
 
 

@@ -20,8 +20,8 @@ VECTORS = b'{"data":[{"index":1,"embedding":[0,2]},{"index":0,"embedding":[3,4]}
 
 
 async def refused(server, path: str, **body) -> tuple[int, str]:
-    status, told = await server.post(path, body)
-    return status, told["error"]["message"]
+    status, reported = await server.post(path, body)
+    return status, reported["error"]["message"]
 
 
 async def test_chat_checks_in_ollamas_order(server):
@@ -54,10 +54,10 @@ async def test_a_format_that_is_no_schema_is_refused_in_ollamas_words(server):
 
 async def test_messages_without_any_part_only_load_the_model(server):
     asked = {"model": "tinychat", "messages": [{"role": "user", "content": []}]}
-    status, told = await server.post("/v1/chat/completions", asked)
-    assert (status, told["choices"][0]["finish_reason"]) == (200, "load")
-    assert told["choices"][0]["message"] == {"role": "assistant", "content": ""}
-    assert told["usage"] == {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    status, reported = await server.post("/v1/chat/completions", asked)
+    assert (status, reported["choices"][0]["finish_reason"]) == (200, "load")
+    assert reported["choices"][0]["message"] == {"role": "assistant", "content": ""}
+    assert reported["usage"] == {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     data = orjson.dumps({**asked, "stream": True})
     async with server.session.post(server.base + "/v1/chat/completions", data=data) as answer:
         lines = (await answer.read()).decode().split("\n\n")
@@ -68,9 +68,9 @@ async def test_messages_without_any_part_only_load_the_model(server):
 
 async def test_a_message_that_says_nothing_only_loads_the_model(server):
     asked = {"model": "tinychat", "max_tokens": 9, "messages": [{"role": "user", "content": ""}]}
-    status, told = await server.post("/v1/messages", asked)
-    assert (status, told["content"], told["stop_reason"]) == (200, [], "stop_sequence")
-    assert told["usage"] == {"input_tokens": 0, "output_tokens": 0}
+    status, reported = await server.post("/v1/messages", asked)
+    assert (status, reported["content"], reported["stop_reason"]) == (200, [], "stop_sequence")
+    assert reported["usage"] == {"input_tokens": 0, "output_tokens": 0}
     data = orjson.dumps({**asked, "stream": True})
     async with server.session.post(server.base + "/v1/messages", data=data) as answer:
         events = [line for line in (await answer.read()).decode().splitlines() if line.startswith("event")]
@@ -78,13 +78,13 @@ async def test_a_message_that_says_nothing_only_loads_the_model(server):
     assert not server.engine.requests
 
 
-async def test_the_rendered_prompt_is_told_to_those_who_ask_for_it(server):
+async def test_the_rendered_prompt_is_returned_on_request(server):
     server.engine.replies[TOKENIZE] = [Reply(parts=[b'{"tokens":[1]}'])]
     server.engine.replies["/detokenize"] = [Reply(parts=[b'{"prompt":"<user>Hi"}'])]
     asked = {"model": "tinychat", "messages": HI, "_debug_render_only": True}
-    status, told = await server.post("/v1/chat/completions", asked)
-    assert (status, told["_debug_info"]) == (200, {"rendered_template": "<user>Hi"})
-    assert told["choices"] == [{"index": 0, "message": {"role": "", "content": ""}, "finish_reason": None}]
+    status, reported = await server.post("/v1/chat/completions", asked)
+    assert (status, reported["_debug_info"]) == (200, {"rendered_template": "<user>Hi"})
+    assert reported["choices"] == [{"index": 0, "message": {"role": "", "content": ""}, "finish_reason": None}]
 
 
 async def test_tools_that_may_not_be_called_are_not_shown_to_the_model(server):
@@ -99,16 +99,16 @@ async def test_tools_that_may_not_be_called_are_not_shown_to_the_model(server):
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
 async def test_an_error_in_the_place_of_a_stream_is_not_to_be_cached_either(server, path):
-    for stream, told in ((True, "no-cache"), (False, None)):
+    for stream, reported in ((True, "no-cache"), (False, None)):
         asked = {"model": "nobody", "max_tokens": 9, "messages": HI, "input": "Hi", "stream": stream}
         async with server.session.post(server.base + path, data=orjson.dumps(asked)) as answer:
-            assert (answer.status, answer.headers.get("Cache-Control")) == (404, told)
+            assert (answer.status, answer.headers.get("Cache-Control")) == (404, reported)
 
 
 async def test_a_wish_to_think_is_dropped_by_anthropics_route_alone(server):
     body = {"model": "plainchat", "max_tokens": 9, "messages": HI, "thinking": {"type": "enabled"}}
-    status, told = await server.post("/v1/messages", body)
-    assert (status, told["content"]) == (200, [{"type": "text", "text": "Hi"}])
+    status, reported = await server.post("/v1/messages", body)
+    assert (status, reported["content"]) == (200, [{"type": "text", "text": "Hi"}])
 
 
 async def test_completions_check_in_ollamas_order(server):
@@ -124,8 +124,8 @@ async def test_completions_check_in_ollamas_order(server):
 
 async def test_embeddings_are_of_length_one_in_the_order_of_their_inputs(server):
     server.engine.replies[EMBED] = [Reply(parts=[VECTORS])]
-    _, told = await server.post("/v1/embeddings", {"model": "minilm", "input": ["a", "b"]})
-    assert told == {
+    _, reported = await server.post("/v1/embeddings", {"model": "minilm", "input": ["a", "b"]})
+    assert reported == {
         "object": "list",
         "data": [
             {"object": "embedding", "embedding": [0.6, 0.8], "index": 0},
@@ -135,8 +135,8 @@ async def test_embeddings_are_of_length_one_in_the_order_of_their_inputs(server)
         "usage": {"prompt_tokens": 5, "total_tokens": 5},
     }
     body = {"model": "minilm", "input": ["a", "b"], "encoding_format": "base64", "dimensions": 1}
-    _, told = await server.post("/v1/embeddings", body)
-    assert struct.unpack("<f", base64.b64decode(told["data"][0]["embedding"])) == (1.0,)
+    _, reported = await server.post("/v1/embeddings", body)
+    assert struct.unpack("<f", base64.b64decode(reported["data"][0]["embedding"])) == (1.0,)
 
 
 async def test_an_empty_string_is_embedded_too(server):
@@ -190,9 +190,9 @@ async def test_tokens_are_counted_with_system_and_tools(server):
 async def test_a_body_over_the_limit_is_refused_in_the_routes_own_shape(server, path):
     async with server.session.post(server.base + path, data=io.BytesIO(b"x" * (2 << 20))) as answer:
         assert answer.status == 413
-        told = await answer.json()
-    assert "max_body" in told["error"]["message"]
-    assert ("request_id" in told) == (path == "/v1/messages")
+        reported = await answer.json()
+    assert "max_body" in reported["error"]["message"]
+    assert ("request_id" in reported) == (path == "/v1/messages")
 
 
 @pytest.mark.parametrize(
@@ -218,13 +218,13 @@ async def test_what_is_too_much_to_decode_is_refused_in_the_routes_own_shape(ser
     value = b'{"a":' * 500 + b"1" + b"}" * 500 if kind == "deep" else b"[" + b"[]," * 300_000 + b"[]]"
     said = "nested too deeply" if kind == "deep" else "at most that many"
     async with server.session.post(server.base + path, data=b'{"model":"tinychat","tools":%s}' % value) as answer:
-        told = orjson.loads(await answer.read())["error"]
+        reported = orjson.loads(await answer.read())["error"]
         assert answer.status == 400
-        assert said in (told if path.startswith("/api") else told["message"])
+        assert said in (reported if path.startswith("/api") else reported["message"])
     assert "Traceback" not in caplog.text
 
 
-async def test_heavy_bodies_are_decoded_beside_the_loop_and_two_at_a_time():
+async def test_heavy_bodies_are_decoded_outside_the_loop_and_two_at_a_time():
     here, running, most = threading.get_ident(), 0, 0
     meet = threading.Barrier(2)
 
@@ -244,24 +244,24 @@ async def test_heavy_bodies_are_decoded_beside_the_loop_and_two_at_a_time():
 
 async def test_a_list_of_prompts_gets_an_answer_each_and_one_usage(server):
     asked = {"model": "plainchat", "prompt": ["one", "two"], "n": 2}
-    status, told = await server.post("/v1/completions", asked)
-    assert (status, [choice["index"] for choice in told["choices"]]) == (200, [0, 1, 2, 3])
+    status, reported = await server.post("/v1/completions", asked)
+    assert (status, [choice["index"] for choice in reported["choices"]]) == (200, [0, 1, 2, 3])
     sent = server.engine.bodies(CHAT)
     assert sorted(body["messages"][-1]["content"] for body in sent) == ["one", "one", "two", "two"]
     single = (await server.post("/v1/completions", {"model": "plainchat", "prompt": "one"}))[1]
-    assert told["usage"]["prompt_tokens"] == 2 * single["usage"]["prompt_tokens"]
-    assert told["usage"]["completion_tokens"] == 4 * single["usage"]["completion_tokens"]
+    assert reported["usage"]["prompt_tokens"] == 2 * single["usage"]["prompt_tokens"]
+    assert reported["usage"]["completion_tokens"] == 4 * single["usage"]["completion_tokens"]
 
 
 async def test_tokens_are_continued_as_they_are(server):
-    status, told = await server.post("/v1/completions", {"model": "plainchat", "prompt": [5, 6]})
-    assert (status, told["choices"][0]["text"]) == (200, "Hi")
+    status, reported = await server.post("/v1/completions", {"model": "plainchat", "prompt": [5, 6]})
+    assert (status, reported["choices"][0]["text"]) == (200, "Hi")
     assert server.engine.bodies(TEXT)[0]["prompt"] == [5, 6]
 
 
 @pytest.mark.parametrize(("given", "sent"), [([5, 6], [[5, 6]]), ([[5], [6]], [[5], [6]])])
 async def test_tokens_are_embedded_as_they_are(server, given, sent):
     server.engine.replies[EMBED] = [Reply(parts=[VECTORS])]
-    status, told = await server.post("/v1/embeddings", {"model": "minilm", "input": given})
-    assert (status, len(told["data"])) == (200, 2)
+    status, reported = await server.post("/v1/embeddings", {"model": "minilm", "input": given})
+    assert (status, len(reported["data"])) == (200, 2)
     assert server.engine.bodies(EMBED)[0] == {"model": "minilm", "input": sent}

@@ -39,7 +39,7 @@ async def test_raw_goes_without_a_template(server):
     assert server.engine.bodies(TEXT)[0]["prompt"] == "Hi"
 
 
-async def test_a_context_goes_before_the_new_turn_and_thinking_is_told_apart(server):
+async def test_a_context_comes_before_the_new_turn_and_thinking_is_kept_apart(server):
     server.engine.replies[TOKENIZE] = [ids(4, 5)]
     parts = [text("<think>\nHm</think>\n\nHello"), text("", "stop"), usage()]
     server.engine.replies[TEXT] = [Reply(parts=[sse(parts)])]

@@ -40,7 +40,7 @@ async def test_a_pull_of_anything_else_says_what_to_do(server):
     assert (await server.post("/api/pull", {"model": "nobody", "stream": False}))[0] == 500
 
 
-async def test_a_pull_tells_every_part_as_it_moves(server):
+async def test_a_pull_reports_every_part_as_it_moves(server):
     digest = "ab" * 32
     server.puller.fetched = [Part(digest, 10, done) for done in (0, 4, 10)]
     status, lines = await server.post("/api/pull", {"model": "nobody"})
@@ -200,8 +200,8 @@ async def test_a_blob_is_kept_when_it_is_what_it_says(server):
     async with server.session.head(f"{server.base}/api/blobs/{digest}") as answer:
         assert answer.status == 200
     status, body = await server.post(f"/api/blobs/{ZEROS}", b"other")
-    told = f'digest mismatch, expected "{ZEROS}", got "sha256:{hashlib.sha256(b"other").hexdigest()}"'
-    assert (status, body) == (400, {"error": told})
+    reported = f'digest mismatch, expected "{ZEROS}", got "sha256:{hashlib.sha256(b"other").hexdigest()}"'
+    assert (status, body) == (400, {"error": reported})
 
 
 async def test_blobs_are_absent(server):

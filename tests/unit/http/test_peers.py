@@ -49,7 +49,7 @@ def test_models_are_managed_from_this_machine_unless_the_configuration_opens_it(
     assert reach(management="lan").lets_manage(rules.peer("192.168.1.7", DIRECT), None)
 
 
-def test_a_trusted_proxy_tells_who_calls():
+def test_a_trusted_proxy_names_the_client():
     rules = reach(trusted_proxies=["127.0.0.1", "10.0.0.0/8"])
     assert str(rules.peer("127.0.0.1", through("8.8.8.8")).address) == "8.8.8.8"
     assert str(rules.peer("127.0.0.1", through("1.1.1.1", "8.8.8.8", " 10.0.0.3")).address) == "8.8.8.8"
@@ -79,7 +79,7 @@ def test_only_what_changes_the_models_is_management():
 
 @pytest.mark.parametrize("access", ["loopback", "lan"])
 @pytest.mark.parametrize("trail", [through("nonsense"), through("8.8.8.8", "unknown"), Trail(proxied=True)])
-def test_a_trusted_proxy_that_does_not_say_who_calls_brings_strangers(access, trail):
+def test_clients_of_a_trusted_proxy_that_does_not_name_them_are_strangers(access, trail):
     rules = reach(trusted_proxies=["127.0.0.1"], access=access, management="lan")
     peer = rules.peer("127.0.0.1", trail)
     assert not rules.serves(peer)
@@ -88,11 +88,11 @@ def test_a_trusted_proxy_that_does_not_say_who_calls_brings_strangers(access, tr
 
 
 @pytest.mark.parametrize("remote", ["127.0.0.1", "192.168.1.2"])
-@pytest.mark.parametrize("told", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "[::1]:7", "127.9.9.9:80"])
+@pytest.mark.parametrize("reported", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "[::1]:7", "127.9.9.9:80"])
 @pytest.mark.parametrize("proxies", [["127.0.0.1", "192.168.1.2"], ["127.0.0.0/8", "::1", "192.168.1.2"]])
-def test_a_forwarded_loopback_address_is_never_this_machine(remote, told, proxies):
+def test_a_forwarded_loopback_address_is_never_this_machine(remote, reported, proxies):
     rules = reach(trusted_proxies=proxies, management="lan", keys="required")
-    peer = rules.peer(remote, through(told))
+    peer = rules.peer(remote, through(reported))
     assert not peer.here
     assert not rules.lets_manage(peer, None)
     assert not rules.lets_in(peer, None)

@@ -27,13 +27,13 @@ async def ask(tmp_path):
         rules, hosts = read_reach(configured), read_host_check(configured.host, configured.names)
 
         @web.middleware
-        async def told(request, handler):
+        async def reported(request, handler):
             try:
                 return await handler(request)
             except VllamaError as error:
                 return error_response(request.path, error.http_status, message_of(error))
 
-        app = web.Application(middlewares=[told, make_permits(rules, hosts, KeyRing([tmp_path / "keys"]))])
+        app = web.Application(middlewares=[reported, make_permits(rules, hosts, KeyRing([tmp_path / "keys"]))])
 
         async def fine(_: web.Request) -> web.Response:
             return web.json_response({})

@@ -33,7 +33,7 @@ ROUTES = [
 async def test_no_words_of_an_engine_reach_a_client(server, path, asked, status):
     for where in (CHAT, TEXT, EMBED, TOKENIZE):
         server.engine.replies[where] = [error(status, THEIRS)]
-    got, told = await server.post(path, asked)
+    got, reported = await server.post(path, asked)
     assert got >= 400
-    text = orjson.dumps(told).decode()
+    text = orjson.dumps(reported).decode()
     assert not any(words in text for words in ("validation", "literal_error", "a secret", "loc"))

@@ -83,7 +83,7 @@ async def test_head_is_get_without_the_body(server, path, kind):
     assert headers["Content-Type"] == got["Content-Type"] == (kind or got["Content-Type"])
 
 
-async def test_foreign_pages_are_refused_everywhere_and_told_nothing(server):
+async def test_foreign_pages_are_refused_everywhere_and_learn_nothing(server):
     for path in ("/api/tags", "/nope", "/metrics"):
         status, headers, body = await ask(server, "GET", path, headers={"Origin": "http://evil.example"})
         assert (status, body) == (403, b"")
@@ -164,7 +164,7 @@ async def test_our_errors_have_the_status_and_the_dialect_of_the_path(server):
 
 
 @pytest.mark.parametrize("path", ["/api/generate", "/api/chat", "/v1/chat/completions", "/v1/messages"])
-async def test_who_is_told_to_come_again_is_told_when(server, path):
+async def test_an_answer_that_says_try_again_says_when(server, path):
     server.engines.failure = Busy("server busy, please try again.  maximum pending requests exceeded")
     asked = {"model": "tinychat", "prompt": "Hi", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5}
     status, headers, _ = await ask(server, "POST", path, data=orjson.dumps(asked))
@@ -177,7 +177,7 @@ async def test_a_hint_comes_with_the_error(server):
     assert (await server.post("/api/generate", {"model": "tinychat"}))[1] == {"error": "broken\nmend it"}
 
 
-async def test_what_nobody_expected_is_logged_and_told_without_a_traceback(server, caplog):
+async def test_what_nobody_expected_is_logged_and_reported_without_a_traceback(server, caplog):
     server.models.failure = RuntimeError("boom")
     status, _, body = await ask(server, "GET", "/api/tags")
     assert (status, orjson.loads(body)) == (500, {"error": "internal error; the server's log says more"})

@@ -54,7 +54,7 @@ def connected(listener: socket.socket) -> socket.socket:
 
 
 @pytest.mark.parametrize("turns", range(4))
-async def test_whoever_connects_while_another_application_takes_over_is_answered(listeners, turns, monkeypatch):
+async def test_a_client_that_connects_while_another_application_takes_over_is_answered(listeners, turns, monkeypatch):
     """``turns``: how far asyncio is with the connection: not seen, accepted, with a transport."""
     lost: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda found: lost.append(found.exc_value))
@@ -104,5 +104,5 @@ async def test_a_burst_of_clients_finds_room_in_the_queue(listeners):
 
 def queue_of(listener: socket.socket) -> int:
     """How many connections may wait: in ``struct tcp_info`` the kernel tells it where others have ``tcpi_sacked``."""
-    told = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    return int.from_bytes(told[28:32], sys.byteorder)
+    reported = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return int.from_bytes(reported[28:32], sys.byteorder)

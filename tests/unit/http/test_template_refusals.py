@@ -22,7 +22,7 @@ ANSWER = Reply(parts=[sse([chat({"content": "Hi"}), chat({}, "stop"), usage()])]
 RENDERED = Reply(parts=[b'{"tokens":[1,2,3]}'])
 
 
-async def test_a_refused_conversation_is_sent_once_more_as_plain_turns(server):
+async def test_a_refused_conversation_is_sent_again_as_plain_turns(server):
     server.engine.replies[CHAT] = [error(400, SAID), ANSWER]
     server.engine.replies[TOKENIZE] = [error(400, SAID)]
     status, body = await server.post("/api/chat", ASK)
@@ -30,7 +30,7 @@ async def test_a_refused_conversation_is_sent_once_more_as_plain_turns(server):
     assert [asked["messages"] for asked in server.engine.bodies(CHAT)][1] == PLAIN
 
 
-async def test_what_is_refused_even_so_is_told_in_our_words(server):
+async def test_what_is_refused_even_so_is_reported_in_our_words(server):
     server.engine.replies[CHAT] = [error(400, SAID)]
     server.engine.replies[TOKENIZE] = [error(400, SAID)]
     status, body = await server.post("/api/chat", ASK)

@@ -46,7 +46,7 @@ async def test_a_requests_template_replaces_the_models(server):
         ),
     ],
 )
-async def test_a_bad_template_is_told_in_gos_words(server, template, said):
+async def test_a_bad_template_is_reported_in_gos_words(server, template, said):
     assert await server.post("/api/generate", {**ASK, "template": template}) == (500, {"error": said})
 
 

@@ -104,7 +104,7 @@ async def test_where_the_form_is_refused_after_the_thoughts_the_answer_is_plain_
     assert again["response_format"]["format"]["json_schema"] == {"type": "object"}
 
 
-async def test_a_form_that_is_refused_even_so_is_told_at_the_end_of_the_stream(server, engine):
+async def test_a_form_that_is_refused_even_so_is_reported_at_the_end_of_the_stream(server, engine):
     engine.replies[TEXT] = [error(400, REFUSED_FORM)]
     _, lines = await server.post("/api/chat", ASK)
     assert "can't force its answer into this format" in lines[-1]["error"]

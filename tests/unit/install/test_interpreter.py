@@ -52,6 +52,6 @@ def test_a_python_can_be_named_by_its_version_or_its_path() -> None:
     assert named("/usr/bin/python3.12", machine.ask, machine.which).short == "3.12"
 
 
-def test_a_named_python_that_is_not_there_is_told() -> None:
+def test_a_named_python_that_is_not_there_is_reported() -> None:
     with pytest.raises(InstallFailed, match=r"--python 3.13 does not run"):
         named("3.13", Machine().ask, Machine().which)

@@ -62,7 +62,7 @@ def test_both_sides_ask_the_same_question() -> None:
     assert found[1] == QUESTION
 
 
-def test_no_engine_is_told_with_the_command_that_installs_it(prefix: Path) -> None:
+def test_no_engine_is_reported_with_the_command_that_installs_it(prefix: Path) -> None:
     with pytest.raises(EngineNotInstalled, match="no vLLM engine is installed") as caught:
         locate(None, prefix)
     assert f"vllama engine install --prefix {prefix}" in caught.value.advice
@@ -84,7 +84,7 @@ def test_a_folder_that_is_not_ours_to_write_needs_root(tmp_path: Path) -> None:
     assert install_command(tmp_path / "x", lambda _: False).startswith("sudo vllama engine install")
 
 
-def test_an_interpreter_that_went_away_is_told_as_what_it_is(prefix: Path) -> None:
+def test_an_interpreter_that_went_away_is_reported_as_what_it_is(prefix: Path) -> None:
     home = put(prefix, "0.32.0-cpu")
     home.python.unlink()
     home.python.symlink_to("/usr/bin/python3.10-gone")
@@ -176,23 +176,23 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
     assert probe(engine_script(tmp_path, key=KEY, answer=ANSWER), tmp_path / "file" / "answer.json").version == "0.32.0"
 
 
-def test_a_broken_cache_is_asked_anew(tmp_path: Path) -> None:
+def test_with_a_broken_cache_the_interpreter_is_asked_again(tmp_path: Path) -> None:
     cache = tmp_path / "answer.json"
     cache.write_text("[1]")
     assert probe(engine_script(tmp_path, key=KEY, answer=ANSWER), cache).version == "0.32.0"
 
 
-def test_a_configured_interpreter_without_vllm_is_told(tmp_path: Path) -> None:
+def test_a_configured_interpreter_without_vllm_is_reported(tmp_path: Path) -> None:
     with pytest.raises(EngineNotInstalled, match="has no vLLM in it"):
         probe(engine_script(tmp_path, key='{"vllm": ""}'), tmp_path / "answer.json")
 
 
-def test_a_vllm_that_does_not_import_is_told_in_its_own_last_words(tmp_path: Path) -> None:
+def test_a_vllm_that_does_not_import_is_reported_in_its_own_last_words(tmp_path: Path) -> None:
     with pytest.raises(EngineNotInstalled, match=r"does not import in .*: the end"):
         probe(engine_script(tmp_path, key=KEY, answer=ANSWER, status=1), tmp_path / "answer.json")
 
 
-def test_a_configured_interpreter_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_configured_interpreter_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(EngineNotInstalled, match="can't be run: No such file"):
         locate(tmp_path / "nothing", tmp_path)
 
@@ -233,7 +233,7 @@ def test_rollback_without_a_previous_engine_is_refused(prefix: Path) -> None:
         rollback(prefix)
 
 
-def test_status_tells_why_there_is_no_engine_and_of_a_half_made_one(prefix: Path) -> None:
+def test_status_reports_why_there_is_no_engine_and_of_a_half_made_one(prefix: Path) -> None:
     assert status(None, prefix).problem == "no vLLM engine is installed"
     make_venv(prefix / "0.32.0-cpu")
     found = status(None, prefix)

@@ -21,7 +21,7 @@ def test_the_environment_wins_over_the_file() -> None:
     assert parse_pip_config(LISTING).uv_arguments()[:2] == ["--find-links", "/from/env"]
 
 
-def test_several_places_are_told_one_by_one() -> None:
+def test_several_places_are_reported_one_by_one() -> None:
     arguments = parse_pip_config("global.find-links='/opt/wheels\\n/more'").uv_arguments()
     assert arguments[:4] == ["--find-links", "/opt/wheels", "--find-links", "/more"]
 

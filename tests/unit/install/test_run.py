@@ -93,7 +93,7 @@ def test_an_engine_with_the_record_of_an_earlier_version_is_asked_and_not_instal
     assert found.registry.models == GOOD_ANSWER["models"]
 
 
-def test_the_engine_in_force_survives_a_failed_install_anew(prefix: Path) -> None:
+def test_the_current_engine_survives_a_failed_second_install(prefix: Path) -> None:
     before, _ = run(prefix, Machine())
     with pytest.raises(InstallFailed, match="disk is full"):
         run(prefix, Machine(fails={"--require-hashes": ["error: No space left on device (os error 28)"]}), force=True)
@@ -114,7 +114,7 @@ def test_another_engine_than_asked_for_is_never_published(prefix: Path, wrong: d
     assert Prefix(prefix).current is None
 
 
-def test_force_builds_beside_the_engine_in_force_and_keeps_it_as_the_previous_one(prefix: Path) -> None:
+def test_force_builds_next_to_the_current_engine_and_keeps_it_as_the_previous_one(prefix: Path) -> None:
     first, _ = run(prefix, Machine())
     second, new = run(prefix, Machine(), force=True)
     assert new
@@ -131,7 +131,7 @@ def test_only_the_current_and_the_previous_engine_are_kept(prefix: Path) -> None
     assert any("removing 0.32.0-cpu," in note for note in listener.notes)
 
 
-def test_an_interpreter_that_vanished_makes_the_engine_be_installed_anew(prefix: Path) -> None:
+def test_an_interpreter_that_vanished_makes_the_engine_be_installed_again(prefix: Path) -> None:
     found, _ = run(prefix, Machine())
     found.python.unlink()
     found.python.symlink_to("/usr/bin/python3.10-gone")
@@ -139,7 +139,7 @@ def test_an_interpreter_that_vanished_makes_the_engine_be_installed_anew(prefix:
     assert locate(None, prefix).python.exists()
 
 
-def test_another_python_asked_for_makes_the_engine_be_installed_anew(prefix: Path) -> None:
+def test_another_python_asked_for_makes_the_engine_be_installed_again(prefix: Path) -> None:
     run(prefix, Machine())
     machine = Machine(pythons={"python3.12": "3.12"}, torch_for=("3.12",))
     assert run(prefix, machine, python="3.12")[1] is True
@@ -176,7 +176,7 @@ def test_the_lock_is_free_after_a_failure(prefix: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_too_little_room_is_told_before_anything_is_fetched(prefix: Path) -> None:
+def test_too_little_room_is_reported_before_anything_is_fetched(prefix: Path) -> None:
     machine = Machine(free=10**9)
     with pytest.raises(InstallFailed, match=r"needs [34]\.\d GB, 1\.0 GB are free"):
         run(prefix, machine)
@@ -188,7 +188,7 @@ def test_the_public_torch_needs_more_room(prefix: Path) -> None:
         run(prefix, Machine(free=5 * 10**9, torch_for=()))
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InstallFailed, match="can't write the engine's folder") as caught:
         run(tmp_path / "file" / "engine", Machine())

@@ -82,9 +82,9 @@ def test_the_venv_is_made_from_the_interpreter_itself() -> None:
         ([], "without a word", "run the same command"),
     ],
 )
-def test_a_failure_is_told_with_its_cause_and_what_to_do(lines: list[str], message: str, hint: str) -> None:
-    told, advice = explain(lines)
-    assert message in told
+def test_a_failure_is_reported_with_its_cause_and_what_to_do(lines: list[str], message: str, hint: str) -> None:
+    reported, advice = explain(lines)
+    assert message in reported
     assert hint.lower() in advice.lower()
 
 

@@ -54,5 +54,5 @@ def test_what_we_install_is_what_we_tested() -> None:
 
 
 @pytest.mark.parametrize("version", ["0.31.4", "0.33.0", "1.0", ""])
-def test_another_version_is_told_to_be_untested(version: str) -> None:
+def test_another_version_is_reported_as_untested(version: str) -> None:
     assert "untested" in untested(version)

@@ -31,14 +31,14 @@ def test_on_cuda_the_newest_python_is_taken() -> None:
     assert (chosen.python.short, chosen.locks) == ("3.13", ("cuda",))
 
 
-def test_without_any_cpu_torch_the_public_one_is_taken_and_its_cost_told() -> None:
+def test_without_any_cpu_torch_the_public_one_is_taken_and_its_cost_reported() -> None:
     listener = Listener()
     chosen = choose(Machine(torch_for=()), listener)
     assert chosen.locks == ("cpu", "torch-public")
     assert any("4.7 GB" in note and "--torch-index" in note for note in listener.notes)
 
 
-def test_a_torch_wheel_whose_hash_the_lock_does_not_know_is_told() -> None:
+def test_a_torch_wheel_whose_hash_the_lock_does_not_know_is_reported() -> None:
     listener = Listener()
     chosen = choose(Machine(pythons={"python3.12": "3.12"}, torch_for=("3.12",)), listener)
     assert chosen.unhashed == "torch==2.13.0+cpu"
@@ -50,7 +50,7 @@ def test_a_python_asked_for_is_the_only_one_looked_at() -> None:
     assert choose(machine, python="3.12").python.short == "3.12"
 
 
-def test_a_machine_without_a_fitting_python_is_told_what_to_install() -> None:
+def test_a_machine_without_a_fitting_python_gets_the_command_that_installs_one() -> None:
     with pytest.raises(InstallFailed, match=r"3\.11 to 3\.14") as caught:
         choose(Machine(pythons={"python3": "3.9"}))
     assert "dnf install" in caught.value.hint
@@ -66,6 +66,6 @@ def test_uv_works_on_a_machine_without_pip() -> None:
     assert choose(Machine(has_pip=False)).uv.executable == "/usr/bin/uv"
 
 
-def test_uv_is_told_where_pip_looks_for_packages() -> None:
+def test_uv_looks_for_packages_where_pip_does() -> None:
     uv = choose(Machine(pip_config="global.find-links='/opt/wheels'\n")).uv
     assert "--find-links /opt/wheels" in " ".join(uv.from_locks(Path("/p/bin/python"), [Path("cpu.lock")], None).argv)

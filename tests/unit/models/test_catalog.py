@@ -168,7 +168,7 @@ def test_an_administrators_files_win_in_their_order(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("a: {tags: {latest: {bf16: nonsense}}}", "a.tags.latest.bf16: must be a repository org/name"),
         ("a: {tags: {latest: {bf17: o/n}}}", "a.tags.latest.bf17: unknown key"),
@@ -181,8 +181,8 @@ def test_an_administrators_files_win_in_their_order(tmp_path: Path):
         ("[]", "x.yaml"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_told(tmp_path: Path, text: str, told: str):
+def test_what_is_wrong_in_a_file_is_reported(tmp_path: Path, text: str, reported: str):
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(ConfigError) as caught:
         read_catalog(tmp_path)
-    assert any(told in problem for problem in caught.value.problems), caught.value.problems
+    assert any(reported in problem for problem in caught.value.problems), caught.value.problems

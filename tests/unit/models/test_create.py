@@ -188,7 +188,7 @@ async def test_files_that_can_not_be_served_are_refused_and_not_kept(
     assert world.left() == []
 
 
-async def test_a_blob_that_is_not_there_is_told(world: World):
+async def test_a_blob_that_is_not_there_is_reported(world: World):
     with pytest.raises(NotFound, match='blob "sha256:0000') as caught:
         await world.create("mine", files={"model.safetensors": "0" * 64})
     assert caught.value.http_status == 500  # as from Ollama, which meets it while it converts
@@ -202,7 +202,7 @@ async def test_files_of_no_known_kind_are_refused_before_any_progress(world: Wor
         await anext(steps)
 
 
-async def test_an_adapter_is_kept_beside_its_base(world: World):
+async def test_an_adapter_is_kept_next_to_its_base(world: World):
     steps = await world.create("tuned", "tiny", adapter=world.adapter())
     assert "converting adapter" in steps
     (place,) = world.left()

@@ -102,7 +102,7 @@ def test_a_config_without_architecture_is_refused(value: object):
         ({}, "BF16"),
     ],
 )  # fmt: skip
-def test_quantisation_is_told_in_few_letters(block: dict[str, Any], level: str):
+def test_quantisation_is_named_in_few_letters(block: dict[str, Any], level: str):
     facts = read_facts(files({"quantization_config": block}))
     assert facts.quantization == level
     assert bool(facts.dtype) == (not block)
@@ -197,7 +197,7 @@ def test_tokenizers_have_llama_cpps_names(tokenizer: dict[str, Any], kind: str |
 
 
 @pytest.mark.parametrize("name", ["model.layers.{}.mlp.w", "transformer.h.{}.attn.w", "encoder.layer.{}.w"])
-def test_a_config_that_tells_of_more_layers_than_there_are_is_refused(name: str):
+def test_a_config_that_names_more_layers_than_there_are_is_refused(name: str):
     held = [tensor(name.format(number), "BF16", 2, 2) for number in range(2)]
     assert read_facts(files({"num_hidden_layers": 2}, *held))
     with pytest.raises(ModelUnusable, match="states 5000 layers, the weights have 2") as caught:

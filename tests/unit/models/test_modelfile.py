@@ -80,7 +80,7 @@ def test_what_a_server_is_asked_for():
         ("FROM x\nMESSAGE User hi", '(line 2): message role must be one of "system", "user", or "assistant"'),
     ],
 )
-def test_what_is_wrong_is_told_in_ollamas_words(text, error):
+def test_what_is_wrong_is_reported_in_ollamas_words(text, error):
     with pytest.raises(ModelfileError, match=f"^{re.escape(error)}$"):
         parse_modelfile(text)
 

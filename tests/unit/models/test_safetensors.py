@@ -17,14 +17,14 @@ def read(data: bytes, size: int | None = None):
     return read_tensors(data[8 : 8 + header_length(data[:8], size)], size)
 
 
-def test_tensors_are_told_without_being_read():
+def test_tensors_are_listed_without_being_read():
     data = safetensors({"a": ("BF16", (3, 4)), "b": ("F32", ())})
     a, b = read(data)
     assert (a.name, a.dtype, a.elements, a.size) == ("a", "BF16", 12, 24)
     assert (b.elements, b.size) == (1, 4)
 
 
-def test_a_file_that_ends_too_early_tells_how_much_is_missing():
+def test_a_file_that_ends_too_early_reports_how_much_is_missing():
     data = safetensors({"a": ("BF16", (3, 4))})
     with pytest.raises(HeaderError, match=rf"truncated \(5 of {len(data)} bytes are missing\)"):
         read(data, len(data) - 5)

@@ -116,7 +116,7 @@ AWQ = {"quant_method": "awq", "bits": 4, "group_size": 128}
         {"quantization_config": None, "text_config": {**DENSE, "quantization_config": AWQ}},
     ],
 )
-def test_a_quantisation_is_found_wherever_it_is_told(config: dict[str, Any]):
+def test_a_quantisation_is_found_wherever_it_is_declared(config: dict[str, Any]):
     found = read_facts(files(config))
     assert (found.quantization, found.dtype) == ("AWQ", "")
 
@@ -135,7 +135,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
         ({"quantization_config": {"quant_method": None}}, {}, "BF16"),
     ],
 )  # fmt: skip
-def test_a_quantisation_told_in_another_way(config: dict[str, Any], modelopt: dict[str, Any], level: str):
+def test_a_quantisation_that_is_declared_in_another_way(config: dict[str, Any], modelopt: dict[str, Any], level: str):
     assert read_facts(files(config, quantization=modelopt)).quantization == level
 
 
@@ -222,7 +222,7 @@ WEIGHTS = safetensors({"w": ("BF16", (10, 10))})
         ({"config.json": POINTER}, "config.json is a git-LFS"),
     ],
 )  # fmt: skip
-def test_a_directory_without_a_model_is_told_for_what_it_is(tmp_path: Path, contents: dict[str, Any], words: str):
+def test_a_directory_without_a_model_is_reported_for_what_it_is(tmp_path: Path, contents: dict[str, Any], words: str):
     with pytest.raises(ModelUnusable, match=words) as caught:
         read_files(make_model(tmp_path / "m", **contents))
     assert caught.value.hint

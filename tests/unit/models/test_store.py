@@ -118,7 +118,7 @@ def test_a_wrong_path_does_not_make_us_walk_the_disk(configure):
     assert "no config.json" in problem.message
 
 
-def test_refresh_sees_what_was_mended_and_what_changed(configure, tmp_path: Path):
+def test_refresh_sees_what_was_repaired_and_what_changed(configure, tmp_path: Path):
     place = make_model(tmp_path / "m", config__json=None)
     store = open_store(configure(), {"m": str(place)})
     assert store.all() == ()
@@ -267,7 +267,7 @@ def test_a_name_never_gets_files_that_can_not_be_served(configure, tmp_path: Pat
     assert store.library.all() == {}
 
 
-def test_the_catalogues_parsers_count_only_where_the_template_does_not_tell(configure, tmp_path: Path):
+def test_the_catalogues_parsers_count_only_where_the_template_names_none(configure, tmp_path: Path):
     silent = make_model(tmp_path / "silent")
     spoken = make_model(tmp_path / "spoken", chat_template__jinja=b"{% for t in tools %}{{ t }}{% endfor %}")
     store = open_store(configure())

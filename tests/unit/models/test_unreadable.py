@@ -9,7 +9,7 @@ from vllama.models.shelf import unreadable
     ("error", "words"),
     [(PermissionError(13, "Permission denied", "/secret"), "permission denied"), (KeyError("x"), "KeyError")],
 )
-def test_what_nobody_expected_is_told_in_words_that_help_and_without_a_path(error, words):
+def test_what_nobody_expected_is_reported_in_words_that_help_and_without_a_path(error, words):
     problem = unreadable("m", error)
     assert words in problem.detail
     assert "/secret" not in f"{problem.detail} {problem.hint}"

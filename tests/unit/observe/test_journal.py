@@ -49,7 +49,7 @@ def record(name="vllama", level=logging.INFO, message="ready", **more) -> loggin
     return made
 
 
-def test_our_own_words_and_an_engines_are_told_apart(journal):
+def test_our_own_words_and_an_engines_are_kept_apart(journal):
     handler, read = journal
     handler.emit(record())
     assert read()["SYSLOG_IDENTIFIER"] == "vllama"

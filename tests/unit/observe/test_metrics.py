@@ -160,5 +160,5 @@ def test_two_instances_share_nothing():
     ("route", "name"),
     [("/api/chat", "ollama"), ("/v1/chat/completions", "openai"), ("/v1/messages", "anthropic"), ("/", "own")],
 )
-def test_the_route_tells_the_dialect(route, name):
+def test_the_route_reports_the_dialect(route, name):
     assert dialect(route) == name

@@ -23,12 +23,12 @@ def systemd(tmp_path, monkeypatch):
                 os.close(descriptor)
             return data.decode(), len(descriptors)
 
-        told: list[Notifier] = []
+        reported: list[Notifier] = []
 
         def notifier() -> Notifier:
-            told.append(Notifier({"NOTIFY_SOCKET": path}))
-            return told[-1]
+            reported.append(Notifier({"NOTIFY_SOCKET": path}))
+            return reported[-1]
 
         yield notifier, read
-        for one in told:
+        for one in reported:
             one.close()

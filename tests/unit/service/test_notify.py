@@ -15,9 +15,9 @@ def test_without_systemd_nothing_is_sent_and_nothing_breaks():
 
 def test_a_status_is_sent_once_and_in_any_language(systemd):
     notifier, read = systemd
-    told = notifier()
+    reported = notifier()
     for text in ("modèle 模型", "modèle 模型", "ready"):
-        told.status(text)
+        reported.status(text)
     assert read()[0] == "STATUS=modèle 模型"
     assert read()[0] == "STATUS=ready"
 
@@ -50,7 +50,7 @@ def test_sockets_for_another_process_are_not_ours():
 
 def test_an_endless_time_extends_nothing(systemd):
     notifier, read = systemd
-    told = notifier()
-    told.extend(float("inf"))
-    told.extend(2.5)
+    reported = notifier()
+    reported.extend(float("inf"))
+    reported.extend(2.5)
     assert read()[0] == "EXTEND_TIMEOUT_USEC=2500000"

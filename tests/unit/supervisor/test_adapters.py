@@ -114,7 +114,7 @@ async def test_an_adapter_is_loaded_once_whoever_asks():
     assert client.calls == [("/v1/load_lora_adapter", {"lora_name": "abc", "lora_path": "/state/files/abc"})]
 
 
-async def test_an_adapter_that_the_engine_refuses_is_told_and_tried_again():
+async def test_an_adapter_that_the_engine_refuses_is_reported_and_tried_again():
     client, adapters = ScriptedClient(EngineRefused("wrong modules")), Adapters()
     with pytest.raises(LoadFailed, match=r"^the adapter can't be loaded$"):
         await adapters.load(client, ADAPTER)  # type: ignore[arg-type]

@@ -63,9 +63,9 @@ def test_nothing_is_compiled_while_a_request_runs():
 
 def test_a_request_lets_it_stand_still_and_is_granted_at_once():
     world = compiling()
-    told = len(world.actions)
+    reported = len(world.actions)
     ticket = world.want(MINI)
-    assert world.actions[told:] == [act.Grant(ticket, MINI.engine_key, 1), act.PauseCompilation(1, paused=True)]
+    assert world.actions[reported:] == [act.Grant(ticket, MINI.engine_key, 1), act.PauseCompilation(1, paused=True)]
     world.give_back(MINI, ticket)
     assert compilation_due(world.state) == world.now + QUIET
     assert world.tick(QUIET - 1) == []
@@ -74,9 +74,9 @@ def test_a_request_lets_it_stand_still_and_is_granted_at_once():
 
 def test_a_load_kills_it_and_is_planned_as_soon_as_its_memory_is_free():
     world = compiling()
-    told = len(world.actions)
+    reported = len(world.actions)
     world.want(OTHER)
-    assert world.actions[told:] == [act.EndCompilation(1)]
+    assert world.actions[reported:] == [act.EndCompilation(1)]
     (plan,) = end(world)
     assert isinstance(plan, act.Plan)
     assert plan.model == OTHER
@@ -112,7 +112,7 @@ def test_a_model_that_is_unloaded_by_a_client_is_not_compiled():
     assert world.tick(1000) == []
 
 
-def test_a_model_that_is_configured_anew_is_not_compiled_as_it_was():
+def test_a_model_that_is_configured_again_is_not_compiled_as_it_was():
     world = compiling()
     assert act.EndCompilation(1) in world.feed(ev.Reconfigured(world.now, MINI))
 
@@ -155,7 +155,7 @@ def test_an_engine_that_is_unloaded_soon_is_not_loaded_again():
     assert world.engine(MINI).phase == "absent"
 
 
-def test_who_unloads_a_model_meanwhile_gets_it_unloaded():
+def test_a_model_can_be_unloaded_meanwhile():
     world = compiling()
     end(world, made=True)
     world.tick(LONG)
@@ -164,7 +164,7 @@ def test_who_unloads_a_model_meanwhile_gets_it_unloaded():
     assert world.engine(MINI).phase == "absent"
 
 
-def test_a_failure_is_not_tried_again_until_the_model_is_configured_anew():
+def test_a_failure_is_not_tried_again_until_the_model_is_configured_again():
     world = compiling(Policy(keep_alive=50))
     end(world, cause=CRASH)
     assert describe(world.engine(MINI), None) == f"eager, because compiling failed: {CRASH.sentence}"

@@ -115,7 +115,7 @@ async def test_whatever_step_fails_the_next_load_works(name: str, number: int, e
 
 
 @pytest.mark.parametrize("name", ["planner.spec", "process.spawn", "spawner.client", "spawner.remember"])
-async def test_a_full_disk_is_told_at_once_and_is_no_crash(name: str):
+async def test_a_full_disk_is_reported_at_once_and_is_no_crash(name: str):
     seams = Seams(name, 1, ERRORS[0])
     async with world(seams) as on:
         with pytest.raises(VllamaError, match="no space left on device") as refused:
@@ -127,7 +127,7 @@ async def test_a_full_disk_is_told_at_once_and_is_no_crash(name: str):
         assert view.restarts == 0
 
 
-async def test_who_is_told_of_changes_may_fail():
+async def test_the_listener_of_changes_may_fail():
     def broken(_: EngineView) -> None:
         raise OSError(errno.EPIPE, "the terminal has gone")
 

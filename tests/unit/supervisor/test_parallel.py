@@ -39,7 +39,7 @@ def planned(of: Model, run: int, attempt: int = 0) -> act.Plan:
     return act.Plan(of.engine_key, run, of, attempt)
 
 
-def beside(policy: Policy = TWO) -> World:
+def neighbours(policy: Policy = TWO) -> World:
     """MINI has a process and loads, OTHER is being planned beside it."""
     world = World(policy)
     world.want(MINI)
@@ -48,7 +48,7 @@ def beside(policy: Policy = TWO) -> World:
     return world
 
 
-def beside_with_one_ready() -> World:
+def next_to_one_ready() -> World:
     """The same, with an engine that is ready and idle."""
     world = World(TWO)
     world.give_back(PINNED, world.ready(PINNED, keep_alive=FOREVER))
@@ -69,7 +69,7 @@ def test_the_second_is_planned_as_soon_as_the_first_has_a_process():
 
 
 def test_no_more_start_at_once_than_the_policy_says():
-    world = beside()
+    world = neighbours()
     world.want(THIRD)
     spawn(world, OTHER)
     assert world.engine(THIRD).phase == "absent"
@@ -78,7 +78,7 @@ def test_no_more_start_at_once_than_the_policy_says():
 
 
 def test_two_that_start_together_are_granted_each_when_it_is_ready():
-    world = beside()
+    world = neighbours()
     spawn(world, OTHER)
     assert world.granted() == []
     assert kinds(warm(world, OTHER)) == [act.Grant]
@@ -86,8 +86,8 @@ def test_two_that_start_together_are_granted_each_when_it_is_ready():
 
 
 @pytest.mark.parametrize("say_no", [no_room, refuse])
-def test_what_a_plan_beside_a_load_does_not_find_is_looked_for_again_when_nothing_loads(say_no):
-    world = beside()
+def test_what_a_plan_during_a_load_does_not_find_is_looked_for_again_when_nothing_loads(say_no):
+    world = neighbours()
     assert say_no(world, OTHER) == []
     assert world.state.queue == (OTHER.engine_key,)
     assert warm(world, MINI)[-1] == planned(OTHER, 2)
@@ -95,8 +95,8 @@ def test_what_a_plan_beside_a_load_does_not_find_is_looked_for_again_when_nothin
     assert list(world.refused().values()) == ([TOO_BIG] if say_no is refuse else [])
 
 
-def test_who_found_no_room_beside_a_load_is_not_planned_over_and_over_and_nobody_overtakes_it():
-    world = beside()
+def test_an_engine_that_found_no_room_during_a_load_is_not_planned_over_and_over_and_none_overtakes_it():
+    world = neighbours()
     no_room(world, OTHER)
     world.want(THIRD)
     world.want(OTHER)
@@ -104,8 +104,8 @@ def test_who_found_no_room_beside_a_load_is_not_planned_over_and_over_and_nobody
     assert world.state.queue == (OTHER.engine_key, THIRD.engine_key)
 
 
-def test_who_found_no_room_beside_two_loads_is_planned_again_when_one_of_them_has_ended():
-    world = beside(replace(TWO, parallel_starts=3))
+def test_an_engine_that_found_no_room_during_two_loads_is_planned_again_when_one_of_them_has_ended():
+    world = neighbours(replace(TWO, parallel_starts=3))
     world.want(THIRD)
     spawn(world, OTHER)
     no_room(world, THIRD)
@@ -113,29 +113,29 @@ def test_who_found_no_room_beside_two_loads_is_planned_again_when_one_of_them_ha
     assert world.engine(OTHER).phase == "starting"
 
 
-def test_the_end_of_another_engine_is_reason_to_plan_again_beside_a_load():
-    world = beside_with_one_ready()
+def test_the_end_of_another_engine_is_reason_to_plan_again_during_a_load():
+    world = next_to_one_ready()
     no_room(world, OTHER)
     world.feed(ev.UnloadWanted(0, PINNED.engine_key))
     assert world.exit(PINNED) == [planned(OTHER, 2)]
 
 
-def test_a_plan_beside_a_load_that_saw_an_engine_which_has_gone_since_is_made_again_at_once():
-    world = beside_with_one_ready()
+def test_a_plan_during_a_load_that_saw_an_engine_which_has_gone_since_is_made_again_at_once():
+    world = next_to_one_ready()
     world.feed(ev.UnloadWanted(0, PINNED.engine_key))
     world.exit(PINNED)
     assert no_room(world, OTHER) == [planned(OTHER, 2)]
 
 
-def test_a_plan_made_beside_a_load_that_is_broken_off_refuses_nobody():
-    world = beside()
+def test_a_plan_made_during_a_load_that_is_broken_off_refuses_nobody():
+    world = neighbours()
     world.give_back(MINI, 1)
     world.feed(ev.UnloadWanted(0, MINI.engine_key))
     assert world.engine(MINI).phase == "stopping"
     assert refuse(world, OTHER) == [planned(OTHER, 2)]
 
 
-def test_nobody_makes_room_as_long_as_something_loads():
+def test_nothing_is_unloaded_as_long_as_something_loads():
     world = World(TWO)
     world.give_back(THIRD, world.ready(THIRD, keep_alive=FOREVER))
     world.want(MINI)
@@ -154,7 +154,7 @@ def test_those_that_load_count_among_the_engines_that_may_be_loaded():
     assert OTHER.engine_key in world.state.queue
 
 
-def test_who_sleeps_is_woken_when_nothing_loads():
+def test_a_sleeper_is_woken_when_nothing_loads():
     world = World(replace(TWO, max_loaded=1))
     world.sleeps = 10
     world.give_back(MINI, world.ready(MINI, keep_alive=FOREVER))
@@ -181,22 +181,22 @@ def test_nothing_is_planned_while_another_one_wakes():
     assert world.engine(THIRD).phase == "absent"
 
 
-def test_who_ran_out_of_memory_is_tried_again_alone():
-    world = beside()
+def test_an_engine_that_ran_out_of_memory_is_tried_again_alone():
+    world = neighbours()
     assert fail_for_memory(world, OTHER) == []
     assert warm(world, MINI)[-1] == planned(OTHER, 2, attempt=1)
 
 
-def test_who_failed_to_start_is_tried_again_alone():
-    world = beside()
+def test_an_engine_that_failed_to_start_is_tried_again_alone():
+    world = neighbours()
     world.feed(ev.Planned(0, OTHER.engine_key, 1, spec(OTHER)))
     world.exit(OTHER, CRASH)
     assert world.tick(10) == []
     assert warm(world, MINI)[-1] == planned(OTHER, 2)
 
 
-def test_one_that_fails_beside_another_takes_only_its_own_requests_with_it():
-    world = beside()
+def test_one_that_fails_next_to_another_takes_only_its_own_requests_with_it():
+    world = neighbours()
     spawn(world, OTHER)
     world.exit(OTHER, BAD_FLAG)
     assert world.refused() == {2: BAD_FLAG}
@@ -204,7 +204,7 @@ def test_one_that_fails_beside_another_takes_only_its_own_requests_with_it():
 
 
 def test_no_request_stands_in_line_for_whom_an_engine_is_being_loaded():
-    world = beside(replace(TWO, max_waiting=1))
+    world = neighbours(replace(TWO, max_waiting=1))
     third = world.want(model("third"))
     assert world.refused() == {}
     assert world.want(THIRD) in world.refused()

@@ -102,7 +102,7 @@ async def test_each_attempt_asks_for_less(tmp_path):
     assert len(set(sizes)) == 4
 
 
-async def test_what_an_engine_tells_is_counted_with_next_time(tmp_path):
+async def test_what_an_engine_reports_is_counted_with_next_time(tmp_path):
     planner = make(tmp_path, gpu(80))
     spec = await planner.spec(LLAMA, (), 0)
     progress = Progress()
@@ -180,7 +180,7 @@ def test_one_that_sleeps_in_swap_space_takes_nothing_more_and_counts_with_what_i
     assert seen.ram_left == 8 * GIB - GIB // 4
 
 
-async def test_who_wakes_from_swap_space_needs_room_for_all_of_it(tmp_path):
+async def test_a_sleeper_in_swap_space_needs_room_for_all_of_it(tmp_path):
     sleeper = Tenant("x", size=3 * GIB, asleep=GIB // 4)
     await make(tmp_path, cpu(4)).room_to_wake(sleeper, ())
     with pytest.raises(NoRoomYet, match="not enough memory next to") as raised:
@@ -194,14 +194,14 @@ def test_pages_of_files_are_no_memory_that_a_load_has_taken():
     assert own_memory("") == own_memory("Pss: 800 kB\n") == 0
 
 
-async def test_who_starts_beside_a_load_takes_another_gpu(tmp_path):
+async def test_an_engine_that_starts_during_a_load_takes_another_gpu(tmp_path):
     planner = make(tmp_path, gpu(24, count=2))
     first = await planner.spec(LLAMA, (), 0)
     assert first.gpus == (0,)
     assert (await planner.spec(LLAMA, (tenant(first, "starting"),), 0)).gpus == (1,)
 
 
-async def test_nobody_starts_on_a_gpu_on_which_another_one_still_loads_even_where_there_is_room(tmp_path):
+async def test_no_engine_starts_on_a_gpu_on_which_another_one_still_loads_even_where_there_is_room(tmp_path):
     planner = make(tmp_path, gpu(80))
     small = Tenant("other", size=4 * GIB, size_vram=4 * GIB, gpus=(0,))
     await planner.spec(LLAMA, (small,), 0)
@@ -209,7 +209,7 @@ async def test_nobody_starts_on_a_gpu_on_which_another_one_still_loads_even_wher
         await planner.spec(LLAMA, (replace(small, loading=True),), 0)
 
 
-async def test_who_would_fare_better_on_the_gpu_of_a_load_waits_for_it(tmp_path):
+async def test_an_engine_that_would_fare_better_on_the_gpu_of_a_load_waits_for_it(tmp_path):
     empty, full = gpu(80, count=2).gpus
     machine = replace(gpu(80, count=2), gpus=(empty, replace(full, free=10 * GIB)))
     planner = make(tmp_path, machine)
@@ -218,7 +218,7 @@ async def test_who_would_fare_better_on_the_gpu_of_a_load_waits_for_it(tmp_path)
         await planner.spec(LLAMA, (replace(small, loading=True),), 0)
 
 
-async def test_where_gpus_tell_nothing_of_themselves_engines_start_one_by_one(tmp_path):
+async def test_where_gpus_report_nothing_engines_start_one_by_one(tmp_path):
     planner = make(tmp_path, replace(gpu(24), gpus=()))
     first = await planner.spec(LLAMA, (), 0)
     await planner.spec(LLAMA, (tenant(first, "ready"),), 0)

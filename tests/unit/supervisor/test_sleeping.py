@@ -44,7 +44,7 @@ def warmed(world: World) -> list[act.Action]:
     return world.feed(ev.Warmed(world.now, MINI.engine_key, world.engine(MINI).run, Capacity(2048, 4096)))
 
 
-def test_who_is_wanted_again_wakes_up_in_the_same_run():
+def test_a_sleeper_that_is_wanted_again_wakes_up_in_the_same_run():
     world = asleep()
     run = world.engine(MINI).run
     ticket = wake(world)
@@ -60,13 +60,13 @@ def test_a_busy_engine_finishes_its_answers_before_it_lies_down():
     assert kinds(world.give_back(MINI, running)) == [act.Sleep]
 
 
-def test_who_sleeps_is_ended_when_its_time_is_over():
+def test_a_sleeper_is_stopped_when_its_time_is_over():
     world = asleep(keep_alive=60)
     assert next_deadline(world.state) == 60
     assert kinds(world.tick(60)) == [act.Stop]
 
 
-def test_what_sleepers_keep_is_had_by_ending_them():
+def test_what_sleepers_keep_is_freed_by_stopping_them():
     world = asleep()
     ticket = wake(world)
     key, run = MINI.engine_key, world.engine(MINI).run
@@ -86,7 +86,7 @@ def test_one_that_finds_no_room_at_all_says_so_and_sleeps_on():
     assert world.engine(MINI).phase == "asleep"
 
 
-def test_one_that_does_not_wake_up_is_ended_and_started_anew():
+def test_one_that_does_not_wake_up_is_stopped_and_started_again():
     world = asleep()
     ticket = wake(world)
     run = world.engine(MINI).run
@@ -105,7 +105,7 @@ def test_one_that_dies_in_its_sleep_is_forgotten():
 
 
 @pytest.mark.parametrize("what", ["unload", "reconfigure", "close"])
-def test_who_sleeps_and_is_not_to_be_any_more_is_ended(what: str):
+def test_a_sleeper_that_may_not_stay_is_stopped(what: str):
     world = asleep()
     event = {
         "unload": ev.UnloadWanted(world.now, MINI.engine_key),
@@ -116,7 +116,7 @@ def test_who_sleeps_and_is_not_to_be_any_more_is_ended(what: str):
     assert act.Stop(MINI.engine_key, run, gentle=True) in world.feed(event)
 
 
-def test_who_is_unloaded_while_it_falls_asleep_is_ended():
+def test_an_engine_that_is_unloaded_while_it_falls_asleep_is_stopped():
     world = World(Policy(max_loaded=1, min_residence=0))
     world.sleeps = KEPT
     world.give_back(MINI, world.ready(MINI))

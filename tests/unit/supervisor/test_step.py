@@ -40,7 +40,7 @@ def test_a_request_on_a_ready_engine_is_granted_at_once():
     assert world.granted()[-1] == second
 
 
-def test_all_who_wait_are_granted_when_the_engine_is_ready():
+def test_all_waiting_requests_are_granted_when_the_engine_is_ready():
     world = World()
     tickets = [world.want(MINI) for _ in range(20)]
     world.start(MINI)
@@ -134,7 +134,7 @@ def test_a_restarted_engine_keeps_its_keep_alive():
     assert world.engine(MINI).expires_at == FOREVER
 
 
-def test_a_cause_that_would_come_again_breaks_at_once_and_tells_who_waits():
+def test_a_cause_that_would_come_again_breaks_at_once_and_fails_waiting_requests():
     world = World()
     ticket = world.want(MINI)
     world.feed(ev.Planned(0, MINI.engine_key, world.engine(MINI).run, spec(MINI)))
@@ -199,7 +199,7 @@ def test_the_backoff_doubles_up_to_its_limit():
     assert pauses == [1, 2, 4, 5, 5]
 
 
-def test_who_waits_is_told_after_two_failed_starts():
+def test_waiting_requests_fail_after_two_failed_starts():
     world = World(Policy(start_attempts=2))
     ticket = world.want(MINI)
     for attempt in range(2):
@@ -342,7 +342,7 @@ def fail_for_memory(world, of) -> list[act.Action]:
     return world.exit(of, OUT_OF_MEMORY)
 
 
-def test_after_running_out_of_memory_gentler_plans_follow_at_once_and_then_the_cause_is_told():
+def test_after_running_out_of_memory_gentler_plans_follow_at_once_and_then_the_cause_is_reported():
     world = World(Policy(gentler_plans=3))
     ticket = world.want(MINI)
     for attempt in (1, 2, 3):
@@ -437,7 +437,7 @@ def test_as_many_go_as_are_needed():
     assert len(no_room(world, THIRD, missing=SIZE + 1)) == 2
 
 
-def test_nobody_goes_when_all_together_would_not_do_and_the_reason_is_told():
+def test_nothing_is_unloaded_when_all_together_would_not_do_and_the_reason_is_reported():
     world = two_loaded()
     ticket = world.want(THIRD)
     no_room(world, THIRD, missing=2 * SIZE + 1)
@@ -518,7 +518,7 @@ def test_an_engine_that_yields_goes_on_when_nobody_needs_its_room_any_more():
     assert not world.engine(MINI).yielding
 
 
-def test_an_engine_whose_settings_changed_ends_after_its_answers_and_who_waits_gets_a_new_one():
+def test_an_engine_whose_settings_changed_ends_after_its_answers_and_waiting_requests_get_a_new_one():
     world = World()
     ticket = world.ready(MINI)
     world.feed(ev.Reconfigured(world.now, MINI))
@@ -663,14 +663,14 @@ class Histories(RuleBasedStateMachine):
     @rule(missing=st.sampled_from([None, 1, SIZE, 3 * SIZE]))
     def find_no_room(self, missing) -> None:
         for which in filter(self.plans, MODELS):
-            engine, told = self.world.engine(which), len(self.world.actions)
+            engine, reported = self.world.engine(which), len(self.world.actions)
             now, key, run = self.world.now, which.engine_key, engine.run
             final = engine.phase == "waking" or self.alone[key]
             if missing is None:
                 self.feed(ev.PlanRefused(now, key, run, BAD_FLAG))
             else:
                 self.feed(ev.NoRoom(now, key, run, missing, BAD_FLAG))
-            assert final or act.Refuse not in kinds(self.world.actions[told:]), "refused by a plan beside a load"
+            assert final or act.Refuse not in kinds(self.world.actions[reported:]), "refused by a plan beside a load"
 
     def plans(self, which) -> bool:
         engine = self.world.state.engines.get(which.engine_key)

@@ -41,6 +41,12 @@ def test_of_a_sleeping_one_only_what_it_keeps_becomes_free():
     assert choose_victims([sleeper, FRESH], 4, 100, 15) == ("fresh",)
 
 
+def test_an_engines_tenant_has_the_figures_of_its_plan():
+    planned = replace(spec(model()), size=100, size_vram=80, kv_cache=30, gpus=(0, 2))
+    tenant = EngineState(model(), "ready", spec=planned, pid=11).tenant
+    assert (tenant.size, tenant.size_vram, tenant.lazy, tenant.gpus, tenant.pinned) == (100, 80, 30, (0, 2), False)
+
+
 def test_what_an_engine_holds_follows_its_phase():
     mini = model()
     engine = EngineState(mini, "starting", spec=spec(mini, asleep=7), pid=11, since=5.0, used_at=3.0)

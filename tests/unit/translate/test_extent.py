@@ -100,7 +100,7 @@ def test_exactly_what_stands_outside_strings_counts(value, most):
             check_extent(body, most)
 
 
-def test_small_requests_are_decoded_at_once_and_long_ones_beside_the_others():
+def test_small_requests_are_decoded_at_once_and_long_ones_outside_the_loop():
     assert not is_heavy(b'{"model":"m","prompt":"' + b"a" * 100_000 + b'"}')
     assert is_heavy(b'{"messages":[' + b"{}," * 5_000 + b"{}]}")
     assert is_heavy(b"a" * (1 << 20))
@@ -138,7 +138,7 @@ def test_what_is_read_can_be_written(tail):
     assert orjson.dumps(decode(body, ChatRequest).format)
 
 
-def test_many_brackets_beside_each_other_are_not_deep():
+def test_many_brackets_next_to_each_other_are_not_deep():
     check_nesting(b"[" * 1000, [[]] * 1000)
     check_nesting(b"[" * 1000, "[" * 1000)
 

@@ -13,7 +13,7 @@ def test_a_model_that_sees_gets_every_picture():
     assert without_unseen(CALL, model(capabilities=("completion", "vision"))) is CALL
 
 
-def test_one_that_cannot_is_told_of_those_that_tools_brought():
+def test_one_that_cannot_gets_a_note_about_those_that_tools_brought():
     assert without_unseen(CALL, model()).messages == (
         SHOWN,
         Message("tool", f"a.png\n{NOT_SEEN}\n{NOT_SEEN}", tool_call_id="c"),

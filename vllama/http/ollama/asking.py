@@ -30,7 +30,7 @@ def read_format(asked: Asking) -> str | Mapping[str, Any] | None:
     raise FormatError(orjson.dumps(wanted).decode(), streamed=asked.stream)
 
 
-def asked_to_unload(asked: Asking, *, empty: bool) -> bool:
+def wants_unload(asked: Asking, *, empty: bool) -> bool:
     """Nothing to answer and ``keep_alive`` 0."""
     return empty and asked.keep_alive == 0
 

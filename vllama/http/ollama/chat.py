@@ -9,7 +9,7 @@ from vllama.http.bodies import read_body
 from vllama.http.checks import check_chats, check_images, check_thinking, check_top_logprobs
 from vllama.http.front import front_of
 from vllama.http.lookup import find_model
-from vllama.http.ollama.asking import asked_to_unload, load_only, read_format, unload
+from vllama.http.ollama.asking import load_only, read_format, unload, wants_unload
 from vllama.http.ollama.replying import OllamaReply
 from vllama.http.serving import Order, serve_call
 from vllama.translate.ollama.replies import ChatWriter
@@ -29,7 +29,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
         raise BadRequest("model is required")
     model = find_model(front_of(request), typed)
     reply = OllamaReply(ChatWriter(typed))
-    if asked_to_unload(asked, empty=not messages):
+    if wants_unload(asked, empty=not messages):
         return await unload(request, model, reply)
     check_thinking(typed, model, asked.think)
     check_chats(typed, model, tools=bool(asked.tools))

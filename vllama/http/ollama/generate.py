@@ -13,7 +13,7 @@ from vllama.http.bodies import read_body
 from vllama.http.checks import check_generates, check_images, check_thinking, check_top_logprobs
 from vllama.http.front import desk_of, front_of
 from vllama.http.lookup import QUOTED, find_model
-from vllama.http.ollama.asking import asked_to_unload, load_only, read_format, unload
+from vllama.http.ollama.asking import load_only, read_format, unload, wants_unload
 from vllama.http.ollama.replying import OllamaReply
 from vllama.http.serving import Order, serve_call
 from vllama.models.model import Model
@@ -32,7 +32,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
         raise NotFound(QUOTED.format(""))
     model = find_model(front_of(request), typed)
     reply = OllamaReply(GenerateWriter(typed, context=not asked.raw))
-    if asked_to_unload(asked, empty=not asked.prompt):
+    if wants_unload(asked, empty=not asked.prompt):
         return await unload(request, model, reply)
     if asked.raw and (asked.template or asked.system or asked.context):
         raise BadRequest("raw mode does not support template, system, or context")

@@ -33,17 +33,17 @@ async def status(_: web.Request) -> web.Response:
 
 
 async def me(_: web.Request) -> web.Response:
-    """The signed-in account: there is none."""
+    """The signed-in account. There is never one."""
     raise NotSignedIn("unauthorized")
 
 
 async def signout(_: web.Request) -> web.Response:
-    """Sign out of an account that can't be signed in to."""
+    """Sign out. Nobody can be signed in."""
     raise NotSignedIn("you are not currently signed in")
 
 
 async def recommendations(_: web.Request) -> web.Response:
-    """Models that Ollama's cloud recommends: we ask nobody."""
+    """Models that Ollama's cloud recommends. vLLama sends no such request, so there are none."""
     return json_response(b'{"recommendations":[]}')
 
 

@@ -1,8 +1,8 @@
 """Anthropic's messages from pieces: one object, or server-sent events. Pure.
 
-The shape is Ollama's. Richer: an empty answer has an empty list of blocks (never null), a matched stop sequence
-is named in ``stop_sequence``, thinking that comes back after text opens a block of its own instead of being
-lost, and a failure in mid-stream ends in ``event: error``.
+The shape is Ollama's, with four differences. An empty answer has an empty list of blocks, never null. A matched stop
+sequence is named in ``stop_sequence``. Thinking that comes back after text opens a block of its own; Ollama loses it. A
+failure in mid-stream ends in ``event: error``.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class _Form:
         turns = self._system_placed(self._known(messages))
         if not self.shapes.call_lists:
             turns = one_by_one(turns)
-        if not self.shapes.text_beside_calls:
+        if not self.shapes.text_with_calls:
             turns = text_first(turns)
         turns = apart(turns, self.shapes.refused)
         turns = self._bridged(self._joined(turns))
@@ -158,7 +158,7 @@ class _Form:
         return tuple(joined(group) for group in groups)
 
     def _joins(self, before: TurnKind, kind: TurnKind) -> bool:
-        if (before, kind) == ("assistant", "calls") and not self.shapes.text_beside_calls:
+        if (before, kind) == ("assistant", "calls") and not self.shapes.text_with_calls:
             return False
         same = kind in _SAME_ROLE and _SAME_ROLE[kind] == _SAME_ROLE.get(before)
         return same and (before, kind) in self.shapes.refused

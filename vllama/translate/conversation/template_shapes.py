@@ -36,9 +36,9 @@ class TemplateShapes:
     """Takes messages of the role ``developer``; where it knows none, vLLM makes them system messages."""
     call_lists: bool = True
     """Takes several calls in one turn, and their results one behind the other."""
-    text_beside_calls: bool = True
+    text_with_calls: bool = True
     """Shows what the assistant says in one turn with calls."""
-    system_beside_tools: bool = True
+    system_with_tools: bool = True
     """Shows the system message when there are tools, too."""
     tools_alone: bool = True
     """Shows the tools when there is no system message, too."""
@@ -57,14 +57,14 @@ class TemplateShapes:
             and (self.userless or "user" in kinds)
             and (self.other_roles or "other" not in kinds)
             and (self.developer or all(message.role != "developer" for message in messages))
-            and (self.text_beside_calls or not any(message.content and message.tool_calls for message in messages))
+            and (self.text_with_calls or not any(message.content and message.tool_calls for message in messages))
             and (self.call_lists or all(len(message.tool_calls) < 2 for message in messages))
-            and (not tools or self.system_beside_tools or "system" not in kinds)
+            and (not tools or self.system_with_tools or "system" not in kinds)
             and (not tools or self.tools_alone or "system" in kinds or not self.has_system(tools=tools))
         )
 
     @property
-    def told(self) -> str:
+    def reported(self) -> str:
         """What a person may want to know of it; empty where it takes whatever is usual."""
         refused, words = self.refused, []
         if ("start", "system") in refused:
@@ -85,7 +85,7 @@ class TemplateShapes:
     def has_system(self, *, tools: bool) -> bool:
         """Does the template show a system message at the front?"""
         shown = not {("start", "system"), ("system", "user")} & self.refused
-        return shown and (not tools or self.system_beside_tools)
+        return shown and (not tools or self.system_with_tools)
 
 
 NATURAL = TemplateShapes()
@@ -100,8 +100,8 @@ STRICTEST = TemplateShapes(
     other_roles=False,
     developer=False,
     call_lists=False,
-    text_beside_calls=False,
-    system_beside_tools=False,
+    text_with_calls=False,
+    system_with_tools=False,
     empty_user=False,
     empty_assistant=False,
     refused_efforts=frozenset(EFFORTS),

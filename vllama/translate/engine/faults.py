@@ -30,7 +30,7 @@ def is_refused_form(error: EngineRefused) -> bool:
 
 def exceeds_context(tokens: int, context_length: int) -> BadRequest:
     """A prompt that may not be shortened: the text that Ollama passes on from its backend."""
-    told = {
+    reported = {
         "code": 400,
         "message": f"request ({tokens} tokens) exceeds the available context size ({context_length} tokens), "
         "try increasing it",
@@ -38,7 +38,7 @@ def exceeds_context(tokens: int, context_length: int) -> BadRequest:
         "n_prompt_tokens": tokens,
         "n_ctx": context_length,
     }
-    return BadRequest(json.dumps({"error": told}))
+    return BadRequest(json.dumps({"error": reported}))
 
 
 def in_our_words(error: VllamaError) -> VllamaError:

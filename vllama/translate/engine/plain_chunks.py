@@ -40,10 +40,10 @@ class PlainChunks:
         between, after = b"", rest[len(text) :]
         if ids:
             between, found, after = after.partition(_IDS)
-            told = b",".join(b"%d" % number for number in ids)
-            if not found or not after.startswith(told + b"]"):
+            reported = b",".join(b"%d" % number for number in ids)
+            if not found or not after.startswith(reported + b"]"):
                 return
-            between, after = between + found, after[len(told) :]
+            between, after = between + found, after[len(reported) :]
         self._before, self._between, self._after = before + key, between, after
         self._event_before, self._event_after = b"data: " + self._before, after + b"\n\n"
 

@@ -193,7 +193,7 @@ class TextReader(_Reader):
             elif text and len(choices) == 1 and self._is_plain(choice):
                 self._plain.learn(payload, text, choice.get("token_ids") or ())
             steps = self._split(text, last=reason is not None)
-            if entries and (steps or self._tells_withheld()):
+            if entries and (steps or self._shows_withheld()):
                 steps = steps or [Piece()]
                 steps[0].logprobs = entries
             out += steps
@@ -206,7 +206,7 @@ class TextReader(_Reader):
         """Is every text shown as it is, whatever came before it?"""
         return self._splitter is None
 
-    def _tells_withheld(self) -> bool:
+    def _shows_withheld(self) -> bool:
         """Are log probabilities shown of tokens whose text is not?"""
         return True
 

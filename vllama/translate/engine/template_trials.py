@@ -129,7 +129,7 @@ class _Template:
         self._flags["developer"] = yield from self._takes("VU")
         self._flags["other_roles"] = yield from self._takes(self._front + "NU")
         if "tools" in self._model.facts.capabilities:
-            yield from self._beside_tools()
+            yield from self._with_tools()
         efforts = yield from self._refused_efforts()
         return TemplateShapes(refused=frozenset(self._refused), refused_efforts=efforts, **self._flags)
 
@@ -158,7 +158,7 @@ class _Template:
             for turns, pairs in _ANSWERED:
                 yield from self._unless(self._takes(front + turns, tools=True), pairs)
             self._flags["call_lists"] = yield from self._takes(front + "UDTTAU", tools=True)
-            self._flags["text_beside_calls"] = yield from self._takes(front + "UBTAU", tools=True)
+            self._flags["text_with_calls"] = yield from self._takes(front + "UBTAU", tools=True)
         yield from self._unless(self._takes(front + "UCUAU", tools=True), _UNANSWERED)
         yield from self._unless(self._takes(front + "UTAU", tools=True), _UNASKED)
         if not self._refused.issuperset(_LATE):
@@ -176,11 +176,11 @@ class _Template:
         if ("result", "user") in self._refused:
             self._flags["empty_assistant"] = yield from self._takes(self._front + "UCTaU", tools=True)
 
-    def _beside_tools(self) -> Generator[dict[str, Any], str | None, None]:
+    def _with_tools(self) -> Generator[dict[str, Any], str | None, None]:
         if not self._sees:
             return
         if self._front:
-            self._flags["system_beside_tools"] = yield from self._takes("SU", tools=True)
+            self._flags["system_with_tools"] = yield from self._takes("SU", tools=True)
         alone = yield _body(self._model, "U", _Words(), tools=True)
         if alone is not None and _TOOL_NAME not in alone and self._front:
             behind = yield _body(self._model, "sU", _Words(), tools=True)

@@ -194,8 +194,8 @@ class ChatStream:
         ``reason`` replaces the answer's own (``load``).
         """
         opening = b"" if self._opened else self._chunk(Piece())
-        told = encode(reason or finish_reason(final, calls=self._calls))
-        return opening + self._prefix + b'},"finish_reason":' + told + b"}]}\n\n" + self._ending.after(final)
+        reported = encode(reason or finish_reason(final, calls=self._calls))
+        return opening + self._prefix + b'},"finish_reason":' + reported + b"}]}\n\n" + self._ending.after(final)
 
     def fail(self, status: int, message: str) -> bytes:
         """The stream's last event when the answer can't go on."""

@@ -168,7 +168,7 @@ class _Names:
         """
         start = max(self._begin, self._searched - self._longest + 1)
         new = text.between(start, text.length)
-        if not last and self._goes_on(text.between(max(self._begin, text.length - self._longest), text.length)):
+        if not last and self._continues(text.between(max(self._begin, text.length - self._longest), text.length)):
             return None
         self._searched = text.length
         places = [(start + at, -len(tool), tool) for tool in self._tools if (at := new.find(tool)) >= 0]
@@ -177,7 +177,7 @@ class _Names:
         self._first = min(places, default=None)
         return None if self._first is None else (self._first[2], self._first[0] - self._first[1])
 
-    def _goes_on(self, tail: str) -> bool:
+    def _continues(self, tail: str) -> bool:
         """May the end of the text become a name, or a longer one?"""
         return any(self._begins(tail[at:]) for at, char in enumerate(tail) if char in self._firsts)
 

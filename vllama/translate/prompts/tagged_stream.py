@@ -22,5 +22,5 @@ class TaggedReader(TextReader):
     def _shows_all(self) -> bool:
         return False
 
-    def _tells_withheld(self) -> bool:
+    def _shows_withheld(self) -> bool:
         return self._tagged.calling  # a call's tokens count, those of the tags around thinking do not

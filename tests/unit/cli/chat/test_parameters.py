@@ -33,7 +33,7 @@ def test_words_are_read_by_the_options_type(name: str, words: list[str], value: 
         ("warmth", ["1"], "unknown parameter 'warmth'"),
     ],
 )
-def test_what_cannot_be_read_is_told(name: str, words: list[str], complaint: str) -> None:
+def test_what_cannot_be_read_is_reported(name: str, words: list[str], complaint: str) -> None:
     with pytest.raises(BadRequest, match=complaint.replace("(", r"\(")):
         read_parameter(name, words)
 

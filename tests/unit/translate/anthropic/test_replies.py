@@ -140,10 +140,10 @@ def test_any_cut_of_the_pieces_gives_the_same_bytes_and_well_formed_blocks(data,
     assert out == once.start() + once.feed(pieces) + once.finish(final)
     texts = {"text": "", "thinking": ""}
     calls, opened = [], None
-    told = events(out)
-    assert (told[0][0], told[-2][0], told[-1][0]) == ("message_start", "message_delta", "message_stop")
+    reported = events(out)
+    assert (reported[0][0], reported[-2][0], reported[-1][0]) == ("message_start", "message_delta", "message_stop")
     count = 0
-    for name, event in told[1:-2]:
+    for name, event in reported[1:-2]:
         assert name == event["type"]
         if name == "content_block_start":
             assert opened is None

@@ -43,7 +43,7 @@ def refused(*messages: dict, **fields: object) -> str:
         ),
     ],
 )
-def test_what_is_missing_is_told_in_ollamas_order(body, text):
+def test_what_is_missing_is_reported_in_ollamas_order(body, text):
     with pytest.raises(BadRequest) as caught:
         read_messages(body)
     assert caught.value.message == text
@@ -168,7 +168,7 @@ def test_results_of_tools_in_every_form(content, text):
     assert read({"role": "user", "content": [block]}).call.messages == (Message("tool", text, tool_call_id="c"),)
 
 
-def test_a_picture_in_a_result_is_shown_or_told_of():
+def test_a_picture_in_a_result_is_shown_or_mentioned():
     here = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
     elsewhere = {"type": "image", "source": {"type": "url", "url": "https://a.example"}}
     block = {"type": "tool_result", "tool_use_id": "c", "content": [here, elsewhere]}
@@ -203,7 +203,7 @@ def test_blocks_of_every_type_are_read_for_their_words(block, text):
     assert read({"role": "user", "content": [block, end]}).call.messages == (Message("user", expected),)
 
 
-def test_a_document_that_is_no_text_is_told_of():
+def test_a_document_that_is_no_text_is_mentioned():
     block = {"type": "document", "title": "a.pdf", "source": {"type": "base64", "data": "JVBERi0="}}
     assert read({"role": "user", "content": [block]}).call.messages[0].content == (
         "a.pdf\n[a document that can't be read here: only text is]"

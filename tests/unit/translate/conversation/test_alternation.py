@@ -23,8 +23,8 @@ FLAGS = (
     "other_roles",
     "developer",
     "call_lists",
-    "text_beside_calls",
-    "system_beside_tools",
+    "text_with_calls",
+    "system_with_tools",
     "tools_alone",
     "empty_user",
     "empty_assistant",
@@ -181,7 +181,7 @@ def test_only_what_the_template_needs_is_changed(template, asked, made):
     assert list(normal(asked, template, tools=False)) == made
 
 
-def test_several_calls_of_one_turn_are_told_one_by_one():
+def test_several_calls_of_one_turn_are_written_one_by_one():
     calls = (ToolCall("a", 0, "f", {}), ToolCall("b", 1, "f", {}))
     first, second = (Message("tool", text, tool_call_id=id_) for text, id_ in (("one", "a"), ("two", "b")))
     asked = [ASKS, Message("assistant", "Both.", tool_calls=calls), second, first]
@@ -195,7 +195,7 @@ def test_several_calls_of_one_turn_are_told_one_by_one():
 
 
 def test_a_system_text_is_the_users_where_tools_would_hide_it():
-    shapes = refusing(system_beside_tools=False)
+    shapes = refusing(system_with_tools=False)
     assert normal([SYSTEM, ASKS], shapes, tools=True) == (Message("user", "Be brief.\n\nHello"),)
     assert normal([SYSTEM, ASKS], shapes, tools=False) == (SYSTEM, ASKS)
 

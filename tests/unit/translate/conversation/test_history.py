@@ -29,7 +29,7 @@ def test_results_go_with_their_call():
 
 
 @given(st.lists(st.sampled_from(["system", "user", "assistant", "tool"]), min_size=1), st.integers(0, 30))
-def test_dropping_keeps_the_order_and_never_the_last_message_goes(roles, count):
+def test_dropping_keeps_the_order_and_the_last_message(roles, count):
     messages = tuple(Message(role, str(i)) for i, role in enumerate(roles))
     kept = without_oldest(messages, count)
     assert kept[-1] == messages[-1]

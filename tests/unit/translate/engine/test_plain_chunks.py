@@ -89,7 +89,7 @@ def test_nearly_all_of_a_long_answer_is_taken_short(kind, ids):
 
 
 @pytest.mark.parametrize("kind", ["chat", "text"])
-def test_the_ids_of_what_is_taken_short_are_told_at_the_end(kind):
+def test_the_ids_of_what_is_taken_short_are_reported_at_the_end(kind):
     chunk = (lambda number: chat({"content": "a"}, token_ids=[number])) if kind == "chat" else None
     made = [(chunk or (lambda number: text("a", token_ids=[number])))(number) for number in range(20)]
     end = chat({}, "stop") if kind == "chat" else text("", "stop")
@@ -99,7 +99,7 @@ def test_the_ids_of_what_is_taken_short_are_told_at_the_end(kind):
 
 
 @pytest.mark.parametrize("kind", ["chat", "text"])
-def test_the_ids_of_a_token_without_text_are_told_once(kind):
+def test_the_ids_of_a_token_without_text_are_reported_once(kind):
     """Half a character, or what may become a stop string, has ids and no text yet."""
 
     def chunk(words, ids, reason=None):

@@ -66,7 +66,7 @@ def test_thinking_is_on_unless_refused(think, on):
     assert sent.get("reasoning_effort") == (think if isinstance(think, str) else None)
 
 
-def test_a_model_that_cannot_think_is_told_nothing():
+def test_a_model_that_cannot_think_gets_no_setting():
     assert "chat_template_kwargs" not in body(ChatCall((USER,)), model())
 
 

@@ -287,11 +287,11 @@ def test_content_is_never_changed(parts, size):
 
 
 @pytest.mark.parametrize(
-    ("offered", "told"), [((), "f"), (("g",), "f"), (("",), ""), (("", "g"), ""), (("", "f"), "f")]
+    ("offered", "reported"), [((), "f"), (("g",), "f"), (("",), ""), (("", "g"), ""), (("", "f"), "f")]
 )
-def test_a_call_by_an_unknown_name_is_that_of_the_tool_without_a_name(offered, told):
+def test_a_call_by_an_unknown_name_is_that_of_the_tool_without_a_name(offered, reported):
     (step, _) = read_chat([chat(call(0, "f", "{}")), chat({}, "tool_calls"), usage()], offered=offered)
-    assert [c.name for c in step.tool_calls] == [told]
+    assert [c.name for c in step.tool_calls] == [reported]
 
 
 PLAIN = st.text(min_size=0, max_size=12) | st.sampled_from(
@@ -314,7 +314,7 @@ def test_chunks_that_look_like_the_last_one_say_what_a_parser_finds_in_them(payl
     assert read_chat(payloads, thinking=thinking) == read_chat(parsed, thinking=thinking)
 
 
-def test_a_plain_chunk_that_is_no_text_is_told_as_unreadable():
+def test_a_plain_chunk_that_is_no_text_is_reported_as_unreadable():
     good = chat({"content": "good"})
     with pytest.raises(EngineError):
         read_chat([good, good.replace(b"good", b"\xff")])

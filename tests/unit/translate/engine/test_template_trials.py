@@ -71,7 +71,7 @@ def test_one_system_message_at_the_front(template):
     shapes, _ = found(template)
     assert {("system", "system"), ("user", "late"), ("assistant", "late"), ("result", "late")} <= shapes.refused
     assert ("start", "system") not in shapes.refused
-    assert shapes.told == "one system message, at the front"
+    assert shapes.reported == "one system message, at the front"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_user_and_assistant_in_turns():
     expected = {("user", "user"), ("assistant", "assistant"), ("start", "assistant"), ("user", "calls")}
     assert expected <= shapes.refused
     assert shapes.empty_user
-    assert shapes.told == "user and assistant in turns; no calls of tools"
+    assert shapes.reported == "user and assistant in turns; no calls of tools"
 
 
 def test_a_result_may_have_to_be_answered_before_the_user_speaks():
@@ -113,7 +113,7 @@ def test_one_call_at_a_time():
         lambda body: lax(body) if all(len(m.get("tool_calls", "_")) < 2 for m in body["messages"]) else None
     )
     assert shapes == TemplateShapes(call_lists=False)
-    assert shapes.told == "one call of a tool at a time"
+    assert shapes.reported == "one call of a tool at a time"
 
 
 def test_tools_shown_by_a_system_message_only():
@@ -123,7 +123,7 @@ def test_tools_shown_by_a_system_message_only():
 
 def test_tools_that_hide_the_system_message():
     shapes, _ = found(lambda body: without(lambda _, role: role == "system" and "tools" in body)(body))
-    assert not shapes.system_beside_tools
+    assert not shapes.system_with_tools
     assert shapes.has_system(tools=False)
 
 
@@ -149,7 +149,7 @@ def test_levels_of_thinking():
 
     shapes, _ = found(template)
     assert shapes == TemplateShapes(refused_efforts=frozenset({"minimal", "high", "max"}))
-    assert shapes.told == "levels of thinking low, medium, xhigh"
+    assert shapes.reported == "levels of thinking low, medium, xhigh"
 
 
 def test_levels_that_the_template_never_reads_are_not_tried():
@@ -163,13 +163,13 @@ def test_where_the_words_can_not_be_seen_only_refusals_count():
     assert ("user", "late") in shapes.refused
 
 
-def test_a_template_that_refuses_a_single_question_tells_nothing():
+def test_a_template_that_refuses_a_single_question_reveals_nothing():
     assert found(lambda _: None) == (NATURAL, 1)
 
 
 def test_harmony_has_three_levels():
     shapes, count = found(lax, model(family="gpt_oss", capabilities=("completion", "thinking")))
-    assert (shapes.told, count) == ("levels of thinking low, medium, high", 0)
+    assert (shapes.reported, count) == ("levels of thinking low, medium, high", 0)
 
 
 @pytest.mark.parametrize(
@@ -196,11 +196,11 @@ def test_calls_that_are_not_shown_and_results_that_are():
     assert ("assistant", "result") not in shapes.refused
 
 
-def test_calls_that_hide_what_is_said_beside_them():
+def test_calls_that_hide_the_text_next_to_them():
     def template(body):
         return lax({**body, "messages": [m | ({"content": ""} if "tool_calls" in m else {}) for m in body["messages"]]})
 
-    assert found(template)[0] == TemplateShapes(text_beside_calls=False)
+    assert found(template)[0] == TemplateShapes(text_with_calls=False)
 
 
 def test_a_developers_message_that_is_not_shown():

@@ -43,9 +43,9 @@ def test_chat_lines_are_ollamas_byte_for_byte():
 
 def test_a_whole_chat_answer_has_logprobs_before_its_numbers():
     whole = gather([Piece("a", logprobs=[{"token": "a", "logprob": -1}]), Piece(thinking="t"), Piece("b")], FINAL)
-    told = json.loads(ChatWriter("m").whole(whole, TIMING, NOW))
-    assert list(told)[:6] == ["model", "created_at", "message", "done", "done_reason", "logprobs"]
-    assert told["message"] == {"role": "assistant", "content": "ab", "thinking": "t"}
+    reported = json.loads(ChatWriter("m").whole(whole, TIMING, NOW))
+    assert list(reported)[:6] == ["model", "created_at", "message", "done", "done_reason", "logprobs"]
+    assert reported["message"] == {"role": "assistant", "content": "ab", "thinking": "t"}
 
 
 def test_generate_lines_are_ollamas_byte_for_byte():
@@ -59,7 +59,7 @@ def test_generate_lines_are_ollamas_byte_for_byte():
     assert writer.mark("unload", NOW).decode() == head + '"","done":true,"done_reason":"unload"}'
 
 
-def test_raw_answers_tell_no_context():
+def test_raw_answers_have_no_context():
     assert "context" not in json.loads(GenerateWriter("m").last(FINAL, TIMING, NOW))
 
 
@@ -69,10 +69,10 @@ def test_zero_counts_are_left_out():
 
 @pytest.mark.parametrize("writer", [ChatWriter("m"), GenerateWriter("m")])
 @pytest.mark.parametrize("cached", [0, 128])
-def test_what_the_prefix_cache_held_is_told_where_the_engine_says_it(writer, cached):
-    told = json.loads(writer.last(Ending("stop", 152, 6, cached), TIMING, NOW))
-    assert (told["prompt_eval_count"], told["prompt_eval_cached_count"]) == (152, cached)
-    keys = list(told)
+def test_what_the_prefix_cache_held_is_reported_where_the_engine_says_it(writer, cached):
+    reported = json.loads(writer.last(Ending("stop", 152, 6, cached), TIMING, NOW))
+    assert (reported["prompt_eval_count"], reported["prompt_eval_cached_count"]) == (152, cached)
+    keys = list(reported)
     assert keys[keys.index("prompt_eval_count") + 1] == "prompt_eval_cached_count"
     assert "prompt_eval_cached_count" not in json.loads(writer.last(Ending("stop", 152, 6), TIMING, NOW))
 
@@ -82,6 +82,6 @@ def test_lines_hold_no_line_break_and_say_what_was_given(text):
     for writer in (ChatWriter(text), GenerateWriter(text)):
         line = writer.piece(Piece(text), NOW).decode()
         assert len(line.splitlines()) == 1
-        told = json.loads(line)
-        assert told["model"] == text
-        assert (told["message"]["content"] if "message" in told else told["response"]) == text
+        reported = json.loads(line)
+        assert reported["model"] == text
+        assert (reported["message"]["content"] if "message" in reported else reported["response"]) == text

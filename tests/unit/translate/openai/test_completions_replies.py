@@ -76,7 +76,7 @@ def test_usage_is_real_in_a_last_chunk_of_its_own():
     assert chunks[2]["usage"] == {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
 
 
-def test_a_failure_in_mid_stream_is_told_and_done_is_not():
+def test_a_failure_in_mid_stream_is_reported_and_done_is_not():
     assert datas(completion_streams(HEAD)[0].fail(400, "no"))[-1]["error"]["type"] == "invalid_request_error"
 
 

@@ -34,7 +34,7 @@ def test_whole_answer_has_ollamas_keys_in_ollamas_order():
     )
 
 
-def test_calls_are_whole_and_content_beside_them_is_an_empty_string():
+def test_calls_are_whole_and_content_next_to_them_is_an_empty_string():
     choice = json.loads(chat_answer(HEAD, [gather([Piece(tool_calls=(CALL,))], Ending("stop"))]))["choices"][0]
     assert choice["message"]["content"] == ""
     assert choice["message"]["tool_calls"] == [
@@ -48,7 +48,7 @@ def test_calls_are_whole_and_content_beside_them_is_an_empty_string():
     assert choice["finish_reason"] == "tool_calls"
 
 
-def test_an_answer_cut_by_length_says_so_even_beside_calls():
+def test_an_answer_cut_by_length_says_so_even_next_to_calls():
     body = json.loads(chat_answer(HEAD, [gather([Piece(tool_calls=(CALL,))], Ending("length"))]))
     assert body["choices"][0]["finish_reason"] == "length"
 
@@ -60,7 +60,7 @@ def test_several_choices_share_one_prompt_in_the_usage():
     assert body["usage"] == {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}
 
 
-def test_cached_prompt_tokens_are_told_when_there_are_any():
+def test_cached_prompt_tokens_are_reported_when_there_are_any():
     body = json.loads(chat_answer(HEAD, [gather([], Ending("stop", 40, 2, 16))]))
     assert body["usage"]["prompt_tokens_details"] == {"cached_tokens": 16}
 
@@ -75,7 +75,7 @@ def test_only_the_first_chunk_has_a_role():
     assert deltas(chunks) == [{"role": "assistant", "content": "a"}, {"content": "b"}, {}]
 
 
-def test_thinking_goes_beside_empty_content():
+def test_thinking_comes_with_empty_content():
     chunks = stream(Piece(thinking="hm"), Piece("4"), final=Ending("stop"))
     assert deltas(chunks)[:2] == [{"role": "assistant", "content": "", "reasoning": "hm"}, {"content": "4"}]
 
@@ -101,7 +101,7 @@ def test_an_empty_answer_still_opens_with_a_role():
     assert deltas(stream(final=Ending("stop"))) == [{"role": "assistant", "content": ""}, {}]
 
 
-def test_streamed_logprobs_stand_beside_their_delta():
+def test_streamed_logprobs_come_with_their_delta():
     chunk = stream(Piece("Hi", logprobs=LOGPROBS), final=Ending("stop"))[0]
     assert chunk["choices"][0] == {
         "index": 0,
@@ -111,7 +111,7 @@ def test_streamed_logprobs_stand_beside_their_delta():
     }
 
 
-def test_a_failure_in_mid_stream_is_told_and_done_is_not():
+def test_a_failure_in_mid_stream_is_reported_and_done_is_not():
     (writer,) = chat_streams(HEAD)
     chunks = datas(writer.feed([Piece("a")]) + writer.fail(500, "the engine is gone"))
     assert chunks[-1] == {

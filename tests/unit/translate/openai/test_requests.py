@@ -216,7 +216,7 @@ def test_contents_that_are_refused(content, text):
 
 
 @pytest.mark.parametrize("content", [None, 5, {}])
-def test_beside_a_list_of_calls_content_is_not_looked_at(content):
+def test_with_a_list_of_calls_content_is_not_looked_at(content):
     turn = {"role": "assistant", "content": content, "tool_calls": []}
     assert read_chat(json.dumps({"model": "m", "messages": [turn]}).encode()).call.messages == (Message("assistant"),)
 
@@ -271,7 +271,7 @@ def test_an_answer_may_be_nothing_but_reasoning_or_a_refusal_or_empty():
     )
 
 
-def test_calls_beside_an_empty_list_of_parts_are_kept():
+def test_calls_next_to_an_empty_list_of_parts_are_kept():
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     assert read({"role": "assistant", "content": [], "tool_calls": [call]}).call.messages == (
         Message("assistant", tool_calls=(ToolCall("c", 0, "f", {}),)),

@@ -110,7 +110,7 @@ class TestTaggedReader:
         ]
         assert isinstance(final, Ending)
 
-    def test_calls_have_ids_that_tell_answers_apart(self):
+    def test_calls_have_ids_that_distinguish_answers(self):
         *_, piece, _ = self.read(text('<c>get {"a":1}'), text("", "stop"))
         (other,) = TaggedReader(lambda _: None, self.TAGS, "other").feed([text('<c>get {"a":1}')])
         assert piece.tool_calls[0].id.startswith("call_")
@@ -120,12 +120,12 @@ class TestTaggedReader:
         *pieces, _ = self.read(text("a <"), text("", "stop"))
         assert "".join(piece.content for piece in pieces) == "a <"
 
-    def test_log_probabilities_of_calls_are_told_those_of_thinking_tags_are_not(self):
-        def told(token, tags):
+    def test_log_probabilities_of_calls_are_reported_those_of_thinking_tags_are_not(self):
+        def reported(token, tags):
             chunk = text(token, logprobs={"tokens": [token], "token_logprobs": [-0.5]})
             *pieces, _ = self.read(chunk, text("", "stop"), tags=tags)
             return [entry["token"] for piece in pieces for entry in piece.logprobs or ()]
 
-        assert told("<think>", self.TAGS) == []
-        assert told("<c>{", Tags(tools=("get",), mark="<c>")) == ["<c>{"]
-        assert told("a", self.TAGS) == ["a"]
+        assert reported("<think>", self.TAGS) == []
+        assert reported("<c>{", Tags(tools=("get",), mark="<c>")) == ["<c>{"]
+        assert reported("a", self.TAGS) == ["a"]

@@ -140,7 +140,7 @@ class TestMessagesForm:
     @pytest.mark.parametrize(
         ("think", "end"), [(None, ""), (True, ""), ("high", ""), (False, "<think>\n\n</think>\n\n")]
     )
-    def test_deepseek_is_told_whether_to_think(self, think, end):
+    def test_deepseek_gets_the_setting_of_thinking(self, think, end):
         said = prompt(families.DEEPSEEK_R1, TALK, thinking=Thinking.asked(think))
         assert (
             said == f"Be brief.<｜User｜>Hi<｜Assistant｜>Hello.<｜end▁of▁sentence｜><｜User｜>Bye<｜Assistant｜>{end}"

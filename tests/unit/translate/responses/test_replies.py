@@ -76,7 +76,7 @@ def test_a_stream_announces_itself_and_ends_with_the_whole_response():
     assert out[-1][1]["response"]["output"][0]["content"][0]["text"] == "Done"
 
 
-def test_a_streamed_effort_has_a_summary_beside_it():
+def test_a_streamed_effort_comes_with_a_summary():
     writer = ResponseStream(ResponseHead("20", 1, Echo("mini", reasoning={"effort": "none"})), lambda: 9)
     assert events(writer.start())[0][1]["response"]["reasoning"] == {"effort": "none", "summary": None}
 
@@ -103,11 +103,11 @@ def test_any_cut_of_the_pieces_gives_the_same_bytes_and_well_formed_items(data, 
     out = writer.start() + b"".join([writer.feed(b) for b in data.draw(batches(pieces))])
     out += writer.finish(final)
     assert out == once.start() + once.feed(pieces) + once.finish(final)
-    told = events(out)
-    assert [event["sequence_number"] for _, event in told] == list(range(len(told)))
+    reported = events(out)
+    assert [event["sequence_number"] for _, event in reported] == list(range(len(reported)))
     items = {}
     opened = None
-    for name, event in told[2:-1]:
+    for name, event in reported[2:-1]:
         assert name == event["type"]
         if name == "response.output_item.added":
             assert opened is None
@@ -121,11 +121,11 @@ def test_any_cut_of_the_pieces_gives_the_same_bytes_and_well_formed_items(data, 
         else:
             assert event["item_id"] == opened
     assert opened is None
-    output = told[-1][1]["response"]["output"]
+    output = reported[-1][1]["response"]["output"]
     assert output == list(items.values())
     whole = gather(pieces, final)
     deltas = {"text": "", "summary": ""}
-    for name, event in told:
+    for name, event in reported:
         if name.endswith("_text.delta"):
             deltas["summary" if "summary" in name else "text"] += event["delta"]
     assert deltas == {"text": whole.content, "summary": whole.thinking}
@@ -134,6 +134,6 @@ def test_any_cut_of_the_pieces_gives_the_same_bytes_and_well_formed_items(data, 
     ]
 
 
-def test_the_usage_tells_what_came_from_the_prefix_cache():
+def test_the_usage_reports_what_came_from_the_prefix_cache():
     body = json.loads(response_answer(HEAD, gather([Piece("Done.")], Ending("stop", 152, 3, 128)), completed=1))
     assert body["usage"]["input_tokens_details"] == {"cached_tokens": 128}

@@ -201,7 +201,7 @@ def test_calls_of_every_kind_keep_their_words_and_their_result(items, call, resu
     )
 
 
-def test_a_picture_in_a_result_is_shown_or_told_of():
+def test_a_picture_in_a_result_is_shown_or_mentioned():
     here, elsewhere = "data:image/png;base64,AAAA", "https://a.example"
     parts = [{"type": "input_image", "image_url": url} for url in (here, elsewhere)]
     assert read([{"type": "function_call_output", "call_id": "c", "output": parts}]).call.messages == (
