@@ -58,7 +58,7 @@ def sweep(pid_file: Path) -> int:
         leaders.add(session)  # it may have been killed with the daemon
     tidy(ended | leaders)
     socket = pid_file.with_suffix(".sock")
-    shutil.rmtree(scratch_beside(socket), ignore_errors=True)
+    shutil.rmtree(scratch_directory(socket), ignore_errors=True)
     socket.unlink(missing_ok=True)
     pid_file.unlink(missing_ok=True)
     return len(ended)

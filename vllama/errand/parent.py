@@ -82,11 +82,10 @@ async def _end(transport: asyncio.SubprocessTransport, heard: _Child, grace: flo
     """Terminate the child, with what it started; kill it after ``grace`` seconds, or when we are cancelled again."""
     try:
         _signal(transport, signal.SIGTERM)
-        if not await _within(grace, heard.exited):
-            _signal(transport, signal.SIGKILL)
-            await heard.exited.wait()
+        await _within(grace, heard.exited)
     finally:
         _signal(transport, signal.SIGKILL)
+        await heard.exited.wait()
 
 
 def _signal(transport: asyncio.SubprocessTransport, number: signal.Signals) -> None:

@@ -110,7 +110,7 @@ async def test_a_second_cancellation_kills_at_once(errand):
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    await until_gone([errand.heard[0].done], 10)
+    assert not alive(errand.heard[0].done)
 
 
 async def test_a_process_that_the_child_left_holds_nothing_up(errand):
