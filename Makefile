@@ -1,6 +1,6 @@
 # What one types in a checkout. `make help` lists it.
 #
-# Needs only Python 3.11+ (with venv), gcc, make and git. Everything it makes lies in .venv/ (vLLama, and what its tests
+# Needs only Python 3.11+ (with venv), g++, make and git. Everything it makes lies in .venv/ (vLLama, and what its tests
 # need once one runs them) and .vllama/ (the engine in an interpreter of its own, caches, sockets, state; the command in
 # .venv/bin looks there by itself, config.environment): `make distclean` takes both away.
 

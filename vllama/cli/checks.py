@@ -18,6 +18,7 @@ from vllama.install.versions import PINNED, PYTHONS, TESTED, is_tested
 
 CheckState = Literal["good", "warning", "bad"]
 Occupant = Literal["nobody", "vllama", "ollama", "other"]
+PackageManager = Literal["dnf", "apt", ""]
 
 _OLDEST_PYTHON: Final = (3, 11)
 _GIB: Final = 1 << 30
@@ -93,13 +94,17 @@ class MachineFacts:
     install_command: str
     hardware: Hardware
     nvidia_card: bool
-    compiler: str
-    """Path of a C compiler, empty without one."""
+    c_compiler: str
+    """Path of gcc or clang, which Triton runs for a GPU; empty without one."""
+    cxx_compiler: str
+    """Path of g++, which torch's inductor runs for a CPU; empty without one."""
     compiled: int
     """How many compiled models are in the cache; each once for each way in which it is started."""
     places: tuple[Folder, ...]
     port: PortFact
     models: tuple[ModelFact, ...]
+    packages: PackageManager
+    """The command that installs packages here, empty if it is neither of them."""
     exposures: tuple[Exposure, ...] = ()
     starts: tuple[CodeStart, ...] = ()
     """How each model got its compiled code when it was last started."""
@@ -124,7 +129,7 @@ def examine(facts: MachineFacts) -> list[Finding]:
 def _python(facts: MachineFacts) -> Iterator[Finding]:
     version = ".".join(map(str, facts.python))
     if facts.python[:2] < _OLDEST_PYTHON:
-        yield Finding("python", "bad", f"{version}, vLLama needs 3.11", "Install a newer one: sudo dnf install python3")
+        yield Finding("python", "bad", f"{version}, vLLama needs 3.11", _install(facts, dnf="python3", apt="python3"))
     else:
         yield Finding("python", "good", version)
 
@@ -143,7 +148,9 @@ def _engine(facts: MachineFacts) -> Iterator[Finding]:
         if not facts.engine_pythons:
             names = ", ".join(f"3.{minor}" for _, minor in PYTHONS)
             newest = f"python3.{PYTHONS[0][1]}"
-            yield Finding("engine", "bad", f"no Python for it on PATH ({names})", f"sudo dnf install {newest}")
+            yield Finding(
+                "engine", "bad", f"no Python for it on PATH ({names})", _install(facts, dnf=newest, apt=newest)
+            )
         return
     text = f"vLLM {engine.version} ({engine.backend}) in {engine.python}"
     if is_tested(engine.version):
@@ -188,11 +195,16 @@ def _memory(facts: MachineFacts) -> Iterator[Finding]:
 
 
 def _compiler(facts: MachineFacts) -> Iterator[Finding]:
-    if facts.compiler:
-        yield Finding("compiler", "good", f"{facts.compiler}; compiled models in the cache: {facts.compiled}")
+    backend = facts.engine.backend or facts.hardware.kind
+    compiler = facts.cxx_compiler if backend == "cpu" else facts.c_compiler
+    if compiler:
+        yield Finding("compiler", "good", f"{compiler}; compiled models in the cache: {facts.compiled}")
+    elif backend == "cpu":
+        text = "no C++ compiler (g++): models can't be compiled, and answers are slower"
+        yield Finding("compiler", "warning", text, _install(facts, dnf="gcc-c++", apt="g++"))
     else:
-        text = "no C compiler: vLLM compiles its kernels with it. Without one, engines on a CPU run eager"
-        yield Finding("compiler", "warning", text, "sudo dnf install gcc-c++")
+        text = "no C compiler (gcc or clang): vLLM compiles its GPU kernels with it"
+        yield Finding("compiler", "warning", text, _install(facts, dnf="gcc", apt="gcc"))
 
 
 def _places(facts: MachineFacts) -> Iterator[Finding]:
@@ -248,6 +260,17 @@ def _code(facts: MachineFacts) -> Iterator[Finding]:
 
 def _engine_space(facts: MachineFacts) -> int:
     return _ENGINE_SPACE["cuda" if facts.hardware.kind == "cuda" else "cpu"]
+
+
+def _install(facts: MachineFacts, *, dnf: str, apt: str) -> str:
+    """How to install a package here: its name on Fedora, and on Debian."""
+    match facts.packages:
+        case "dnf":
+            return f"sudo dnf install {dnf}"
+        case "apt":
+            return f"sudo apt install {apt}"
+        case "":
+            return f"Install it: {dnf} on Fedora, {apt} on Debian"
 
 
 def _writable(place: Folder, user: str) -> str:

@@ -21,6 +21,7 @@ from vllama.cli.checks import (
     MachineFacts,
     ModelFact,
     Occupant,
+    PackageManager,
     PortFact,
     examine,
 )
@@ -50,7 +51,10 @@ _HARMLESS: Final = frozenset(
     ("HOME", "STATE_DIRECTORY", "CACHE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_DATA_HOME", "XDG_CACHE_HOME", CHECKOUT)
 )
 """What can't be wrong about a configuration."""
-_COMPILERS: Final = ("c++", "g++", "gcc", "cc", "clang")
+_C_COMPILERS: Final = ("gcc", "clang")
+"""Triton takes the first of them. (An engine does not get our CC and CXX.)"""
+_CXX_COMPILER: Final = "g++"
+"""torch's inductor takes no other one."""
 _ANSWER_SECONDS: Final = 3.0
 """A program that has our port and does not answer within this time is neither Ollama nor vLLama."""
 _PCI: Final = Path("/sys/bus/pci/devices")
@@ -112,7 +116,8 @@ def gather(config_path: Path | None) -> MachineFacts:
         install_command=install_command(paths.engine_prefix),
         hardware=detect(),
         nvidia_card=_nvidia_card(),
-        compiler=next(filter(None, map(child.which, _COMPILERS)), ""),
+        c_compiler=next(filter(None, map(child.which, _C_COMPILERS)), ""),
+        cxx_compiler=child.which(_CXX_COMPILER) or "",
         compiled=sum(CompiledCode(folder).count() for folder in kept_code.folders_in(paths.cache)),
         places=(
             _place("models", paths.state, user),
@@ -123,6 +128,7 @@ def gather(config_path: Path | None) -> MachineFacts:
         ),
         port=_port(loaded.config.server.host, loaded.config.server.port),
         models=_models(loaded),
+        packages=_packages(),
         exposures=tuple(exposures(loaded.config.server)),
         starts=kept_code.starts(paths.cache),
     )
@@ -134,6 +140,13 @@ def _engine(loaded: Loaded) -> EngineFact:
     except EngineNotInstalled as error:
         return EngineFact(problem=error.detail, hint=error.advice)
     return EngineFact(found.version, found.backend, str(found.python))
+
+
+def _packages() -> PackageManager:
+    # a Debian may have dnf too, which knows no repository there; a Fedora has no apt-get
+    if child.which("apt-get"):
+        return "apt"
+    return "dnf" if child.which("dnf") else ""
 
 
 def _nvidia_card() -> bool:

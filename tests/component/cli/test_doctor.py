@@ -94,6 +94,19 @@ def test_another_program_on_the_port_is_named(vllama: Vllama, place: dict[str, s
     assert "taken" in reported["port"]["text"]
 
 
+def test_gcc_without_its_cxx_compiler_is_not_enough_on_a_cpu(
+    vllama: Vllama, place: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "vllama.yaml").write_text("")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("gcc", "apt-get"):
+        (programs / name).write_text("#!/bin/sh\n")
+        (programs / name).chmod(0o755)
+    told = report(vllama, **place, PATH=str(programs))["compiler"]
+    assert (told["state"], told["fix"]) == ("warning", "sudo apt install g++")
+
+
 def test_people_read_marks_and_cures(vllama: Vllama, place: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "vllama.yaml").write_text("")
     done = vllama("doctor", **place)

@@ -25,11 +25,13 @@ HEALTHY = MachineFacts(
     install_command="sudo vllama engine install",
     hardware=Hardware("cpu", (0, 1), 24 * GIB, 16 * GIB),
     nvidia_card=False,
-    compiler="/usr/bin/gcc",
+    c_compiler="/usr/bin/gcc",
+    cxx_compiler="/usr/bin/g++",
     compiled=2,
     places=(Folder("models", Path("/var/lib/vllama"), 100 * GIB, writable=True),),
     port=PortFact("127.0.0.1:11434", "nobody"),
     models=(ModelFact("tinychat", 3_720_000),),
+    packages="dnf",
 )
 RTX = Gpu(0, "NVIDIA GeForce RTX 4090", 24 * GIB, 23 * GIB)
 
@@ -79,7 +81,9 @@ def test_a_healthy_machine_has_only_ticks() -> None:
         ({"nvidia_card": True}, "gpu", "warning", "driver is not loaded", "driver"),
         ({"hardware": Hardware("cpu", (0,), 2 * GIB, GIB)}, "memory", "bad", "about 3 GB", "memory"),
         ({"hardware": Hardware("cpu", (0,), 24 * GIB, GIB)}, "memory", "warning", "about 3 GB", "ps"),
-        ({"compiler": ""}, "compiler", "warning", "no C compiler", "gcc"),
+        ({"cxx_compiler": ""}, "compiler", "warning", "no C++ compiler", "sudo dnf install gcc-c++"),
+        ({"cxx_compiler": "", "packages": "apt"}, "compiler", "warning", "no C++ compiler", "sudo apt install g++"),
+        ({"cxx_compiler": "", "packages": ""}, "compiler", "warning", "g++", "gcc-c++ on Fedora, g++ on Debian"),
         (
             {"starts": (CodeStart("m", "again", "it is cut off"),)},
             "compiled code",
@@ -171,6 +175,22 @@ def test_without_an_engine_space_for_it_is_needed() -> None:
 def test_without_an_engine_a_python_for_it_is_needed() -> None:
     reported = findings(engine=EngineFact(problem="no vLLM engine is installed"), engine_pythons=())
     assert reported[1].fix == "sudo dnf install python3.14"
+
+
+def test_a_gpu_needs_a_c_compiler_and_no_c_plus_plus() -> None:
+    cuda = {
+        "hardware": Hardware("cuda", (0,), 24 * GIB, 16 * GIB, (RTX,)),
+        "engine": replace(HEALTHY.engine, backend="cuda"),
+        "cxx_compiler": "",
+    }
+    assert findings(**cuda) == []
+    (finding,) = findings(**cuda, c_compiler="")
+    assert (finding.name, finding.state, finding.fix) == ("compiler", "warning", "sudo dnf install gcc")
+
+
+def test_before_an_engine_is_installed_the_machine_says_which_compiler_it_will_need() -> None:
+    told = findings(engine=EngineFact(problem="no vLLM engine is installed"), cxx_compiler="")
+    assert [finding.fix for finding in told if finding.name == "compiler"] == ["sudo dnf install gcc-c++"]
 
 
 def test_our_own_service_on_the_port_is_fine() -> None:
