@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from vllama_engine import compile_news
 from vllama_engine.changing import Unfit
@@ -51,6 +52,20 @@ def test_code_that_cannot_be_loaded_goes_with_the_kernels_that_may_be_why(code):
     assert not code.exists()
     kernels = code.parents[1] / compile_news.KERNELS
     assert list(kernels.iterdir()) == []  # the folder stays: Inductor writes into it
+
+
+@pytest.mark.parametrize(
+    ("world_size", "left"), [(1, {"whole.so"}), (2, {"empty.so", "half.so", "whole.so", "zeros.so"})]
+)
+def test_kernels_that_an_unfinished_compilation_cut_off_go_before_the_next_one(code, world_size, left):
+    whole = Path(psutil._psutil_linux.__file__).read_bytes()  # any library
+    kernels = code.parents[1] / compile_news.KERNELS / "ab"
+    for name, content in {"whole": whole, "half": whole[: len(whole) // 2], "zeros": bytes(9999), "empty": b""}.items():
+        (kernels / f"{name}.so").write_bytes(content)
+    (kernels / "kernel.so").unlink()
+    code.unlink()
+    assert loaded(code, None, world_size) is None
+    assert {file.name for file in kernels.iterdir()} == left
 
 
 def test_kernels_that_other_processes_of_the_engine_use_stay(code):
