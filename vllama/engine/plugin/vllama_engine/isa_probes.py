@@ -26,7 +26,7 @@ MODULE = "torch._inductor.cpu_vec_isa"
 _MARK = ".loaded"
 _LONG = 30.0
 """Seconds after which a trial was stopped for its time (torch's limit is 60): it takes a fraction of one."""
-_TRIALS = 5
+_TRIALS = 3
 
 
 def apply(module: ModuleType) -> None:
