@@ -132,7 +132,7 @@ async def test_a_load_kills_the_compiler_and_it_begins_again_later(folder: Path)
         first = await begun(up)
         await load(up, "other")
         await until_gone([first.pid], 10)
-        await logged(up, "mini:latest: the machine is needed; it is compiled later")
+        await logged(up, "mini:latest: compiling stopped, because the machine is needed")
         second = await begun(up)
         assert second.pid != first.pid
 
@@ -181,7 +181,7 @@ async def test_without_room_next_to_what_runs_the_model_is_not_compiled_now(fold
     up.config["engine"]["max_ram"] = "3GiB"  # the engine takes two
     async with up:
         await load(up)
-        await logged(up, "mini:latest: there is no room to compile it now")
+        await logged(up, "mini:latest: there is not enough memory to compile it now")
         assert compiler(up) is None
         assert await reported(up) == "eager; it is compiled when the machine is idle"
 
@@ -240,7 +240,7 @@ async def test_code_that_kills_the_engine_is_removed_and_the_engine_comes_up(fol
         await unload(up)
         await load(up)
         assert await code_of(up) == ("compiled", "")
-        assert "it died loading compiled code; that code is removed" in up.log
+        assert "the engine died loading compiled code; that code is removed" in up.log
 
 
 async def code_of(up: LiveService) -> tuple[str, str]:

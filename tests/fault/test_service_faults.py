@@ -121,7 +121,7 @@ async def test_a_second_ctrl_c_during_running_answers_ends_all_at_once(service: 
         pids = [process.pid for process in up.family()]
         up.send(signal.SIGINT)
         async with asyncio.timeout(20):
-            while "running answers may go on" not in up.log:
+            while "running answers may continue" not in up.log:
                 await asyncio.sleep(0.02)
         with within(5):
             up.send(signal.SIGINT)

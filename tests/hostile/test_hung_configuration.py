@@ -18,4 +18,4 @@ async def test_a_reload_that_waits_for_its_file_is_given_up_and_the_service_stop
         assert status == 200
         service.send(signal.SIGTERM)
         assert await service.wait(40) == 0
-    assert "not reloaded, all is as before" in service.log
+    assert "not reloaded, the old configuration stays in effect" in service.log

@@ -214,17 +214,21 @@ def _places(facts: MachineFacts) -> Iterator[Finding]:
         if not place.writable:
             yield Finding(name, "bad", f"{place.path} can't be written by {facts.user}", _writable(place, facts.user))
         elif place.strange:
-            text = f"{place.path / place.strange} does not belong to {place.owner}, as the directory does"
+            text = f"{place.path / place.strange} does not belong to {place.owner}, who owns the directory"
             yield Finding(name, "bad", text, f"sudo chown -R {place.owner}: {place.path}")
         elif place.purpose == "models" and place.free < _MODEL_SPACE:
             state: CheckState = "bad" if place.free < _LITTLE_SPACE else "warning"
-            yield Finding(name, state, f"{text}: an 8B model needs 16 GB", "Free some, or set paths.state elsewhere")
+            yield Finding(
+                name, state, f"{text}: an 8B model needs 16 GB", "Free some space, or set paths.state elsewhere"
+            )
         elif place.purpose == "cache" and place.free < ROOM:
             text = f"{text}: too little to keep compiled code, so each start compiles again"
-            yield Finding(name, "warning", text, "Free some, or set paths.cache elsewhere")
+            yield Finding(name, "warning", text, "Free some space, or set paths.cache elsewhere")
         elif place.purpose == "engine" and facts.engine.problem and place.free < _engine_space(facts):
             need = fmt.human_bytes(_engine_space(facts))
-            yield Finding(name, "bad", f"{text}: the engine needs {need}", "Free some, or set engine.prefix elsewhere")
+            yield Finding(
+                name, "bad", f"{text}: the engine needs {need}", "Free some space, or set engine.prefix elsewhere"
+            )
         else:
             yield Finding(name, "good", text)
 

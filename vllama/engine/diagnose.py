@@ -54,7 +54,7 @@ def _rule(pattern: str, code: str, text: str, hint: str, *, permanent: bool = Tr
     return _Rule(re.compile(pattern), code, text, hint, permanent)
 
 
-# The first rule that matches any line wins: specific ones stand before general ones. \1 is taken from the line.
+# The first rule that matches any line applies: specific ones stand before general ones. {0} is the first group's text.
 _RULES: Final = (
     _rule(
         r"error: unrecognized arguments: (.*)",
@@ -72,7 +72,7 @@ _RULES: Final = (
         r"CUDA out of memory|HIP out of memory|OutOfMemoryError",
         "out_of_memory",
         "the GPU ran out of memory",
-        "lower max_model_len or gpu_memory_utilization, use a quantised model, or stop what else uses the GPU",
+        "lower max_model_len or gpu_memory_utilization, use a quantised model, or stop other programs that use the GPU",
     ),
     _rule(
         r"Free memory on device (\S+ \([^)]*\))",
@@ -108,13 +108,13 @@ _RULES: Final = (
         r"invalid tool call parser: (\S+)",
         "bad_flag",
         "there is no tool parser named {0}",
-        "correct tool_parser in the model's settings, or set it to none",
+        "correct tool_parser in the model's settings, or switch it off with the value none",
     ),
     _rule(
         r"Reasoning parser '([^']*)' not found",
         "bad_flag",
         "there is no reasoning parser named {0}",
-        "correct reasoning_parser in the model's settings, or set it to none",
+        "correct reasoning_parser in the model's settings, or switch it off with the value none",
     ),
     _rule(
         r"--tool-call-parser (\S+) cannot be used with the tokenizer",
@@ -151,17 +151,20 @@ _RULES: Final = (
         r"Couldn't instantiate the backend tokenizer",
         "bad_model",
         "the model has no usable tokenizer files",
-        "fetch the model again",
+        "download the model again",
     ),
     _rule(
-        r"Cannot find any model weights", "bad_model", "the model's directory has no weights", "fetch the model again"
+        r"Cannot find any model weights",
+        "bad_model",
+        "the model's directory has no weights",
+        "download the model again",
     ),
-    _rule(r"SafetensorError: (.*)", "bad_model", "the model's weights are damaged: {0}", "fetch the model again"),
+    _rule(r"SafetensorError: (.*)", "bad_model", "the model's weights are damaged: {0}", "download the model again"),
     _rule(
         r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
         "bad_model",
         "the weights do not match config.json ({0} against {1})",
-        "fetch the model again",
+        "download the model again",
     ),
     _rule(
         r"Invalid repository ID or local directory specified: '([^']*)'",
@@ -179,7 +182,7 @@ _RULES: Final = (
         r"trying to access a gated repo",
         "gated",
         "the model's repository is gated",
-        "accept its licence on the hub and set a token",
+        "accept its licence on the hub and set HF_TOKEN",
     ),
     _rule(
         r"couldn't connect to '", "no_network", "the model hub can't be reached", "check the network", permanent=False
@@ -215,7 +218,7 @@ _RULES: Final = (
 
 _STARVED: Final = Cause(
     "out_of_memory",
-    "the kernel ended the engine because memory ran out",
+    "the kernel killed the engine because memory ran out",
     "lower max_model_len or kv_cache_memory, use a smaller model, or give the service more memory",
     memory=True,
 )

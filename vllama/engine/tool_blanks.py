@@ -61,7 +61,7 @@ def install() -> None:
     if known:
         parser.adjust_request = bounding(adjust)
     else:
-        log.warning("blanks in the arguments of tools are not bounded: this vLLM makes their grammars in another way")
+        log.warning("blanks in the arguments of tools are not limited: this vLLM makes their grammars in another way")
 
 
 if __name__ != "vllama.engine.tool_blanks":  # imported by vLLM, from its path

@@ -60,7 +60,7 @@ class Measurements:
             try:
                 files.replace(self._place, orjson.dumps(values, option=orjson.OPT_INDENT_2))
             except OSError as error:
-                _LOG.warning("can't remember what was measured: %s", error)
+                _LOG.warning("can't keep the measured memory: %s", error)
 
     def _read(self) -> dict[str, ReportedMemory]:
         if self._known is None:

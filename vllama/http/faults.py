@@ -49,9 +49,9 @@ def error_response(path: str, status: int, message: str, *, streamed: bool = Fal
 
 
 def message_of(error: VllamaError) -> str:
-    """What a client reads: the message, and below it what to do where we know.
+    """The text for a client: the message, and below it what to do.
 
-    Where a place on this machine is left out for the client, the log has it.
+    If the client's text leaves out a path of this machine, the log has it.
     """
     if error.http_status >= 500 and error.detail != error.message:
         _LOG.warning("a client got %r: %s", bounded(error.message), bounded(error.detail))

@@ -141,7 +141,7 @@ class Library:
         if not self.unread:  # what those models are made of is not known
             self.blobs.sweep({identity for entry in self._entries.values() for identity in _identities(entry.manifest)})
         if swept := sweep_incomplete(self._state, time.time() - _INCOMPLETE_SECONDS):
-            _LOG.info("deleted %d files whose fetching was given up", swept)
+            _LOG.info("deleted %d files of downloads that were given up", swept)
 
     def _read(self) -> Mapping[str, Entry]:
         found = {}

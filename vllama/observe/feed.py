@@ -63,7 +63,7 @@ class Feed:
                     return
                 self._deliver(self._waiting.popleft())
             if self._waiting:
-                _LOG.error("subscribers answer each other without end; the rest is dropped")
+                _LOG.error("subscribers answer each other without end; the remaining news are dropped")
                 self._waiting.clear()
         finally:
             self._delivering = False

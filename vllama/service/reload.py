@@ -46,14 +46,17 @@ class Reload:
             loaded, store = await self._reads.done("configuration", self._read_again, _READ_WITHIN)
             said = await apply(self._service, loaded, store)
         except TimeoutError:
-            _LOG.error("not reloaded, all is as before: the configuration could not be read within %d s", _READ_WITHIN)
+            _LOG.error(
+                "not reloaded, the old configuration stays in effect: the configuration could not be read within %d s",
+                _READ_WITHIN,
+            )
             feed.publish(
                 Notice("config", "the changed configuration can't be read and is not in use (see the journal)")
             )
         except VllamaError as error:
             problems = error.problems if isinstance(error, ConfigError) else ()
             parts = filter(None, (error.detail, *problems, error.advice))
-            _LOG.error("not reloaded, all is as before: %s", "; ".join(parts))
+            _LOG.error("not reloaded, the old configuration stays in effect: %s", "; ".join(parts))
             feed.publish(Notice("config", "the changed configuration is invalid and not in use (see the journal)"))
         else:
             _LOG.info("reloaded: %s", "; ".join(said))

@@ -92,7 +92,7 @@ async def _run(service: Service, models: Sequence[Model], signals: Signals, back
         await outcome(engine.look())
         await outcome(preload(service, (), signals.any))
     drain = service.loaded.config.engine.drain_timeout
-    _LOG.info("stopping: running answers may go on for up to %.0f s", drain)
+    _LOG.info("stopping: running answers may continue for up to %.0f s", drain)
 
 
 async def _take_down(service: Service, signals: Signals) -> None:
@@ -115,7 +115,7 @@ async def _beat(notifier: Notifier, supervisor: Supervisor) -> None:
 async def _hurry(signals: Signals, supervisor: Supervisor) -> None:
     """A second Ctrl-C: stop without waiting for answers."""
     await signals.hurry.wait()
-    _LOG.warning("stopping at once: running answers are cut")
+    _LOG.warning("stopping at once: running answers are cut off")
     supervisor.hurry()
 
 

@@ -175,6 +175,6 @@ def _report(name: str, seconds: float, ended: ev.CompilationEnded) -> None:
     elif ended.cause is not None:
         _LOG.warning("%s: it stays eager: %s", name, ended.cause.sentence, extra=about)
     elif ended.later:
-        _LOG.debug("%s: there is no room to compile it now", name, extra=about)
+        _LOG.debug("%s: there is not enough memory to compile it now", name, extra=about)
     else:
-        _LOG.info("%s: the machine is needed; it is compiled later", name, extra=about)
+        _LOG.info("%s: compiling stopped, because the machine is needed; it is tried again later", name, extra=about)

@@ -102,7 +102,9 @@ class LocalPlanner:
         doing = progress.compilation.doing
         if await asyncio.to_thread(kept_code.distrust, spec, progress.compilation):
             about = {"model": spec.name}
-            _LOG.warning("%s: it died %s; that code is removed, the next start compiles", spec.name, doing, extra=about)
+            _LOG.warning(
+                "%s: the engine died %s; that code is removed, the next start compiles", spec.name, doing, extra=about
+            )
 
     def _next_to(self, tenants: Sequence[Tenant], hardware: Hardware) -> Hardware:
         return occupied(hardware, tenants, self._loaded.config.engine.max_ram)

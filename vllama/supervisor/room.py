@@ -1,25 +1,26 @@
-"""Who loads next, and who makes room for it. Pure.
+"""Decides which engine loads next, and which ones are unloaded for it. Pure.
 
 ``start_next`` looks at the head of the queue after every event. The decisions, with the labels that they have in the
-code; the first one that fits is taken.
+code; the first one that fits applies. To make room is to unload other engines, or to put them to sleep.
 
   R1  The service shuts down, or a compilation still holds memory: wait.
-  R2  Other engines load. The head may begin next to them if this is its first try, it does not sleep, all of them have
-      a process, and neither ``parallel_starts`` nor ``max_loaded`` is reached: a plan sees only engines that have a
-      process. Otherwise it waits.
+  R2  Other engines load. The head may begin next to them if this is its first try, it is not asleep, all of them have
+      a process (a plan sees only those), and neither ``parallel_starts`` nor ``max_loaded`` is reached. Otherwise it
+      waits.
   R3  Nothing loads, and the head is known to lack memory: make room (R7-R9).
-  R4  Nobody needs room any more: engines that yield go on.
+  R4  No engine needs room any more: yielding engines take new requests again.
   R5  As many engines are loaded as the configuration allows: make room for one (R7-R9).
   R6  Begin: wake the head up, or plan it.
 
 Making room, only while nothing loads:
-  R7  An engine is on its way out: wait, then look at the machine again.
-  R8  All candidates together are too small: refuse all that wait for the head, and go on with the next in the queue.
-  R9  Choose (``tenants.choose_victims``): the least recently used idle engines first. An idle engine is put to sleep if
-      it can sleep, else it is stopped. A sleeping one is stopped. A busy one yields: it finishes its answers and takes
-      no new ones. A young one is waited for. A pinned one stays.
+  R7  An engine is leaving: wait, then look at the machine again.
+  R8  All candidates together are too small: refuse all requests that wait for the head, and continue with the next
+      engine in the queue.
+  R9  Choose (``tenants.choose_victims``): the least recently used idle engines first. Put an idle engine to sleep if it
+      can sleep, else stop it. Stop a sleeping one. A busy one yields: it finishes its answers and takes no new
+      requests. Wait until a young one has had ``min_residence``. A pinned one stays.
 
-An engine has gone, or a load has ended (``room_changed``):
+An engine's process is gone, or a load has ended (``room_changed``):
   R10 The head of the queue, if it lacked memory, is planned again. A plan that is being made is out of date.
 """
 
@@ -34,12 +35,14 @@ from vllama.supervisor.outlook import Outlook, Short, ShortOfMemory, ShortOfPlac
 from vllama.supervisor.states import LOADING, State, residents, sleepers
 from vllama.supervisor.tenants import Tenant, choose_victims
 
-NO_ROOM = Cause("no_room", "there is not enough memory for this model beside the ones that are loaded")
-TOO_MANY = Cause("no_room", "as many models are loaded as may be, and none of them may be evicted")
+NO_ROOM = Cause("no_room", "there is not enough memory for this model next to the loaded ones")
+TOO_MANY = Cause(
+    "no_room", "the limit of loaded models (engine.max_loaded) is reached, and none of them may be unloaded"
+)
 
 
 def start_next(state: State, now: float, actions: list[Action]) -> State:
-    """The head of the queue begins to load, or room is made for it, or it waits."""
+    """Begins the load of the queue's head, makes room for it, or lets it wait."""
     if state.closing or (state.queue and state.compilation is not None):  # R1
         return state
     if any(e.phase in LOADING for e in state.engines.values()):  # R2

@@ -1,28 +1,29 @@
 """The life of every engine as one pure function: ``step(state, event) -> (state, actions)``.
 
 ``absent → planning → starting → warming → ready → stopping → absent``; a crash leads through ``backoff`` to the
-next start, or to ``broken`` when it can't succeed or the breaker opens; ``failing`` is an engine that died or hangs
-and is being buried; ``draining`` one whose last answers are finished at shutdown. Where vLLM can sleep, an engine that
-makes room goes ``ready → dozing → asleep`` and comes back by ``waking``. ``supervisor/design.md`` explains the ideas.
+next start, or to ``broken`` when it can't succeed or the breaker opens. ``failing`` is an engine that died or hangs
+and whose processes are being killed; ``draining`` is one that finishes its last answers at shutdown. Where vLLM can
+sleep, an engine whose memory another one needs goes ``ready → dozing → asleep`` and comes back by ``waking``.
+``supervisor/design.md`` explains the ideas.
 
-The decisions, with the labels that they have in the code. In each group the first one that fits is taken.
+The decisions, with the labels that they have in the code. In each group the first one that fits applies.
 
 A request wants a model (``leases``):
   L1  The service is shutting down: refuse.
-  L2  The engine has no room for the model's adapter: handle it as C1-C5 do, then go on.
+  L2  The engine has no room for the model's adapter: handle it as C1-C5 do, then continue with L3.
   L3  The engine is ready and takes new requests: grant.
   L4  It is broken, and the cool-off is not over: refuse with its cause. Changed files end the cool-off.
-  L5  It is broken, and the cool-off is over: one more try. Where the files are the same, one more crash opens the
+  L5  It is broken, and the cool-off is over: try once more. If the files are the same, one more crash opens the
       breaker again.
   L6  Too many requests wait: refuse.
-  L7  Wait. If nothing is going on with the engine, it joins the queue.
+  L7  Wait. A resting engine joins the queue.
 A request ends (``leases``):
   L8  It was waiting: drop it. If no other request wants the engine and its load has not begun, it leaves the queue. A
-      load that has begun goes on, because clients that give up often come back.
-  L9  It was the last one of a ready engine: see ``moves.rest``. The last one of a draining engine: stop.
+      load that has begun continues, because clients that give up often come back.
+  L9  It was the last lease of a ready engine: see ``moves.rest``. The last lease of a draining engine: stop.
 An unload is wanted (``orders``):
   U1  The engine is busy: stop it after its answers.
-  U2  It is ready or asleep, and not used: stop it gently.
+  U2  It is idle or asleep: stop it gently.
   U3  It is loading for no request: drop the plan, or kill the process (vLLM ignores SIGTERM while it starts).
   U4  Requests wait for it: serve them first, then stop it.
   U5  It is falling asleep: stop it when it sleeps. It is stopping: don't start it again.
@@ -31,37 +32,38 @@ The engine's settings have changed (``orders``):
   C2  It is idle or asleep: stop it gently.
   C3  It is loading: kill it.
   C4  It is falling asleep: stop it when it sleeps.
-  C5  It has no process: forget what went wrong, and start at once if it is wanted.
+  C5  It has no process: forget its setbacks, and start it at once if it is wanted.
 The service shuts down (``orders``):
-  Q1  Refuse all that wait. Busy engines drain, idle ones are stopped, loading ones are killed.
-  Q2  The second time: kill what is left.
+  Q1  Refuse all waiting requests. Drain busy engines, stop idle ones, kill loading ones.
+  Q2  The second order to shut down: kill what is left.
 Time has passed (here):
   T1  A pause after a crash is over: join the queue.
-  T2  An idle engine has stayed its time: stop it gently.
-  T3  A draining engine has had its time: stop it.
+  T2  An idle engine's ``keep_alive`` is over: stop it gently.
+  T3  A draining engine's ``drain_timeout`` is over: stop it.
 A plan or a wake-up has its answer (``life``):
   P1  There is a plan: spawn.
-  P2  There is none, but it was made next to another load, or is out of date: try again, as the head of the queue.
-  P3  It can't be started at all: refuse all that wait.
+  P2  There is no plan, but another engine was loading or the answer is out of date: try again, as the queue's head.
+  P3  It can't be started at all: refuse all waiting requests.
   P4  It lacks memory: it is the head of the queue, and ``room`` decides.
 The process lives (``life``):
-  P5  It listens: ask for a first token. That came: grant all that wait.
+  P5  It listens: ask for a first token. The token came: grant all waiting requests.
   P6  It sleeps: stop it if U5 or C4 said so, wake it up if requests wait.
-  P7  It hangs: kill it. It has died: wait until all its processes are gone. Then X1-X7 decide.
+  P7  It hangs: kill it. It died: wait until all its processes are gone. Then X1-X7 decide.
 The process is gone (``life``):
   X1  We stopped it, or the service shuts down: absent. Load it again if requests wait or an order says so.
-  X2  The cause lies outside the engine (a full disk): no crash. Refuse all that wait; try again if it was up before.
-  X3  It ran out of memory, and plans with less are left: plan again at once, as the head of the queue.
-  X4  It can't succeed, or has crashed too often: broken. Refuse all that wait.
-  X5  It has failed to start too often in a row: refuse all that wait.
-  X6  Nobody wants it: absent.
+  X2  The cause lies outside the engine (a full disk): not a crash. Refuse all waiting requests; try again if it was
+      ready before.
+  X3  It ran out of memory, and smaller plans are left: plan again at once, as the head of the queue.
+  X4  It can't succeed, or has crashed too often: broken. Refuse all waiting requests.
+  X5  It has failed to start too often in a row: refuse all waiting requests.
+  X6  It is not wanted: absent.
   X7  Pause, then load it again.
-Then ``room`` decides who loads next (R1-R10), and ``compilation`` what to do in idle time.
+Then ``room`` decides which engine loads next (R1-R10), and ``compilation`` what to do in idle time.
 
-Invariants (tests/unit/supervisor/test_step.py runs long random histories over them): every waiter is answered
-exactly once; a lease counts until it is returned; nothing is stopped while leased, save by a hang or a shutdown's
-deadline; no more engines than ``policy.parallel_starts`` are being loaded at a time, one of them at most is being
-planned or woken, and what a plan next to another load did not find is no reason to refuse.
+Invariants (tests/unit/supervisor/test_step.py checks them in long random histories): every waiter is answered exactly
+once. A lease counts until it is returned. Only a hang or a shutdown's deadline stops a leased engine. At most
+``policy.parallel_starts`` engines load at a time, and at most one of them is being planned or woken. A plan that found
+no room while another engine loads is no reason to refuse.
 """
 
 from __future__ import annotations

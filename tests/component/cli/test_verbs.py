@@ -442,10 +442,10 @@ def test_logs_say_where_the_output_is_when_the_journal_has_none(vllama: Vllama, 
     path = f"{journal}:{os.environ['PATH']}"
     done = vllama("logs", PATH=path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "in the terminal of 'make run'" in done.stderr
+    assert "the terminal of 'make run'" in done.stderr
     following = vllama("logs", "--follow", PATH=path)
     assert following.stdout == "--lines=100 _SYSTEMD_UNIT=vllama.service --follow\n"
-    assert "in the terminal of 'make run'" in following.stderr
+    assert "the terminal of 'make run'" in following.stderr
 
 
 def test_logs_are_the_journals(vllama: Vllama, journal: Path) -> None:

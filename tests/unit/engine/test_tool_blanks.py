@@ -83,4 +83,4 @@ def test_what_has_no_grammar_stays(blanks):
 
 def test_an_engine_without_these_parsers_is_reported_and_left_alone(blanks, caplog):
     blanks.install()  # this interpreter has no vLLM at all
-    assert "not bounded" in caplog.text
+    assert "not limited" in caplog.text

@@ -343,4 +343,4 @@ async def test_code_that_was_not_kept_or_not_usable_is_logged_and_code_that_kill
     progress.feed(f"loading compiled code from {kept}")
     await planner.distrust(spec, progress)
     assert not kept.exists()
-    assert "it died loading compiled code; that code is removed" in caplog.text
+    assert "the engine died loading compiled code; that code is removed" in caplog.text
