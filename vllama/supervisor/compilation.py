@@ -2,7 +2,8 @@
 
 An engine without compiled code computes eagerly and is ready a minute sooner. The code is made afterwards by a process
 of its own at the lowest priority, once all engines have been idle for a moment. It stands still while a request runs.
-It is killed when a model is to be loaded, and begins again later. What fails is reported once and not tried again.
+It is killed when a model is to be loaded, and begins again later. One that is killed by others is tried three times.
+What fails otherwise is reported once and not tried again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ LONG: Final = 60.0
 """Seconds without a request after which an eager engine is loaded again with its compiled code."""
 _LATER: Final = 60.0
 """Seconds until the next try when there was no room."""
+KILLED: Final = 600.0
+"""Seconds until the next try when the process was killed, usually by the kernel, which had too little memory then."""
+_KILLS: Final = 3
+"""After so many it counts as failed."""
 _RESTLESS: Final[tuple[Phase, ...]] = (*LOADING, "stopping", "failing", "draining", "dozing")
 _SETTLED: Final[tuple[Phase, ...]] = ("absent", "ready", "asleep")
 
@@ -57,6 +62,9 @@ def lived(state: State, event: CompilationProgressed | CompilationEnded) -> Stat
         return put(state, replace(engine, compile_at=event.now + _LATER))
     if running.ending or event.cause is None or engine.compiles is None:
         return state
+    killed = engine.compile_kills + 1
+    if (event.cause.memory or event.cause.code == "killed") and killed < _KILLS:
+        return put(state, replace(engine, compile_at=event.now + KILLED, compile_kills=killed))
     failed = replace(engine, compiles=None, uncompiled=event.cause.sentence, uncompiled_code=engine.compiles.code)
     return put(state, failed)
 
@@ -66,7 +74,9 @@ def with_compilation(engine: EngineState, compiles: EngineSpec | None) -> Engine
     failed = compiles is not None and compiles.code == engine.uncompiled_code
     if failed:
         return replace(engine, compiles=None)
-    return replace(engine, compiles=compiles, compile_at=0.0, renew=False, uncompiled="", uncompiled_code="")
+    return replace(
+        engine, compiles=compiles, compile_at=0.0, compile_kills=0, renew=False, uncompiled="", uncompiled_code=""
+    )
 
 
 def give_up_compiling(state: State, key: str) -> State:

@@ -92,6 +92,8 @@ class EngineState:
     """The start that makes the compiled code which its last plan missed; None: it is there, or is not wanted."""
     compile_at: float = 0.0
     """Not to be compiled sooner than this: there was no room."""
+    compile_kills: int = 0
+    """How often the process that compiled was killed by others since the last plan."""
     renew: bool = False
     """It is ready and eager, and its compiled code was made meanwhile: it is loaded again once it was idle for long."""
     uncompiled: str = ""

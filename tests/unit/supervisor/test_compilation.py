@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.supervisor.worlds import CRASH, World, model
+from vllama.engine.diagnose import Cause
 from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
-from vllama.supervisor.compilation import LONG, QUIET, compilation_due, describe
+from vllama.supervisor.compilation import KILLED, LONG, QUIET, compilation_due, describe
 from vllama.supervisor.policy import Policy
 
 MINI, OTHER = model("mini"), model("other")
@@ -178,6 +179,19 @@ def test_a_failure_is_not_tried_again_until_the_model_is_configured_again():
     world.give_back(MINI, world.ready(MINI))
     world.tick(QUIET)
     assert compilations(world) == 2
+
+
+@pytest.mark.parametrize("cause", [Cause("killed", "SIGKILL"), Cause("out_of_memory", "no memory", memory=True)])
+def test_one_that_others_kill_is_tried_three_times(cause):
+    world = compiling(Policy(keep_alive=10 * KILLED))
+    for _ in range(2):
+        end(world, cause=cause)
+        assert "compiled when the machine is idle" in describe(world.engine(MINI), None)
+        assert world.tick(KILLED - 1) == []
+        assert [type(action) for action in world.tick(1)] == [act.Compile]
+    end(world, cause=cause)
+    assert world.tick(KILLED) == []
+    assert describe(world.engine(MINI), None) == f"eager, because compiling failed: {cause.sentence}"
 
 
 def test_other_code_is_tried_where_one_has_failed():
