@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from vllama.cli import output
+from vllama.cli import completion, output
 from vllama.cli.remote import Refused, Remote, host_option
 from vllama.errors import NotFound
 
 
 @click.command("cp")
-@click.argument("source")
+@click.argument("source", shell_complete=completion.models)
 @click.argument("destination")
 @host_option
 def command(*, source: str, destination: str, host: str) -> None:

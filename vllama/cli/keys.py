@@ -14,7 +14,7 @@ from vllama.cli import output
 from vllama.config.environment import environment
 from vllama.config.keys import keys_file, make_key, read_keys, write_keys
 from vllama.config.load import load_config
-from vllama.errors import BadRequest, NotFound
+from vllama.errors import BadRequest, NotFound, VllamaError
 
 _FILE = click.option("--config", "config", type=click.Path(path_type=Path), help="Configuration file.")
 
@@ -63,8 +63,18 @@ def list_keys(config: Path | None) -> None:
     output.table(("ID", "SCOPE", "CREATED", "NAME"), rows)
 
 
+def _names(context: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
+    """For the shell: names of keys, and the ids of those whose name has blanks. Without keys to read, nothing."""
+    try:
+        keys = read_keys(_file(context.params.get("config")))
+    except VllamaError:
+        return []
+    names = (key.id if len(key.name.split()) > 1 else key.name for key in keys)
+    return [name for name in names if name.startswith(start)]
+
+
 @command.command("revoke")
-@click.argument("key")
+@click.argument("key", shell_complete=_names)
 @_FILE
 def revoke(key: str, config: Path | None) -> None:
     """Revoke the key whose id or name is KEY."""

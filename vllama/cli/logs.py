@@ -7,7 +7,7 @@ import subprocess
 import click
 
 from vllama import child
-from vllama.cli import output
+from vllama.cli import completion, output
 from vllama.errors import NotFound
 from vllama.models.names import parse_name
 
@@ -15,7 +15,7 @@ _UNIT = "_SYSTEMD_UNIT=vllama.service"
 
 
 @click.command("logs")
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=completion.models)
 @click.option("-f", "--follow", is_flag=True, help="Keep showing new entries.")
 @click.option(
     "-n",

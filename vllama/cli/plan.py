@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import click
 
+from vllama.cli import completion, output
 from vllama.cli import format as fmt
-from vllama.cli import output
 from vllama.cli.remote import Broken, Refused, Remote, Unreachable, host_option
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
@@ -56,7 +56,7 @@ _SHOWN: Final = (
 
 
 @click.command("plan")
-@click.argument("model")
+@click.argument("model", shell_complete=completion.models_and_catalog)
 @click.option("--gpu", metavar="SIZE", help="Plan for this GPU instead of this machine: 24G, 2x80G.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")

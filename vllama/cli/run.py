@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from vllama.cli import output
+from vllama.cli import completion, output
 from vllama.cli.chat.answer import HeardAnswer, print_timings
 from vllama.cli.chat.conversation import ChatSettings, Conversation, ThinkSetting
 from vllama.cli.chat.loading import load, waiting
@@ -39,7 +39,7 @@ class _RunCommand(click.Command):
 
 
 @click.command("run", cls=_RunCommand)
-@click.argument("model")
+@click.argument("model", shell_complete=completion.models)
 @click.argument("prompt", nargs=-1)
 @click.option(
     "--think",

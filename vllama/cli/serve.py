@@ -16,6 +16,7 @@ from typing import Any, Final
 import click
 
 from vllama import child, privacy
+from vllama.cli import completion
 from vllama.cli.bars import Bars
 from vllama.cli.progress import Show, progress
 from vllama.cli.startup import Startup
@@ -37,7 +38,7 @@ _CONFIG_FILE: Final = click.Path(path_type=Path, readable=False)
 
 
 @click.command("serve")
-@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.argument("models", nargs=-1, metavar="[MODEL]...", shell_complete=completion.models_and_catalog)
 @click.option("--config", "file", type=_CONFIG_FILE, help="Configuration file (/etc/vllama.yaml).")
 @click.option("--host", help="Address to listen on (server.host).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (server.port).")

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import click
 
+from vllama.cli import completion, output
 from vllama.cli import format as fmt
-from vllama.cli import output
 from vllama.cli.remote import Remote, host_option
 from vllama.errors import BadRequest
 
@@ -18,7 +18,7 @@ ShownSection = tuple[str, Sequence[Sequence[str]]]
 
 
 @click.command("show")
-@click.argument("model")
+@click.argument("model", shell_complete=completion.models)
 @click.option("--license", "part", flag_value="license", help="Print only the licence.")
 @click.option("--modelfile", "part", flag_value="modelfile", help="Print only the Modelfile.")
 @click.option("--parameters", "part", flag_value="parameters", help="Print only the stored parameters.")

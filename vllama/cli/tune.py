@@ -20,7 +20,7 @@ from vllama.bench.prompts import Prompts
 from vllama.bench.rounds import BenchPlan
 from vllama.bench.trials import Judgement, Trial, judge, table
 from vllama.bench.workload import Workload
-from vllama.cli import output
+from vllama.cli import completion, output
 from vllama.cli.bench import options
 from vllama.cli.progress import progress
 from vllama.cli.remote import Broken, Refused, Remote, Unreachable, host_option
@@ -43,7 +43,7 @@ _PERSONS: Final = ("models.", "profiles.", "context_length")
 
 
 @click.command("tune")
-@click.argument("model")
+@click.argument("model", shell_complete=completion.models)
 @click.option("--clients", callback=options.numbers, default="1,8,32", show_default=True, help="Parallel clients.")
 @click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="Rounds of measurement.")
 @click.option(

@@ -14,14 +14,14 @@ from vllama.bench.prompts import Prompts
 from vllama.bench.rounds import BenchPlan
 from vllama.bench.tables import errors
 from vllama.bench.workload import Workload
-from vllama.cli import output
+from vllama.cli import completion, output
 from vllama.cli.bench import options
 from vllama.cli.progress import progress
 from vllama.cli.remote import host_option
 
 
 @click.command("prefix", short_help="Measure what prefix caching saves.")
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=completion.models)
 @host_option
 @click.option(
     "--api",

@@ -21,14 +21,14 @@ from vllama.bench.prompts import Prompts
 from vllama.bench.record import Record, to_json
 from vllama.bench.rounds import BenchPlan
 from vllama.bench.workload import Dialect, Route, Workload
-from vllama.cli import output
+from vllama.cli import completion, output
 from vllama.cli.bench import options
 from vllama.cli.progress import progress
 from vllama.cli.remote import host_option
 
 
 @click.command("speed", short_help="Measure how fast a model answers (the default).")
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=completion.models)
 @host_option
 @click.option("--name", metavar="NAME", help="This service's name in the tables.")
 @click.option(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
+from vllama.cli import completion
 from vllama.cli.bench import overhead, prefix, report, speed
 
 _DEFAULT = "speed"
@@ -14,9 +16,19 @@ class _WithDefault(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default verb in front of arguments that don't begin with a verb."""
+        if ctx.resilient_parsing and not args:  # a shell completes the first word, which may be a verb
+            return super().parse_args(ctx, args)
         if not args or (args[0] not in self.commands and args[0] not in self.get_help_option_names(ctx)):
             args = [_DEFAULT, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs, and the models that the default verb measures."""
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            return found
+        names = completion.models(ctx, speed.command.params[0], incomplete)
+        return [*found, *map(CompletionItem, names)]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The default verb's options, too: they are those of ``vllama bench MODEL``."""
