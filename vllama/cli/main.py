@@ -37,6 +37,8 @@ _VERBS: Final = {
     "config": ("vllama.cli.config", "Check and explain the configuration."),
     "engine": ("vllama.cli.engine", "Install vLLM, show its state, return to the previous one."),
     "keys": ("vllama.cli.keys", "Create, list and revoke API keys."),
+    "backup": ("vllama.cli.backup", "Write the settings of the service into a tar file."),
+    "restore": ("vllama.cli.restore", "Put the files of a backup back into their places."),
     "logs": ("vllama.cli.logs", "Show the journal of the service and its engines."),
     "doctor": ("vllama.cli.doctor", "Check whether this machine can serve models."),
     "bench": ("vllama.cli.bench.verbs", "Measure how fast a model answers."),

@@ -49,6 +49,7 @@ def sole_owner(directory: Path) -> Iterator[Owner]:
             hint=f"If another user owns it, give it to the service: sudo chown -R {getpass.getuser()}: {directory}",
         ) from error
     with lock:
+        _give(lock, directory)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -57,6 +58,13 @@ def sole_owner(directory: Path) -> Iterator[Owner]:
             hint = "stop it, or give this one its own paths.state, paths.cache and paths.runtime in its configuration"
             raise AlreadyRunning(message, hint=hint) from None
         yield Owner(lock)
+
+
+def _give(lock: IO[str], directory: Path) -> None:
+    """Root's commands leave a lock that the service can open: it belongs to the owner of its directory."""
+    if os.geteuid() == 0 and os.fstat(lock.fileno()).st_nlink == 1:  # not a link to somebody else's file
+        owner = directory.stat()
+        os.fchown(lock.fileno(), owner.st_uid, owner.st_gid)
 
 
 def _named(text: str) -> str:
