@@ -1,1 +1,1 @@
-"""The one way from a call to an answer, for all dialects; it knows no HTTP."""
+"""The one path from a call to an answer, for all APIs; it knows no HTTP."""

@@ -1,4 +1,4 @@
-"""One answer on its way from the engine: its steps, counted as they come."""
+"""The steps of one answer as the engine sends them, counted and timed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vllama.translate.pieces import Ending, Step
 
 
 class Answer:
-    """One answer on its way: iterate it once."""
+    """The steps of one answer; iterate over it once."""
 
     def __init__(
         self,

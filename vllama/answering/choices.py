@@ -1,4 +1,4 @@
-"""Several answers to one request (OpenAI's ``n``, several prompts).
+"""Merges several answers to one request (OpenAI's ``n``, several prompts).
 
 Each is a call of its own, and their steps come as they are made.
 """
@@ -24,7 +24,7 @@ NumberedSteps = tuple[int, list[Step]]
 
 
 class Choices:
-    """All answers to one request: iterate it once."""
+    """All answers to one request; iterate over it once."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ async def open_choices(
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What one choice said next; None for its end."""
+    """The next step of one choice; None for its end."""
 
     choice: int
     steps: list[Step] | None

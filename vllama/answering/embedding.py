@@ -1,4 +1,4 @@
-"""Vectors of texts: asks the engine, and reads what it answers."""
+"""Gets the vectors of texts from the engine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LIGHT: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What became of the texts."""
+    """The vectors, and how many tokens the texts had."""
 
     vectors: list[list[float]]
     """As the engine gives them."""

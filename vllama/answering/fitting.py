@@ -1,4 +1,4 @@
-"""Fits a call to an engine: the request as it is, and another one where the engine refuses that.
+"""Fits a call to an engine: sends the request as it is, and a changed one if the engine refuses that.
 
 Asking the engine for a count of tokens each time would cost every short conversation a round trip. So tokens are
 counted (``/tokenize``), and the oldest messages are left out, only after the engine has refused the first request.

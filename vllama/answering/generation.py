@@ -1,4 +1,4 @@
-"""The one way from a call to an answer, for all dialects: lease, request, stream, pieces.
+"""The one path from a call to an answer, for all APIs: lease, request, stream, pieces.
 
 ::
 

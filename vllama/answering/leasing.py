@@ -1,4 +1,4 @@
-"""A request on a leased engine, and on the next one where the first is gone before it answered anything.
+"""Sends a request to a leased engine, and to the next one if the first is gone before it answered anything.
 
 The request after an idle engine was killed is the one that notices. It waits for the engine that is started instead,
 once; its client notices nothing but the time. A request whose answer has begun is not sent again: its client has read

@@ -1,4 +1,4 @@
-"""The second of two passes: the answer in the wanted form, after thoughts that are closed in the prompt."""
+"""The second of two passes: the answer in its form, with the model's finished thoughts in the prompt."""
 
 from __future__ import annotations
 

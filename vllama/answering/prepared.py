@@ -1,4 +1,4 @@
-"""Makes the engine's request of a call on one leased engine, and the reader of its answer."""
+"""Makes the engine's request for a call, and the reader of its answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens of a conversation, as the engine makes them, and whether its chat template is what refused one."""
+"""Gets the tokens of a conversation from the engine, and finds out whether a chat template refuses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One of the engine's answers as steps: iterate over it, or have it poured while nothing is in the way."""
+"""The steps of one of the engine's answers: iterate over them, or let them pour to the client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renders prompts by Go templates: on the event loop where that takes next to no time, else in another process.
+"""Renders prompts with Go templates: on the event loop if that is quick, else in another process.
 
 A model's own template and a short conversation are tried on the loop, within 10,000 steps and a million characters:
 that is 10 to 20 ms at most; ordinary ones take less than one. What needs more, and every template that came with a

@@ -1,4 +1,4 @@
-"""Makes a prompt fit the context: the oldest messages are left out, or tokens are cut out of its middle.
+"""Makes a prompt fit the context: leaves out the oldest messages, or cuts tokens out of its middle.
 
 What may be left out, the call's ``truncate`` and ``shift`` say, as in Ollama.
 """

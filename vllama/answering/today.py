@@ -1,4 +1,4 @@
-"""The day that templates may tell a model."""
+"""The date that a template may put into a prompt."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One vLLM child: its command line, its process, its wire."""
+"""One vLLM child: its command line, its process, its connection, and why it failed."""

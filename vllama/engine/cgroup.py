@@ -1,4 +1,4 @@
-"""A control group for one engine below our own, so that ending it ends everything it forked, wherever that went.
+"""A control group for one engine below our own: killing it kills everything that the engine started.
 
 Only where systemd delegated ours to us (``Delegate=``, ``DelegateSubgroup=``, control groups v2); elsewhere there is
 none, and the engine's session is what is killed.

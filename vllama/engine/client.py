@@ -81,7 +81,7 @@ class Events:
 
 
 class Client(Protocol):
-    """What vLLama asks of an engine; ``EngineClient`` in the service.
+    """The requests that vLLama sends to an engine; ``EngineClient`` in the service.
 
     All of it raises the EngineError family, and Busy where we have no descriptor for another connection: that says
     nothing of the engine.

@@ -1,4 +1,4 @@
-"""From a model and its settings to the command line of one vLLM child, with its environment. Pure.
+"""Builds the command line and the environment of one vLLM child from a model and its settings. Pure.
 
 Every flag is checked against the installed engine: vLLM ends with status 2, after ten seconds of imports, for a flag
 that it doesn't know. vLLM's documentation describes its flags under "Engine Arguments".
@@ -144,7 +144,7 @@ def wrong_flags(arguments: Iterable[str], engine: InstalledEngine) -> Iterator[s
 
 
 class _Flags:
-    """Collects the arguments; only what the engine knows gets in."""
+    """Collects the arguments; flags that the engine does not know are left out or refused."""
 
     def __init__(self, engine: InstalledEngine) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""What a start says about compiled code: was it loaded or made, why made again, was it kept. Pure.
+"""Reads from a start's log whether compiled code was loaded, made or kept, and why it was made again. Pure.
 
 Source: the lines of vLLM 0.32 and torch 2.13, and those of our plugin (``vllama_engine.compile_news``).
 """
@@ -37,7 +37,7 @@ _PART_UNSAVED = re.compile(
 
 @dataclass(slots=True)
 class CompilationReport:
-    """Of one start; feed it every line's text."""
+    """The report of one start; feed it every line's text."""
 
     code: Literal["", "loaded", "compiled"] = ""
     doing: str = ""

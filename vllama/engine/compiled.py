@@ -1,4 +1,4 @@
-"""Which compiled code vLLM has left in the cache: a note for each start that made some.
+"""Notes which compiled code is in the cache: one note for each start that made some.
 
 The notes are ``compiled/<code>.json`` in the folder where an engine keeps its code (``engine.kept_code``). vLLM looks
 for the code of a start under a hash that it only knows once it runs. So the notes have names of their own, made of

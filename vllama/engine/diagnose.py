@@ -1,4 +1,4 @@
-"""Why did the engine fail? From its exit status and its last lines, in people's words. Pure.
+"""Finds out why an engine failed, from its exit status and its last lines, in plain words. Pure.
 
 The table follows what vLLM 0.32 prints (one row a failure that was seen). A ``permanent`` cause would fail
 again in the same way, so the supervisor does not restart it.
@@ -15,7 +15,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One failure, as the journal, ``vllama ps``, STATUS and the waiting client all get it."""
+    """One failure, as the journal, ``vllama ps``, STATUS and the waiting client report it."""
 
     code: str
     """Stable, for metrics and programs: ``out_of_memory``, ``bad_flag`` ..."""

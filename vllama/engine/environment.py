@@ -1,4 +1,4 @@
-"""The environment of one vLLM child: of ours only what it needs, and no secret. Pure.
+"""The environment of one vLLM child: from ours only what it needs, and no secret. Pure.
 
 vLLM's documentation lists its variables under "Environment Variables".
 """

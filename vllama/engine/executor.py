@@ -1,4 +1,4 @@
-"""Where an engine's model runs: in its engine core, or in workers, which are processes of their own. Pure.
+"""Decides whether an engine's model runs in its engine core or in worker processes. Pure.
 
 On a CPU vLLM makes a worker also where there is only one: a further interpreter that imports everything again (seven
 seconds, 650 MB) and is asked for each step over shared memory. One model on one CPU needs none.

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as an engine answers in it: the head of an answer, and its body out of the frames. Pure.
+"""Parses an engine's HTTP/1.1 answers: the head, and the body with its framing removed. Pure.
 
 Only what uvicorn writes: a status line, headers, and a body in chunks or with a Content-Length. Everything else raises
 ValueError.
@@ -18,7 +18,7 @@ _END: Final = b"\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The beginning of an answer."""
+    """The head of an answer."""
 
     status: int
     chunked: bool
@@ -29,7 +29,7 @@ class Head:
 
 
 class BodyReader(Protocol):
-    """Takes a body out of its frames; an instance per answer."""
+    """Removes the framing of a body; one instance for each answer."""
 
     @property
     def over(self) -> bool:
@@ -95,7 +95,7 @@ class SizedBody:
 
 
 class ChunkedBody:
-    """A body in chunks; each is given when it is whole, as each of the engine's writes is one chunk."""
+    """A chunked body. A chunk is passed on when it is complete, because each of the engine's writes is one chunk."""
 
     __slots__ = ("_rest", "over")
 

@@ -1,4 +1,4 @@
-"""Compiled code on disk: where an engine keeps its own, whether a start finds it, and the end of bad and old code.
+"""Compiled code on disk: its folder, whether a start finds it, and the removal of bad and old code.
 
     <cache>/compiled/<engine>/          of one vLLM, torch, Python and processor; its caches can't meet others'
         vllm/ torchinductor/ triton/    what they keep

@@ -1,4 +1,4 @@
-"""Engines that an earlier daemon left behind because it was killed: they are stopped, and no other process.
+"""Stops engines, and no other process, that a killed daemon left behind.
 
 Their files go with them: the socket, and the temporary directory, which may hold compiled code.
 

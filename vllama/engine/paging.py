@@ -1,4 +1,4 @@
-"""Has the processes of an idle engine move their memory to the swap space (``plugin/vllama_engine/paging``)."""
+"""Makes the processes of an idle engine move their memory to swap space (``plugin/vllama_engine/paging``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds tcmalloc and libiomp5, which vLLM's CPU build wants preloaded: without them it is slower."""
+"""Finds tcmalloc and libiomp5 to preload: without them vLLM's CPU build is slower."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One vLLM child: spawn it, read what it says, end it with everything it started.
+"""One vLLM child: spawns it, reads its output, and stops it with everything that it started.
 
 The child is the leader of a session of its own; EngineCore and the workers stay in that session, also when their
 parent dies. So "gone" means: no living process of that session is left.

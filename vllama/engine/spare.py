@@ -1,4 +1,4 @@
-"""An interpreter that has imported all that an engine needs, and waits to become one: this saves a load some seconds.
+"""An interpreter that has imported what an engine needs, and waits to become one: the load is some seconds faster.
 
 What an interpreter imports depends on its environment. So a spare fits an engine whose environment is the same, except
 for variables that vLLM reads later. It becomes the engine by running the same module with the same arguments. From

@@ -1,4 +1,4 @@
-"""Run by the engine, never imported by the service: bounds the blanks in the arguments of tools.
+"""Limits the blanks in the arguments of tools. Runs in the engine; the service never imports it.
 
 vLLM makes the grammars of forced and strict tools itself, from the tools of a request. It allows either any number of
 blanks between the parts of their arguments, and weak models then write blanks without end; or none, which is not what

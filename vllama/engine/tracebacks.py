@@ -1,4 +1,4 @@
-"""Puts the lines of a Python traceback back together, so that the log has one record of it. Pure.
+"""Joins the lines of a Python traceback into one record of the log. Pure.
 
 What vLLM logs arrives as whole records; what Python prints when a process dies arrives line by line, from several
 processes in one pipe, each line with the same prefix in front (``(EngineCore pid=7) ``, ``[rank0]: ``).

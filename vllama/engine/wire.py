@@ -1,4 +1,4 @@
-"""HTTP/1.1 to an engine, over connections to its unix socket that are kept.
+"""Speaks HTTP/1.1 to an engine over kept connections to its unix socket.
 
 Why not aiohttp's client: each token would cost a parser's callbacks, a queue, a future and a task's way down through
 all its frames; measured, that is half of all the CPU that the front end uses for a token. Here the bytes are passed on

@@ -1,1 +1,1 @@
-"""Which flags fit this model on this hardware."""
+"""Finds the settings that fit a model on this machine."""

@@ -1,4 +1,4 @@
-"""The limits of memory and cores that the control groups around us set, for us and our engines."""
+"""Reads the limits of memory and cores that the control groups around us set."""
 
 from __future__ import annotations
 

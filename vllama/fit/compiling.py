@@ -1,4 +1,4 @@
-"""Whether an engine computes with compiled code, and from when on. Pure.
+"""Decides whether an engine computes with compiled code, and from which load on. Pure.
 
 vLLM compiles a model the first time that it is loaded, which takes a CPU one to two minutes. Eager engines are ready
 in a fraction of it and are somewhat slower. So on a CPU the first load is eager and the code is made when the machine

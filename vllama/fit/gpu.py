@@ -1,4 +1,4 @@
-"""Looks at the machine: GPUs by NVML, else nvidia-smi, else rocm-smi; cores and memory with the cgroup's limits.
+"""Inspects the machine: GPUs by NVML, nvidia-smi or rocm-smi; cores and memory within the cgroups' limits.
 
 Never raises: what can't be found out isn't there.
 """

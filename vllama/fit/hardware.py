@@ -1,4 +1,4 @@
-"""What the machine has, as a value. Pure; ``fit.gpu`` looks."""
+"""The machine's hardware as a value; ``fit.gpu`` makes it. Pure."""
 
 from __future__ import annotations
 

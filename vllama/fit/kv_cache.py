@@ -1,4 +1,4 @@
-"""How large an engine's KV cache is. Pure.
+"""Decides how large an engine's KV cache is. Pure.
 
 The rule: it has room for ``kv_cache_chats`` chats of the whole context, takes at most ``kv_cache_share`` of the memory
 that is free next to the weights, and always has room for one chat. The rest is left to further models and to other

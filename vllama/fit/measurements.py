@@ -1,4 +1,4 @@
-"""What engines reported of their memory, kept in ``<state>/measured.json`` for the next plan.
+"""Keeps what engines report about their memory in ``<state>/measured.json`` for the next plan.
 
 A file that can't be read counts as empty. One that can't be written is no error: plans are only less exact then.
 """

@@ -1,4 +1,4 @@
-"""What memory a NUMA node has left."""
+"""Reads how much memory a NUMA node has left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an engine could live, and how much memory there is for it. Pure."""
+"""The places where an engine can run (RAM or GPUs), and how much memory each has for it. Pure."""
 
 from __future__ import annotations
 

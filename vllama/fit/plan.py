@@ -1,4 +1,4 @@
-"""Whether a model fits into memory, where, and with which flags. Pure.
+"""Plans whether a model fits into memory, where, and with which settings. Pure.
 
 One request of the whole context must fit; ``fit.kv_cache`` decides how much more KV cache an engine gets. What does not
 fit next to the engines that are loaded is ``Missing`` bytes; what does not fit at all is a ``Refusal``. After a start

@@ -1,4 +1,4 @@
-"""What an engine's log says of its memory, as figures for the next plan. Pure."""
+"""Turns what an engine's log reports about its memory into figures for the next plan. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXACT: Final = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What an engine was planned with: its log can't be understood without it."""
+    """What an engine was planned with; reading its log needs it."""
 
     key: str
     """Names the measurement (``measurements.plan_as_measured``)."""

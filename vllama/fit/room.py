@@ -1,4 +1,4 @@
-"""How much of a machine a model's weights may take, roughly: which precision is worth fetching. Pure."""
+"""Estimates how much memory a model's weights may take: which precision is worth downloading. Pure."""
 
 from __future__ import annotations
 

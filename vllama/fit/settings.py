@@ -1,4 +1,4 @@
-"""The settings one model's engine should get: profile, overlay, the person's own, and what the hardware decides. Pure.
+"""Merges the settings of a model's engine: profile, overlay, the user's own, and what the hardware decides. Pure.
 
 What memory decides (context, KV cache, GPUs) is left open here: ``fit.plan`` settles it.
 """
@@ -20,7 +20,7 @@ from vllama.models.names import parse_name
 
 @dataclass(frozen=True, slots=True)
 class WantedSettings:
-    """What profile, person and kind of hardware say; ``fit.plan`` makes ``EffectiveSettings`` of it."""
+    """What profile, user and kind of hardware set; ``fit.plan`` makes ``EffectiveSettings`` from it."""
 
     size_class: SizeClass
     gpu_class: GpuClass
@@ -99,7 +99,7 @@ def wanted_settings(model: Model, config: Config, hardware: Hardware) -> WantedS
 
 
 class _Choice:
-    """Fills in what the layers leave open; remembers why."""
+    """Sets what the layers leave open, and records why."""
 
     def __init__(self, values: dict[str, Any], origins: dict[str, str]) -> None:
         self.values = values

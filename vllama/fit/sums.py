@@ -1,4 +1,4 @@
-"""What a model with certain settings needs at a place: the sums that a plan is made of. Pure."""
+"""Adds up the memory that a model with certain settings needs at a place. Pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ReportedMemory:
 
 
 class Sums:
-    """What a model with certain settings needs at a place; bytes of one device.
+    """The memory that a model with certain settings needs at a place; bytes of one device.
 
     ``workers``: see ``fit.workers``.
     """

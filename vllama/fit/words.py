@@ -1,4 +1,4 @@
-"""Sums of memory in people's words. Pure."""
+"""Describes a plan's memory in plain words. Pure."""
 
 from __future__ import annotations
 

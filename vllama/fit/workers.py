@@ -1,4 +1,4 @@
-"""Whether an engine on a CPU needs workers: processes of their own in which its model runs. Pure.
+"""Decides whether an engine on a CPU needs worker processes to run its model. Pure.
 
 Without one the model runs in the engine core. Then the engine is two processes instead of three, and holds less memory.
 """

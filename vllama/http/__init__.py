@@ -1,1 +1,1 @@
-"""The wire: routes, limits, NDJSON and SSE."""
+"""The HTTP server: connections, routes, limits, NDJSON and SSE; one package for each API."""

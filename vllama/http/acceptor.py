@@ -1,4 +1,4 @@
-"""Takes connections from listening sockets.
+"""Accepts connections from the listening sockets.
 
 asyncio's own loop tries, and logs, 128 times in a row when no descriptor is left. This one rests for a moment.
 """

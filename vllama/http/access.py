@@ -1,4 +1,4 @@
-"""Which browsers' pages and which Host names may speak to us: decisions only."""
+"""Decides which web pages and which Host names may use the service."""
 
 from __future__ import annotations
 

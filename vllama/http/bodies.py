@@ -1,4 +1,4 @@
-"""Reads a request's body into a request of its kind. The media type is never looked at.
+"""Reads a request's body into the value of its kind of request. The media type does not matter.
 
 What takes milliseconds is decoded in threads, a few bodies at a time: threads share one interpreter, and each body
 that is being decoded takes memory.

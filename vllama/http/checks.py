@@ -1,4 +1,4 @@
-"""What is wrong with a call to a model, in the order in which Ollama looks; every dialect's requests pass here."""
+"""Checks a call to a model in the order in which Ollama does; the requests of every API pass here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One client's connection: aiohttp's, which also knows what it waits for, and how fast that comes.
+"""One client's connection: aiohttp's, which also knows what it waits for and how fast that arrives.
 
 ``Crowd.look`` asks each connection now and then whether it is held for nothing. Nothing is added to what a token costs:
 how much a client has read is asked of the kernel, and only where bytes wait to be read.
@@ -56,7 +56,7 @@ REASONS: Final = {
 
 
 class ClientConnection(RequestHandler):
-    """Made for each accepted socket; ``left`` is called when it is over."""
+    """One for each accepted socket; it calls ``left`` when it is closed."""
 
     __slots__ = ("_ahead", "_answer", "_body", "_data_before", "_doomed", "_head_since", "_left", "_line", "_received",
                  "_since", "limits", "peer", "request", "visit")  # fmt: skip

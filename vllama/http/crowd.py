@@ -1,4 +1,4 @@
-"""All connections: how many there may be, and which are held for nothing."""
+"""All connections: limits their number, and closes those that make no progress."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _AT_ONCE: Final = 64
 
 
 class Crowd:
-    """One for the whole service: a reload exchanges the limits and keeps the connections."""
+    """One for the whole service: a reload replaces the limits and keeps the connections."""
 
     def __init__(self, yielding: Callable[[], Collection[str]] = frozenset) -> None:
         """``yielding``: keys of the engines that another model waits for."""

@@ -1,4 +1,4 @@
-"""What the dialects under ``/v1`` share: reading a body, refusing one, and fresh ids."""
+"""Code that the APIs under ``/v1`` share: reading a body, refusing one, and new ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An error as the client's dialect writes it, chosen by the path."""
+"""Writes an error in the format of the client's API, which the path decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request's headers say about the proxies it came through. Pure.
+"""Reads from a request's headers which proxies it came through. Pure.
 
 ``X-Forwarded-For`` counts first, then ``Forwarded`` (RFC 7239), then ``X-Real-IP``. A client can send any of them
 through a proxy that writes only one of the others: where the first two disagree, nothing is believed.
@@ -33,7 +33,7 @@ _ONLY_PROXIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """The way of a request."""
+    """The proxies that a request came through."""
 
     addresses: tuple[IpAddress | None, ...] = ()
     """Who called the first proxy, then who called the second, and so on. None: that one can't be read."""

@@ -1,4 +1,4 @@
-"""What every handler may use: one value, made by ``http.app``, read from the request's application."""
+"""The one value with everything that handlers use; ``http.app`` makes it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Models(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """The front end's share of the house."""
+    """What a front end gets from the rest of the service."""
 
     config: Config
     engines: Engines

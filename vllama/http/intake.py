@@ -1,4 +1,4 @@
-"""Reads bodies into memory, within a total for all connections together.
+"""Reads bodies into memory, within one limit for all connections together.
 
 A body has its room before it is read: as much as it announces, or the longest allowed when it announces nothing.
 Large bodies wait for each other, and small ones have a part of the total for themselves. A body that waits too long is
@@ -32,7 +32,7 @@ _LOOK_EVERY: Final = 1.0
 
 @dataclass(eq=False, slots=True)
 class _Held:
-    """Room that was given to one body."""
+    """The memory that one body may use."""
 
     size: int
     content: StreamReader
@@ -73,7 +73,7 @@ class _Lane:
 
 
 class Intake:
-    """The room for bodies that are not read to their end or not yet understood."""
+    """The memory for all bodies that are being read or decoded."""
 
     def __init__(self, total: int, longest: int, *, patience: float = _PATIENCE, grace: float = _GRACE) -> None:
         """``total``: bytes of all together. ``longest``: bytes of one, the rest is refused with 413."""

@@ -1,4 +1,4 @@
-"""How long a client may have a model kept loaded, and whether it may have it unloaded.
+"""Decides how long a client may keep a model loaded, and whether it may unload it.
 
 Ollama does what any client says. Here a client that may not manage models can neither keep one for ever nor unload what
 the administrator keeps. Its wish is shortened, not refused, and the header ``X-Vllama-Keep-Alive`` says what it got.

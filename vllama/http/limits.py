@@ -1,4 +1,4 @@
-"""How long a client may keep a connection for nothing, and how many it may have, by the ``server`` section."""
+"""The limits of connections, by the ``server`` section: how many a client may have, and how long they may stall."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENOUGH: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What holds for every connection that is made while they apply."""
+    """The limits of every connection that is made while they are in effect."""
 
     stall: float = 60.0
     """Seconds in which a client must take, or send, at least one byte that is due."""

@@ -1,4 +1,4 @@
-"""Binds the port, or says who has it."""
+"""Binds the port, or says which process has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the name that a client typed to a model, by Ollama's rules for names."""
+"""Finds the model for the name that a client typed, by Ollama's rules for names."""
 
 from __future__ import annotations
 

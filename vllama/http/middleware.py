@@ -1,4 +1,4 @@
-"""What every request passes, outermost first: clean paths, measuring, Host and Origin, the router's pages, errors.
+"""The middleware that every request passes, outermost first: paths, measuring, Host and Origin, pages, errors.
 
 Nothing raised below reaches a client as a traceback: our own errors are written in the dialect of the path, everything
 else is logged with the request's id and becomes an internal error.

@@ -1,4 +1,4 @@
-"""Whether bytes that are due move fast enough. Pure.
+"""Decides whether the bytes that a client owes, or is owed, move fast enough. Pure.
 
 A client that moves nothing for a whole ``patience`` is too slow, and so is one that moves fewer than ``least`` bytes a
 second over three of them. There is no limit to the whole time: a large file over a slow line takes hours.
@@ -15,7 +15,7 @@ _PERIOD: Final = 3
 
 @dataclass(slots=True)
 class Pace:
-    """Of one direction of a connection, from the moment at which bytes became due."""
+    """One direction of a connection, from the moment at which bytes were due."""
 
     since: float
     """When the last byte moved, as far as was seen."""

@@ -1,4 +1,4 @@
-"""What Ollama's router answers by itself: pages for wrong paths and methods, redirects."""
+"""The answers of Ollama's router itself: pages for wrong paths and methods, redirects."""
 
 from __future__ import annotations
 

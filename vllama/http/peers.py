@@ -1,4 +1,4 @@
-"""Who may call us, and who may manage models: decisions by the peer's address. Pure."""
+"""Decides by the peer's address who may use models and who may manage them. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lets a request in, or says why not, by the ``server`` section: looks at peer, Host and key, and names the caller."""
+"""Decides by peer, Host and key whether a request is served, and who its caller is."""
 
 from __future__ import annotations
 

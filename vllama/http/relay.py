@@ -1,4 +1,4 @@
-"""The fast path to a client: what the engine sends goes out in the very read that brings it.
+"""The fast path to a client: writes what the engine sends within the read that brings it.
 
 Waking a task for each token, and letting it find its way through middlewares, handlers and iterators, costs more than
 the token's translation. So the task writes only what is there when it looks, and then lets the answer pour: translate

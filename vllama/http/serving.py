@@ -1,4 +1,4 @@
-"""Serves a call to a model: the one way for every dialect, from what was read and checked to what is written."""
+"""Serves a call to a model, for every API: from the checked request to the written answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vllama.translate.whole import Whole
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a request wants of a model."""
+    """One checked request: a model and its calls."""
 
     model: Model
     calls: tuple[ChatCall | TextCall, ...]
@@ -45,7 +45,7 @@ class Order:
 
 
 class Reply(Protocol):
-    """How a dialect writes what became of one request."""
+    """How an API writes the results of one request."""
 
     @property
     def whole_type(self) -> str:

@@ -1,4 +1,4 @@
-"""Writes answers as a stream through a dialect's writers: one write for each read of the engine."""
+"""Writes answers as a stream with an API's writers: one write for each read from the engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vllama.translate.pieces import Ending, Piece, Step
 
 
 class StreamWriter(Protocol):
-    """What turns one answer into a dialect's events or lines."""
+    """Turns one answer into an API's events or lines."""
 
     def start(self) -> bytes:
         """What precedes the first piece."""

@@ -1,4 +1,4 @@
-"""Answers requests that never reach a handler, because aiohttp itself can't read them or does not want them."""
+"""Answers requests that never reach a handler, because aiohttp can't read them or refuses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request on its way through the house: what is known of it, carried by the request itself."""
+"""What is known about one request; the request itself carries it."""
 
 from __future__ import annotations
 

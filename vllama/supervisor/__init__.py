@@ -1,1 +1,1 @@
-"""Every engine's life, owned by one loop."""
+"""Loads, watches and unloads engines; one loop owns their state."""

@@ -1,4 +1,4 @@
-"""What can be done about engines: what ``supervisor.step`` returns. Pure.
+"""The actions that ``supervisor.step`` returns: what is to be done about engines. Pure.
 
 ``supervisor.children`` and ``supervisor.compiler`` carry the actions out; each result comes back as an event.
 """
@@ -15,7 +15,7 @@ from vllama.models.model import Model
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Work out the spec; answer with Planned, PlanRefused or NoRoom."""
+    """Make a plan; answer with Planned, PlanRefused or NoRoom."""
 
     key: str
     run: int
@@ -43,7 +43,7 @@ class Warm:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Let it give its memory back and keep its process; answer with Slept or Unhealthy."""
+    """Let it free its memory and keep its process; answer with Slept or Unhealthy."""
 
     key: str
     run: int
@@ -59,7 +59,7 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End it: SIGTERM and a deadline when ``gentle``, SIGKILL at once else; answer with Exited."""
+    """Stop it: SIGTERM and a deadline if ``gentle``, else SIGKILL at once; answer with Exited."""
 
     key: str
     run: int
@@ -94,7 +94,7 @@ class Compile:
 
 @dataclass(frozen=True, slots=True)
 class PauseCompilation:
-    """Let the process stand still (``paused``), or go on."""
+    """Stop the process for a while (``paused``), or let it continue."""
 
     run: int
     paused: bool

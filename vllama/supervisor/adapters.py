@@ -13,7 +13,7 @@ _LOAD_SECONDS = 120.0
 
 
 class Adapters:
-    """What one run of an engine has loaded; gone with it."""
+    """The adapters that one run of an engine has loaded."""
 
     def __init__(self) -> None:
         self._loaded: set[str] = set()

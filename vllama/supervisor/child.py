@@ -1,4 +1,4 @@
-"""One run of an engine: its process, and what belongs to it."""
+"""One run of an engine: its process, client, watching task, adapters and template trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The living side of the engines: carries out what the state machine decided, and reports how it went as events.
+"""Carries out the actions of the state machine as tasks, and reports the results as events.
 
 One task per run of an engine, from spawn until its processes are gone. Slow work (planning, health, the first answer)
 runs in parallel with the loop, and its result is another event. A failed task is an event too: whatever it raises, the
@@ -34,7 +34,7 @@ _STARTING: Final = "the engine can't be started"
 
 
 class Children:
-    """All engine processes of a supervisor, and the tasks that look after them. Belongs to one event loop."""
+    """All engine processes of a supervisor, and the tasks that watch them. Belongs to one event loop."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""When compiled code is made: while the machine is idle, one model after the other. Pure.
+"""Decides when models are compiled: while the machine is idle, one after the other. Pure.
 
 An engine without compiled code computes eagerly and is ready a minute sooner. The code is made afterwards by a process
 of its own at the lowest priority, once all engines have been idle for a moment. It stands still while a request runs.

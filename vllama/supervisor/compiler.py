@@ -1,4 +1,4 @@
-"""Carries out compilations: one engine at the lowest priority that is started for the code it leaves in the cache.
+"""Compiles models: starts an engine at the lowest priority for the code that it leaves in the cache.
 
 It is an engine like any other, with a socket of its own, and is killed as soon as it listens: by then vLLM has saved
 the code. ``supervisor.compilation`` decides when.

@@ -1,4 +1,4 @@
-"""What can happen to engines: what ``supervisor.step`` takes. Pure.
+"""The events that ``supervisor.step`` takes: what can happen to engines. Pure.
 
 Every event says when it happened (monotonic seconds) and, where it belongs to one run of an engine, its ``run``.
 """
@@ -130,7 +130,7 @@ class Warmed:
 
 @dataclass(frozen=True, slots=True)
 class Slept:
-    """Its memory is given back, its process waits to be woken."""
+    """It has freed its memory, and its process waits to be woken."""
 
     now: float
     key: str
@@ -198,7 +198,7 @@ class Ticked:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The daemon stops: refuse, drain, end. When it comes again: end at once."""
+    """The daemon stops: refuse, drain, stop. The second one: kill at once."""
 
     now: float
 

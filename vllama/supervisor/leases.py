@@ -1,4 +1,4 @@
-"""A request's lease: granted, waited for, refused, given back. Decisions L1 to L9 of ``supervisor.step``. Pure."""
+"""Grants, refuses and returns leases. Decisions L1 to L9 of ``supervisor.step``. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one owner of every engine: takes events, asks ``step`` what they mean, and starts the actions.
+"""The one owner of the engines' state: takes events, passes them to ``step``, and starts the actions.
 
 An event is handled at once, inside the call that brings it. Slow work runs as a task, and its result is another event.
 So no other code decides from a state that may be outdated, and a request on a ready engine waits in no queue.
@@ -44,7 +44,7 @@ _CLOSE_MARGIN = 45.0  # after the drain time: SIGTERM's deadline, SIGKILL, and u
 
 
 class Supervisor:
-    """Implements ``port.Engines``. Make it inside a running event loop; ``close`` ends all engines."""
+    """Implements ``port.Engines``. Make it inside a running event loop; ``close`` stops all engines."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the planner asks of the machine: its hardware, and the engine that is installed on it."""
+"""What the planner sees of the machine: its hardware, and the installed engine."""
 
 from __future__ import annotations
 

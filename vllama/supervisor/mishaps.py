@@ -1,4 +1,4 @@
-"""What went wrong around an engine, on our side, as the cause that people read. Pure."""
+"""Turns exceptions of our own tasks into causes that people can read. Pure."""
 
 from __future__ import annotations
 

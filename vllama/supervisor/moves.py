@@ -1,4 +1,4 @@
-"""The small moves that every turn in an engine's life is made of. Pure."""
+"""The small changes of state that the decisions share. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine as a new engine finds it: with the memory that its tenants hold, or may still take."""
+"""The machine as a new engine finds it: without the memory that tenants hold or will still take."""
 
 from __future__ import annotations
 

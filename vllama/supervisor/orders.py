@@ -1,4 +1,4 @@
-"""What people order: an unload, other settings, a shutdown. Decisions U, C and Q of ``supervisor.step``. Pure."""
+"""Orders of people: an unload, other settings, a shutdown. Decisions U, C and Q of ``supervisor.step``. Pure."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class ShortOfMemory:
 
 @dataclass(frozen=True, slots=True)
 class ShortOfPlaces:
-    """As many engines are loaded as the configuration allows: one of them must be unloaded first."""
+    """``engine.max_loaded`` is reached: another engine must be unloaded first."""
 
 
 Short: TypeAlias = ShortOfMemory | ShortOfPlaces

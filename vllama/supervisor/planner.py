@@ -1,4 +1,4 @@
-"""How to start a model's engine on this machine, now: asks files, the machine, its tenants and the installed engine."""
+"""Plans how to start a model's engine on this machine now, from files, hardware, tenants and the installed engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the supervisor needs of a planner."""
+"""The interface of a planner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How patient the supervisor is: backoff, breaker, limits. Pure."""
+"""The supervisor's times and limits: pauses after crashes, breaker, number of engines. Pure."""
 
 from __future__ import annotations
 

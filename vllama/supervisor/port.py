@@ -1,4 +1,4 @@
-"""All that the rest of vLLama may ask of the supervisor.
+"""The supervisor's interface for the rest of vLLama.
 
 ``http`` holds an ``Engines`` and never sees a process, a GPU or the state machine.
 """
@@ -77,7 +77,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a request wants of the supervisor."""
+    """A request's order to the supervisor."""
 
     model: Model
     keep_alive: float | None = None

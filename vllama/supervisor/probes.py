@@ -1,4 +1,4 @@
-"""Is it alive, does it work? Questions that one engine is asked, from its first second to its last.
+"""Checks that one engine starts, is alive and makes tokens.
 
 Alive is not healthy: a stopped EngineCore leaves ``/health`` at 200 for ever, so a working engine is one that makes
 tokens. While requests run, their bytes are watched; while it is idle, it is asked for one token now and then. Bytes

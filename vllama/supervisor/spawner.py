@@ -1,4 +1,4 @@
-"""What the supervisor needs of an engine's process, and where it gets one."""
+"""The interface of an engine's process, and what starts one."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """One engine. ``run`` numbers its incarnations; an event of an older run is history."""
+    """One engine. ``run`` numbers its processes; an event of an older run is ignored."""
 
     model: Model
     phase: Phase = "absent"

@@ -1,4 +1,4 @@
-"""Which conversations one running engine's chat template takes: found out when a request first needs it, once."""
+"""Finds out, once for each run, which conversations an engine's chat template accepts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECONDS: Final = 10.0  # for one small rendering
 
 
 class TemplateTrials:
-    """What one run of an engine has shown; gone with it."""
+    """The results of one run of an engine."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, ...], TemplateShapes] = {}

@@ -1,4 +1,4 @@
-"""Who holds the machine's memory, and who gives it back when another needs it. Pure.
+"""Which of our processes hold the machine's memory, and which are unloaded when another needs it. Pure.
 
 A tenant is anything of ours with a process that holds memory: an engine yields one (``states.EngineState.tenant``). The
 planner counts what tenants hold (``occupancy``), and ``room`` chooses among them, without knowing what they compute.
@@ -13,7 +13,7 @@ from math import inf
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One of them. All sizes are bytes."""
+    """One process that holds memory. All sizes are bytes."""
 
     key: str
     """Names it in events and actions."""

@@ -1,4 +1,4 @@
-"""What chat and generate share: the form of the answer, and unloading."""
+"""Code that chat and generate share: the form of the answer, and unloading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which models there are and which are loaded: tags, ps, show."""
+"""Lists and describes the models: tags, ps, show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copy and delete."""
+"""``/api/copy`` and ``/api/delete``."""
 
 from __future__ import annotations
 

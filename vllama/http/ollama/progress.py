@@ -1,4 +1,4 @@
-"""Long work reported line by line, or by its last line alone."""
+"""Reports long work line by line, or only its last line."""
 
 from __future__ import annotations
 

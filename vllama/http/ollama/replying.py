@@ -1,4 +1,4 @@
-"""How Ollama's own dialect writes an answer: one JSON object, or a stream with one object a line."""
+"""Writes answers in Ollama's format: one JSON object, or a stream with one object a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Root, version, status and account."""
+"""The routes of Ollama's root, version, status and account."""
 
 from __future__ import annotations
 

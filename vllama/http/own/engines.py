@@ -1,4 +1,4 @@
-"""GET /vllama/engines: every engine and what it is doing, also those that still load or have failed.
+"""``GET /vllama/engines``: every engine and its phase, also those that are loading or have failed.
 
 Ollama's ``/api/ps`` knows only models that are loaded; ``vllama ps`` asks both.
 """
