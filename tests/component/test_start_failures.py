@@ -42,16 +42,16 @@ async def test_each_cause_is_reported_to_the_waiting_client(folder: Path):
     models = {cause: {"source": str(scripted(folder, cause, start_failure=cause))} for cause in CAUSES}
     names = {cause: cause.replace("_", "-") for cause in CAUSES}
     config = {
-        "engine": {"python": str(interpreter.write(folder)), "restart_backoff": "50ms"},
+        "engine": {"python": str(interpreter.write(folder)), "restart_backoff": "50ms", "parallel_starts": 4},
         "models": {names[cause]: entry for cause, entry in models.items()},
     }
-    wrong = []
     async with LiveService(folder, config) as up:
-        for cause, words in CAUSES.items():
-            status, answer = await up.chat("hello", model=names[cause])
-            reported = answer.get("error", "")
-            if status < 500 or words not in reported:
-                wrong.append((cause, status, reported))
+        answers = await asyncio.gather(*(up.chat("hello", model=names[cause]) for cause in CAUSES))
+    wrong = [
+        (cause, status, answer)
+        for (cause, words), (status, answer) in zip(CAUSES.items(), answers, strict=True)
+        if status < 500 or words not in answer["error"]
+    ]
     assert not wrong, "\n".join(map(str, wrong))
 
 
