@@ -18,6 +18,8 @@ from tests.live import LiveService
 from tests.processes import until_gone
 
 WITHIN = 30.0
+LOOK = 0.1
+"""Seconds between two looks at all processes: each costs CPU time that the processes need."""
 
 
 def service(folder: Path, mode: str = "auto", **script: Any) -> LiveService:
@@ -38,13 +40,13 @@ async def load(up: LiveService, model: str = "mini") -> None:
 
 async def unload(up: LiveService, model: str = "mini") -> None:
     await up.post("/api/generate", {"model": model, "keep_alive": 0})
-    await until(lambda: not engines(up), up)
+    await until(lambda: not engines(up), up, LOOK)
 
 
-async def until(true: Callable[[], object], up: LiveService) -> None:
+async def until(true: Callable[[], object], up: LiveService, every: float = 0.02) -> None:
     async with asyncio.timeout(WITHIN):
         while not true():
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(every)
 
 
 async def logged(up: LiveService, text: str, times: int = 1) -> None:
@@ -77,7 +79,7 @@ def eager(up: LiveService) -> bool:
 
 
 async def begun(up: LiveService) -> psutil.Process:
-    await until(lambda: compiler(up), up)
+    await until(lambda: compiler(up), up, LOOK)
     found = compiler(up)
     assert found is not None
     return found
