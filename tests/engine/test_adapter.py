@@ -24,7 +24,7 @@ PEFT = Path(sys.prefix) / "peft"
 
 @pytest.fixture
 async def up(real: RealService) -> AsyncIterator[Client]:
-    """A client of the shared service, which serves ``base`` too: an adapter makes its base's engine start anew."""
+    """A client of the shared service, which serves ``base`` too: an adapter restarts the engine of its base."""
     weights = real.folder / "weights"  # not base: that would be a directory next to the Modelfile
     await real.serve({"base": {"source": str(shutil.copytree(TINYCHAT, weights, dirs_exist_ok=True))}})
     async with Client(real.url) as client:
