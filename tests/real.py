@@ -1,7 +1,7 @@
 """One service with real vLLM for all tests that leave it as they found it, whichever ring they belong to.
 
-To start an engine takes as long as a hundred tests. It begins with the three models that the recorded Ollama had; a
-test that needs another one adds it (``serve``), which is a reload and not another start.
+Starting an engine takes as long as a hundred tests. The service begins with the three models that the recorded Ollama
+had. A test that needs another one adds it (``serve``): that is a reload and not another start.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.installed_engine import engine_prefix
 from tests.live import LiveService
 
 LOAD_SECONDS: Final = 600
-"""6-12 s an engine on an idle machine with two cores; many times that on a busy one."""
+"""A few seconds an engine on an idle machine, and many times that on a busy one."""
 
 Models = Mapping[str, Mapping[str, Any]]
 
