@@ -15,14 +15,14 @@ MODELS = ("first", "second", "third")
 
 
 def live(folder: Path, *, pinned: str = "", residence: str = "200ms", **more: Any) -> LiveService:
-    """An engine takes some 2 GiB by its plan, whatever the fake really takes."""
+    """An engine takes some 1.3 GiB by its plan, whatever the fake really takes."""
     models = {
         name: {"source": str(scripted(folder, name)), "settings": {"kv_cache_memory": "64MiB"}, "pin": name == pinned}
         for name in MODELS
     }
     for name in MODELS:
         (folder / name / "fake.json").write_text('{"start_seconds": 0.2}')
-    engine = {"python": str(interpreter.write(folder)), "max_ram": "5GiB", "min_residence": residence}
+    engine = {"python": str(interpreter.write(folder)), "max_ram": "3GiB", "min_residence": residence}
     return LiveService(folder, {"engine": engine, "models": models, **more})
 
 

@@ -29,7 +29,7 @@ LONG = {"num_predict": 600}
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[LiveService]:
-    """Each engine takes some 2 GiB by its plan; the embedder is pinned, so the two chat models share one place."""
+    """Each engine takes some 1.4 GiB by its plan; the embedder is pinned, so the two chat models share one place."""
     folder = Path(tempfile.mkdtemp(prefix="vl-"))
     shutil.copytree(TINYCHAT, folder / "twin")
     models = {
@@ -37,7 +37,7 @@ def service() -> Iterator[LiveService]:
         "twin": {**MODELS["tinychat"], "source": str(folder / "twin")},
         "minilm": {**MODELS["minilm"], "pin": True},
     }
-    made = start(folder, "minilm", "tinychat", configured=models, max_ram="5GiB", min_residence="5s")
+    made = start(folder, "minilm", "tinychat", configured=models, max_ram="3.5GiB", min_residence="5s")
     yield made
     made.stop()
     shutil.rmtree(folder)
