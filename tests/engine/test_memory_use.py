@@ -84,10 +84,11 @@ async def test_a_model_of_270_megabytes_takes_less_than_three_gigabytes_after_it
     assert memory(service) <= planned <= 2 * memory(service), "ps shows about what the engine takes"
 
 
-async def test_one_chat_of_the_whole_context_fits(smol):
+@pytest.mark.long
+async def test_one_chat_of_the_whole_context_fits(up):
     text = " ".join(f"word{number}" for number in range(1750))
     body = {"model": "smollm2", "messages": [{"role": "user", "content": text}], "options": {"num_predict": 4}}
-    status, answer = await smol.post("/api/chat", {**body, "stream": False})
+    status, answer = await up.post("/api/chat", {**body, "stream": False})
     assert status == 200, answer
     assert answer["prompt_eval_count"] > 7000
 
