@@ -1,7 +1,7 @@
 """Writes the man pages into a folder: ``pages.py DIR`` makes DIR/man1/vllama.1 and so on.
 
-Prose is in ``*.in`` beside this file; where a line says ``@COMMANDS@`` or ``@KEYS@``, the program's own verbs, options
-and configuration keys are put, with the words that ``--help`` and the schema have for them.
+Prose is in ``*.in`` next to this file. The lines ``@COMMANDS@`` and ``@KEYS@`` are replaced by the program's verbs,
+options and configuration keys, in the words of ``--help`` and of the schema.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def page(name: str) -> str:
 
 
 def commands() -> Iterator[str]:
-    """Every verb with its arguments and options, as ``--help`` tells them."""
+    """Every verb with its arguments and options, as ``--help`` prints them."""
     context = click.Context(cli, info_name="vllama")
     for verb in cli.list_commands(context):
         command = cli.get_command(context, verb)

@@ -148,41 +148,41 @@ class Server(Section):
     """Where we listen and what a client may send."""
 
     host: Host = "127.0.0.1"
-    """Address to listen on; ``0.0.0.0`` serves the whole network."""
+    """Address to listen on; ``0.0.0.0``: every IPv4 interface. ``access`` says which clients are served."""
     port: WholeNumber = Field(default=11434, ge=0, le=65535)
     """Ollama's port."""
     origins: tuple[Origin, ...] = ()
-    """Additional CORS origins (one ``*`` each), before Ollama's defaults."""
+    """Web pages that may call the service in addition to localhost's (one ``*`` each)."""
     names: tuple[OwnName, ...] = ()
-    """Further names of this machine: programs on it, and requests to manage models, may use them as ``Host``."""
+    """Further names of this machine: requests from it, and requests to manage models, may have them as ``Host``."""
     access: Access = "lan"
-    """Who is served: ``loopback`` (this machine), ``lan`` (also private and link-local addresses), ``any``."""
+    """Which clients are served: ``loopback`` (this machine), ``lan`` (private and link-local addresses too), ``any``."""
     networks: tuple[NetworkText, ...] = ()
     """Further networks that count as ``lan``."""
     management: Access = "loopback"
-    """Who may pull, push, create, copy and delete models without a key."""
+    """Which clients may pull, push, create, copy and delete models without a key."""
     keys: Keys = "optional"
     """``required``: other machines need an API key (``vllama keys add``); ``everyone``: this machine needs one, too."""
     keys_file: Path | None = None
-    """Where the keys are kept, hashed; null: ``/etc/vllama.keys``, or ``keys`` in the state directory of a user."""
+    """The file with the hashed keys; null: ``/etc/vllama.keys``, or ``keys`` in the state directory of a user."""
     trusted_proxies: tuple[NetworkText, ...] = ()
     """Reverse proxies that report the client's address, in ``X-Forwarded-For``, ``Forwarded`` or ``X-Real-IP``."""
     max_body: Size = 64 << 20
-    """Longest request body."""
+    """Longest request body, images included."""
     max_bodies: Size = 256 << 20
-    """Room for all bodies together that are being read; a body that finds none for 10 s is refused."""
+    """Memory for all bodies that are being read. A body that finds no room for 10 s gets 503 and ``Retry-After``."""
     stall_timeout: Timeout = 60.0
-    """A client that takes nothing of its answer, or sends nothing of its body, for this long is disconnected."""
+    """A client that reads nothing of its answer, or sends nothing of its body, for this long is disconnected."""
     min_rate: Size = 1024
-    """Bytes a second that a client must take or send, over three times ``stall_timeout``; less is disconnected."""
+    """Bytes per second that a client must read or send, averaged over three times ``stall_timeout``."""
     head_timeout: Timeout = 30.0
-    """A request's head must be there in this time."""
+    """A request's head must arrive within this time."""
     idle_timeout: Timeout = 300.0
     """A connection without a request is closed after this time."""
     client_connections: Count = 2048
     """Connections that one address may have; ``trusted_proxies`` may have more."""
     max_queue: Count = 512
-    """Requests that may wait for a model to load."""
+    """Requests that may wait for a model to load. More get 503 and ``Retry-After``."""
 
 
 class Paths(Section):
@@ -191,11 +191,11 @@ class Paths(Section):
     state: Path | None = None
     """Downloaded models."""
     cache: Path | None = None
-    """What vLLM compiles; may be deleted any time."""
+    """Code that vLLM compiles. You may delete it at any time."""
     runtime: Path | None = None
     """Unix sockets of the engines."""
     catalog: Path = Path("/etc/vllama/models.d")
-    """Directory of ``*.yaml`` files with names of your own for the model catalogue."""
+    """Directory with ``*.yaml`` files with your own names for the model catalogue."""
 
 
 class Settings(Section):
@@ -205,29 +205,29 @@ class Settings(Section):
     """
 
     max_num_seqs: Count | None = None
-    """Requests computed together; more of them wait (``--max-num-seqs``)."""
+    """Requests computed together; more wait (``--max-num-seqs``)."""
     max_num_batched_tokens: Count | None = None
     """Tokens of one step (``--max-num-batched-tokens``): more means faster prefill, longer stalls, less KV cache."""
     max_model_len: ContextLength | None = None
-    """Context in tokens, never above the model's own limit and lowered when memory does not allow it."""
+    """Context in tokens, or ``auto``; never above the model's own limit, lowered if memory does not allow it."""
     gpu_memory_utilization: Share | None = None
-    """Share of the GPU's memory (``--gpu-memory-utilization``); null, or a shipped one: what it needs, at most this."""
+    """Share of the GPU's memory (``--gpu-memory-utilization``); null: what the plan needs, at most the profile's."""
     kv_cache_dtype: str | None = None
     """``fp8`` halves the KV cache (``--kv-cache-dtype``)."""
     kv_cache_memory: Size | None = None
     """Exact size of the KV cache (``--kv-cache-memory-bytes``); null: by ``kv_cache_chats`` and ``kv_cache_share``."""
     kv_cache_chats: Count | None = None
-    """The KV cache has room for this many chats of the whole context, or for more that are shorter; null: an eighth of
+    """The KV cache has room for this many chats of the whole context, or for more shorter ones; null: an eighth of
     ``max_num_seqs``, on a CPU at most two of 8k tokens or more for each core."""
     kv_cache_share: Share | None = None
     """The KV cache takes at most this share of the memory that is free next to the weights, but always has room for
-    one chat; null: 0.25 on a CPU; on GPUs 1.0, but 0.5 where several models are configured or a display is attached."""
+    one chat; null: 0.25 on a CPU; on GPUs 1.0, or 0.5 if several models are configured or a display is attached."""
     dtype: str | None = None
-    """``bfloat16``, ``float16``, ``float32``; null: the checkpoint's on a GPU, the fastest exact one on a CPU."""
+    """``bfloat16``, ``float16``, ``float32``; null: the checkpoint's (GPU); on CPUs bfloat16, or the faster float32."""
     prefix_caching: Switch | None = None
     """Reuse the KV cache of equal beginnings; on by default."""
     quantization: str | None = None
-    """Quantise while loading, e.g. ``fp8`` (``--quantization``); null: as the checkpoint is."""
+    """Quantise while loading, e.g. ``fp8`` (``--quantization``); null: the weights as they are."""
     tensor_parallel_size: Count | None = None
     """Number of GPUs over which each layer is spread."""
     speculative: Mapping[str, Any] | None = None
@@ -235,14 +235,13 @@ class Settings(Section):
     enforce_eager: Switch | None = None
     """No compilation, no CUDA graphs: starts sooner, computes slower. Null: see ``eager_below``."""
     eager_below: WholeNumber | None = Field(default=None, ge=0)
-    """Models with fewer parameters are not compiled: it would cost more than it gains."""
+    """Models with fewer parameters are not compiled: compiling would take longer than it ever saves."""
     tool_parser: str | None = None
     """``none`` switches it off; null: chosen from the chat template."""
     reasoning_parser: str | None = None
     """``none`` switches it off; null: chosen from the chat template."""
     cpu_threads: str | None = None
-    """CPU list for ``VLLM_CPU_OMP_THREADS_BIND``, e.g. ``0-7``; null: one hardware thread of
-    each core that we may use."""
+    """CPUs to compute on, e.g. ``0-7``; null: one hardware thread of each core that the process may use."""
     extra_args: tuple[str, ...] = ()
     """Further vLLM flags, e.g. ``["--stream-interval", "4"]``; checked against the installed engine."""
     env: Mapping[str, str] = Field(default_factory=dict)
@@ -257,41 +256,42 @@ class Profile(Settings):
 
 
 class ModelEntry(Section):
-    """A model that is always there."""
+    """A model that is always available."""
 
     source: SourceText
     """A directory, ``builtin:tinychat`` or a Hugging Face repository ``org/name[@revision]``."""
     profile: SizeClass | None = None
     """Null: by the number of parameters read from its files."""
     settings: Settings = Settings()
-    """What differs from the profile."""
+    """Settings that differ from the profile."""
     keep_alive: Duration | None = None
     """How long it stays loaded after its last use; null: the general ``keep_alive``."""
     pin: bool = False
-    """Never evicted to make room for another model (models named on ``vllama serve`` are pinned too)."""
+    """Never unloaded to free memory for another model (nor are models named on ``vllama serve``)."""
     system: str = ""
-    """System prompt where the client sends none."""
+    """System prompt if the client sends none."""
     parameters: Mapping[str, Any] = Field(default_factory=dict)
-    """Ollama's options (temperature, stop, num_predict ...) where the client sends none."""
+    """Ollama's options (temperature, stop, num_predict ...) if the client sends none."""
 
 
 class Engine(Section):
-    """The vLLM interpreter and how its children are watched."""
+    """vLLM's interpreter, and how its processes are started, watched and stopped."""
 
     python: Path | None = None
     """Interpreter with vLLM. Null: the ``current`` one under ``prefix``."""
     prefix: Path | None = None
-    """Where ``vllama engine install`` puts it; null: ``/var/lib/vllama-engine`` (root) or under the state directory."""
+    """Where ``vllama engine install`` puts engines; null: ``/var/lib/vllama-engine``, or the state directory of a user."""
     stall_timeout: Duration = 600.0
-    """Give up a start that printed nothing and used no CPU for this time."""
+    """A start that logs nothing and uses no CPU for this long is given up."""
     hang_timeout: Duration = 60.0
-    """A ready engine that does nothing for this time while requests run is hung, if it makes no token when asked."""
+    """A ready engine that does nothing for this long while requests run is asked for one token. If none arrives, it
+    counts as hung."""
     probe_interval: Duration = 5.0
     """Pause between two health checks."""
     drain_timeout: Duration = 30.0
-    """How long running answers may go on when the engine is stopped."""
+    """How long running answers may continue when an engine is stopped."""
     restart_backoff: Duration = 1.0
-    """First pause before a crashed engine is started again; doubles up to ``restart_backoff_max``."""
+    """First pause before a crashed engine is started again. It doubles up to ``restart_backoff_max``."""
     restart_backoff_max: Duration = 60.0
     """Longest pause between two starts."""
     breaker_crashes: Count = 5
@@ -301,31 +301,31 @@ class Engine(Section):
     breaker_cooloff: Duration = 60.0
     """... and a new request may try again after this pause."""
     compile: CompileMode = "auto"
-    """auto: on a CPU the first load of a model is eager, and its code is compiled while the machine is idle. always:
-    every load waits for compiled code. never: all engines are eager. ``enforce_eager`` of a model is stronger."""
+    """auto: the first load on a CPU is eager, and the model is compiled while the machine is idle. always: every first
+    load compiles. never: all engines are eager. ``enforce_eager`` of a model or a profile overrides this."""
     max_loaded: Count | None = None
     """Engines that may be loaded at once; null: as many as memory allows."""
     parallel_starts: Count | None = None
     """Engines that may start at the same time; null: one for each eight cores, one at least and four at most."""
     sleep: Switch = False
-    """A model that is unloaded to free memory sleeps instead, and wakes in seconds: on a GPU its weights wait in RAM,
-    on a CPU all its memory in swap space, where there is enough."""
+    """A model that is unloaded to free memory sleeps instead, and wakes in seconds. On a GPU its weights wait in RAM;
+    on a CPU all its memory waits in swap space, if there is enough."""
     spare: Switch | None = None
-    """Without a GPU: keep an interpreter that has imported vLLM for the next load, which saves it seconds and takes
-    0.6 GB. Null: where 4 GiB and a quarter of the memory stay free in addition."""
+    """Without a GPU: keep an interpreter that has imported vLLM for the next load. This saves the load seconds and
+    takes 0.6 GB. Null: on if 4 GiB and a quarter of the memory stay free next to it."""
     max_ram: Size | None = None
     """Memory that engines without a GPU may take together; null: what is free."""
     min_residence: Duration = 15.0
-    """An engine is not evicted sooner than this after it became ready, so that two clients don't thrash."""
+    """An engine is not unloaded for another one sooner than this after it became ready."""
 
 
 class Log(Section):
-    """What goes to the journal."""
+    """What is logged."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The weakest lines that are still written."""
+    """The lowest level that is logged."""
     access: Switch = False
-    """One line a request."""
+    """One line for each request."""
 
 
 class Config(Section):
@@ -334,17 +334,17 @@ class Config(Section):
     server: Server = Server()
     paths: Paths = Paths()
     keep_alive: Duration = 300.0
-    """How long a model stays loaded after its last use; 0: not at all, ``forever``."""
+    """How long a model stays loaded after its last use; ``0`` unloads it at once, ``forever`` keeps it."""
     keep_alive_max: Duration = 86400.0
-    """Longest ``keep_alive`` that a client which may not manage models can ask for; more is cut to this."""
+    """The longest ``keep_alive`` for a client that may not manage models. Longer ones are shortened."""
     context_length: Count | None = None
     """Context in tokens for every model (Ollama's OLLAMA_CONTEXT_LENGTH); null: the profile's."""
     preload: tuple[str, ...] = ()
-    """Models that are loaded at the start."""
+    """Models, configured or pulled, that are loaded at the start."""
     models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
-    """Models that are always there, by name."""
+    """Models that are always available, by name."""
     tuned: Mapping[Name, Settings] = Field(default_factory=dict)
-    """Settings by model, pulled ones too (``vllama tune`` finds them); ``models.NAME.settings`` is stronger."""
+    """Settings by model, pulled ones too (``vllama tune`` finds them); ``models.NAME.settings`` overrides them."""
     profiles: Mapping[SizeClass, Profile] = Field(default_factory=dict)
     """Changes to the shipped profiles (``vllama config show`` prints them), by model size."""
     engine: Engine = Engine()
