@@ -156,7 +156,7 @@ class Server(Section):
     names: tuple[OwnName, ...] = ()
     """Further names of this machine: requests from it, and requests to manage models, may have them as ``Host``."""
     access: Access = "lan"
-    """Which clients are served: ``loopback`` (this machine), ``lan`` (private and link-local addresses too), ``any``."""
+    """Which clients are served: ``loopback`` (this machine), ``lan`` (and private, link-local ones), ``any``."""
     networks: tuple[NetworkText, ...] = ()
     """Further networks that count as ``lan``."""
     management: Access = "loopback"
@@ -280,7 +280,7 @@ class Engine(Section):
     python: Path | None = None
     """Interpreter with vLLM. Null: the ``current`` one under ``prefix``."""
     prefix: Path | None = None
-    """Where ``vllama engine install`` puts engines; null: ``/var/lib/vllama-engine``, or the state directory of a user."""
+    """Where ``vllama engine install`` puts engines; null: ``/var/lib/vllama-engine`` (root), else under ``state``."""
     stall_timeout: Duration = 600.0
     """A start that logs nothing and uses no CPU for this long is given up."""
     hang_timeout: Duration = 60.0
