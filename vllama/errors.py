@@ -14,6 +14,8 @@ Foreign exceptions become one of these at exactly one border each: ``engine.clie
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePath, PurePosixPath
 from typing import ClassVar, Final
 
@@ -82,17 +84,37 @@ class VllamaError(Exception):
         return self.detail
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding about the configuration."""
+
+    message: str
+    key: str = ""
+    """``server.port``; empty if it is about no key."""
+    where: str = ""
+    """``FILE:LINE``, ``environment NAME`` or ``flag``; empty if that is unknown."""
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.where, self.key, self.message)))
+
+
 class ConfigError(VllamaError):
-    """The configuration is wrong; ``problems`` holds every finding, one line each. The daemon exits with 78."""
+    """The configuration is wrong; ``findings`` holds everything that is. The daemon exits with 78."""
 
     code = "config"
 
     def __init__(
-        self, message: str, *, problems: tuple[str, ...] = (), hint: str = "", where: PurePath | str = ""
+        self, message: str, *, problems: Sequence[str | Problem] = (), hint: str = "", where: PurePath | str = ""
     ) -> None:
         super().__init__(message, hint=hint, where=where)
-        self.problems = tuple(map(without_passwords, problems))
+        found = (Problem(one) if isinstance(one, str) else one for one in problems)
+        self.findings = tuple(replace(one, message=without_passwords(one.message)) for one in found)
         """For the log and for the command on this machine: they name files and lines."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """``findings`` as sentences."""
+        return tuple(map(str, self.findings))
 
 
 class BadRequest(VllamaError):

@@ -59,6 +59,8 @@ class Service:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any]] = []
+        self.keys: list[str | None] = []
+        """The header with the key of each request that has no file in it."""
         self.chats: list[Sequence[dict[str, Any]]] = []
         self.fixed: dict[str, tuple[int, Any]] = {
             "/api/show": (200, SHOW),
@@ -130,6 +132,7 @@ def serving() -> Iterator[Service]:
             self.do_POST()
 
         def _exchange(self, body: Any) -> None:
+            service.keys.append(self.headers["Authorization"])
             service.asked.append((self.command, self.path, body))
             status, value = service.answer(self.path, body)
             self.send_response(status)

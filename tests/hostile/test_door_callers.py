@@ -93,7 +93,7 @@ async def test_where_everyone_needs_a_key_nobody_does_without(folder: Path):
         listed = await asyncio.to_thread(command, service, "list", keys["use"][1])
         assert "tinychat" in listed.stdout
         refused = await asyncio.to_thread(command, service, "list", "")
-        assert "an API key is needed" in refused.stderr
+        assert "needs an API key" in refused.stderr
 
 
 def command(service: LiveService, verb: str, key: str) -> subprocess.CompletedProcess[str]:

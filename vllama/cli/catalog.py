@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from vllama.cli import format as fmt
 from vllama.cli import output
 from vllama.cli.progress import progress
 from vllama.config.environment import environment
@@ -15,7 +16,7 @@ from vllama.errors import NotFound, VllamaError
 from vllama.models.catalog import Catalog, Listing
 from vllama.models.catalogs import read_catalog
 
-_SHORT = {"bf16": "16 bits", "fp8": "8 bits", "int4": "4 bits"}
+_BITS = {"bf16": "16", "fp8": "8", "int4": "4"}
 
 
 @click.group("catalog")
@@ -35,12 +36,16 @@ _config = click.option("--config", "file", type=click.Path(path_type=Path), help
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @_config
 def list_names(*, prefix: str, as_json: bool, file: Path | None) -> None:
-    """List the catalogue's names; with PREFIX only those that begin with it."""
+    """List the catalogue's names; with PREFIX only those that begin with it.
+
+    DOWNLOAD is the estimated size of the weights in REPOSITORY, the most precise one. BITS are the precisions for which
+    there is a repository.
+    """
     listings = _chosen(_catalog(file), prefix)
     if as_json:
         output.data([{**asdict(listing), "name": listing.name.short} for listing in listings])
         return
-    output.table(["NAME", "SIZE", "KIND", "LICENCE", "AS", "REPOSITORY"], [_row(listing) for listing in listings])
+    output.table(["NAME", "PARAMS", "DOWNLOAD", "BITS", "KIND", "REPOSITORY"], [_row(listing) for listing in listings])
 
 
 @command.command("check", short_help="Ask the hub whether every repository exists.")
@@ -81,6 +86,8 @@ def _chosen(catalog: Catalog, prefix: str) -> list[Listing]:
 
 
 def _row(listing: Listing) -> list[str]:
-    size = f"{listing.billions:g}B" if listing.billions else "-"
-    kinds = ", ".join(_SHORT[offer.precision] for offer in listing.offers)
-    return [listing.name.short, size, listing.kind, listing.licence, kinds, listing.offers[0].repository]
+    params = f"{listing.billions:g}B" if listing.billions else "-"
+    first = listing.offers[0]
+    download = fmt.human_bytes(first.weights) if first.weights else "-"
+    bits = " ".join(_BITS[offer.precision] for offer in listing.offers)
+    return [listing.name.short, params, download, bits, listing.kind, first.repository]

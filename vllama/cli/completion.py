@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from vllama.cli import credential
 from vllama.cli.format import clean
 from vllama.cli.remote import Remote
 from vllama.errors import VllamaError
@@ -17,7 +18,8 @@ _SECONDS: Final = 1.0
 
 def models(context: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
     """The service's models that begin with ``start``."""
-    return sorted(name for name in _served(context.params.get("host") or "") if name.startswith(start))
+    host = context.params.get("host") or ""
+    return sorted(name for name in _served(host, context) if name.startswith(start))
 
 
 def models_and_catalog(context: click.Context, parameter: click.Parameter, start: str) -> list[str]:
@@ -27,18 +29,19 @@ def models_and_catalog(context: click.Context, parameter: click.Parameter, start
     return list(dict.fromkeys((*models(context, parameter, start), *completions(start))))
 
 
-def _served(host: str) -> list[str]:
+def _served(host: str, context: click.Context) -> list[str]:
     """The names that the service reports. It is asked in a thread: a name server may be silent for long."""
     found: list[str] = []
-    asking = threading.Thread(target=_ask, args=(host, found), name="completion", daemon=True)
+    asking = threading.Thread(target=_ask, args=(host, context, found), name="completion", daemon=True)
     asking.start()
     asking.join(_SECONDS)
     return found.copy()
 
 
-def _ask(host: str, found: list[str]) -> None:
+def _ask(host: str, context: click.Context, found: list[str]) -> None:
     try:
-        models: Any = Remote(host, answer_seconds=_SECONDS).get("/api/tags", "models")["models"]
+        remote = Remote(host, answer_seconds=_SECONDS, key=credential.sent_by(context))
+        models: Any = remote.get("/api/tags", "models")["models"]
     except VllamaError:
         return
     for model in models if isinstance(models, list) else []:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -13,11 +15,35 @@ from vllama.config.environment import environment
 from vllama.config.explain import as_tree, as_yaml, rows
 from vllama.config.exposure import exposures
 from vllama.config.jsonschema import schema_text
-from vllama.config.load import load_config
+from vllama.config.load import Loaded, load_config
 from vllama.config.variables import without_choices
-from vllama.errors import ConfigError
+from vllama.errors import ConfigError, Problem
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _chosen_file(command: F) -> F:
+    """FILE, or ``--config FILE`` as other commands have it."""
+    option = click.option(
+        "--config",
+        "configured",
+        type=_FILE,
+        metavar="FILE",
+        help="As FILE, but with the variables of this shell, as 'vllama serve --config FILE' has them.",
+    )
+    return click.argument("file", type=_FILE, required=False)(option(command))
+
+
+def _load(file: Path | None, configured: Path | None) -> Loaded:
+    """A FILE is the service's, which has no variables of this shell. Raises ConfigError."""
+    if file is None:
+        return load_config(configured, environ=environment())
+    if configured is not None:
+        raise click.UsageError("give FILE or --config FILE, not both")
+    return load_config(file, environ=without_choices(environment()))
 
 
 @click.group("config")
@@ -26,9 +52,9 @@ def command() -> None:
 
 
 @command.command("check", short_help="Check the configuration and print every error.")
-@click.argument("file", type=_FILE, required=False)
+@_chosen_file
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def check(file: Path | None, *, as_json: bool) -> None:
+def check(file: Path | None, configured: Path | None, *, as_json: bool) -> None:
     """Read the configuration (FILE, else the one that the service uses) and print every error.
 
     It also reports what the configuration names but this machine lacks: directories, models to preload, an interpreter,
@@ -37,7 +63,7 @@ def check(file: Path | None, *, as_json: bool) -> None:
     Exit status 78 means that there is an error or that something is missing.
     """
     try:
-        loaded = load_config(file, environ=without_choices(environment()) if file else environment())
+        loaded = _load(file, configured)
         if missing := missing_things(loaded):
             raise ConfigError(
                 f"the configuration names things that this machine lacks: {loaded.path or 'the defaults'}",
@@ -47,24 +73,30 @@ def check(file: Path | None, *, as_json: bool) -> None:
     except ConfigError as error:
         if not as_json:
             raise
-        output.data({"valid": False, "message": error.detail, "problems": list(error.problems)})
+        output.data({"valid": False, "message": error.detail, "problems": list(map(asdict, error.findings))})
         raise click.exceptions.Exit(78) from error
-    warnings = [f"{one.text}. {one.hint}" for one in exposures(loaded.config.server)]
+    warnings = [
+        Problem(f"{one.text}. {one.hint}", one.key, loaded.origin_of(one.key))
+        for one in exposures(loaded.config.server)
+    ]
     if as_json:
-        output.data({"valid": True, "file": loaded.path, "problems": [], "warnings": warnings})
+        output.data({"valid": True, "file": loaded.path, "problems": [], "warnings": list(map(asdict, warnings))})
     else:
-        for text in warnings:
-            output.warning(text)
+        for one in warnings:
+            output.warning(one.message)
         output.line(f"{loaded.path} is valid" if loaded.path else "There is no configuration file; the defaults apply")
 
 
 @command.command("show", short_help="Print every value in effect.")
-@click.option("--config", "file", type=_FILE, help="Configuration file (/etc/vllama.yaml).")
+@_chosen_file
 @click.option("--origin", is_flag=True, help="Print where each value comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Print values and origins as JSON.")
-def show(file: Path | None, *, origin: bool, as_json: bool) -> None:
-    """Print every value in effect: defaults, shipped profiles, file and environment together."""
-    loaded = load_config(file, environ=environment())
+def show(file: Path | None, configured: Path | None, *, origin: bool, as_json: bool) -> None:
+    """Print every value in effect: defaults, shipped profiles, file and environment together.
+
+    If FILE is given, variables of this shell such as OLLAMA_HOST don't count: the service does not have them.
+    """
+    loaded = _load(file, configured)
     found = list(rows(loaded.config, asdict(loaded.directories), loaded.origin_of))
     if as_json:
         origins = {".".join(row.key): row.origin for row in found}

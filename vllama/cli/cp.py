@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from vllama.cli import completion, output
-from vllama.cli.remote import Refused, Remote, host_option
+from vllama.cli.remote import Refused, Remote, service_options
 from vllama.errors import NotFound
 
 
 @click.command("cp")
 @click.argument("source", shell_complete=completion.models)
 @click.argument("destination")
-@host_option
+@service_options
 def command(*, source: str, destination: str, host: str) -> None:
     """Give the model SOURCE a second name, DESTINATION. Its files are shared, not copied."""
     try:

@@ -14,7 +14,7 @@ from vllama import child
 from vllama.cli import output
 from vllama.cli.bars import Bars
 from vllama.cli.progress import Show, progress
-from vllama.cli.remote import Remote, host_option
+from vllama.cli.remote import Remote, service_options
 from vllama.errors import BadRequest, NotFound
 from vllama.models.foreign import Reason, reason
 from vllama.models.layout import ADAPTER_FILES, INDEX, is_plain, needed_files, weight_files
@@ -29,7 +29,7 @@ from vllama.models.parameters import IDLE
 @click.option(
     "-q", "--quantize", default="", help="Refused: vLLM serves weights as they are, or quantizes while loading."
 )
-@host_option
+@service_options
 def command(*, model: str, file: Path | None, quantize: str, host: str) -> None:
     """Make MODEL from a Modelfile: a base with SYSTEM, PARAMETER, MESSAGE, TEMPLATE, LICENSE, ADAPTER.
 

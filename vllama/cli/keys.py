@@ -56,10 +56,16 @@ def add(name: str, scope: str, config: Path | None) -> None:
 
 
 @command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the keys as JSON.")
 @_FILE
-def list_keys(config: Path | None) -> None:
+def list_keys(config: Path | None, *, as_json: bool) -> None:
     """Print the id, scope, day and name of every key."""
-    rows = [(key.id, key.scope, key.created, key.name) for key in read_keys(_file(config))]
+    keys = read_keys(_file(config))
+    if as_json:
+        data = [{"id": key.id, "scope": key.scope, "created": key.created, "name": key.name} for key in keys]
+        output.data({"keys": data})
+        return
+    rows = [(key.id, key.scope, key.created, key.name) for key in keys]
     output.table(("ID", "SCOPE", "CREATED", "NAME"), rows)
 
 

@@ -10,7 +10,7 @@ import click
 
 from vllama.cli import format as fmt
 from vllama.cli import output
-from vllama.cli.remote import Remote, host_option
+from vllama.cli.remote import Remote, service_options
 
 _ID_LENGTH = 12
 
@@ -18,7 +18,7 @@ _ID_LENGTH = 12
 @click.command("list")
 @click.argument("prefix", default="")
 @click.option("--json", "as_json", is_flag=True, help="Print the service's answer as JSON.")
-@host_option
+@service_options
 def command(*, prefix: str, as_json: bool, host: str) -> None:
     """List the models that can be used; with PREFIX only those whose name begins with it."""
     answer = Remote(host).get("/api/tags", "models")

@@ -25,6 +25,7 @@ _VERBS: Final = {
     "list": ("vllama.cli.list_models", "List the models that can be used."),
     "ps": ("vllama.cli.ps", "List the models that are loaded or being loaded."),
     "show": ("vllama.cli.show", "Describe a model: size, context, capabilities."),
+    "load": ("vllama.cli.load", "Load models before their first request."),
     "pull": ("vllama.cli.pull", "Download models, or their newer versions."),
     "push": ("vllama.cli.push", "Refused: vLLama has no registry."),
     "create": ("vllama.cli.create", "Make a model from a Modelfile."),

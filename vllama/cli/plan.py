@@ -12,7 +12,7 @@ import click
 
 from vllama.cli import completion, output
 from vllama.cli import format as fmt
-from vllama.cli.remote import Broken, Refused, Remote, Unreachable, host_option
+from vllama.cli.remote import Broken, Refused, Remote, Unreachable, service_options
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.download.plan import as_planned, choose_by_plan
@@ -60,7 +60,7 @@ _SHOWN: Final = (
 @click.option("--gpu", metavar="SIZE", help="Plan for this GPU instead of this machine: 24G, 2x80G.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
-@host_option
+@service_options
 def command(*, model: str, gpu: str | None, as_json: bool, file: Path | None, host: str) -> None:
     """Show whether MODEL fits into memory, how it would be started, and what else would fit.
 

@@ -10,7 +10,7 @@ import click
 
 from vllama.cli import format as fmt
 from vllama.cli import output
-from vllama.cli.remote import Broken, Refused, Remote, host_option
+from vllama.cli.remote import Broken, Refused, Remote, service_options
 
 _ID_LENGTH = 12
 _FAILED = frozenset({"backoff", "broken"})
@@ -18,7 +18,7 @@ _FAILED = frozenset({"backoff", "broken"})
 
 @click.command("ps")
 @click.option("--json", "as_json", is_flag=True, help="Print the service's answer as JSON.")
-@host_option
+@service_options
 def command(*, as_json: bool, host: str) -> None:
     """List the loaded models, where they run and how long they stay loaded. Models being loaded show their progress."""
     remote = Remote(host)

@@ -9,12 +9,12 @@ import click
 from vllama.cli import completion, output
 from vllama.cli.bars import Bars
 from vllama.cli.progress import progress
-from vllama.cli.remote import Remote, host_option
+from vllama.cli.remote import Remote, service_options
 
 
 @click.command("pull")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=completion.models_and_catalog)
-@host_option
+@service_options
 def command(*, models: tuple[str, ...], host: str) -> None:
     """Download each MODEL, or its newer version: a name of the catalogue, or a repository org/name[@revision].
 

@@ -11,11 +11,14 @@ import ssl
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
 import click
 
 from vllama import __version__
+from vllama.cli import credential
+from vllama.cli.credential import Credential
 from vllama.config.address import Address, check_address, read_address
 from vllama.config.environment import shell
 from vllama.errors import BadRequest, VllamaError
@@ -65,12 +68,27 @@ def host_option(command: F) -> F:
     )(command)
 
 
+def service_options(command: F) -> F:
+    """``--host``, and ``--key-file`` for the key that is sent."""
+    option = click.option(
+        "--key-file",
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        callback=credential.remember,
+        help="File with the API key [default: VLLAMA_API_KEY].",
+    )
+    return host_option(option(command))
+
+
 class Remote:
     """One service. ``host`` is what ``--host`` said, empty for the environment's."""
 
-    def __init__(self, host: str = "", *, answer_seconds: float = _ANSWER_SECONDS) -> None:
-        """``answer_seconds``: how long an answer that needs no model may take."""
+    def __init__(
+        self, host: str = "", *, answer_seconds: float = _ANSWER_SECONDS, key: Credential | None = None
+    ) -> None:
+        """``answer_seconds``: how long an answer that needs no model may take. ``key``: None for the command's own."""
         self.address: Address = service_address(host).reachable
+        self.key = credential.sent_by(click.get_current_context(silent=True)) if key is None else key
         self._answer_seconds = answer_seconds
 
     def get(self, path: str, needs: str) -> dict[str, Any]:
@@ -154,8 +172,8 @@ class Remote:
                 if connection.sock is not None:
                     connection.sock.settimeout(timeout)
                 headers = {"User-Agent": f"vllama/{__version__}", "Accept": "application/json, application/x-ndjson"}
-                if key := shell().api_key:
-                    headers["Authorization"] = f"Bearer {key}"
+                if self.key.key:
+                    headers["Authorization"] = f"Bearer {self.key.key}"
                 data: bytes | Iterator[bytes] | None = None
                 if isinstance(body, Mapping):
                     data = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
@@ -179,6 +197,8 @@ class Remote:
         except ValueError:
             decoded = None
         message = decoded.get("error") if isinstance(decoded, dict) else None
+        if isinstance(message, str) and answer.status == http.client.UNAUTHORIZED:
+            return self._no_entry()
         if isinstance(message, str):
             return Refused(message, status=answer.status)
         if b"HTTPS" in body and answer.status == http.client.BAD_REQUEST:
@@ -192,6 +212,16 @@ class Remote:
         named = f" ({kind[:_QUOTED_BYTES]})" if kind.isprintable() and kind else ""
         words = f"{self.address.url} is neither vLLama nor Ollama{named}: it answered {answer.status}"
         return Broken(words, hint=_WHOSE)
+
+    def _no_entry(self) -> Refused:
+        """The service wants a key, or knows none like ours."""
+        if not self.key.key:
+            return Refused(f"{self.address.url} needs an API key", hint=credential.HOW, status=http.client.UNAUTHORIZED)
+        return Refused(
+            f"{self.address.url} does not know the API key of {self.key.origin}",
+            hint="It was revoked, or is another service's: 'vllama keys list' on the server lists the valid ones.",
+            status=http.client.UNAUTHORIZED,
+        )
 
     def _connect(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self.address.scheme == "https" else http.client.HTTPConnection

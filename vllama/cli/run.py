@@ -15,8 +15,9 @@ from vllama.cli.chat.conversation import ChatSettings, Conversation, ThinkSettin
 from vllama.cli.chat.loading import load, waiting
 from vllama.cli.chat.session import chat
 from vllama.cli.chat.slash import read_format
+from vllama.cli.keeping import keep_alive
 from vllama.cli.pull import pull
-from vllama.cli.remote import Refused, Remote, host_option
+from vllama.cli.remote import Refused, Remote, service_options
 from vllama.errors import BadRequest
 
 _THINK: Final[dict[str, ThinkSetting]] = {
@@ -52,13 +53,17 @@ class _RunCommand(click.Command):
     "--format", "format_text", default="", help="Format of the answer: json, a JSON schema, or a file with one."
 )
 @click.option(
-    "--keepalive", metavar="DURATION", default="", help="How long the model stays loaded: 5m, 0, -1 (for ever)."
+    "--keepalive",
+    metavar="DURATION",
+    default="",
+    callback=keep_alive,
+    help="How long the model stays loaded: 5m, 0, -1 (for ever).",
 )
 @click.option("--system", default="", help="System message instead of the model's own.")
 @click.option("--verbose", is_flag=True, help="Show counts and times after each answer.")
 @click.option("--nowordwrap", is_flag=True, help="Don't break lines between words.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer with its counts as JSON; not in a chat.")
-@host_option
+@service_options
 def command(
     *,
     model: str,

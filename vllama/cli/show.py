@@ -9,7 +9,7 @@ import click
 
 from vllama.cli import completion, output
 from vllama.cli import format as fmt
-from vllama.cli.remote import Remote, host_option
+from vllama.cli.remote import Remote, service_options
 from vllama.errors import BadRequest
 
 _PARTS: Final = ("license", "modelfile", "parameters", "system", "template")
@@ -26,7 +26,7 @@ ShownSection = tuple[str, Sequence[Sequence[str]]]
 @click.option("--template", "part", flag_value="template", help="Print only the prompt template.")
 @click.option("-v", "--verbose", is_flag=True, help="Add all metadata and the tensors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the service's answer as JSON.")
-@host_option
+@service_options
 def command(*, model: str, part: str | None, verbose: bool, as_json: bool, host: str) -> None:
     """Describe MODEL: size, context, capabilities, parameters, licence."""
     answer = Remote(host).post("/api/show", {"model": model, "verbose": verbose}, "model_info")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from vllama.cli import completion
-from vllama.cli.remote import Refused, Remote, host_option
+from vllama.cli.remote import Refused, Remote, service_options
 from vllama.errors import NotFound
 
 
 @click.command("stop")
 @click.argument("model", shell_complete=completion.models)
-@host_option
+@service_options
 def command(*, model: str, host: str) -> None:
     """Unload MODEL as soon as its running answers have ended, and free its memory. The service keeps running."""
     try:

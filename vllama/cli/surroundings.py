@@ -16,7 +16,7 @@ from vllama.config.faults import suggestion
 from vllama.config.load import DEFAULT_PATH, Loaded
 from vllama.config.schema import Config, Settings
 from vllama.engine.command import wrong_flags
-from vllama.errors import EngineNotInstalled
+from vllama.errors import EngineNotInstalled, Problem
 from vllama.install.capabilities import Capabilities
 from vllama.install.engines import locate
 from vllama.models.names import parse_name
@@ -24,8 +24,8 @@ from vllama.models.sources import parse_source
 from vllama.service.stock import open_store
 
 
-def missing_things(loaded: Loaded) -> tuple[str, ...]:
-    """Sentences as in ``ConfigError.problems``, by their place in the file; empty when all is there.
+def missing_things(loaded: Loaded) -> tuple[Problem, ...]:
+    """Findings for ``ConfigError``, by their place in the file; empty when all is there.
 
     Flags of the engine are held against the installed one; without one they are not looked at. An interpreter that
     ``engine.python`` names is asked for that (8-18 s the first time), and only if there are flags.
@@ -33,8 +33,8 @@ def missing_things(loaded: Loaded) -> tuple[str, ...]:
     if loaded.path == DEFAULT_PATH:  # the service's file: its directories are meant, whatever user runs this
         loaded = replace(loaded, directories=resolve_directories(loaded.config, {}, uid=0))
     found = [*_interpreter(loaded), *_models(loaded), *_flags(loaded)]
-    placed = [(loaded.origin_of(key), f"{'.'.join(key)}: {message}") for key, message in found]
-    return tuple(f"{origin}: {message}" for origin, message in sorted(placed, key=lambda one: _place(one[0])))
+    placed = [Problem(message, ".".join(key), loaded.origin_of(key)) for key, message in found]
+    return tuple(sorted(placed, key=lambda one: _place(one.where)))
 
 
 def _place(origin: str) -> tuple[str, int]:

@@ -23,7 +23,7 @@ from vllama.bench.workload import Workload
 from vllama.cli import completion, output
 from vllama.cli.bench import options
 from vllama.cli.progress import progress
-from vllama.cli.remote import Broken, Refused, Remote, Unreachable, host_option
+from vllama.cli.remote import Broken, Refused, Remote, Unreachable, service_options
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.config.tuned import forget_tuned, tuned_file, tuned_text, write_tuned
@@ -59,7 +59,7 @@ _PERSONS: Final = ("models.", "profiles.", "context_length")
 @click.option("--forget", is_flag=True, help="Delete the settings found before; measure nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="Configuration file.")
-@host_option
+@service_options
 def command(
     *,
     model: str,

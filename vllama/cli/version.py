@@ -6,12 +6,12 @@ import click
 
 from vllama import __version__
 from vllama.cli import output
-from vllama.cli.remote import Remote, Unreachable, host_option
+from vllama.cli.remote import Remote, Unreachable, service_options
 
 
 @click.command("version")
 @click.option("--json", "as_json", is_flag=True, help="Print both versions as JSON.")
-@host_option
+@service_options
 def command(*, as_json: bool, host: str) -> None:
     """Print the version of this command and the version of the Ollama API that the running service implements.
 

@@ -17,6 +17,8 @@ _WIDE: Final = 8
 class Exposure:
     """One thing that an administrator should know."""
 
+    key: str
+    """The key that opens it: ``server.access``."""
     text: str
     hint: str
 
@@ -28,11 +30,13 @@ def exposures(server: Server) -> Iterator[Exposure]:
         return
     if server.keys == "optional" and server.access == "any" and server.management == "any":
         yield Exposure(
+            "server.management",
             "anybody may pull and delete models here (access and management are any, without keys)",
             "Set server.management to loopback or lan, or server.keys to required.",
         )
     elif server.keys == "optional" and server.access == "any":
         yield Exposure(
+            "server.access",
             "anybody may use the models here (access is any, without keys)",
             "Set server.keys to required, or server.access to lan and server.networks to the networks that you mean.",
         )
@@ -40,11 +44,13 @@ def exposures(server: Server) -> Iterator[Exposure]:
         network = ipaddress.ip_network(text)
         if network.prefixlen < _WIDE:
             yield Exposure(
+                "server.trusted_proxies",
                 f"{text} in trusted_proxies lets nearly every machine claim any client address",
                 "List the addresses of the proxies themselves.",
             )
     if server.keys == "required" and only_here(server.host):
         yield Exposure(
+            "server.keys",
             "keys: required asks no program on this machine for a key, and a proxy that reports no addresses is one",
             "Behind a proxy on this machine set server.keys to everyone (docs/proxy.md).",
         )

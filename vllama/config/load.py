@@ -22,7 +22,7 @@ from vllama.config.faults import explain
 from vllama.config.schema import Config, value_path
 from vllama.config.tuned import read_tuned
 from vllama.config.variables import from_environment
-from vllama.errors import ConfigError
+from vllama.errors import ConfigError, Problem
 from vllama.models.names import parse_name
 
 DEFAULT_PATH: Final = Path("/etc/vllama.yaml")
@@ -108,7 +108,7 @@ def load_config(path: Path | None, *, environ: Mapping[str, str], flags: Mapping
     if config is None or document.findings:
         raise ConfigError(
             f"the configuration is wrong: {path}" if path else "the configuration is wrong",
-            problems=tuple(_sentence(finding, path, origins) for finding in _in_order(document, origins)),
+            problems=tuple(_problem(finding, path, origins) for finding in _in_order(document, origins)),
             hint=_HINT,
         )
     return Loaded(config, path, resolve_directories(config, environ, uid=os.geteuid()), origins)
@@ -132,20 +132,20 @@ def _read_file(path: Path) -> Document:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(
             f"the configuration is wrong: {path}",
-            problems=(f"{path}:{line}: is not UTF-8 (byte 0x{data[error.start]:02x})",),
+            problems=(Problem(f"is not UTF-8 (byte 0x{data[error.start]:02x})", where=f"{path}:{line}"),),
             hint="Save the file as UTF-8.",
         ) from error
 
 
 def _with_tuned(state: Path, values: dict[str, Any], origins: dict[KeyPath, str]) -> Config | None:
     """The configuration with what ``vllama tune`` kept; None where that is nothing. Raises ConfigError."""
-    problems: list[str] = []
+    problems: list[Problem] = []
     own = {name.key for text in values.get("tuned") or {} if (name := parse_name(text)) is not None}
     changed = False
     for path, document in read_tuned(state):
         lines = {key: f"{path}:{line}" for key, line in document.lines.items()}
         _validate(document.value, document.findings)
-        problems += [_sentence(finding, path, lines) for finding in _in_order(document, lines)]
+        problems += [_problem(finding, path, lines) for finding in _in_order(document, lines)]
         for model, settings in ({} if document.findings else document.value.get("tuned") or {}).items():
             if (name := parse_name(model)) is not None and name.key not in own:
                 _put(values, origins, ("tuned", model), settings, str(path))
@@ -207,10 +207,9 @@ def _nearest(key: KeyPath, known: Mapping[KeyPath, str]) -> KeyPath:
     return key
 
 
-def _sentence(finding: LineFault, path: Path | None, origins: Mapping[KeyPath, str]) -> str:
+def _problem(finding: LineFault, path: Path | None, origins: Mapping[KeyPath, str]) -> Problem:
     if finding.line:
         where = f"{path}:{finding.line}"
     else:
         where = origins.get(_nearest(finding.key, origins), str(path) if path else "the configuration")
-    what = f"{'.'.join(finding.key)}: {finding.message}" if finding.key else finding.message
-    return f"{where}: {what}"
+    return Problem(finding.message, ".".join(finding.key), where)

@@ -108,6 +108,8 @@ def _no_manager(reach: Reach, peer: Peer, secret: str, scope: Scope | None) -> F
     hint = "A key of 'vllama keys add --scope manage' allows it, or server.management in the server's configuration."
     if scope is not None:
         return Forbidden("this API key may use models, but not manage them", hint=hint)
+    if secret:
+        hint = f"The API key that was sent is not known; it may have been revoked. {hint}"
     if peer.hidden:
         hint = f"{hint} Add the proxy's address to server.trusted_proxies."
     return Forbidden(f"{peer} may not manage models: only the server's own machine may", hint=hint)

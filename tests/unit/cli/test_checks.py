@@ -198,6 +198,8 @@ def test_our_own_service_on_the_port_is_fine() -> None:
 
 
 def test_what_opens_the_service_to_strangers_is_a_warning_that_says_what_to_set():
-    facts = replace(HEALTHY, exposures=(Exposure("anybody may delete models", "Set server.keys."),))
+    facts = replace(
+        HEALTHY, exposures=(Exposure("server.management", "anybody may delete models", "Set server.keys."),)
+    )
     (finding,) = (one for one in examine(facts) if one.name == "access")
     assert (finding.state, finding.fix) == ("warning", "Set server.keys.")

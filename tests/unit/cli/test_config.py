@@ -27,6 +27,12 @@ def run(*arguments: str | Path, environ: dict[str, str] | None = None):
     )
 
 
+def sentences(output: str, path: Path) -> list[str]:
+    """``LINE: key: message`` for each problem of the JSON."""
+    problems = json.loads(output)["problems"]
+    return [f"{one['where'].removeprefix(f'{path}:')}: {one['key']}: {one['message']}" for one in problems]
+
+
 def install(prefix: Path, *, flags: tuple[str, ...]) -> None:
     """An engine as far as the command line is concerned: what it answered when it was installed."""
     home = Home(prefix / "0.32.0-cpu")
@@ -72,7 +78,9 @@ def test_what_opens_the_service_to_strangers_is_a_warning_of_a_valid_file(tmp_pa
     assert (found.exit_code, f"{path} is valid" in found.output) == (0, True)
     assert "anybody may pull and delete models" in found.output
     (warning,) = json.loads(run("check", path, "--json").stdout)["warnings"]
-    assert "server.keys" in warning
+    assert warning["key"] == "server.management"
+    assert warning["where"] == f"{path}:1"
+    assert "server.keys" in warning["message"]
 
 
 def test_check_of_a_wrong_file_reports_everything_and_ends_with_78(wrong: Path):
@@ -80,9 +88,13 @@ def test_check_of_a_wrong_file_reports_everything_and_ends_with_78(wrong: Path):
     assert found.exit_code == 78
     answer = json.loads(found.output)
     assert answer["valid"] is False
-    assert [problem.removeprefix(f"{wrong}:") for problem in answer["problems"]] == [
-        "1: server.prot: unknown key (did you mean 'port'?)",
-        "2: keep_alive: must be a duration such as 30s, 5m or 1h30m, not 'soon'",
+    assert answer["problems"] == [
+        {"where": f"{wrong}:1", "key": "server.prot", "message": "unknown key (did you mean 'port'?)"},
+        {
+            "where": f"{wrong}:2",
+            "key": "keep_alive",
+            "message": "must be a duration such as 30s, 5m or 1h30m, not 'soon'",
+        },
     ]
     # without --json main() prints the error and ends with 78
     assert isinstance(run("check", wrong).exception, ConfigError)
@@ -98,6 +110,24 @@ def test_show_says_where_values_come_from(tmp_path: Path):
     answer = json.loads(run("show", "--config", path, "--json").output)
     assert answer["values"]["keep_alive"] == "1h"
     assert answer["origins"]["keep_alive"] == f"{path}:1"
+
+
+def test_a_named_file_is_shown_without_the_shells_variables(tmp_path: Path):
+    path = tmp_path / "vllama.yaml"
+    path.write_text("server: {port: 11999}\n")
+    values = json.loads(run("show", path, "--json", environ={"OLLAMA_HOST": "127.0.0.1:11500"}).output)["values"]
+    assert values["server"]["port"] == 11999
+    shell = run("show", "--config", path, "--json", environ={"OLLAMA_HOST": "127.0.0.1:11500"})
+    assert json.loads(shell.output)["values"]["server"]["port"] == 11500
+
+
+@pytest.mark.parametrize("verb", ["check", "show"])
+def test_a_file_is_named_once(verb: str, tmp_path: Path):
+    path = tmp_path / "vllama.yaml"
+    path.write_text("keep_alive: 1h\n")
+    assert run(verb, "--config", path).exit_code == 0
+    both = run(verb, path, "--config", path)
+    assert (both.exit_code, "not both" in both.output) == (2, True)
 
 
 def test_schema_prints_the_schema():
@@ -119,7 +149,7 @@ def test_check_reports_what_the_file_names_and_the_machine_does_not_have(tmp_pat
     state, near = tmp_path / "state", "(did you mean 'tiny'?)"
     found = run("check", path, "--json", environ={"VLLAMA_STATE_DIR": str(state)})
     assert found.exit_code == 78
-    assert [problem.removeprefix(f"{path}:") for problem in json.loads(found.output)["problems"]] == [
+    assert sentences(found.output, path) == [
         f"1: preload.0: there is no model 'tinny': it is not configured, and was not pulled into {state} {near}",
         "6: models.lost.source: /nowhere: there is no such directory",
         "8: engine.python: there is no interpreter '/nowhere/python'",
@@ -141,7 +171,7 @@ def test_check_holds_flags_against_the_installed_engine(tmp_path: Path):
     assert run("check", path, environ=place).exit_code == 0  # nothing is installed: nobody knows its flags
     install(tmp_path / "engine", flags=("--max-num-seqs", "--seed"))
     found = run("check", path, "--json", environ=place)
-    assert [problem.removeprefix(f"{path}:") for problem in json.loads(found.output)["problems"]] == [
+    assert sentences(found.output, path) == [
         "5: models.tiny.settings.extra_args: vLLM 0.32.0 does not know --max-num-sqs (did you mean '--max-num-seqs'?)",
         "5: models.tiny.settings.extra_args: --port is set by vLLama itself",
         "7: profiles.small.gpu.cpu.extra_args: vLLM 0.32.0 does not know --quux",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,11 @@ def test_a_name_that_was_revoked_is_free_again(config: Path):
     run("add", "bob", "--config", config)
     assert run("revoke", "bob", "--config", config).output == "revoked 1 key\n"
     assert run("add", "bob", "--config", config).exit_code == 0
+
+
+def test_keys_are_listed_as_json_without_what_they_open(config: Path):
+    secret = run("add", "bob", "--scope", "manage", "--config", config).output.strip()
+    listed = run("list", "--json", "--config", config).output
+    (key,) = json.loads(listed)["keys"]
+    assert (key["name"], key["scope"], set(key)) == ("bob", "manage", {"id", "scope", "created", "name"})
+    assert secret not in listed

@@ -143,3 +143,6 @@ async def test_a_key_that_is_not_known_is_not_a_missing_key(ask):
     assert (await ask(required, "POST", "/api/chat", FROM_AFAR))[1]["error"].startswith("an API key is needed\n")
     wrong = {**FROM_AFAR, "Authorization": "Bearer wrong"}
     assert (await ask(required, "POST", "/api/chat", wrong))[1]["error"].startswith("this API key is not known\n")
+    status, body = await ask({}, "POST", "/api/pull", wrong)
+    assert (status, "The API key that was sent is not known" in body["error"]) == (403, True)
+    assert "that was sent" not in (await ask({}, "POST", "/api/pull", FROM_AFAR))[1]["error"]

@@ -20,13 +20,19 @@ _READY: Final = "ready"
 _FAILED: Final = frozenset({"backoff", "broken"})
 
 
-def load(remote: Remote, model: str, keep_alive: str = "") -> None:
-    """Have ``model`` loaded, with a spinner as long as it takes; at once when it is loaded already."""
-    body = {"model": model, "messages": [], "stream": False}
+def load(remote: Remote, model: str, keep_alive: str = "", *, embeds: bool = False) -> None:
+    """Have ``model`` loaded, with a spinner as long as it takes; at once when it is loaded already.
+
+    ``embeds``: it makes embeddings, and can't chat.
+    """
+    body: dict[str, Any] = {"model": model}
     if keep_alive:
         body["keep_alive"] = keep_alive
     with waiting(remote, model):
-        remote.post("/api/chat", body, "done", patient=True)
+        if embeds:
+            remote.post("/api/embed", {**body, "input": []}, "embeddings", patient=True)
+        else:
+            remote.post("/api/chat", {**body, "messages": [], "stream": False}, "done", patient=True)
 
 
 @contextmanager
@@ -62,7 +68,7 @@ def stage_of(engines: Sequence[Mapping[str, Any]], model: str) -> str:
 
 def _look(remote: Remote, model: str, show: Show, over: threading.Event) -> None:
     """Runs in a thread of its own until ``over``; an Ollama doesn't know the question."""
-    asked = Remote(remote.address.url, answer_seconds=_ANSWER_SECONDS)
+    asked = Remote(remote.address.url, answer_seconds=_ANSWER_SECONDS, key=remote.key)
     while not over.wait(_EVERY):
         try:
             engines = asked.get("/vllama/engines", "engines")["engines"]
