@@ -62,7 +62,7 @@ async def embed(desk: Desk, wish: Wish, texts: Inputs, *, truncate: bool = True)
 
 
 async def units(vectors: Sequence[Sequence[float]], dimensions: int) -> list[list[float]]:
-    """All of them at length 1."""
+    """All vectors, each scaled to length 1."""
     numbers = sum(map(len, vectors))
     return await _in_a_thread(lambda: [unit(vector, dimensions) for vector in vectors], _TEXT * numbers)
 

@@ -32,7 +32,7 @@ class Fitting:
     """It was too long as it came."""
 
     async def first(self) -> Prepared:
-        """The call as it is; shortened at once when it is far too long even to be tried."""
+        """The call as it is; shortened at once if it is far too long to be tried."""
         if isinstance(self.call, TextCall):
             return await self._first_text(self.call)
         messages = conversation(self.preparing.model, self.call.messages)
@@ -49,7 +49,7 @@ class Fitting:
         return await shorter_text(self.preparing, call) if too_long else self.preparing.text(call)
 
     async def shorter(self) -> Prepared:
-        """What fits; raises BadRequest when nothing may be left out."""
+        """The call, shortened so that it fits; raises BadRequest if nothing may be left out."""
         if isinstance(self.call, TextCall):
             return await shorter_text(self.preparing, self.call)
         return await shorter_chat(self.preparing, self.call)

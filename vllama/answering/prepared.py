@@ -49,12 +49,12 @@ class Preparing:
 
     @property
     def context(self) -> int:
-        """Tokens that the engine has room for: the prompt and the answer."""
+        """The engine's context in tokens: the prompt and the answer."""
         return self.lease.max_model_len
 
     @property
     def shapes(self) -> TemplateShapes:
-        """What a conversation is brought into."""
+        """The shapes of conversations that the engine's chat template accepts."""
         return STRICTEST if self.plainest else self.lease.shapes
 
     async def chat(self, call: ChatCall, messages: Sequence[Message], *, dropped: int = 0) -> Prepared:

@@ -75,5 +75,5 @@ async def template_refuses(lease: Lease, body: Mapping[str, Any]) -> bool:
 
 
 def _is_ours(error: EngineRefused) -> bool:
-    """Is it the request that was wrong, not the engine?"""
+    """Whether the request is wrong, not the engine."""
     return 400 <= error.http_status < 500

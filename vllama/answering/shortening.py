@@ -22,7 +22,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 def is_hopeless(preparing: Preparing, call: ChatCall, messages: Sequence[Message]) -> bool:
-    """Are the messages far too long even to be tried?"""
+    """Whether the messages are far too long to be tried."""
     return history.hopeless(history.text_bytes(messages, call.tools), preparing.context)
 
 

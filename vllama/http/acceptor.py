@@ -38,7 +38,7 @@ class Acceptor:
         self._log = Seldom(logging.getLogger("vllama.connections"))
 
     def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Take connections of these."""
+        """Accept connections from these sockets."""
         self._sockets = tuple(sockets)
         self._listen()
 

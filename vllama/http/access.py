@@ -40,7 +40,7 @@ class Origins:
     everyone: bool
 
     def allow(self, origin: str) -> bool:
-        """May pages of this origin call us?"""
+        """Whether pages of this origin may use the service."""
         if self.everyone or origin in self.exact:
             return True
         return any(
@@ -57,7 +57,7 @@ class Origins:
 
 
 def read_origins(configured: Sequence[str]) -> Origins:
-    """The configured entries before Ollama's defaults; raises ConfigError for entries that can't be meant."""
+    """The configured entries, then Ollama's defaults; raises ConfigError for invalid entries."""
     problems = [f"server.origins: {problem}" for entry in configured if (problem := _problem(entry))]
     if problems:
         raise ConfigError("the configuration has errors", problems=tuple(problems))
@@ -85,7 +85,7 @@ def _problem(entry: str) -> str:
 
 
 def same_origin(origin: str, host: str) -> bool:
-    """A page of our own address is not a foreign one."""
+    """Whether a page comes from our own address."""
     return origin in {f"http://{host}", f"https://{host}"}
 
 
@@ -99,7 +99,7 @@ class HostCheck:
     """We listen on a loopback address."""
 
     def allow(self, host: str) -> bool:
-        """Is this ``Host`` one that means this machine?"""
+        """Whether this ``Host`` means this machine."""
         name = _without_port(host).lower()
         if name in self.own_names:
             return True

@@ -94,7 +94,7 @@ class ClientConnection(RequestHandler):
     # --- a request on its way
 
     def begin(self, request: web.Request, visit: Visit) -> None:
-        """A handler begins."""
+        """Called when a handler begins."""
         self.request, self.visit, self._head_since, self._doomed = request, visit, None, False
         self._ahead = 0
         self._check_frames()
@@ -106,7 +106,7 @@ class ClientConnection(RequestHandler):
         self._since = self._loop.time()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of the client."""
+        """Called with bytes from the client."""
         if self.request is None:
             self._data_before = self._received
             if self._head_since is None and data:
@@ -135,7 +135,7 @@ class ClientConnection(RequestHandler):
                 return
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is over."""
+        """Called when the connection is closed."""
         super().connection_lost(exc)
         self._left(self)
 
@@ -152,7 +152,7 @@ class ClientConnection(RequestHandler):
         return now - self._answer.since if self._answer is not None else 0.0
 
     def verdict(self, now: float) -> str:
-        """Why it has to be closed, one of ``REASONS``; empty when all is well."""
+        """Why the connection must be closed, one of ``REASONS``; empty if it need not."""
         if self.transport is None or self.transport.is_closing():
             return ""
         limits = self.limits

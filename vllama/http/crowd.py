@@ -40,7 +40,7 @@ class Crowd:
         return len(self._all)
 
     def welcome(self, manager: web.Server, peer: str) -> ClientConnection | None:
-        """A connection for a client at ``peer``; None when it has too many."""
+        """A connection for a client at ``peer``; None if that client has too many."""
         address = read_address(peer)
         counted = "" if address is None or self.limits.reach.is_proxy(address) else str(address)
         if counted and self._of[counted] >= self.limits.each:
@@ -63,7 +63,7 @@ class Crowd:
         return bool(idle)
 
     def look(self) -> None:
-        """Close what is held for nothing, and look again later."""
+        """Close connections that make no progress, and look again later."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._timer = loop.call_later(self.limits.look_every, self.look) if self._all else None
@@ -72,7 +72,7 @@ class Crowd:
                 self._close(one, reason)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -56,5 +56,5 @@ def fresh_id(prefix: str) -> str:
 
 
 def not_to_be_cached(request: web.Request) -> None:
-    """What Ollama says of an event stream, and of the error that a client gets in its place."""
+    """Add the header with which Ollama marks an event stream, or an error in its place."""
     visit_of(request).headers["Cache-Control"] = "no-cache"

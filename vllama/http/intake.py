@@ -57,7 +57,7 @@ class _Lane:
         return self.used + size <= self.room or not self.used
 
     def give(self) -> None:
-        """Let those in whose turn it is."""
+        """Give memory to the waiting bodies whose turn it is."""
         while self.waiting and (self.waiting[0][1].done() or self.fits(self.waiting[0][0])):
             size, turn = self.waiting.popleft()
             if not turn.done():
@@ -85,7 +85,7 @@ class Intake:
 
     @property
     def used(self) -> int:
-        """Bytes of room that are given away."""
+        """Bytes of memory that bodies use now."""
         return self._small.used + self._large.used
 
     @asynccontextmanager

@@ -41,7 +41,7 @@ class Limits:
 
 
 def limits_of(server: Server) -> Limits:
-    """As configured, and as many connections as this process has descriptors for."""
+    """The configured limits; never more connections than this process has descriptors for."""
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     most = max(1, descriptors - _SPARE)
     return Limits(

@@ -66,7 +66,7 @@ class Compiler:
         self._task.add_done_callback(done)
 
     def pause(self, *, paused: bool) -> None:
-        """Pause it, or let it go on."""
+        """Pause the process, or let it continue."""
         self._pauses += 1
         if self._process is not None:
             self._process.pause(paused=paused)
@@ -154,7 +154,7 @@ class Compiler:
             await client.close()
 
     async def _gone(self, *, whole: bool) -> None:
-        """Nothing of it is left: no process, no note of it, no code that is not ``whole``."""
+        """Remove all that is left of it: its process, its note, and code that is not ``whole``."""
         process, self._process = self._process, None
         if process is None:
             return

@@ -32,7 +32,7 @@ _ALIVE: Final[frozenset[Phase]] = frozenset({"starting", "warming", "ready", "dr
 
 
 def went_on(state: State, engine: EngineState, event: LifeEvent, actions: list[Action]) -> State:
-    """P1 to P7: an event in the life of the engine's present run."""
+    """P1 to P7: an event of the engine's current run."""
     now = event.now
     match event:
         case Planned() if engine.phase == "planning":  # P1

@@ -152,7 +152,7 @@ class Supervisor:
         await self._children.close()
 
     def hurry(self) -> None:
-        """Whatever runs: cut running answers and kill every engine. ``close`` returns soon after."""
+        """Cut off running answers and kill every engine. ``close`` returns soon after."""
         self.post(ev.Closing(self.now()))
 
     def now(self) -> float:

@@ -28,7 +28,7 @@ def enqueue(state: State, engine: EngineState, now: float) -> State:
 
 
 def queue_first(state: State, engine: EngineState) -> State:
-    """It has had its turn, and is the next one again."""
+    """Put the engine back at the head of the queue."""
     return replace(put(state, engine), queue=(engine.key, *state.queue))
 
 

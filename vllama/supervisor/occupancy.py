@@ -70,7 +70,7 @@ def _expected(gpu: Gpu, tenants: Sequence[Tenant]) -> Iterator[int]:
 
 
 def _held(gpu: Gpu, tenants: Sequence[Tenant]) -> Iterator[int]:
-    """What would come back on this GPU."""
+    """Bytes that would be free on this GPU without the tenant."""
     for tenant in tenants:
         if gpu.index in tenant.gpus and not tenant.pinned:
             yield (tenant.asleep if tenant.sleeping else tenant.size_vram) // len(tenant.gpus)
@@ -105,7 +105,7 @@ def own_memory(rollup: str) -> int:
 
 
 def _family(pid: int | None) -> tuple[psutil.Process, ...]:
-    """The process and all below it."""
+    """The process and all its descendants."""
     if pid is None:
         return ()
     with suppress(psutil.Error):

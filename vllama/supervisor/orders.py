@@ -69,7 +69,7 @@ def reconfigured(state: State, event: Reconfigured, actions: list[Action]) -> St
 
 
 def closing(state: State, now: float, actions: list[Action]) -> State:
-    """Q1, and Q2 when it comes again."""
+    """Q1, and Q2 for the second order."""
     again, state = state.closing, replace(state, closing=True, queue=())
     for known in tuple(state.engines.values()):
         actions += [Refuse(w.ticket, CLOSING) for w in known.waiters]

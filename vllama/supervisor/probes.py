@@ -163,7 +163,7 @@ async def _worse(silence: _Silence, client: Client, process: Process, patience: 
 
 
 def _working(silence: _Silence, process: Process) -> bool:
-    """Whether the engine used CPU time since it was last looked at."""
+    """Whether the engine has used CPU time since the last check."""
     return process.cpu_seconds() - silence.cpu > _WORKING_SHARE * (time.monotonic() - silence.looked)
 
 

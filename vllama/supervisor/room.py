@@ -91,7 +91,7 @@ def _too_many(state: State) -> bool:
 
 
 def _make_room(state: State, now: float, actions: list[Action]) -> State:
-    """R7 to R9: the head of the queue needs what others have."""
+    """R7 to R9: the head of the queue needs memory that other engines hold."""
     if any(e.phase in {"stopping", "failing", "draining", "dozing"} or e.yielding for e in state.engines.values()):
         return state  # R7
     engine = state.engines[state.queue[0]]
@@ -135,7 +135,7 @@ def _room_not_needed(state: State, now: float, actions: list[Action]) -> State:
 
 
 def room_changed(state: State) -> State:
-    """R10: an engine has gone or a load has ended."""
+    """R10: an engine's process is gone, or a load has ended."""
     planned = False
     for engine in tuple(state.engines.values()):
         if engine.phase in {"planning", "waking"}:

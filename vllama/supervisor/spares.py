@@ -53,7 +53,7 @@ class Spares:
 
     @property
     def pid(self) -> int | None:
-        """Of the one that waits."""
+        """The process id of the spare that waits."""
         return self._spare.pid if self._spare is not None else None
 
     def launch(self, spec: EngineSpec) -> subprocess.Popen[bytes]:
@@ -82,7 +82,7 @@ class Spares:
         self.keeping = asyncio.ensure_future(self._keep(base, previous, idle))
 
     async def release(self) -> bool:
-        """End the one that waits, because memory is short; whether there was one."""
+        """Stop the spare, because memory is short; returns whether there was one."""
         spare = self._let_go()
         if spare is None:
             return False
@@ -90,7 +90,7 @@ class Spares:
         return True
 
     async def close(self) -> None:
-        """None is left."""
+        """Stop the spare, if there is one."""
         await self.release()
         await asyncio.gather(*self._ending)
 

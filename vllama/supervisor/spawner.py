@@ -20,17 +20,17 @@ class Process(Protocol):
 
     @property
     def spec(self) -> EngineSpec:
-        """What it was started from."""
+        """The spec that it was started with."""
         ...
 
     @property
     def progress(self) -> Progress:
-        """What it said of itself."""
+        """What its log has reported so far."""
         ...
 
     @property
     def last_output(self) -> float:
-        """When it last said anything, in monotonic seconds."""
+        """When it last logged anything, in monotonic seconds."""
         ...
 
     @property
@@ -43,15 +43,15 @@ class Process(Protocol):
         ...
 
     async def exited(self) -> None:
-        """Until its main process has ended."""
+        """Wait until its main process has ended."""
         ...
 
     async def wait(self) -> Cause:
-        """Until all of it is gone, and why it ended."""
+        """Wait until all its processes are gone; returns why it ended."""
         ...
 
     async def stop(self, *, gentle: bool) -> None:
-        """Ask it to end (when ``gentle``), then make it."""
+        """Send SIGTERM first if ``gentle``, then SIGKILL."""
         ...
 
     async def end(self) -> None:
@@ -59,7 +59,7 @@ class Process(Protocol):
         ...
 
     def pause(self, *, paused: bool) -> None:
-        """Let all of it stand still where it is, or go on."""
+        """Stop all its processes for a while (SIGSTOP), or let them continue."""
         ...
 
     async def page_out(self, seconds: float) -> None:
@@ -99,7 +99,7 @@ class Spawner(Protocol):
         ...
 
     async def close(self) -> None:
-        """End what was prepared."""
+        """Stop what was prepared."""
         ...
 
 

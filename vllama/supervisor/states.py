@@ -171,7 +171,7 @@ def tenants(state: State) -> tuple[Tenant, ...]:
 
 
 def residents(state: State) -> tuple[Tenant, ...]:
-    """Those that may be evicted: ready and not pinned."""
+    """Engines that may be evicted: ready and not pinned."""
     return tuple(e.tenant for e in state.engines.values() if e.phase == "ready" and not e.model.pinned)
 
 

@@ -46,7 +46,7 @@ class Tenant:
 
     @property
     def busy(self) -> bool:
-        """It is in use."""
+        """Whether requests use it."""
         return self.used_at == inf
 
 
