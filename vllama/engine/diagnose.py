@@ -1,7 +1,6 @@
 """Finds out why an engine failed, from its exit status and its last lines, in plain words. Pure.
 
-The table follows what vLLM 0.32 prints (one row a failure that was seen). A ``permanent`` cause would fail
-again in the same way, so the supervisor does not restart it.
+A ``permanent`` cause would fail again in the same way, so the supervisor does not restart it.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from vllama.engine.complaints import RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,185 +38,8 @@ class Cause:
         return f"{self.text} ({self.hint})" if self.hint else self.text
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    pattern: re.Pattern[str]
-    code: str
-    text: str
-    hint: str
-    permanent: bool = True
-
-
 # Less memory may help against these; each is reported once the plans with less memory have failed, too.
 _MEMORY: Final = frozenset({"out_of_memory", "gpu_busy", "kv_cache_too_big", "kv_cache_too_small"})
-
-
-def _rule(pattern: str, code: str, text: str, hint: str, *, permanent: bool = True) -> _Rule:
-    return _Rule(re.compile(pattern), code, text, hint, permanent)
-
-
-# The first rule that matches any line applies: specific ones stand before general ones. {0} is the first group's text.
-_RULES: Final = (
-    _rule(
-        r"error: unrecognized arguments: (.*)",
-        "bad_flag",
-        r"vLLM does not know the argument {0}",
-        "remove it from extra_args in /etc/vllama.yaml",
-    ),
-    _rule(
-        r"error: argument (.*)",
-        "bad_flag",
-        r"vLLM refuses an argument: {0}",
-        "correct the model's settings in /etc/vllama.yaml",
-    ),
-    _rule(
-        r"CUDA out of memory|HIP out of memory|OutOfMemoryError",
-        "out_of_memory",
-        "the GPU ran out of memory",
-        "lower max_model_len or gpu_memory_utilization, use a quantised model, or stop other programs that use the GPU",
-    ),
-    _rule(
-        r"Free memory on device (\S+ \([^)]*\))",
-        "gpu_busy",
-        "not enough free GPU memory on {0}",
-        "another program uses the GPU: stop it, or lower gpu_memory_utilization",
-    ),
-    _rule(
-        r"requested memory for kv \(([^)]*)\)",
-        "kv_cache_too_big",
-        "the KV cache of {0} does not fit into memory",
-        "lower kv_cache_memory for this model",
-    ),
-    _rule(
-        r"estimated maximum model length is (\d+)",
-        "kv_cache_too_small",
-        "the KV cache is too small for the context; {0} tokens would fit",
-        "lower max_model_len to that, or set it to auto",
-    ),
-    _rule(
-        r"No available memory for the cache blocks",
-        "kv_cache_too_small",
-        "no memory is left for the KV cache",
-        "raise gpu_memory_utilization or use a smaller or quantised model",
-    ),
-    _rule(
-        r"User-specified max_model_len \((\d+)\) is greater than the derived max_model_len \(\w+=([\d.]+)",
-        "context_too_long",
-        "max_model_len {0} is more than the model's own limit",
-        "lower max_model_len",
-    ),
-    _rule(
-        r"invalid tool call parser: (\S+)",
-        "bad_flag",
-        "there is no tool parser named {0}",
-        "correct tool_parser in the model's settings, or switch it off with the value none",
-    ),
-    _rule(
-        r"Reasoning parser '([^']*)' not found",
-        "bad_flag",
-        "there is no reasoning parser named {0}",
-        "correct reasoning_parser in the model's settings, or switch it off with the value none",
-    ),
-    _rule(
-        r"--tool-call-parser (\S+) cannot be used with the tokenizer",
-        "bad_flag",
-        "the tool parser {0} does not fit this model's tokenizer",
-        "set tool_parser: none for this model",
-    ),
-    _rule(r"Sleep mode is not supported", "bad_flag", "this device has no sleep mode", "remove --enable-sleep-mode"),
-    _rule(
-        r"Model architectures \[(.*?)\] are not supported",
-        "unsupported_model",
-        "vLLM does not support the architecture {0}",
-        "choose another model, or a newer engine",
-    ),
-    _rule(
-        r"model type `([^`]*)` but Transformers does not recognize",
-        "unsupported_model",
-        "the model type {0} is unknown to this engine",
-        "choose another model, or a newer engine",
-    ),
-    _rule(
-        r"Unknown quantization method: (\S+?)\.? ",
-        "unsupported_model",
-        "the quantisation {0} is not supported",
-        "choose a checkpoint in bf16, FP8, AWQ, GPTQ or compressed-tensors",
-    ),
-    _rule(
-        r"looks like the config file at '([^']*\.gguf)'",
-        "unsupported_model",
-        "GGUF files can't be served",
-        "choose the model's safetensors repository",
-    ),
-    _rule(
-        r"Couldn't instantiate the backend tokenizer",
-        "bad_model",
-        "the model has no usable tokenizer files",
-        "download the model again",
-    ),
-    _rule(
-        r"Cannot find any model weights",
-        "bad_model",
-        "the model's directory has no weights",
-        "download the model again",
-    ),
-    _rule(r"SafetensorError: (.*)", "bad_model", "the model's weights are damaged: {0}", "download the model again"),
-    _rule(
-        r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
-        "bad_model",
-        "the weights do not match config.json ({0} against {1})",
-        "download the model again",
-    ),
-    _rule(
-        r"Invalid repository ID or local directory specified: '([^']*)'",
-        "bad_model",
-        "{0} is not a model's directory",
-        "it needs a config.json",
-    ),
-    _rule(
-        r"HFValidationError|LocalEntryNotFoundError|not a valid model identifier",
-        "bad_model",
-        "the model is not on this machine",
-        "check its source in /etc/vllama.yaml",
-    ),
-    _rule(
-        r"trying to access a gated repo",
-        "gated",
-        "the model's repository is gated",
-        "accept its licence on the hub and set HF_TOKEN",
-    ),
-    _rule(
-        r"couldn't connect to '", "no_network", "the model hub can't be reached", "check the network", permanent=False
-    ),
-    _rule(r"Address already in use", "socket_busy", "the engine's socket is in use", "", permanent=False),
-    _rule(
-        r"Not enough allowed NUMA nodes",
-        "bad_flag",
-        "tensor parallelism needs more NUMA nodes than there are",
-        "set tensor_parallel_size: 1 or cpu_threads",
-    ),
-    _rule(
-        r"Failed to infer device type",
-        "no_device",
-        "vLLM finds no device it can run on",
-        "check the driver, or install the CPU engine: vllama engine install --backend cpu",
-    ),
-    _rule(
-        r"Timed out waiting for engine core processes",
-        "start_timeout",
-        "the engine was not ready in time",
-        "",
-        permanent=False,
-    ),
-    _rule(r"No space left on device", "disk_full", "the disk is full", "free some space", permanent=False),
-    _rule(
-        r"PackageNotFoundError|ModuleNotFoundError: No module named '(vllm|torch)",
-        "engine_broken",
-        "the engine's installation is broken",
-        "run: vllama engine install --force",
-    ),
-)
-
 _STARVED: Final = Cause(
     "out_of_memory",
     "the kernel killed the engine because memory ran out",
@@ -224,6 +48,7 @@ _STARVED: Final = Cause(
 )
 
 _PREFIX = re.compile(r"^\(\w+(?: pid=\d+)?\)\s+(?:[A-Z]+ \d\d-\d\d [\d:]+ \[[^\]]+\] )?")
+_CORE_KILLED = re.compile(r"Failed core proc\(s\): \{'[^']*': -(\d+)")
 _CANDIDATE = re.compile(r"^\s*(?:Value error, (?P<value>.*)|[\w.]*(?:Error|Exception|Interrupt): (?P<error>.*))")
 _NOISE = (
     "Engine core initialization failed",
@@ -242,7 +67,7 @@ def diagnose(returncode: int | None, lines: Sequence[str], *, oom_killed: bool =
     """
     if oom_killed:
         return _STARVED
-    for rule in _RULES:
+    for rule in RULES:
         for line in lines:
             if match := rule.pattern.search(line):
                 groups = [_clip(g or "") for g in match.groups()]
@@ -251,6 +76,9 @@ def diagnose(returncode: int | None, lines: Sequence[str], *, oom_killed: bool =
     if returncode is not None and returncode < 0:
         return _killed(-returncode)
     reason = _reason(lines)
+    number = _core_killed_by(lines)
+    if number and not (reason and number == signal.SIGABRT):
+        return _killed(number)
     if returncode == 2:
         return Cause(
             "bad_flag",
@@ -262,6 +90,11 @@ def diagnose(returncode: int | None, lines: Sequence[str], *, oom_killed: bool =
         return Cause("crashed", f"the engine failed: {reason}", "the engine's log has the details")
     status = "without a status" if returncode is None else f"with status {returncode}"
     return Cause("crashed", f"the engine ended by itself {status}", "the engine's log has the details")
+
+
+def _core_killed_by(lines: Iterable[str]) -> int:
+    """The signal that ended the engine core while it started: its API server then ends by itself. 0: none did."""
+    return next((int(match[1]) for line in lines if (match := _CORE_KILLED.search(line))), 0)
 
 
 def _killed(number: int) -> Cause:

@@ -59,6 +59,16 @@ def test_a_sigkill_points_at_the_kernels_memory_killer():
     assert "lack of memory" in diagnose(-9, []).text
 
 
+@pytest.mark.parametrize(("status", "word"), [(-9, "lack of memory"), (-11, "SIGSEGV"), (-7, "SIGBUS")])
+def test_a_signal_that_ended_the_engine_core_counts_although_its_server_ended_by_itself(status, word):
+    assert word in diagnose(1, [USELESS.replace("{}", f"{{'EngineCore': {status}}}")]).text
+
+
+def test_a_core_that_gave_up_after_an_error_is_reported_with_its_error():
+    aborted = USELESS.replace("{}", f"{{'EngineCore': {-6}}}")
+    assert "no such thing" in diagnose(1, ["(EngineCore pid=7) RuntimeError: no such thing", aborted]).text
+
+
 def test_what_the_kernel_says_it_killed_ran_out_of_memory_whatever_the_others_print():
     for status, lines in ((-9, []), (1, ["RuntimeError: Worker proc VllmWorker-0 died unexpectedly", USELESS])):
         cause = diagnose(status, lines, oom_killed=True)
