@@ -17,6 +17,7 @@ from vllama.config.schema import Config, ModelEntry, Settings
 from vllama.config.variables import VARIABLES
 
 ROOT = Path(__file__).parents[2]
+PAGES_WITH_YAML = ("configuration", "coming-from-ollama", "storage", "offline", "hardware", "memory", "proxy")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -102,7 +103,7 @@ def test_every_environment_variable_is_described() -> None:
 
 
 def test_the_configuration_of_the_documents_is_valid() -> None:
-    for name in ("README.md", "docs/configuration.md"):
+    for name in ("README.md", *(f"docs/{page}.md" for page in PAGES_WITH_YAML)):
         blocks = re.findall(r"```yaml\n(.*?)```", read(name), re.DOTALL)
         assert blocks
         for block in blocks:
@@ -135,3 +136,24 @@ def test_make_targets_that_are_named_exist() -> None:
     for document in DOCUMENTS:
         named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", document.read_text("utf-8")))
         assert named <= targets, f"{document.name}: {sorted(named - targets)}"
+
+
+def test_the_index_names_every_page() -> None:
+    index = read("docs/README.md")
+    named = {target.partition("#")[0] for target in re.findall(r"\]\(([^)]+)\)", index)}
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages
+    assert not pages - named
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_headings_that_exist(document: Path) -> None:
+    for target, heading in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text("utf-8")):
+        page = document.parent / target if target else document
+        assert heading in anchors(page.read_text("utf-8")), f"{document.name} links to {target}#{heading}"
+
+
+def anchors(text: str) -> set[str]:
+    """Of each heading, as GitHub makes them: small letters, hyphens for blanks, no other marks."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
