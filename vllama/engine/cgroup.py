@@ -85,7 +85,7 @@ def own_group(own: Path = _OWN, mount: Path = _MOUNT) -> EngineGroup | None:
 
 
 def bound_front_end(own: Path = _OWN, mount: Path = _MOUNT, marked: Callable[[Path], bool] = delegated) -> bool:
-    """Limit the memory of our own group, engines not included; whether that could be done.
+    """Limit the memory of our own group, engines not included; returns whether that succeeded.
 
     Engines have groups of their own next to it, where the kernel counts their memory from then on.
     """
@@ -102,7 +102,7 @@ def bound_front_end(own: Path = _OWN, mount: Path = _MOUNT, marked: Callable[[Pa
 
 
 def let_die_first(pid: int, processes: Path = Path("/proc")) -> None:
-    """Have the kernel choose an engine, and all it starts, before us when memory runs out."""
+    """Make the kernel kill an engine, and all it starts, before us when memory runs out."""
     score = processes / str(pid) / "oom_score_adj"
     with contextlib.suppress(OSError, ValueError):  # it has ended already
         score.write_text(str(min(int(score.read_text()) + _DIES_FIRST, 1000)))

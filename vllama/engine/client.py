@@ -105,7 +105,7 @@ class Client(Protocol):
         ...
 
     def stream(self, path: str, body: Mapping[str, Any] | bytes) -> AbstractAsyncContextManager[Events]:
-        """POST ``body`` and take the events of the answer."""
+        """POST ``body`` and yield the events of the answer."""
         ...
 
 
@@ -188,7 +188,7 @@ def engine_error(payload: Mapping[str, Any]) -> EngineRefused | EngineGone | Non
 
 @contextmanager
 def _border() -> Iterator[None]:
-    """The socket's errors become ours."""
+    """Turns the socket's errors into ours."""
     try:
         yield
     except TimeoutError as error:

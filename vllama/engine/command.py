@@ -152,7 +152,7 @@ class _Flags:
         self.notes: list[str] = []
 
     def need(self, flag: str, value: Any = None) -> None:
-        """A flag without which the engine would be of no use to us."""
+        """Add a flag without which we can't use the engine; raises EngineError."""
         if not self._engine.supports(flag):
             raise EngineError(
                 f"vLLM {self._engine.version} does not know {flag}",
@@ -161,14 +161,14 @@ class _Flags:
         self._add(flag, value)
 
     def want(self, flag: str, value: Any = None) -> None:
-        """A flag that makes things better; left out with a note where the engine lacks it."""
+        """Add a useful flag; left out with a note if the engine lacks it."""
         if self._engine.supports(flag):
             self._add(flag, value)
         else:
             self.notes.append(f"{flag} left out: vLLM {self._engine.version} does not know it")
 
     def own(self, arguments: tuple[str, ...], key: str) -> None:
-        """A person's own flags, as written; raises ConfigError with all invalid ones."""
+        """Add the user's own flags, as written; raises ConfigError with all invalid ones."""
         if problems := tuple(f"{key}: {problem}" for problem in wrong_flags(arguments, self._engine)):
             raise ConfigError("the engine can't be started with these flags", problems=problems)
         self.argv.extend(arguments)
@@ -180,7 +180,7 @@ class _Flags:
 
 
 def _serving(flags: _Flags, model: Model, name: str, socket: Path) -> None:
-    """Where it listens and what it writes."""
+    """The flags for its socket and its log."""
     flags.need("--model", str(model.path))
     flags.need("--served-model-name", name)
     flags.need("--uds", str(socket))
@@ -194,7 +194,7 @@ def _serving(flags: _Flags, model: Model, name: str, socket: Path) -> None:
 
 
 def _sizing(flags: _Flags, model: Model, settings: EffectiveSettings) -> None:
-    """Memory, context, batch and the way of computing."""
+    """The flags for memory, context, batch and way of computing."""
     values = settings.values
     flags.need("--max-model-len", settings.context)
     for flag, value in (
@@ -241,7 +241,7 @@ def _adapters(flags: _Flags, model: Model) -> int:
 
 
 def _generating(flags: _Flags, model: Model, settings: EffectiveSettings, engine: InstalledEngine) -> None:
-    """What only models that write text have."""
+    """The flags that only models which write text have."""
     values, facts = settings.values, model.facts
     flags.want("--enable-per-request-metrics")
     flags.want("--enable-prompt-tokens-details")

@@ -50,7 +50,7 @@ class CompilationReport:
     """Where the code is; when a start dies while it is ``doing`` something, the last one may be at fault."""
 
     def feed(self, text: str) -> bool:
-        """True when it began to do something else."""
+        """Returns true when a line begins something else."""
         before = self.doing
         if match := _LOADING.search(text):
             self.doing = "loading compiled code"
@@ -92,7 +92,7 @@ class CompilationReport:
 
     @property
     def outcome(self) -> CodeOutcome:
-        """In one word."""
+        """The report in one word."""
         return "unkept" if self.unkept else "again" if self.again else self.code
 
     @property

@@ -56,13 +56,13 @@ class CompiledCode:
         return False
 
     def count(self) -> int:
-        """How many there are."""
+        """The number of notes."""
         with suppress(OSError):
             return sum(self.has(note.stem) for note in self._folder.glob("*.json"))
         return 0
 
     def keep(self, code: str, artifact: str) -> None:
-        """The start ``code`` has left this file. A note that can't be written costs a compilation, no more."""
+        """Note that a start has left ``code``. If the note can't be written, a later start compiles again."""
         try:
             files.replace(self._place(code), orjson.dumps({"artifact": artifact}))
         except OSError as error:

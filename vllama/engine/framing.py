@@ -33,7 +33,7 @@ class BodyReader(Protocol):
 
     @property
     def over(self) -> bool:
-        """Nothing more of it will come."""
+        """Whether the body has ended."""
         ...
 
     def feed(self, data: bytes) -> bytes:
@@ -69,7 +69,7 @@ def read_head(data: bytes) -> tuple[Head, bytes] | None:
 
 
 def body_of(head: Head) -> BodyReader:
-    """What reads the body that follows this head."""
+    """The reader of the body that follows this head."""
     return ChunkedBody() if head.chunked else SizedBody(head.length)
 
 

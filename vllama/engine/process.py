@@ -136,7 +136,7 @@ class EngineProcess:
                 self._readers.append(reader)
 
     async def exited(self) -> None:
-        """Until the child itself has ended; what it started may still live."""
+        """Wait until the child itself has ended; what it started may still live."""
         await self._exited.wait()
 
     async def wait(self) -> Cause:
@@ -172,7 +172,7 @@ class EngineProcess:
                     await self._exited.wait()
 
     async def stop(self, *, gentle: bool) -> None:
-        """Ask the child to end (when ``gentle``), then make it. ``wait`` returns soon after."""
+        """Send SIGTERM first if ``gentle``, then SIGKILL. ``wait`` returns soon after."""
         process = self._process
         if process is None:
             return
@@ -191,13 +191,13 @@ class EngineProcess:
         self._kill_all(process.pid, spare_trackers=True)
 
     def pause(self, *, paused: bool) -> None:
-        """Let all of it stand still where it is, or go on."""
+        """Stop all its processes for a while (SIGSTOP), or let them continue."""
         if self._process is not None:
             with suppress(OSError):  # /proc can't be read without a free descriptor
                 signal_session(self._process.pid, signal.SIGSTOP if paused else signal.SIGCONT)
 
     async def page_out(self, seconds: float) -> None:
-        """Have all of it move its memory to swap space; raises EngineError."""
+        """Make all its processes move their memory to swap space; raises EngineError."""
         await page_out(self.pid, self.spec.scratch, seconds)
 
     def cpu_seconds(self) -> float:
@@ -208,7 +208,7 @@ class EngineProcess:
         return self._seen_cpu
 
     def _kill_all(self, session: int, *, spare_trackers: bool) -> bool:
-        """SIGKILL all that belongs to the engine; whether there was anything left."""
+        """SIGKILL all that belongs to the engine; returns whether anything was left."""
         group = self._group
         populated = group is not None and group.populated
         try:
@@ -224,7 +224,7 @@ class EngineProcess:
         return bool(killed) or populated
 
     async def _bury(self, session: int) -> None:
-        """Kill what the child left behind and see it gone: its GPU memory is free only then."""
+        """Kill what the child left behind, and wait until it is gone: its GPU memory is free only then."""
         began = time.monotonic()
         while self._kill_all(session, spare_trackers=time.monotonic() < began + _TRACKERS_SECONDS):
             if time.monotonic() > began + _GONE_SECONDS:

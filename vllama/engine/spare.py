@@ -81,7 +81,7 @@ class Spare:
 
     @property
     def pid(self) -> int:
-        """Its process id; the engine's, later on."""
+        """Its process id, which becomes the engine's."""
         return self._process.pid
 
     def become(self, spec: EngineSpec) -> subprocess.Popen[bytes] | None:
@@ -101,7 +101,7 @@ class Spare:
         return self._process
 
     async def end(self) -> None:
-        """Kill it, with all that it may have started, and see it gone."""
+        """Kill it with all that it may have started, and wait until it is gone."""
         self._forget()
         killed = kill_session(self.pid, spare_trackers=False)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):

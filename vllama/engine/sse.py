@@ -19,7 +19,7 @@ class SseCutter:
 
     @property
     def begun(self) -> bool:
-        """A line has begun and is not at its end."""
+        """Whether a line has begun and not ended."""
         return bool(self._rest)
 
     def feed(self, data: bytes) -> list[bytes]:

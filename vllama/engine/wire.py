@@ -50,7 +50,7 @@ class EngineConnection(asyncio.BufferedProtocol):
 
     @property
     def untouched(self) -> bool:
-        """No byte of an answer to the last request came."""
+        """Whether no byte of an answer to the last request has arrived."""
         return self._head is None and not self._raw
 
     @property
@@ -114,7 +114,7 @@ class EngineConnection(asyncio.BufferedProtocol):
             self.close()
 
     def close(self) -> None:
-        """Leave; the engine aborts the request that still runs."""
+        """Close the connection; the engine aborts a request that still runs."""
         self._pool.forget(self)
         if self._transport is not None:
             self._transport.abort()
@@ -126,7 +126,7 @@ class EngineConnection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where to read into."""
+        """The buffer to read into."""
         return self._pool.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -235,7 +235,7 @@ class ConnectionPool:
         return connection
 
     def _kept(self) -> EngineConnection | None:
-        """The one that was used last, where it is not too old."""
+        """The connection that was used last, if it is not too old."""
         oldest = asyncio.get_running_loop().time() - _IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
@@ -257,7 +257,7 @@ class ConnectionPool:
         return connection
 
     def keep(self, connection: EngineConnection) -> None:
-        """Its answer is over: the next request may have it."""
+        """Keep a connection whose answer has ended for the next request."""
         if self.closed:
             connection.close()
             return
@@ -265,7 +265,7 @@ class ConnectionPool:
         self._idle.append(connection)
 
     def forget(self, connection: EngineConnection) -> None:
-        """It is gone."""
+        """Forget a connection that is closed."""
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)

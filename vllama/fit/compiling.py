@@ -36,7 +36,7 @@ def may_be_eager_first(settings: EffectiveSettings, task: Task, hardware: Hardwa
 
 
 def loads(settings: EffectiveSettings, *, eager_first: bool, has_code: bool) -> str:
-    """What the first and the next load do, in people's words."""
+    """What the first and the next load do, in plain words."""
     if settings.values.enforce_eager:
         return "loads eagerly, without compiled code"
     if has_code:

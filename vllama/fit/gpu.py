@@ -37,7 +37,7 @@ _AVX512: Final = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
 
 
 def detect() -> Hardware:
-    """What there is now; free memory is a snapshot."""
+    """The machine's hardware now; free memory is a snapshot."""
     kind: HardwareKind = "cpu"
     gpus: tuple[Gpu, ...] = ()
     for look, found_kind in ((_by_nvml, "cuda"), (_by_nvidia_smi, "cuda"), (_by_rocm_smi, "rocm")):

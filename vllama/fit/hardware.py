@@ -75,7 +75,7 @@ class Hardware:
 
     @property
     def gpu_class(self) -> GpuClass:
-        """Which overlay of a profile holds: by the smallest GPU's memory."""
+        """Which overlay of a profile applies, by the smallest GPU's memory."""
         if self.kind == "cpu" or not self.gpus:
             return "cpu"
         smallest = min(gpu.total for gpu in self.gpus)
@@ -113,7 +113,7 @@ class Hardware:
         return found if max_ram is None else found.limited(max_ram, ((size, True) for size in in_ram))
 
     def emptied(self) -> Hardware:
-        """Without the engines that may be evicted."""
+        """The hardware without the engines that may be evicted."""
         return replace(
             self,
             ram_available=min(self.ram_available - self.ram_promised + self.ram_kept, self.ram_total),
