@@ -155,6 +155,7 @@ def test_a_configuration_that_the_service_may_not_read_is_reported_with_what_fix
     lab, mended = service.lab, service.lab.run("stat", "-c", "%U:%G", "/etc/vllama.yaml").stdout.strip()
     service.fresh()
     lab.run("chown", "root:root", "/etc/vllama.yaml")
+    lab.run("chmod", "640", "/etc/vllama.yaml")
     try:
         service.control("reload")
         assert service.chat().status == 200
@@ -163,6 +164,7 @@ def test_a_configuration_that_the_service_may_not_read_is_reported_with_what_fix
         assert service.value("ExecMainStatus") == "78"
     finally:
         lab.run("chown", mended, "/etc/vllama.yaml")
+        lab.run("chmod", "644", "/etc/vllama.yaml")
     reported = said(service, "-t", "vllama", "-p", "err", "-n", "2")
     assert "can't read the configuration file /etc/vllama.yaml" in reported
     assert "sudo chown root:vllama /etc/vllama.yaml" in reported

@@ -32,7 +32,7 @@ def service(lab: Lab, packages: Packages) -> InstalledService:
 
 def test_installing_makes_the_user_and_enables_nothing(lab: Lab, service: InstalledService):
     assert lab.run("id", "-nG", "vllama").stdout.split() == ["vllama", "video", "render"]
-    assert lab.run("stat", "-c", "%U:%G %a", "/etc/vllama.yaml").stdout.strip() == "root:vllama 640"
+    assert lab.run("stat", "-c", "%U:%G %a", "/etc/vllama.yaml").stdout.strip() == "root:vllama 644"
     assert lab.run("systemctl", "is-enabled", "vllama", check=False).stdout.strip() == "disabled"
     assert lab.run("systemctl", "is-active", "vllama", check=False).stdout.strip() == "inactive"
     assert lab.run("rpm", "-V", "vllama").stdout == ""

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 from vllama.cli import format as fmt
-from vllama.config.exposure import Exposure
-from vllama.engine.compilation import ROOM, CodeStart
-from vllama.fit.hardware import Hardware
+from vllama.cli.facts import Folder, MachineFacts
+from vllama.engine.compilation import ROOM
 from vllama.install.versions import PINNED, PYTHONS, TESTED, is_tested
 
 CheckState = Literal["good", "warning", "bad"]
-Occupant = Literal["nobody", "vllama", "ollama", "other"]
-PackageManager = Literal["dnf", "apt", ""]
 
 _OLDEST_PYTHON: Final = (3, 11)
 _GIB: Final = 1 << 30
@@ -29,85 +25,6 @@ _MODEL_SPACE: Final = 20 * _GIB
 _LITTLE_SPACE: Final = _GIB
 _ENGINE_MEMORY: Final = 3 * _GIB
 """What vLLM's processes take on a CPU with the smallest model (measured: 2 to 3 GB)."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineFact:
-    """The current engine, or why it can't be used."""
-
-    version: str = ""
-    backend: str = ""
-    python: str = ""
-    problem: str = ""
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A directory that the service uses, or the nearest one above that exists."""
-
-    purpose: str
-    path: Path
-    free: int
-    """Bytes."""
-    writable: bool
-    strange: str = ""
-    """The name of an entry that has another owner than the directory; empty if there is none."""
-    owner: str = ""
-    """The owner of the directory, if it has such an entry."""
-
-
-@dataclass(frozen=True, slots=True)
-class PortFact:
-    """Who has our port."""
-
-    where: str
-    """``127.0.0.1:11434``."""
-    occupant: Occupant
-    problem: str = ""
-    """Why we could not listen there; empty when we could."""
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFact:
-    """A configured model; ``problem`` is empty when it can be used."""
-
-    name: str
-    size: int = 0
-    """Bytes on disk."""
-    problem: str = ""
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MachineFacts:
-    """Everything that was looked at."""
-
-    python: tuple[int, int, int]
-    user: str
-    config_path: str
-    config_problems: tuple[str, ...]
-    engine: EngineFact
-    engine_pythons: tuple[str, ...]
-    """Interpreters on PATH that an engine could be made with."""
-    install_command: str
-    hardware: Hardware
-    nvidia_card: bool
-    c_compiler: str
-    """Path of gcc or clang, which Triton runs for a GPU; empty without one."""
-    cxx_compiler: str
-    """Path of g++, which torch's inductor runs for a CPU; empty without one."""
-    compiled: int
-    """How many compiled models are in the cache; each once for each way in which it is started."""
-    places: tuple[Folder, ...]
-    port: PortFact
-    models: tuple[ModelFact, ...]
-    packages: PackageManager
-    """The command that installs packages here, empty if it is neither of them."""
-    exposures: tuple[Exposure, ...] = ()
-    starts: tuple[CodeStart, ...] = ()
-    """How each model got its compiled code when it was last started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +40,8 @@ class Finding:
 
 def examine(facts: MachineFacts) -> list[Finding]:
     """All findings, in the order in which a person would fix them."""
-    return [finding for check in _CHECKS for finding in check(facts)]
+    checks = [check for check in _CHECKS if not facts.hidden_service or check not in _OF_THE_SERVICE]
+    return [finding for check in checks for finding in check(facts)]
 
 
 def _python(facts: MachineFacts) -> Iterator[Finding]:
@@ -139,6 +57,12 @@ def _config(facts: MachineFacts) -> Iterator[Finding]:
         yield Finding("config", "bad", problem, "Correct it, then: vllama config check")
     if not facts.config_problems:
         yield Finding("config", "good", facts.config_path or "no file, the defaults apply")
+
+
+def _service(facts: MachineFacts) -> Iterator[Finding]:
+    if facts.hidden_service:
+        text = f"it runs as another user, and {facts.user} can't see its engine, directories and models"
+        yield Finding("service", "warning", text, "To check these too: sudo vllama doctor")
 
 
 def _engine(facts: MachineFacts) -> Iterator[Finding]:
@@ -288,6 +212,7 @@ def _access(facts: MachineFacts) -> Iterator[Finding]:
 _CHECKS: Final[tuple[Callable[[MachineFacts], Iterator[Finding]], ...]] = (
     _python,
     _config,
+    _service,
     _engine,
     _gpu,
     _memory,
@@ -298,3 +223,4 @@ _CHECKS: Final[tuple[Callable[[MachineFacts], Iterator[Finding]], ...]] = (
     _models,
     _code,
 )
+_OF_THE_SERVICE: Final = (_engine, _places, _models, _code)

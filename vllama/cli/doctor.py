@@ -14,17 +14,8 @@ import click
 
 from vllama import child
 from vllama.cli import output
-from vllama.cli.checks import (
-    EngineFact,
-    Finding,
-    Folder,
-    MachineFacts,
-    ModelFact,
-    Occupant,
-    PackageManager,
-    PortFact,
-    examine,
-)
+from vllama.cli.checks import Finding, examine
+from vllama.cli.facts import EngineFact, Folder, MachineFacts, ModelFact, Occupant, PackageManager, PortFact
 from vllama.cli.progress import progress
 from vllama.cli.remote import Broken, Refused, Remote, Unreachable
 from vllama.cli.running import running_service
@@ -92,10 +83,10 @@ def gather(config_path: Path | None) -> MachineFacts:
     Raises ConfigError when the configuration can't be read at all.
     """
     environ, flags, user = environment(), dict[str, Any](), getpass.getuser()
-    if config_path is None and not environ.keys() & _OWN_PLACES:
-        service = running_service(read_address(shell().host).port)
-        if service is not None:
-            config_path, environ, flags, user = service.config, service.environ, {**service.flags}, service.user
+    chosen = config_path is not None or bool(environ.keys() & _OWN_PLACES)
+    service = None if chosen else running_service(read_address(shell().host).port)
+    if service is not None:
+        config_path, environ, flags, user = service.config, service.environ, {**service.flags}, service.user
     try:
         loaded = load_config(config_path, environ=environ, flags=flags)
         problems: tuple[str, ...] = ()
@@ -105,33 +96,38 @@ def gather(config_path: Path | None) -> MachineFacts:
         problems = error.problems
         # go on with the defaults, to find what else is wrong
         loaded = load_config(Path(os.devnull), environ={name: environ[name] for name in _HARMLESS & environ.keys()})
+    port = _port(loaded.config.server.host, loaded.config.server.port)
+    hidden = not chosen and service is None and port.occupant == "vllama"
     paths = loaded.directories
     return MachineFacts(
         python=sys.version_info[:3],
         user=user,
         config_path=str(loaded.path or ""),
         config_problems=problems,
-        engine=_engine(loaded),
+        engine=EngineFact() if hidden else _engine(loaded),
         engine_pythons=tuple(filter(None, (child.which(f"python{major}.{minor}") for major, minor in PYTHONS))),
         install_command=install_command(paths.engine_prefix),
         hardware=detect(),
         nvidia_card=_nvidia_card(),
         c_compiler=next(filter(None, map(child.which, _C_COMPILERS)), ""),
         cxx_compiler=child.which(_CXX_COMPILER) or "",
-        compiled=sum(CompiledCode(folder).count() for folder in kept_code.folders_in(paths.cache)),
-        places=(
-            _place("models", paths.state, user),
-            _place("cache", paths.cache, user),
-            _place("runtime", paths.runtime, user),
-            # the person who types the command installs engines
-            *((_place("engine", paths.engine_prefix, getpass.getuser()),) if not loaded.config.engine.python else ()),
-        ),
-        port=_port(loaded.config.server.host, loaded.config.server.port),
-        models=_models(loaded),
+        compiled=0 if hidden else sum(CompiledCode(one).count() for one in kept_code.folders_in(paths.cache)),
+        places=() if hidden else _places(loaded, user),
+        port=port,
+        models=() if hidden else _models(loaded),
+        hidden_service=hidden,
         packages=_packages(),
         exposures=tuple(exposures(loaded.config.server)),
-        starts=kept_code.starts(paths.cache),
+        starts=() if hidden else kept_code.starts(paths.cache),
     )
+
+
+def _places(loaded: Loaded, user: str) -> tuple[Folder, ...]:
+    paths, me = loaded.directories, getpass.getuser()
+    places = [("models", paths.state, user), ("cache", paths.cache, user), ("runtime", paths.runtime, user)]
+    if not loaded.config.engine.python:  # the person who types the command installs engines
+        places.append(("engine", paths.engine_prefix, me))
+    return tuple(_place(*place) for place in places)
 
 
 def _engine(loaded: Loaded) -> EngineFact:
@@ -159,7 +155,8 @@ def _nvidia_card() -> bool:
 
 
 def _place(purpose: str, path: Path, user: str) -> Folder:
-    there = next((folder for folder in (path, *path.parents) if folder.exists()), Path("/"))
+    # what we may not look into counts as missing
+    there = next((folder for folder in (path, *path.parents) if os.path.exists(folder)), Path("/"))  # noqa: PTH110
     strange, owner = _strange(path)
     return Folder(purpose, path, shutil.disk_usage(there).free, _may_write(there, user), strange, owner)
 

@@ -13,7 +13,7 @@ from vllama.caller import Scope
 from vllama.cli import output
 from vllama.config.environment import environment
 from vllama.config.keys import keys_file, make_key, read_keys, write_keys
-from vllama.config.load import load_config
+from vllama.config.load import DEFAULT_PATH, load_config
 from vllama.errors import BadRequest, NotFound, VllamaError
 
 _FILE = click.option("--config", "config", type=click.Path(path_type=Path), help="Configuration file.")
@@ -96,4 +96,7 @@ def revoke(key: str, config: Path | None) -> None:
 def _file(config: Path | None) -> Path:
     environ = environment()
     loaded = load_config(config, environ=environ)
-    return keys_file(loaded.config.server.keys_file, loaded.state, environ)
+    file = keys_file(loaded.config.server.keys_file, loaded.state, environ)
+    if loaded.path == DEFAULT_PATH and file == loaded.state / "keys":
+        output.note(f"These are the keys of your own service ({file}). The system's service: sudo vllama keys")
+    return file

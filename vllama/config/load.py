@@ -121,7 +121,10 @@ def _read_file(path: Path) -> Document:
     except FileNotFoundError:
         raise ConfigError(f"there is no configuration file {path}") from None
     except OSError as error:
-        advice = f"Try sudo. If the service can't read it: sudo chown root:vllama {path}; sudo chmod 640 {path}"
+        advice = (
+            f"Let every user read it: sudo chmod 644 {path}. If it holds a secret, let only root and the service: "
+            f"sudo chown root:vllama {path}; sudo chmod 640 {path}, and use sudo here"
+        )
         hint = advice if isinstance(error, PermissionError) else ""
         raise ConfigError(f"can't read the configuration file {path}: {error.strerror or error}", hint=hint) from error
     if len(data) > _LARGEST_FILE:

@@ -66,11 +66,14 @@ class Prefix:
         return self._behind("previous")
 
     def homes(self) -> Iterator[Home]:
-        """Every venv, finished or not."""
-        if self.path.is_dir():
-            for entry in sorted(self.path.iterdir()):
-                if not entry.is_symlink() and (entry / "pyvenv.cfg").is_file():
-                    yield Home(entry)
+        """Every venv, finished or not, in a folder that may be read."""
+        try:
+            entries = sorted(self.path.iterdir())
+        except OSError:
+            return
+        for entry in entries:
+            if not entry.is_symlink() and (entry / "pyvenv.cfg").is_file():
+                yield Home(entry)
 
     def new_home(self, version: str, backend: str) -> Home:
         """Where to build: ``VERSION-BACKEND``, or ``…-2`` and so on while that name holds a finished engine.
@@ -115,5 +118,6 @@ def install_command(prefix: Path, may_write: Callable[[Path], bool] = lambda fol
     if prefix.parent.name == ".vllama" and in_checkout.is_file():  # not on the PATH, and knows its prefix
         return f"{in_checkout} engine install"
     command = "vllama engine install" if prefix == SYSTEM else f"vllama engine install --prefix {prefix}"
-    existing = next((folder for folder in (prefix, *prefix.parents) if folder.exists()), Path("/"))
+    # what we may not look into counts as missing
+    existing = next((one for one in (prefix, *prefix.parents) if os.path.exists(one)), Path("/"))  # noqa: PTH110
     return command if may_write(existing) else f"sudo {command}"

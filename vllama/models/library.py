@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from vllama import files
-from vllama.errors import ModelUnusable
+from vllama.errors import ModelUnusable, StoreFailed
 from vllama.models.blobs import Blobs, storing
 from vllama.models.manifest import Manifest, file_name, read_manifest, write_manifest
 from vllama.models.names import ModelName
@@ -143,10 +143,21 @@ class Library:
         if swept := sweep_incomplete(self._state, time.time() - _INCOMPLETE_SECONDS):
             _LOG.info("deleted %d files of downloads that were given up", swept)
 
+    def _manifests(self) -> list[Path]:
+        try:
+            return sorted(path for path in self._folder.iterdir() if path.name.endswith(_MANIFEST))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except PermissionError as error:
+            hint = "Use sudo, or run the command as the service's user."
+            raise StoreFailed(
+                "the model store can't be read: permission denied", hint=hint, where=self._folder
+            ) from error
+
     def _read(self) -> Mapping[str, Entry]:
         found = {}
         unread = {}
-        for path in sorted(self._folder.glob(f"*{_MANIFEST}")):
+        for path in self._manifests():
             try:
                 entry = _entry(path)
             except ModelUnusable as problem:

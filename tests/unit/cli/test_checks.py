@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from vllama.cli.checks import EngineFact, Finding, Folder, MachineFacts, ModelFact, PortFact, examine
+from vllama.cli.checks import Finding, examine
+from vllama.cli.facts import EngineFact, Folder, MachineFacts, ModelFact, PortFact
 from vllama.config.exposure import Exposure
 from vllama.engine.compilation import CodeStart
 from vllama.fit.hardware import Gpu, Hardware
@@ -31,6 +32,7 @@ HEALTHY = MachineFacts(
     places=(Folder("models", Path("/var/lib/vllama"), 100 * GIB, writable=True),),
     port=PortFact("127.0.0.1:11434", "nobody"),
     models=(ModelFact("tinychat", 3_720_000),),
+    hidden_service=False,
     packages="dnf",
 )
 RTX = Gpu(0, "NVIDIA GeForce RTX 4090", 24 * GIB, 23 * GIB)
@@ -191,6 +193,14 @@ def test_a_gpu_needs_a_c_compiler_and_no_c_plus_plus() -> None:
 def test_before_an_engine_is_installed_the_machine_says_which_compiler_it_will_need() -> None:
     told = findings(engine=EngineFact(problem="no vLLM engine is installed"), cxx_compiler="")
     assert [finding.fix for finding in told if finding.name == "compiler"] == ["sudo dnf install gcc-c++"]
+
+
+def test_a_service_of_another_user_is_judged_only_as_far_as_it_can_be_seen() -> None:
+    facts = replace(HEALTHY, user="me", hidden_service=True, engine=EngineFact(), places=(), models=())
+    told = {finding.name: finding for finding in examine(facts)}
+    assert told.keys().isdisjoint({"engine", "model"})
+    assert [name for name, finding in told.items() if finding.state != "good"] == ["service"]
+    assert told["service"].fix.endswith("sudo vllama doctor")
 
 
 def test_our_own_service_on_the_port_is_fine() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.users import as_ordinary_user
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.config.schema import Config
@@ -180,6 +181,15 @@ def test_a_named_file_must_be_there(tmp_path: Path):
         load(tmp_path / "nothing.yaml")
     with pytest.raises(ConfigError, match="can't read"):
         load(tmp_path)
+
+
+def test_a_file_that_the_user_may_not_read_is_reported_with_what_to_do(write):
+    path = write("keep_alive: 1m\n")
+    path.chmod(0)
+    with as_ordinary_user(), pytest.raises(ConfigError, match="Permission denied") as caught:
+        load(path)
+    assert f"sudo chmod 644 {path}" in caught.value.advice
+    assert f"sudo chown root:vllama {path}; sudo chmod 640 {path}" in caught.value.advice
 
 
 def test_the_file_may_be_named_by_the_environment(write):

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.models.model_files import make_model
+from tests.users import as_ordinary_user
 from vllama.errors import ModelUnusable, NotFound, StoreFailed
 from vllama.models.blobs import is_relative, read_digest
 from vllama.models.library import Library
@@ -259,3 +260,12 @@ def test_digests_are_read_in_both_spellings():
     assert [read_digest(text) for text in ("", "sha256:", "md5:" + "0" * 32, "sha256:" + "g" * 64, "0" * 64)] == [
         None
     ] * 5
+
+
+def test_a_store_that_the_user_may_not_read_is_no_empty_store(tmp_path: Path):
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests").chmod(0)
+    with as_ordinary_user(), pytest.raises(StoreFailed, match="can't be read: permission denied") as caught:
+        Library(tmp_path)
+    assert "sudo" in caught.value.hint
+    (tmp_path / "manifests").chmod(0o700)
