@@ -70,10 +70,10 @@ doctor: setup ## Check whether make run has everything it needs
 # The tests start a thousand processes; without compiled files each of them compiles our source again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Unit and component tests share nothing and most of them wait for a process or a clock, so several run at once on each
-# core; one that fails once has failed. The other rings hold real processes to bounds in seconds: on a machine that is
-# busy for a moment a test gets another try. Of real vLLM's tests those that share a service run on one core, and those
-# with services of their own on the other.
+# Unit and component tests share nothing. Many of them wait for a process or a clock, so three run at once on two cores.
+# One that fails once has failed. The other rings hold real processes to bounds in seconds: on a machine that is busy for
+# a moment a test gets another try. Tests that measure fractions of a second run alone. Of the tests with real vLLM one
+# process runs all that share a service, and another one meanwhile those with engines of their own (tests/conftest.py).
 AT_ONCE := -n 3 --dist worksteal
 BY_SERVICE := -n 2 --dist loadscope
 TRY_AGAIN := --reruns 2 --reruns-delay 5
