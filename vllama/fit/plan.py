@@ -112,14 +112,17 @@ def plan(
     """Choose context, KV cache, sequences, GPUs. ``attempt``: plans before this one that ran out of memory."""
     asked = wanted.values["max_model_len"]
     limit: int = facts.context_length if asked == "auto" else asked
-    best, context = None, -1
+    written = wanted.values["kv_cache_memory"] if wanted.written("kv_cache_memory") else 0
+    best, rank = None, (False, -1)
     for values, place in _variants(facts, wanted, hardware):
         sums = Sums(facts, values, place, measured, workers=needs_workers(values, wanted.written))
         longest = sums.longest(place.reachable - sums.fixed, limit)
-        if longest > context:
-            best, context = sums, longest
-        if longest >= (limit if place.on_gpu else min(limit, USUAL_CONTEXT)):
+        holds = sums.fixed + written <= place.reachable
+        if (holds, longest) > rank:
+            best, rank = sums, (holds, longest)
+        if holds and longest >= (limit if place.on_gpu else min(limit, USUAL_CONTEXT)):
             break
+    context = rank[1]
     if best is None:  # the driver reports no memory: vLLM will find out itself
         return _unseen(facts, wanted, limit)
     if context < min(_SMALLEST_CONTEXT, limit):

@@ -203,6 +203,14 @@ def test_too_big_is_reported_with_the_sum_in_ollamas_words_and_with_what_would_f
     assert hint_of(answer.need, ()).endswith("a smaller model would fit")
 
 
+def test_a_written_cache_that_fits_only_across_gpus_is_spread_over_them():
+    found = facts(3_000_000_000, details={"feed_forward_length": 8192, "attention.head_count": 32})
+    settings = {"kv_cache_memory": "8GiB", "max_model_len": 1024}
+    answer = verdict(found, gpu(15, count=2), {"models": {"mini": {"source": "a/b", "settings": settings}}})
+    assert isinstance(answer, Plan), answer
+    assert len(answer.settings.gpus) == 2
+
+
 def test_a_context_that_fits_only_in_eight_bits_gets_a_cache_in_eight_bits():
     config = {"context_length": 65536}
     plan = fitting(LLAMA, gpu(24), config)
