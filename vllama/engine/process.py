@@ -121,6 +121,7 @@ class EngineProcess:
             process.communicate()
             raise
         self._process = process
+        self._pids.add(process.pid)  # it may be killed before it says anything
         if spec.background:
             lowest_priority(process.pid)  # before it forks: all it starts inherits it
         let_die_first(process.pid)

@@ -91,6 +91,18 @@ async def test_nothing_of_an_engine_stays_in_shared_memory_and_what_is_others_st
             file.unlink(missing_ok=True)
 
 
+async def test_one_that_is_killed_before_it_says_anything_leaves_nothing_in_shared_memory(tmp_path):
+    process, _ = await started(tmp_path, sys.executable, "-c", "import time; time.sleep(600)")
+    left = left_by(process.pid)
+    left.touch()
+    try:
+        os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+        assert not left.exists()
+    finally:
+        left.unlink(missing_ok=True)
+
+
 def test_files_of_the_living_and_of_other_users_are_left_alone(tmp_path):
     ended = subprocess.Popen([sys.executable, "-Sc", ""])
     ended.wait()
