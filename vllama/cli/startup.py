@@ -80,7 +80,7 @@ class Startup:
             path, body = "/api/embed", f'{{"model": "{name}", "input": "Hello"}}'
         else:
             turn = '[{"role": "user", "content": "What is the capital of France?"}]'
-            path, body = "/api/chat", f'{{"model": "{name}", "messages": {turn}}}'
+            path, body = "/api/chat", f'{{"model": "{name}", "messages": {turn}, "think": false, "stream": false}}'
         self._say(f"  curl {self._url}{path} -d '{body}'")
 
     def _say(self, text: str) -> None:

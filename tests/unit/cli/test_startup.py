@@ -47,6 +47,7 @@ def test_the_first_request_to_try_goes_to_the_address_in_use():
     assert "listens on http://[::1]:11434 " in shown.said[0]
     assert shown.said[1].startswith("mini is ready in ")
     assert shown.said[2].startswith("  curl http://[::1]:11434/api/chat -d ")
+    assert shown.said[2].endswith('"think": false, "stream": false}\'')
 
 
 @pytest.mark.parametrize(
