@@ -1,11 +1,12 @@
 #!/bin/bash
 # Builds the binary and the source RPM into a folder. Needs rpmbuild; where that has no macros for Python (Debian), also
-# an interpreter with vLLama's dependencies, the system's or that of `make setup`.
+# an interpreter with vLLama's dependencies, the system's or that of .venv, which is completed if necessary.
 #
 #   build.sh [-o DIR] [-s TARBALL] [RPMBUILD OPTIONS]
 #
-# DIR is dist/ by default. The source is HEAD, without what is not committed, or TARBALL (vllama-VERSION.tar.gz with a
-# folder vllama-VERSION in it). Every word that follows goes to rpmbuild: `--without check` leaves the tests out.
+# DIR is dist/ by default; the log is kept there, too. The source is HEAD, without what is not committed, or TARBALL
+# (vllama-VERSION.tar.gz with a folder vllama-VERSION in it). Every word that follows goes to rpmbuild: `--without check`
+# leaves the tests out.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 out=$top/dist tarball=
@@ -14,22 +15,28 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 
-builder() {  # an interpreter that has what pip builds with and what our program imports
+needs='import setuptools.command.bdist_wheel, pip, aiohttp, click, pydantic; pydantic.RootModel'
+case " $* " in *" --without check "*) ;; *) needs+='; import hypothesis, pytest, pytest_asyncio, pytest_timeout' ;; esac
+
+builder() {  # an interpreter that has what pip builds with, what our program imports and what its tests need
   local python
   for python in /usr/bin/python3 "$top/.venv/bin/python"; do
-    if "$python" -c 'import setuptools.command.bdist_wheel, pip, aiohttp, click, pydantic; pydantic.RootModel' 2>/dev/null; then
+    if "$python" -c "$needs" 2>/dev/null; then
       echo "$python"
       return
     fi
   done
-  echo "Error: no Python here has pip, setuptools and vLLama's dependencies; run: make setup" >&2
+  [ -f "$top/Makefile" ] && make -s -C "$top" .venv/.ready-to-build >&2 && "$top/.venv/bin/python" -c "$needs" &&
+    echo "$top/.venv/bin/python" && return
+  echo "Error: no Python here has pip, setuptools, vLLama's dependencies and what its tests need" >&2
   return 1
 }
 
 command -v rpmbuild >/dev/null || { echo "Error: rpmbuild is not installed (dnf install rpm-build, apt install rpm)" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/rpm/SOURCES" "$out"
+mkdir -p "$work"/rpm/{SOURCES,RPMS,SRPMS} "$out"
+log=$(cd "$out" && pwd)/build.log
 if [ -z "$tarball" ]; then
   version=$(git -C "$top" show HEAD:vllama/__init__.py | sed -n 's/^__version__ = "\(.*\)"/\1/p')
   [ -z "$(git -C "$top" status --porcelain --untracked-files=no)" ] ||
@@ -51,5 +58,24 @@ if [ "$(rpm --eval '%{?pyproject_wheel:1}')" != 1 ]; then
   python=$(builder)
   options+=(--nodeps --define "__python3 $python")
 fi
-rpmbuild -ba "${options[@]}" "$@" "$spec" >"$work/log" 2>&1 || { tail -n 80 "$work/log" >&2; exit 1; }
-find "$work/rpm/RPMS" "$work/rpm/SRPMS" -name '*.rpm' -exec cp -t "$out" {} +
+echo "==> building vllama $version (log: $log)"
+status=0
+rpmbuild -ba "${options[@]}" "$@" "$spec" 2>&1 | tee "$log" | sed -un 's/^Executing(\(%[a-z_]*\)).*/    \1/p' || status=$?
+if [ "$status" != 0 ]; then
+  tail -n 40 "$log" >&2
+  find "$work/rpm/SRPMS" -name '*.buildreqs.nosrc.rpm' -exec cp -t "$out" {} +
+  if [ "$status" = 11 ]; then  # rpmbuild's own: packages are missing that only the source names
+    echo "Install what is missing: sudo dnf builddep $out/*.buildreqs.nosrc.rpm" >&2
+  elif grep -q '^error: Failed build dependencies' "$log"; then
+    echo "Install what is missing: sudo dnf builddep packaging/rpm/vllama.spec" >&2
+  fi
+  echo "Error: rpmbuild failed; the whole log is $log" >&2
+  exit 1
+fi
+find "$work/rpm/RPMS" "$work/rpm/SRPMS" -name '*.rpm' -exec cp -vt "$out" {} + | sed -n "s/.* -> '\(.*\)'/written: \1/p"
+. /etc/os-release
+if [ "${ID:-}" != fedora ]; then
+  echo "This RPM is for this machine (${PRETTY_NAME:-not Fedora}) only. On Fedora: sudo dnf builddep packaging/rpm/vllama.spec; rpmbuild --rebuild dist/*.src.rpm"
+else
+  echo "Install it: sudo dnf install $out/vllama-$version-*.noarch.rpm"
+fi
