@@ -16,6 +16,7 @@ from vllama.cli.remote import Broken, Refused, Remote, Unreachable, service_opti
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.download.plan import as_planned, choose_by_plan
+from vllama.engine.by_hand import ByHand, by_hand
 from vllama.engine.command import build_spec
 from vllama.engine.compiled import CompiledCode, code_name
 from vllama.engine.kept_code import folder_of
@@ -77,7 +78,7 @@ def command(*, model: str, gpu: str | None, as_json: bool, file: Path | None, ho
         Measurements(loaded.state), found, wanted, hardware, version=engine.version if engine else ""
     )
     others = alternatives(found.facts, wanted, hardware)
-    start = _start(found, answer, hardware, engine, loaded)
+    start = _start(found, answer, hardware, engine, loaded, elsewhere=gpu is not None)
     if as_json:
         output.data(_as_json(found, answer, others, start))
         if isinstance(answer, Refusal):
@@ -109,7 +110,7 @@ def _find(text: str, loaded: Loaded, hardware: Hardware) -> Model:
             choose_by_plan(listing, loaded.config, hardware, environment(), asking(loaded, environment()))
         )
         if choice is not None and choice.facts is not None:
-            return as_planned(name, choice.facts)
+            return as_planned(name, choice.facts, choice.offer.repository)
         source = Source("hub", choice.offer.repository) if choice is not None else None
     if source is not None and source.kind == "hub":
         return _ahead(name, source, loaded)
@@ -122,7 +123,7 @@ def _ahead(name: ModelName, source: Source, loaded: Loaded) -> Model:
     # slow to import, and only needed here
     from vllama.download.hub import describe  # noqa: PLC0415
 
-    return as_planned(name, describe(source, registry_of(loaded)()))
+    return as_planned(name, describe(source, registry_of(loaded)()), source.location)
 
 
 def _engine(loaded: Loaded) -> Capabilities | None:
@@ -158,20 +159,28 @@ class _Start:
     """How vLLM would be started; nothing of a model that does not fit."""
 
     flags: tuple[str, ...] = ()
-    """Empty where no engine is installed."""
+    """As the service starts it. Empty where no engine is installed."""
+    command: ByHand | None = None
+    """For a terminal; None where no engine is installed."""
     loads: str = ""
     """What the first and the next load do."""
 
 
 def _start(
-    model: Model, answer: Plan | Missing | Refusal, hardware: Hardware, engine: Capabilities | None, loaded: Loaded
+    model: Model,
+    answer: Plan | Missing | Refusal,
+    hardware: Hardware,
+    engine: Capabilities | None,
+    loaded: Loaded,
+    *,
+    elsewhere: bool,
 ) -> _Start:
     if not isinstance(answer, Plan):
         return _Start()
     settings = answer.settings
     eager_first = may_be_eager_first(settings, model.facts.task, hardware, loaded.config.engine.compile)
     if engine is None:
-        return _Start((), loads(settings, eager_first=eager_first, has_code=False))
+        return _Start(loads=loads(settings, eager_first=eager_first, has_code=False))
     name = model.name.short
     spec = build_spec(
         model,
@@ -185,7 +194,11 @@ def _start(
     )
     code = code_name(model.digest, engine.version, spec.argv, spec.env)
     kept = CompiledCode(folder_of(loaded.cache, engine, hardware.cpu))
-    return _Start(spec.argv[3:], loads(settings, eager_first=eager_first, has_code=kept.has(code)))
+    return _Start(
+        spec.argv[3:],
+        by_hand(spec, str(model.path), settings.values.env, elsewhere=elsewhere),
+        loads(settings, eager_first=eager_first, has_code=kept.has(code)),
+    )
 
 
 def _lines(model: Model, answer: Plan | Missing, others: tuple[Alternative, ...], start: _Start) -> Iterator[str]:
@@ -209,12 +222,8 @@ def _lines(model: Model, answer: Plan | Missing, others: tuple[Alternative, ...]
     if others:
         choices = [[other.text, other.plan.sum] for other in others]
         yield from ("", *fmt.table(["OR", "WOULD TAKE"], choices))
-    if start.flags:
-        yield from ("", f"vllm {' '.join(map(_quoted, start.flags))}")
-
-
-def _quoted(argument: str) -> str:
-    return f"'{argument}'" if any(mark in argument for mark in ' {"') else argument
+    if start.command is not None:
+        yield from ("", "The same vLLM in a terminal:", str(start.command))
 
 
 def _as_json(
@@ -238,6 +247,11 @@ def _as_json(
             "origins": dict(settings.origins),
             "notes": list(settings.notes),
             "flags": list(start.flags),
+            **(
+                {"command": start.command.argv, "environment": start.command.env, "shell": str(start.command)}
+                if start.command is not None
+                else {}
+            ),
             **({"loads": start.loads} if start.loads else {}),
         }
     if isinstance(answer, Missing):

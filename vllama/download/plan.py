@@ -75,9 +75,9 @@ async def choose_by_plan(
     return best or (Chosen(rough) if rough is not None else None)
 
 
-def as_planned(name: ModelName, facts: Facts) -> Model:
-    """A model that is not installed yet, as far as the plan needs to know it."""
-    return Model(name, Path(name.model), facts, "", facts.weight_bytes, 0.0)
+def as_planned(name: ModelName, facts: Facts, repository: str = "") -> Model:
+    """A model that is not installed yet, as far as the plan needs to know it. ``repository``: where it is."""
+    return Model(name, Path(repository or name.model), facts, "", facts.weight_bytes, 0.0)
 
 
 def _contexts(name: ModelName, facts: Facts, config: Config, machine: Hardware) -> tuple[int, int]:
