@@ -27,6 +27,7 @@ _VERBS: Final = {
     "show": ("vllama.cli.show", "Describe a model: size, context, capabilities."),
     "load": ("vllama.cli.load", "Load models before their first request."),
     "pull": ("vllama.cli.pull", "Download models, or their newer versions."),
+    "outdated": ("vllama.cli.outdated", "List pulled models that have changed on the hub."),
     "push": ("vllama.cli.push", "Refused: vLLama has no registry."),
     "create": ("vllama.cli.create", "Make a model from a Modelfile."),
     "catalog": ("vllama.cli.catalog", "List the names that can be pulled, or check them."),

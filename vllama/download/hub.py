@@ -117,6 +117,13 @@ def describe(source: Source, registry: Registry, *, endpoint: str | None = None)
         return read_facts(read_files(Path(folder)), registry)
 
 
+def commit_of(source: Source, *, endpoint: str | None = None) -> str:
+    """The commit that a repository's revision is now. Raises PullFailed."""
+    quieten()
+    with hub_border(source):
+        return str(HfApi(endpoint=endpoint).model_info(source.location, revision=source.revision or "main").sha)
+
+
 def look(repository: str, *, endpoint: str | None = None) -> Literal["there", "gated", "missing"]:
     """Ask the hub about a repository; raises PullFailed when it can't be asked."""
     source = Source("hub", repository)
