@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -26,7 +28,8 @@ async def proxy(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[P
     write_keys(folder / "keys", [key for key, _ in keys.values()])
     SECRETS.update({scope: secret for scope, (_, secret) in keys.items()})
     server |= {"port": 0, "keys_file": str(folder / "keys")}
-    models = {"tinychat": {"source": str(scripted(folder, "tinychat"))}}
+    stuck = scripted(folder, "stuck", text="word " * 200, trouble="hang", after_tokens=60)
+    models = {"tinychat": {"source": str(scripted(folder, "tinychat"))}, "stuck": {"source": str(stuck)}}
     config = {"server": server, "models": models, "engine": {"python": str(interpreter.write(folder))}}
     async with LiveService(folder, config) as service, request.param(folder, int(service.url.rpartition(":")[2])) as up:
         yield up
@@ -63,3 +66,18 @@ async def test_an_answer_streams_through(proxy: Proxy):
     status, text = await ask(proxy, "POST", "/api/chat", "use", body)
     assert status == 200, text
     assert '"done":true' in text.splitlines()[-1]
+
+
+async def test_no_token_waits_for_the_next(proxy: Proxy):
+    """The engine hangs in the middle of the answer: what it wrote before has reached the client."""
+    body = {"model": "stuck", "messages": [{"role": "user", "content": "hi"}]}
+    headers = {"Host": NAME, "Authorization": f"Bearer {SECRETS['use']}"}
+    async with (
+        asyncio.timeout(30),
+        aiohttp.ClientSession() as session,
+        session.post(f"{proxy.url}/api/chat", json=body, headers=headers, ssl=proxy.trust) as answer,
+    ):
+        assert answer.status == 200
+        came = ""
+        while came.count("word") < 40:
+            came += json.loads(await answer.content.readline())["message"]["content"]
