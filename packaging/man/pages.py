@@ -1,7 +1,7 @@
 """Writes the man pages into a folder: ``pages.py DIR`` makes DIR/man1/vllama.1 and so on.
 
-Prose is in ``*.in`` next to this file. The lines ``@COMMANDS@`` and ``@KEYS@`` are replaced by the program's verbs,
-options and configuration keys, in the words of ``--help`` and of the schema.
+Prose is in ``*.in`` next to this file. The lines ``@COMMANDS@``, ``@KEYS@`` and ``@PROFILES@`` are replaced by the
+program's verbs and options, configuration keys and shipped profiles, in the words of ``--help`` and of the schema.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from pydantic.fields import FieldInfo
 
 from vllama import __version__
 from vllama.cli.main import cli
-from vllama.config.schema import Config
+from vllama.config.explain import rows, spelled
+from vllama.config.schema import Config, Settings
 
 _HERE: Final = Path(__file__).parent
+_SETTINGS: Final = "profiles.NAME"
+"""Where the settings of engines are described; other sections that have them point there."""
 _PAGES: Final = ("vllama.1", "vllama.yaml.5", "vllama.service.8")
 
 
@@ -36,7 +39,7 @@ def main(folder: Path) -> None:
 def page(name: str) -> str:
     """One page as roff."""
     text = (_HERE / f"{name}.in").read_text("utf-8").replace("@VERSION@", __version__)
-    for mark, lines in (("@COMMANDS@\n", commands), ("@KEYS@\n", keys)):
+    for mark, lines in (("@COMMANDS@\n", commands), ("@KEYS@\n", keys), ("@PROFILES@\n", profiles)):
         if mark in text:
             text = text.replace(mark, "".join(f"{line}\n" for line in lines()))
     return text
@@ -64,10 +67,10 @@ def _command(command: click.Command, parent: click.Context, name: str) -> Iterat
     yield from _paragraphs(command.help or "")
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
-        if record is not None:
+        if record is not None and record[1] and "--help" not in parameter.opts:
             yield ".TP"
             yield f".B {_roff(record[0])}"
-            yield _roff(record[1]) or "\\&"
+            yield _roff(record[1])
 
 
 def keys() -> Iterator[str]:
@@ -75,10 +78,26 @@ def keys() -> Iterator[str]:
     yield from _section(Config, "")
 
 
+def profiles() -> Iterator[str]:
+    """The shipped profiles as a table for tbl: model size, GPU class, settings."""
+    table: dict[tuple[str, str], list[str]] = {}
+    for row in rows(Config(), dict.fromkeys(("state", "cache", "runtime", "engine_prefix"), ""), lambda _: ""):
+        if row.key[0] == "profiles":
+            _, size, *gpu = row.key[:-1]
+            table.setdefault((size, gpu[-1] if gpu else "every"), []).append(f"{row.key[-1]}: {row.value}")
+    yield from (".TS", "l l lw(50n).", "MODEL\tGPU\tSETTINGS")
+    for (size, gpu), settings in table.items():
+        yield from (f"{size}\t{gpu}\tT{{", _roff(", ".join(settings)), "T}")
+    yield ".TE"
+
+
 def _section(model: type[BaseModel], path: str) -> Iterator[str]:
     inner: list[tuple[type[BaseModel], str]] = []
     if path:
         yield f".SS {_roff(path)}"
+        if issubclass(model, Settings) and path != _SETTINGS:
+            yield from _paragraphs(f"The keys of ``{_SETTINGS}``, for ``{path}``.")
+            return
         yield from _paragraphs(model.__doc__ or "")
     for name, field in model.model_fields.items():
         section, placeholder = _section_of(field.annotation)
@@ -115,7 +134,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None or value in ((), {}, ""):
         return "(no default)"
-    return f"(default: {str(value).lower() if isinstance(value, bool) else value})"
+    text = spelled(value, field)
+    return f"(default: {str(text).lower() if isinstance(text, bool) else text})"
 
 
 def _paragraphs(text: str) -> Iterator[str]:

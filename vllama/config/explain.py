@@ -93,7 +93,7 @@ def _section(section: BaseModel, path: KeyPath, origin_of: Callable[[KeyPath], s
             for name, item in value.items():
                 yield from _section(item, (*below, name), origin_of)
         elif not sparse or (key in section.model_fields_set and value is not None):
-            yield Row(below, _spell(value, info), origin_of(below))
+            yield Row(below, spelled(value, info), origin_of(below))
 
 
 def _profile(path: KeyPath, shipped: Settings, own: Settings, origin_of: Callable[[KeyPath], str]) -> Iterator[Row]:
@@ -101,10 +101,10 @@ def _profile(path: KeyPath, shipped: Settings, own: Settings, origin_of: Callabl
         changed = key in own.model_fields_set and getattr(own, key) is not None
         value = getattr(own if changed else shipped, key)
         if changed or (key in shipped.model_fields_set and value is not None):
-            yield Row((*path, key), _spell(value, info), origin_of((*path, key)) if changed else "default")
+            yield Row((*path, key), spelled(value, info), origin_of((*path, key)) if changed else "default")
 
 
-def _spell(value: Any, info: FieldInfo) -> Any:
+def spelled(value: Any, info: FieldInfo) -> Any:
     """A value as the file would write it."""
     readers = {getattr(note, "func", None) for note in _notes(info) if isinstance(note, BeforeValidator)}
     if read_duration in readers and isinstance(value, float):
