@@ -8,6 +8,7 @@ them before a command.
 from __future__ import annotations
 
 import codecs
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ _WORD: Final = re.compile(r"[A-Za-z]*")
 _PARAMETER: Final = re.compile(r"[A-Za-z0-9_]*")
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 _TO_LINE_END: Final = re.compile(r"[^\r\n]*")
+_LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
 _NUMBER: Final = re.compile(
     r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?inf(?:inity)?|nan", re.IGNORECASE
 )
@@ -43,6 +45,8 @@ _BOOLEANS: Final = {
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
 }
 _WHITE: Final = " \t\r\n"
+_SHOWN: Final = 60
+"""Characters of a line that an error repeats."""
 _QUOTES: Final = ('"""', '"')
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -52,7 +56,7 @@ _BOMS: Final = (
 
 
 class ModelfileError(VllamaError):
-    """The text is not a valid Modelfile; the message is Ollama's, with the line if it has one."""
+    """The text is not a valid Modelfile; the message is Ollama's, and the hint has the line and what is in it."""
 
     code = "modelfile"
     status = 400
@@ -94,12 +98,13 @@ def parse_modelfile(text: str | bytes) -> Modelfile:
     parameters: dict[str, Any] = {}
     messages: list[Mapping[str, str]] = []
     dropped: list[str] = []
-    for command, name, value in _commands(_decoded(text) if isinstance(text, bytes) else text.removeprefix("\ufeff")):
+    read = _decoded(text) if isinstance(text, bytes) else text.removeprefix("\ufeff")
+    for line, command, name, value in _commands(read):
         if command == "parameter":
             if name in _DEPRECATED:
                 dropped.append(name)
             else:
-                _add_parameter(parameters, name, value)
+                _add_parameter(parameters, name, value, line)
         elif command == "message":
             messages.append({"role": name, "content": value})
         else:
@@ -155,32 +160,34 @@ def _decoded(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _commands(text: str) -> Iterator[tuple[str, str, str]]:
-    """Command in lower case, parameter or role (else empty), value."""
-    at = 0
+def _commands(text: str) -> Iterator[tuple[int, str, str, str]]:
+    """Line, command in lower case, parameter or role (else empty), value."""
+    at, line, counted = 0, 1, 0
     while (at := _end(_BLANKS, text, at)) < len(text):
         if text[at] == "#":
             at = _end(_TO_LINE_END, text, at)
             continue
         if not text[at].isprintable():
             at += 1
+        line, counted, start = line + _breaks(text[counted:at]), at, at
         command, at = _word(_WORD, text, at)
         command = command.lower()
         if at >= len(text):
-            raise ModelfileError(_CUT_OFF)
+            raise ModelfileError(_CUT_OFF, hint=f"Line {line} ends after {_found(text, start)}, without a value.")
         if command not in COMMANDS or text[at] not in " \t":
-            raise _at_line(text, at, _UNKNOWN_COMMAND)
+            raise _at_line(text, at, _UNKNOWN_COMMAND, f"Line {line} begins with {_found(text, start)}.")
         at += 1
         name = ""
         if command in {"parameter", "message"}:
             name, at = _word(_PARAMETER if command == "parameter" else _WORD, text, at)
             if at >= len(text) or text[at] not in " \t":
-                raise ModelfileError(f"{_CUT_OFF}: {name}" if at < len(text) else _CUT_OFF)
+                message = f"{_CUT_OFF}: {name}" if at < len(text) else _CUT_OFF
+                raise ModelfileError(message, hint=f"Line {line}: {_found(text, start)} needs a name and a value.")
             if command == "message" and name not in ROLES:
-                raise _at_line(text, at, _UNKNOWN_ROLE)
+                raise _at_line(text, at, _UNKNOWN_ROLE, f"Line {line} has the role {name!r}.")
             at += 1
         value, at = _value(text, at)
-        yield command, name, value
+        yield line, command, name, value
 
 
 def _word(pattern: re.Pattern[str], text: str, at: int) -> tuple[str, int]:
@@ -195,7 +202,7 @@ def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
 
 def _value(text: str, at: int) -> tuple[str, int]:
     """Up to the end of the line, or of the line on which a quote is closed."""
-    end = _end(_TO_LINE_END, text, at)
+    opened, end = at, _end(_TO_LINE_END, text, at)
     value = _visible(text[at:end]).strip(_WHITE)
     mark = next((mark for mark in _QUOTES if value.startswith(mark)), "")
     if not mark:
@@ -204,7 +211,8 @@ def _value(text: str, at: int) -> tuple[str, int]:
     last = value.removeprefix(mark)
     while not last.rstrip(_WHITE).endswith(mark):
         if end >= len(text):
-            raise ModelfileError(_CUT_OFF)
+            begun = _breaks(text[:opened]) + 1
+            raise ModelfileError(_CUT_OFF, hint=f"The quotes {mark} that open in line {begun} are never closed.")
         lines.append((last if lines else _visible(text[at:end]).lstrip(_WHITE).removeprefix(mark)) + text[end])
         at, end = end + 1, _end(_TO_LINE_END, text, end + 1)
         last = _visible(text[at:end])
@@ -218,30 +226,44 @@ def _visible(text: str) -> str:
     return "".join(char for char in text if char.isprintable() or char == "\t")
 
 
-def _at_line(text: str, at: int, message: str) -> ModelfileError:
+def _at_line(text: str, at: int, message: str, hint: str) -> ModelfileError:
     """At the line of the character that was wrong: a line break belongs to the next line, as Ollama counts."""
     breaks = sum(text.count(char, 0, at + 1) for char in "\r\n")
-    return ModelfileError(f"(line {breaks + 1}): {message}")
+    return ModelfileError(f"(line {breaks + 1}): {message}", hint=hint)
 
 
-def _add_parameter(parameters: dict[str, Any], name: str, text: str) -> None:
+def _breaks(text: str) -> int:
+    """Line breaks as editors count them."""
+    return len(_LINE_BREAK.findall(text))
+
+
+def _found(text: str, at: int) -> str:
+    """What is written there, for an error: the words of the line, shortened."""
+    words = _visible(text[at : _end(_TO_LINE_END, text, at)]).strip(_WHITE)
+    return repr(words if len(words) <= _SHOWN else f"{words[:_SHOWN]}...")
+
+
+def _add_parameter(parameters: dict[str, Any], name: str, text: str, line: int) -> None:
+    here = f"Line {line}: PARAMETER {name}"
     match KINDS.get(name):
         case "float":
             if not _NUMBER.fullmatch(text):
-                raise ModelfileError(f"invalid float value [{text}]")
+                raise ModelfileError(f"invalid float value [{text}]", hint=f"{here} must be a number.")
             parameters[name] = float(text)
         case "integer":
             if not re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII) or abs(int(text)) >= 2**63:
-                raise ModelfileError(f"invalid int value [{text}]")
+                raise ModelfileError(f"invalid int value [{text}]", hint=f"{here} must be a whole number.")
             parameters[name] = int(text)
         case "boolean":
             if text not in _BOOLEANS:
-                raise ModelfileError(f"invalid bool value [{text}]")
+                raise ModelfileError(f"invalid bool value [{text}]", hint=f"{here} must be true or false.")
             parameters[name] = _BOOLEANS[text]
         case "strings":
             parameters[name] = [*parameters.get(name, ()), text]
         case None:
-            raise ModelfileError(f"unknown parameter '{name}'")
+            close = difflib.get_close_matches(name, KINDS, n=1)
+            meant = f"Did you mean {close[0]}?" if close else "It is no parameter of a model."
+            raise ModelfileError(f"unknown parameter '{name}'", hint=f"{here}. {meant}")
 
 
 def _shown(value: Any) -> str:

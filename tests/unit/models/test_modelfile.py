@@ -85,6 +85,27 @@ def test_what_is_wrong_is_reported_in_ollamas_words(text, error):
         parse_modelfile(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("FROM x\n\nRUN y", "Line 3 begins with 'RUN y'."),
+        ("FROM x\r\nRUN y", "Line 2 begins with 'RUN y'."),
+        (f"FROM x\n{'z' * 200}\n", f"Line 2 begins with '{'z' * 60}...'"),
+        ("FROM", "Line 1 ends after 'FROM', without a value."),
+        ('FROM x\nSYSTEM """never\nclosed\n', 'The quotes """ that open in line 2 are never closed.'),
+        ("FROM x\nPARAMETER temperature\n", "Line 2: 'PARAMETER temperature' needs a name and a value."),
+        ("FROM x\nPARAMETER top-k 1\n", "Line 2: 'PARAMETER top-k 1' needs a name and a value."),
+        ("FROM x\nPARAMETER temprature 1", "Line 2: PARAMETER temprature. Did you mean temperature?"),
+        ("FROM x\nPARAMETER temperature hot", "Line 2: PARAMETER temperature must be a number."),
+        ("FROM x\nMESSAGE tool hi", "Line 2 has the role 'tool'."),
+    ],
+)
+def test_an_error_has_the_line_and_what_is_written_there(text: str, hint: str):
+    with pytest.raises(ModelfileError) as caught:
+        parse_modelfile(text)
+    assert caught.value.hint.startswith(hint)
+
+
 def test_parameters_that_are_no_more_are_passed_over():
     read = parse_modelfile("FROM x\nPARAMETER mirostat 1\nPARAMETER low_vram true")
     assert (read.parameters, read.dropped) == ({}, ("mirostat", "low_vram"))
