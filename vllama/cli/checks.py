@@ -120,6 +120,9 @@ def _memory(facts: MachineFacts) -> Iterator[Finding]:
 
 def _compiler(facts: MachineFacts) -> Iterator[Finding]:
     backend = facts.engine.backend or facts.hardware.kind
+    if backend == "cpu" and not facts.libnuma:
+        text = "no libnuma: vLLM's CPU build does not start without it"
+        yield Finding("libnuma", "bad", text, _install(facts, dnf="numactl-libs", apt="libnuma1"))
     compiler = facts.cxx_compiler if backend == "cpu" else facts.c_compiler
     if compiler:
         yield Finding("compiler", "good", f"{compiler}; compiled models in the cache: {facts.compiled}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import getpass
 import os
 import pwd
@@ -111,6 +112,7 @@ def gather(config_path: Path | None) -> MachineFacts:
         nvidia_card=_nvidia_card(),
         c_compiler=next(filter(None, map(child.which, _C_COMPILERS)), ""),
         cxx_compiler=child.which(_CXX_COMPILER) or "",
+        libnuma=_loads("libnuma.so.1"),
         compiled=0 if hidden else sum(CompiledCode(one).count() for one in kept_code.folders_in(paths.cache)),
         places=() if hidden else _places(loaded, user),
         port=port,
@@ -136,6 +138,14 @@ def _engine(loaded: Loaded) -> EngineFact:
     except EngineNotInstalled as error:
         return EngineFact(problem=error.detail, hint=error.advice)
     return EngineFact(found.version, found.backend, str(found.python))
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def _packages() -> PackageManager:

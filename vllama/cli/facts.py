@@ -81,6 +81,8 @@ class MachineFacts:
     """Path of gcc or clang, which Triton runs for a GPU; empty without one."""
     cxx_compiler: str
     """Path of g++, which torch's inductor runs for a CPU; empty without one."""
+    libnuma: bool
+    """The loader finds libnuma, with which vLLM's CPU build is linked."""
     compiled: int
     """How many compiled models are in the cache; each once for each way in which it is started."""
     places: tuple[Folder, ...]

@@ -28,6 +28,7 @@ HEALTHY = MachineFacts(
     nvidia_card=False,
     c_compiler="/usr/bin/gcc",
     cxx_compiler="/usr/bin/g++",
+    libnuma=True,
     compiled=2,
     places=(Folder("models", Path("/var/lib/vllama"), 100 * GIB, writable=True),),
     port=PortFact("127.0.0.1:11434", "nobody"),
@@ -85,6 +86,8 @@ def test_a_healthy_machine_has_only_ticks() -> None:
         ({"hardware": Hardware("cpu", (0,), 24 * GIB, GIB)}, "memory", "warning", "about 3 GB", "ps"),
         ({"cxx_compiler": ""}, "compiler", "warning", "no C++ compiler", "sudo dnf install gcc-c++"),
         ({"cxx_compiler": "", "packages": "apt"}, "compiler", "warning", "no C++ compiler", "sudo apt install g++"),
+        ({"libnuma": False}, "libnuma", "bad", "no libnuma", "sudo dnf install numactl-libs"),
+        ({"libnuma": False, "packages": "apt"}, "libnuma", "bad", "no libnuma", "sudo apt install libnuma1"),
         ({"cxx_compiler": "", "packages": ""}, "compiler", "warning", "g++", "gcc-c++ on Fedora, g++ on Debian"),
         (
             {"starts": (CodeStart("m", "again", "it is cut off"),)},
@@ -179,11 +182,12 @@ def test_without_an_engine_a_python_for_it_is_needed() -> None:
     assert reported[1].fix == "sudo dnf install python3.14"
 
 
-def test_a_gpu_needs_a_c_compiler_and_no_c_plus_plus() -> None:
+def test_a_gpu_needs_a_c_compiler_and_nothing_of_the_cpu_build() -> None:
     cuda = {
         "hardware": Hardware("cuda", (0,), 24 * GIB, 16 * GIB, (RTX,)),
         "engine": replace(HEALTHY.engine, backend="cuda"),
         "cxx_compiler": "",
+        "libnuma": False,
     }
     assert findings(**cuda) == []
     (finding,) = findings(**cuda, c_compiler="")
