@@ -42,7 +42,7 @@ def test_flags_become_fields_of_the_request(vllama: Vllama, service: Service) ->
     vllama("run", "mini", "--format", "json", "--keepalive", "-1", "--system", "Be brief.", "--think=high", "hi")
     body = service.bodies("/api/generate")[0]
     assert body["format"] == "json"
-    assert (body["keep_alive"], body["system"], body["think"]) == ("-1", "Be brief.", "high")
+    assert (body["keep_alive"], body["system"], body["think"]) == ("-1s", "Be brief.", "high")
 
 
 def test_think_without_a_level_does_not_eat_the_prompt(vllama: Vllama, service: Service) -> None:
