@@ -31,7 +31,7 @@ class Startup:
         self._began = time.monotonic()
         self._url = ""
         self._doing: dict[str, str] = {}
-        """What each starting or stopping engine is doing; there may be several."""
+        """What each starting or stopping engine is doing, by its key: its name may change, as models share an engine."""
 
     def take(self, news: News) -> None:
         """Show it, if people at a terminal want to know."""
@@ -61,10 +61,10 @@ class Startup:
         name = engine.model.name.short
         match engine.phase:
             case "planning" | "starting" | "warming" | "waking" | "draining" | "failing" | "stopping" | "dozing":
-                self._doing[name] = engine.stage
+                self._doing[engine.model.engine_key] = f"{name}: {engine.stage}"
             case _:
-                self._doing.pop(name, None)
-        self._status("; ".join(f"{which}: {stage}" for which, stage in self._doing.items()))
+                self._doing.pop(engine.model.engine_key, None)
+        self._status("; ".join(self._doing.values()))
         if engine.phase in {"backoff", "broken"}:
             self._say(f"{name}: {engine.cause}")
 

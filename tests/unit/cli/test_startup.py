@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.service.views import view
@@ -37,6 +39,15 @@ def test_each_engine_that_starts_is_shown_until_it_is_ready_or_has_failed():
     assert shown.line == "other:latest: planning"
     startup.take(EngineChanged(view("other", "broken", cause="no such flag")))
     assert (shown.line, shown.said) == ("", ["other:latest: no such flag"])
+
+
+def test_an_engine_that_gets_another_models_name_while_it_starts_is_shown_once():
+    shown = Shown()
+    startup = Startup(shown, named=False, access="lan")
+    base, tuned = view("base", "planning", "planning"), view("tuned", "ready")
+    startup.take(EngineChanged(base))
+    startup.take(EngineChanged(replace(tuned, model=replace(tuned.model, path=base.model.path))))
+    assert shown.line == ""
 
 
 def test_the_first_request_to_try_goes_to_the_address_in_use():
