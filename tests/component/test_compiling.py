@@ -159,14 +159,14 @@ async def test_nothing_of_it_outlives_the_service(folder: Path, how: str):
 async def test_a_failure_is_reported_once_and_the_model_stays_eager(folder: Path):
     async with service(folder, keeps_no_code=True) as up:
         await load(up)
-        await logged(up, "mini:latest: it stays eager:")
+        await logged(up, "mini:latest: it was not compiled:")
         assert (await reported(up)).startswith("eager, because compiling failed: ")
         assert "kept no code: [Errno 28] No space left on device" in await reported(up)
         await unload(up)
         await load(up)
         assert eager(up)
         assert (await reported(up)).startswith("eager, because compiling failed: ")
-        assert up.log.count("it stays eager") == 1
+        assert up.log.count("it was not compiled") == 1
 
 
 async def test_one_that_somebody_kills_has_not_failed_and_is_tried_again_later(folder: Path):
@@ -194,7 +194,7 @@ async def test_a_model_that_is_deleted_meanwhile_costs_one_line(folder: Path):
         for file in (folder / "mini").iterdir():
             file.unlink()
         (folder / "mini").rmdir()
-        await logged(up, "mini:latest: it stays eager: the model's files are gone")
+        await logged(up, "mini:latest: it was not compiled: the model's files are gone")
         assert (await up.chat("count to 3", model="mini", stream=False))[0] in {200, 404, 500}
 
 

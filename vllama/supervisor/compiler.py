@@ -173,7 +173,7 @@ def _report(name: str, seconds: float, ended: ev.CompilationEnded) -> None:
     if ended.made:
         _LOG.info("%s: compiled in %.0f s; the next load uses it", name, seconds, extra=about)
     elif ended.cause is not None:
-        _LOG.warning("%s: it stays eager: %s", name, ended.cause.sentence, extra=about)
+        _LOG.warning("%s: it was not compiled: %s", name, ended.cause.sentence, extra=about)
     elif ended.later:
         _LOG.debug("%s: there is not enough memory to compile it now", name, extra=about)
     else:
