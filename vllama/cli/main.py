@@ -26,6 +26,7 @@ _VERBS: Final = {
     "ps": ("vllama.cli.ps", "List the models that are loaded or being loaded."),
     "show": ("vllama.cli.show", "Describe a model: size, context, capabilities."),
     "load": ("vllama.cli.load", "Load models before their first request."),
+    "launch": ("vllama.cli.launch", "Use a model in Claude Code, Codex or OpenCode."),
     "pull": ("vllama.cli.pull", "Download models, or their newer versions."),
     "outdated": ("vllama.cli.outdated", "List pulled models that have changed on the hub."),
     "push": ("vllama.cli.push", "Refused: vLLama has no registry."),
