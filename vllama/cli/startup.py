@@ -31,7 +31,7 @@ class Startup:
         self._began = time.monotonic()
         self._url = ""
         self._doing: dict[str, str] = {}
-        """What each starting or stopping engine is doing, by its key: its name may change, as models share an engine."""
+        """What each starting or stopping engine is doing, by its key: its name may change, as models share it."""
 
     def take(self, news: News) -> None:
         """Show it, if people at a terminal want to know."""
