@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from click.testing import CliRunner
 
-from tests.fakes.hub import Hub, running
+from tests.fakes.hub import COMMIT, Hub, running
 from tests.fakes.model_dir import TINYCHAT
 from tests.live import LiveService
+from vllama.cli import backup, restore
 from vllama.config.keys import make_key, write_keys
 
 CONTAINER = {"Host": "host.containers.internal:11434", "X-Forwarded-For": "10.89.0.7"}
@@ -65,6 +69,40 @@ async def ask(live: LiveService, method: str, path: str, key: str = "", **body: 
     headers = CONTAINER | ({"Authorization": f"Bearer {key}"} if key else {})
     async with live.session.request(method, path, json=body or None, headers=headers) as answer:
         return answer.status, await answer.text()
+
+
+async def names(live: LiveService) -> set[str]:
+    _, answer = await live.get("/api/tags")
+    return {model["name"] for model in answer["models"]}
+
+
+async def test_a_restored_machine_serves_its_models_after_the_pull_that_restore_prints(
+    service: LiveService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, saved = str(service.folder / "vllama.yaml"), str(tmp_path / "saved.tar")
+    service.config["server"] = {"port": 0, "keys_file": str(service.folder / "keys")}
+    hub = Hub("acme/mini", {file.name: file.read_bytes() for file in TINYCHAT.iterdir()}, revisions=("v1",))
+    with running(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        async with service as live:
+            assert (await live.post("/api/pull", {"model": "acme/mini@v1"}))[1][-1] == {"status": "success"}
+            made = await live.post("/api/create", {"model": "pirate", "from": "acme/mini:v1", "system": "Arr."})
+            assert made[1][-1] == {"status": "success"}
+            before = await names(live)
+            assert CliRunner().invoke(backup.command, [saved, "--config", config]).exit_code == 0
+        for folder in ("models", "manifests"):
+            shutil.rmtree(service.folder / "state" / folder)
+        printed = CliRunner().invoke(restore.command, [saved, "--config", config]).output
+        assert f"  vllama pull acme/mini@{COMMIT}\n" in printed
+        async with service as live:
+            assert "pirate:latest" not in await names(live)
+            assert (await live.post("/api/pull", {"model": f"acme/mini@{COMMIT}"}))[1][-1] == {"status": "success"}
+            assert await names(live) == before | {f"acme/mini:{COMMIT}"}
+            async with live.session.delete("/api/delete", json={"model": f"acme/mini:{COMMIT}"}) as answer:
+                assert answer.status == 200
+            assert await names(live) == before
+            _, shown = await live.post("/api/show", {"model": "pirate"})
+            assert shown["system"] == "Arr."
 
 
 async def test_open_webui_in_a_container_may_chat_and_with_a_key_manage(service: LiveService) -> None:

@@ -108,6 +108,8 @@ class Shelf:
             entry = self.library.all().get(key)
             if entry is not None and entry.manifest is manifest:
                 self.verdicts = {**self.verdicts, key: replace(model, modified_at=entry.modified_at)}
+        if self._waits_for(manifest.source):
+            self.look()
         return freed
 
     def remove(self, name: ModelName, in_use: Collection[Source]) -> bool:
@@ -116,6 +118,12 @@ class Shelf:
         with self._lock:
             self.verdicts = {key: verdict for key, verdict in self.verdicts.items() if key in self.library.all()}
         return found
+
+    def _waits_for(self, source: Source) -> bool:
+        """Whether a name that could not be used has these files, as after a restored backup."""
+        entries = self.library.all()
+        broken = [key for key, verdict in self.verdicts.items() if isinstance(verdict, ModelUnusable)]
+        return any(key in entries and entries[key].manifest.source == source for key in broken)
 
     def _make(self, manifest: Manifest, modified_at: float) -> Model:
         return stored_model(manifest, modified_at, self.library.blobs, self._state, self.reader)
