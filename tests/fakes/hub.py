@@ -51,6 +51,10 @@ class Hub:
     """Set when a transfer is held."""
     dropped: threading.Event = field(default_factory=threading.Event)
     """Set when a client left in the middle of a file."""
+    found: list[dict[str, Any]] = field(default_factory=list)
+    """What a search finds."""
+    searched: list[str] = field(default_factory=list)
+    """Queries of searches."""
     url: str = ""
 
     def blob(self, name: str) -> str:
@@ -112,6 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(403 if "Authorization" in self.headers else 401, b"{}", {"X-Error-Code": "GatedRepo"})
         elif re.fullmatch(f"/api/models/{repository}(/revision/({names}))?", path):
             self._json({"id": hub.repository, "modelId": hub.repository, "sha": commit, "siblings": self._siblings()})
+        elif path == "/api/models":
+            hub.searched.append(unquote(urlsplit(self.path).query))
+            self._json(hub.found)
         elif path.startswith(f"/api/models/{hub.repository}/revision/"):
             self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
         elif found := re.fullmatch(f"/{repository}/resolve/(?:main|{commit})/(.+)", path):

@@ -314,7 +314,7 @@ def test_the_service_never_imports_the_engine() -> None:
 
 HUBS_SIDE: Final = frozenset(f"vllama.download.{name}" for name in ("child", "parts", "hub", "cache", "border"))
 """What the child imports that speaks with the hub."""
-_BRIEF: Final = {"vllama.cli.plan", "vllama.cli.catalog", "vllama.cli.revisions"}
+_BRIEF: Final = {"vllama.cli.plan", "vllama.cli.catalog", "vllama.cli.revisions", "vllama.cli.search"}
 """Commands that ask the hub themselves, and end."""
 
 

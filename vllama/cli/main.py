@@ -31,6 +31,7 @@ _VERBS: Final = {
     "outdated": ("vllama.cli.outdated", "List pulled models that have changed on the hub."),
     "push": ("vllama.cli.push", "Refused: vLLama has no registry."),
     "create": ("vllama.cli.create", "Make a model from a Modelfile."),
+    "search": ("vllama.cli.search", "Search the catalogue and the hub for models."),
     "catalog": ("vllama.cli.catalog", "List the names that can be pulled, or check them."),
     "plan": ("vllama.cli.plan", "Show whether a model fits into memory, and what else would."),
     "cp": ("vllama.cli.cp", "Give a model a second name."),

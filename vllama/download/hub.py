@@ -28,6 +28,14 @@ from vllama.models.layout import ADAPTER_FILES, INDEX, is_plain, needed_files, w
 from vllama.models.model import Facts
 from vllama.models.sources import Source
 
+_BYTES: Final = {
+    **dict.fromkeys(("F64", "I64", "U64"), 8.0),
+    **dict.fromkeys(("F32", "I32", "U32"), 4.0),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2.0),
+    **dict.fromkeys(("F8_E4M3", "F8_E5M2", "F8_E8M0", "I8", "U8", "BOOL"), 1.0),
+    "F4": 0.5,
+}
+"""Bytes of one number of each type in safetensors files."""
 _OTHER: Final = "Name a repository or a revision (org/name@revision) with config.json and safetensors weights."
 
 
@@ -47,6 +55,36 @@ class Snapshot:
 
     commit: str
     files: tuple[RemoteFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A repository that the hub found by a word."""
+
+    repository: str
+    parameters: int | None
+    """None if the hub did not count them."""
+    weights: int | None
+    """Bytes."""
+
+
+def search(word: str, limit: int, *, endpoint: str | None = None) -> tuple[Found, ...]:
+    """Repositories with safetensors weights whose name contains ``word``, most downloads first. Raises PullFailed."""
+    quieten()
+    with hub_border(Source("hub", f"models for {word!r}")):
+        api = HfApi(endpoint=endpoint)
+        models = api.list_models(
+            search=word, filter="safetensors", sort="downloads", limit=limit, expand=["safetensors", "downloads"]
+        )
+        return tuple(Found(model.id, *_sizes(model.safetensors)) for model in models)
+
+
+def _sizes(info: Any) -> tuple[int | None, int | None]:
+    """Parameters and bytes; None for a type of which we don't know the size."""
+    if info is None:
+        return None, None
+    parts = [_BYTES.get(dtype, 0) * count for dtype, count in info.parameters.items()]
+    return info.total, int(sum(parts)) if parts and all(parts) else None
 
 
 def quieten() -> None:

@@ -35,8 +35,8 @@ def make_puller(
 
     async def chosen(listing: Listing) -> Offer | None:
         sizes = tuple(engines())
-        machine = (await asyncio.to_thread(_machine, loaded)).holding(sizes, loaded.config.engine.max_ram)
-        found = await choose_by_plan(listing, loaded.config, machine, environ, asking(loaded, environ))
+        here = (await asyncio.to_thread(machine, loaded)).holding(sizes, loaded.config.engine.max_ram)
+        found = await choose_by_plan(listing, loaded.config, here, environ, asking(loaded, environ))
         return found.offer if found is not None else None
 
     return Puller(store, read_catalog(loaded.config.paths.catalog), downloads, chosen)
@@ -51,7 +51,7 @@ def asking(loaded: Loaded, environ: Mapping[str, str]) -> Ahead:
     return ask
 
 
-def _machine(loaded: Loaded) -> Hardware:
+def machine(loaded: Loaded) -> Hardware:
     """As the installed engine sees it."""
     try:
         return detect().for_backend(
