@@ -166,3 +166,15 @@ async def test_what_can_not_be_served_is_refused_before_its_weights_are_fetched(
         assert "transcribes speech" in (await answer.json())["error"]
     assert WEIGHTS not in hub.served
     assert not [name for name in await names(live) if name.startswith(NAME)]
+
+
+async def test_a_configured_repository_is_served_as_soon_as_it_was_pulled(
+    hub: Hub, service: LiveService, monkeypatch: pytest.MonkeyPatch
+):
+    """The README's way: configure a repository, pull it once, use it by the configured name."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    service.config["models"] = {"mine": {"source": NAME}}
+    async with service as live:
+        assert await names(live) == []
+        assert (await pull(live))[-1] == {"status": "success"}
+        assert sorted(await names(live)) == [f"{NAME}:latest", "mine:latest"]

@@ -162,7 +162,10 @@ class ModelStore:
         known = self.library.find(manifest.name)
         if known is not None:
             manifest = replace(manifest, name=known.name)
-        return self.shelf.put(manifest, self._in_use())
+        freed = self.shelf.put(manifest, self._in_use())
+        if self._waits_for(manifest.source):
+            self._look()
+        return freed
 
     def copy(self, source: ModelName, destination: ModelName) -> None:
         """A second name for a model; the files are shared. Raises NotFound, BadRequest, StoreFailed."""
@@ -201,6 +204,11 @@ class ModelStore:
             problems = {key: verdict for key, verdict in found.items() if isinstance(verdict, ModelUnusable)}
             known = self._known = _Known(stored, own, _with_room(models), problems)
         return known
+
+    def _waits_for(self, source: Source) -> bool:
+        """Whether a configured model that could not be used is of this repository."""
+        broken = [self._given[key].source for key, verdict in self._own.items() if isinstance(verdict, ModelUnusable)]
+        return any(one.kind == "hub" and one.location == source.location for one in broken)
 
     def _look(self) -> None:
         """Judge the configured models again."""
