@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Final
 
 from vllama.config.directories import resolve_directories
 from vllama.config.document import KeyPath
@@ -16,12 +18,15 @@ from vllama.config.faults import suggestion
 from vllama.config.load import DEFAULT_PATH, Loaded
 from vllama.config.schema import Config, Settings
 from vllama.engine.command import wrong_flags
-from vllama.errors import EngineNotInstalled, Problem
+from vllama.errors import EngineNotInstalled, Problem, StoreFailed
 from vllama.install.capabilities import Capabilities
 from vllama.install.engines import locate
+from vllama.models.library import Library
 from vllama.models.names import parse_name
 from vllama.models.sources import parse_source
 from vllama.service.stock import open_store
+
+_NOWHERE: Final = Path(os.devnull)
 
 
 def missing_things(loaded: Loaded) -> tuple[Problem, ...]:
@@ -51,7 +56,11 @@ def _interpreter(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:
 
 def _models(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:
     config, state = loaded.config, loaded.state
-    store = open_store(loaded)
+    try:
+        library = Library(state)
+    except StoreFailed:  # the service's, and not ours to read: what was pulled can't be known
+        library = None
+    store = open_store(loaded, library=library or Library(_NOWHERE))
     for text, entry in config.models.items():
         source, name = parse_source(entry.source), parse_name(text)
         problem = store.problem(name) if name is not None else None
@@ -59,9 +68,9 @@ def _models(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:
             gguf = source.location.endswith(".gguf")
             reason = "GGUF files can't be served; name the repository with the safetensors files"
             yield ("models", text, "source"), reason if gguf else problem.detail
-    if state.exists() and not os.access(state, os.R_OK | os.X_OK):
-        return  # the service's, and not ours to read: what was pulled can't be known
-    known = {name.key for text in config.models if (name := parse_name(text)) is not None} | {*store.library.all()}
+    if library is None:
+        return
+    known = {name.key for text in config.models if (name := parse_name(text)) is not None} | {*library.all()}
     for number, text in enumerate(config.preload):
         name = parse_name(text)
         if name is not None and name.key not in known:
