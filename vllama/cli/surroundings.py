@@ -23,7 +23,7 @@ from vllama.install.capabilities import Capabilities
 from vllama.install.engines import locate
 from vllama.models.library import Library
 from vllama.models.names import parse_name
-from vllama.models.sources import parse_source
+from vllama.models.sources import BUILTIN, parse_source
 from vllama.service.stock import open_store
 
 _NOWHERE: Final = Path(os.devnull)
@@ -71,6 +71,7 @@ def _models(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:
     if library is None:
         return
     known = {name.key for text in config.models if (name := parse_name(text)) is not None} | {*library.all()}
+    known |= {name.key for text in BUILTIN if (name := parse_name(text)) is not None}
     for number, text in enumerate(config.preload):
         name = parse_name(text)
         if name is not None and name.key not in known:

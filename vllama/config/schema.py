@@ -69,7 +69,11 @@ def _check_name(value: str) -> str:
 
 def _check_source(value: str) -> str:
     if parse_source(value) is None:
-        raise ValueError("must be a directory (/path or ./path), builtin:tinychat or a repository org/name[@revision]")
+        if "/" not in value and parse_name(value) is not None:
+            raise ValueError(
+                "must be a place; pull a name of the catalogue with 'vllama pull', or write its repository org/name"
+            )
+        raise ValueError("must be a directory (/path or ./path), tinychat or a repository org/name[@revision]")
     return value
 
 
@@ -259,7 +263,7 @@ class ModelEntry(Section):
     """A model that is always available."""
 
     source: SourceText
-    """A directory, ``builtin:tinychat`` or a Hugging Face repository ``org/name[@revision]``."""
+    """A directory, ``tinychat`` or a Hugging Face repository ``org/name[@revision]``."""
     profile: SizeClass | None = None
     """Null: by the number of parameters read from its files."""
     settings: Settings = Settings()

@@ -44,6 +44,8 @@ class Source:
 def parse_source(text: str) -> Source | None:
     """Read the ``source`` of a configured model; None when it is nothing of these."""
     text = text.strip()
+    if text in BUILTIN:
+        return Source("builtin", text)
     if text.startswith("builtin:"):
         name = text.removeprefix("builtin:")
         return Source("builtin", name) if name in BUILTIN else None

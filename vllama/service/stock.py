@@ -13,7 +13,7 @@ from vllama.install.registry import Registry
 from vllama.models.library import Library
 from vllama.models.names import parse_name
 from vllama.models.shelf import Shelf
-from vllama.models.sources import parse_source
+from vllama.models.sources import BUILTIN, Source, parse_source
 from vllama.models.store import Given, ModelStore
 
 
@@ -48,6 +48,10 @@ def _given(loaded: Loaded, extra: Mapping[str, str]) -> Iterator[Given]:
                 keep_alive=entry.keep_alive,
                 pinned=entry.pin,
             )
+    for name in filter(None, map(parse_name, loaded.config.preload)):
+        if name.short.removesuffix(":latest") in BUILTIN and name.key not in configured:
+            source = Source("builtin", name.model)
+            configured[name.key] = Given(name, source, f"in the configuration ({loaded.origin_of('preload')})")
     yield from configured.values()
     for text, place in extra.items():
         name, source = parse_name(text), parse_source(place)

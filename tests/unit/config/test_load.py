@@ -97,7 +97,7 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_lines(write):
         "7: preload: must be a list: one '- entry' a line, or [a, b], not 'mini'",
         "9: models.bad name: must be a model name (letters, digits, '_', '-', '.', then ':tag'), not 'bad name'",
         (
-            "10: models.two.source: must be a directory (/path or ./path), builtin:tinychat or a repository"
+            "10: models.two.source: must be a directory (/path or ./path), tinychat or a repository"
             " org/name[@revision], not 'a/b/c'"
         ),
         "11: models.three.source: is required",
@@ -107,6 +107,13 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_lines(write):
         "14: profiles.small.gpu.15: must be one of cpu, 16, 24, 32, 80, 141, not '15'",
         "15: log.level: must be one of debug, info, warning, error, not 'warn' (did you mean 'warning'?)",
     ]
+
+
+def test_a_name_of_the_catalogue_as_a_source_is_pointed_to_pull(write):
+    path = write("models: {q: {source: 'qwen3:0.6b'}}\n")
+    (problem,) = problems(path)
+    assert "pull a name of the catalogue with 'vllama pull', or write its repository org/name" in problem
+    assert problem.endswith("not 'qwen3:0.6b'")
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,11 @@ def test_configured_models_are_found_by_any_spelling_of_their_name(configure):
     assert store.find(name("tiny:1b")) is None
 
 
+@pytest.mark.parametrize("text", ["preload: [tinychat]\n", "models: {tinychat: {source: tinychat}}\n"])
+def test_the_shipped_model_needs_no_more_than_its_name(configure, text: str):
+    assert [model.name.short for model in open_store(configure(text)).all()] == ["tinychat:latest"]
+
+
 def test_our_own_model_is_not_there_unless_it_is_asked_for(configure):
     assert open_store(configure()).all() == ()
     assert [model.name.short for model in open_store(configure(), {"tinychat": "builtin:tinychat"}).all()] == [
