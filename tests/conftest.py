@@ -21,6 +21,8 @@ settings.load_profile("vllama")
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 # A shell starts what runs in its background with Ctrl-C ignored, and so would be all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# The same with a closed terminal, for runs that were started by nohup.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 _APART = frozenset(
