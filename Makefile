@@ -70,18 +70,19 @@ doctor: setup ## Check whether make run has everything it needs
 # The tests start a thousand processes; without compiled files each of them compiles our source again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Unit and component tests share nothing. Many of them wait for a process or a clock, so three run at once on two cores.
+# Unit and component tests share nothing. Many of them wait for a process or a clock, so four run at once on two cores.
 # One that fails once has failed. The other rings hold real processes to bounds in seconds: on a machine that is busy for
 # a moment a test gets another try. Tests that measure fractions of a second run alone. Of the tests with real vLLM one
 # process runs all that share a service, and another one meanwhile those with engines of their own (tests/conftest.py).
-AT_ONCE := -n 3 --dist worksteal
+AT_ONCE := -n 4 --dist worksteal
+HELD_TO_BOUNDS := -n 3 --dist worksteal
 BY_SERVICE := -n 2 --dist loadscope
 TRY_AGAIN := --reruns 2 --reruns-delay 5
 
 .PHONY: test
 test: test-setup engine smollm2 ## Run the tests, with a real vLLM (20 minutes on two cores)
 	$(BIN)/pytest $(AT_ONCE) -m "not long" tests/unit tests/component tests/clients $(ARGS)
-	$(BIN)/pytest $(AT_ONCE) $(TRY_AGAIN) -m "not long and not alone" tests/hostile tests/fault $(ARGS)
+	$(BIN)/pytest $(HELD_TO_BOUNDS) $(TRY_AGAIN) -m "not long and not alone" tests/hostile tests/fault $(ARGS)
 	$(BIN)/pytest $(TRY_AGAIN) -m "alone and not long" tests/hostile tests/fault $(ARGS)
 	$(BIN)/pytest $(BY_SERVICE) $(TRY_AGAIN) -m "not long" tests/contract tests/engine $(ARGS)
 

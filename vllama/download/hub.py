@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub import HfApi, get_session, hf_hub_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from vllama.download.border import hub_border
@@ -36,6 +37,7 @@ _BYTES: Final = {
     "F4": 0.5,
 }
 """Bytes of one number of each type in safetensors files."""
+_SEARCH_SECONDS: Final = 10.0
 _OTHER: Final = "Name a repository or a revision (org/name@revision) with config.json and safetensors weights."
 
 
@@ -72,19 +74,33 @@ def search(word: str, limit: int, *, endpoint: str | None = None) -> tuple[Found
     """Repositories with safetensors weights whose name contains ``word``, most downloads first. Raises PullFailed."""
     quieten()
     with hub_border(Source("hub", f"models for {word!r}")):
-        api = HfApi(endpoint=endpoint)
-        models = api.list_models(
-            search=word, filter="safetensors", sort="downloads", limit=limit, expand=["safetensors", "downloads"]
+        # not by list_models, which goes on trying for half a minute where there is no hub
+        answer = get_session().get(
+            f"{HfApi(endpoint=endpoint).endpoint}/api/models",
+            params={
+                "search": word,
+                "filter": "safetensors",
+                "sort": "downloads",
+                "limit": limit,
+                "expand": ["safetensors", "downloads"],
+            },
+            headers=build_hf_headers(),
+            timeout=_SEARCH_SECONDS,
         )
-        return tuple(Found(model.id, *_sizes(model.safetensors)) for model in models)
+        hf_raise_for_status(answer)
+        try:
+            return tuple(Found(str(one["id"]), *_sizes(one.get("safetensors"))) for one in answer.json())
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            hint = "Is HF_ENDPOINT the address of a hub?"
+            raise PullFailed("the hub's list of models can't be read", hint=hint) from error
 
 
 def _sizes(info: Any) -> tuple[int | None, int | None]:
     """Parameters and bytes; None for a type of which we don't know the size."""
     if info is None:
         return None, None
-    parts = [_BYTES.get(dtype, 0) * count for dtype, count in info.parameters.items()]
-    return info.total, int(sum(parts)) if parts and all(parts) else None
+    parts = [_BYTES.get(dtype, 0) * count for dtype, count in info["parameters"].items()]
+    return info["total"], int(sum(parts)) if parts and all(parts) else None
 
 
 def quieten() -> None:

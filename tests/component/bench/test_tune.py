@@ -88,6 +88,7 @@ def test_the_fastest_setting_is_kept_reported_and_forgotten(desk: Desk) -> None:
     assert desk.kept() == {}
 
 
+@pytest.mark.long
 def test_nothing_is_kept_where_nothing_is_faster(desk: Desk) -> None:
     rescript(desk.model, token_rate=300, rates={"4096": 100})
     done = desk.tune("mini", *SMALL, "--json")
@@ -98,6 +99,7 @@ def test_nothing_is_kept_where_nothing_is_faster(desk: Desk) -> None:
     assert desk.kept() == {}
 
 
+@pytest.mark.long
 def test_a_dry_run_and_a_persons_own_tuned_settings_are_only_reported(desk: Desk) -> None:
     rescript(desk.model, token_rate=150, rates={"4096": 1000})
     desk.config["tuned"] = {"mini": {"max_num_batched_tokens": 1024}}

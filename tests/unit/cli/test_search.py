@@ -6,7 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -71,6 +74,20 @@ def test_without_a_hub_the_catalogue_alone_is_searched(search: Run) -> None:
         ["zebra:small", "zebra:huge"],
     )
     assert "Only the catalogue was searched: the hub can't be reached" in done.stderr
+
+
+def test_a_server_that_is_no_hub_is_named_as_the_reason(search: Run, tmp_path: Path) -> None:
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api" / "models").write_text("<html>")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        done = search("zebra", HF_ENDPOINT=f"http://127.0.0.1:{other.server_port}")
+        other.shutdown()
+        thread.join()
+    assert done.returncode == 0
+    assert "Only the catalogue was searched: the hub's list of models can't be read" in done.stderr
 
 
 def test_a_word_of_no_model_is_an_error(search: Run) -> None:
