@@ -89,7 +89,7 @@ def size(sums: Sums, context: int, room: int, written: Callable[[str], bool]) ->
     chats: int = values["kv_cache_chats"]
     choices = [KvCache(sums.request(context) * chats + sums.block, f"kv_cache_chats {chats}")]
     if choices[0].size < _COMFORT:
-        choices = [KvCache(_COMFORT, "the least that keeps prompts")]
+        choices = [KvCache(_COMFORT, "the smallest size")]
     choices.append(KvCache(share_of(room, values), f"kv_cache_share {values['kv_cache_share']:g}"))
     found = min(choices, key=lambda choice: choice.size)
     if found.size < one:
