@@ -80,14 +80,14 @@ BY_SERVICE := -n 2 --dist loadscope
 TRY_AGAIN := --reruns 2 --reruns-delay 5
 
 .PHONY: test
-test: test-setup engine smollm2 ## Run the tests, with a real vLLM (20 minutes on two cores)
+test: test-setup engine smollm2 ## Run the tests, with a real vLLM (10 minutes on two cores)
 	$(BIN)/pytest $(AT_ONCE) -m "not long" tests/unit tests/component tests/clients $(ARGS)
 	$(BIN)/pytest $(HELD_TO_BOUNDS) $(TRY_AGAIN) -m "not long and not alone" tests/hostile tests/fault $(ARGS)
 	$(BIN)/pytest $(TRY_AGAIN) -m "alone and not long" tests/hostile tests/fault $(ARGS)
 	$(BIN)/pytest $(BY_SERVICE) $(TRY_AGAIN) -m "not long" tests/contract tests/engine $(ARGS)
 
 .PHONY: test-all
-test-all: test ## Run all tests, the long ones and the RPM in a booted systemd included (40 minutes)
+test-all: test ## Run all tests, the long ones and the RPM in a booted systemd included (half an hour)
 	@tests/system/prepare.sh
 	$(BIN)/pytest $(TRY_AGAIN) -m long tests $(ARGS)
 
