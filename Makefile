@@ -81,6 +81,7 @@ TRY_AGAIN := --reruns 2 --reruns-delay 5
 
 .PHONY: test
 test: test-setup engine smollm2 ## Run the tests, with a real vLLM (10 minutes on two cores)
+	@tests/system/prepare.sh programs
 	$(BIN)/pytest $(AT_ONCE) -m "not long" tests/unit tests/component tests/clients $(ARGS)
 	$(BIN)/pytest $(HELD_TO_BOUNDS) $(TRY_AGAIN) -m "not long and not alone" tests/hostile tests/fault $(ARGS)
 	$(BIN)/pytest $(TRY_AGAIN) -m "alone and not long" tests/hostile tests/fault $(ARGS)

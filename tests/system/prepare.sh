@@ -1,5 +1,6 @@
 #!/bin/sh
 # Makes this machine ready for tests/system and tests/hostile, where that can be done without asking: as root, with apt.
+# "prepare.sh programs" only installs programs; the root that is booted is left to the tests of the system.
 # Elsewhere it changes nothing; the tests then say what is missing.
 set -eu
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
@@ -30,6 +31,7 @@ if [ -n "$lacking" ]; then
     exit 0
   fi
 fi
+[ "${1:-}" = programs ] && exit 0
 # The root that is booted takes minutes where it is not there yet: it is made while other tests run, and who needs it
 # waits for it (and makes it where this has failed).
 setsid nice -n 19 .venv/bin/python -m tests.system.roots </dev/null >/dev/null 2>&1 &
