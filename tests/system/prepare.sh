@@ -16,6 +16,7 @@ lack rpm rpm
 lack nginx nginx-light
 lack caddy caddy
 lack openssl openssl
+lack curl curl
 if [ -n "$lacking" ]; then
   echo "==> Installing for the tests:$lacking"
   export DEBIAN_FRONTEND=noninteractive
