@@ -20,8 +20,9 @@ from tests.smollm2 import smollm2_dir
 
 CLIENTS = 50
 MOST_BYTES = 3 * 10**9
-MOST_IDLE = 0.01
-"""Of one core, for all processes of an engine."""
+MOST_IDLE = 0.03
+"""Of one core, for all processes of an engine. It takes 0.007 to 0.012, by the machine; one that polls takes 0.1 and
+more. docs/memory.md says what takes it."""
 WINDOW = 65.0
 """Seconds: an idle engine is asked for one token in each minute, so one is in it."""
 WINDOWS = 3
@@ -94,7 +95,7 @@ async def test_one_chat_of_the_whole_context_fits(up):
 
 
 @pytest.mark.long
-async def test_an_engine_that_nobody_asks_uses_less_than_one_percent_of_a_core(service):
+async def test_an_engine_that_nobody_asks_does_not_poll(service):
     shares: list[float] = []
     while len(shares) < WINDOWS and min(shares, default=1.0) >= MOST_IDLE:
         shares.append(await idle_share(service))
