@@ -179,6 +179,10 @@ class ModelUnusable(VllamaError):
     code = "model_unusable"
 
 
+class NotPulled(ModelUnusable):
+    """The files of a configured model are not here yet: a pull brings them."""
+
+
 class EngineError(VllamaError):
     """Root of what an engine does to us."""
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from vllama.cli import output
-from vllama.cli.surroundings import missing_things
+from vllama.cli.surroundings import compare
 from vllama.config.environment import environment
 from vllama.config.explain import as_tree, as_yaml, rows
 from vllama.config.exposure import exposures
@@ -57,34 +57,62 @@ def command() -> None:
 def check(file: Path | None, configured: Path | None, *, as_json: bool) -> None:
     """Read the configuration (FILE, else the one that the service uses) and print every error.
 
-    It also reports what the configuration names but this machine lacks: directories, models to preload, an interpreter,
-    flags of the installed engine. The service starts without those. Settings that open the service to strangers are
-    warnings. If FILE is given, variables of this shell such as OLLAMA_HOST don't count: the service does not have them.
-    Exit status 78 means that there is an error or that something is missing.
+    If there are none, it compares the configuration with this machine: directories, models, the interpreter, and flags
+    against the installed engine. The service starts nevertheless; requests for the models concerned are refused.
+    Warnings are models that were not pulled yet, with the command that pulls them, and settings that open the service
+    to strangers. If FILE is given, variables of this shell such as OLLAMA_HOST don't count: the service does not have
+    them. Exit status 78 means that there is an error; a warning alone is none.
     """
+    warnings: list[Problem] = []
     try:
-        loaded = _load(file, configured)
-        if missing := missing_things(loaded):
+        loaded = _checked(file, configured)
+        found = compare(loaded)
+        warnings += found.unpulled
+        warnings += [
+            Problem(f"{one.text}. {one.hint}", one.key, loaded.origin_of(one.key))
+            for one in exposures(loaded.config.server)
+        ]
+        if not as_json:
+            for one in warnings:
+                output.warning(one.message)
+        if found.problems:
             raise ConfigError(
-                f"the configuration names things that this machine lacks: {loaded.path or 'the defaults'}",
-                problems=missing,
-                hint="The service starts nevertheless. It refuses requests for what is missing.",
+                f"the configuration does not fit this machine: {loaded.path or 'the defaults'}",
+                problems=found.problems,
+                hint="The service starts nevertheless. It refuses requests for the models concerned.",
             )
     except ConfigError as error:
         if not as_json:
             raise
-        output.data({"valid": False, "message": error.detail, "problems": list(map(asdict, error.findings))})
+        problems = list(map(asdict, error.findings))
+        output.data(
+            {
+                "valid": False,
+                "message": error.detail,
+                "problems": problems,
+                "warnings": list(map(asdict, warnings)),
+            }
+        )
         raise click.exceptions.Exit(78) from error
-    warnings = [
-        Problem(f"{one.text}. {one.hint}", one.key, loaded.origin_of(one.key))
-        for one in exposures(loaded.config.server)
-    ]
     if as_json:
         output.data({"valid": True, "file": loaded.path, "problems": [], "warnings": list(map(asdict, warnings))})
     else:
-        for one in warnings:
-            output.warning(one.message)
         output.line(f"{loaded.path} is valid" if loaded.path else "There is no configuration file; the defaults apply")
+
+
+def _checked(file: Path | None, configured: Path | None) -> Loaded:
+    """As ``_load``; the error says that the rest was not looked at."""
+    try:
+        return _load(file, configured)
+    except ConfigError as error:
+        if not error.findings:
+            raise
+        raise ConfigError(
+            error.detail,
+            problems=error.findings,
+            hint="Correct these first: models, directories and engine flags are only checked after that. "
+            "'vllama config schema' lists every key.",
+        ) from error
 
 
 @command.command("show", short_help="Print every value in effect.")

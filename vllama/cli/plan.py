@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ from vllama.models.catalogs import read_catalog
 from vllama.models.library import Library
 from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
-from vllama.models.sources import Source, parse_argument, parse_source
+from vllama.models.sources import Source, parse_argument
 from vllama.service.pulling import asking
 from vllama.service.stock import open_store, registry_of
 
@@ -102,19 +102,23 @@ def _find(text: str, loaded: Loaded, hardware: Hardware) -> Model:
         raise BadRequest(f"{text!r} is not a model name")
     if (model := store.find(name)) is not None:
         return model
-    source = parse_source(read[1]) if read is not None and read[1] is not None else store.source(name)
+    source, meant = store.source(name), name
+    if source is not None and source.kind == "model":
+        meant = parse_name(source.location) or name
+        source = None
     catalog = read_catalog(loaded.config.paths.catalog)
-    listing = catalog.find(name)
+    listing = catalog.find(meant)
     if source is None and listing is not None:
+        planned = replace(listing, name=name)
         choice = asyncio.run(
-            choose_by_plan(listing, loaded.config, hardware, environment(), asking(loaded, environment()))
+            choose_by_plan(planned, loaded.config, hardware, environment(), asking(loaded, environment()))
         )
         if choice is not None and choice.facts is not None:
             return as_planned(name, choice.facts, choice.offer.repository)
         source = Source("hub", choice.offer.repository) if choice is not None else None
     if source is not None and source.kind == "hub":
         return _ahead(name, source, loaded)
-    near = f"Did you mean {close}? " if (close := catalog.near(name)) else ""
+    near = f"Did you mean {close}? " if (close := catalog.near(meant)) else ""
     raise store.problem(name) or NotFound(f"model {text!r} not found", hint=f"{near}The catalogue: vllama catalog list")
 
 

@@ -1,4 +1,4 @@
-"""What a configuration names but this machine lacks. ``vllama config check`` reports it; the service starts anyway.
+"""How a configuration fits this machine. ``vllama config check`` reports what does not; the service starts anyway.
 
 A directory may be mounted later and a model pulled later, so that none of this keeps the service from starting: the
 model concerned is refused with the same reason when it is asked for.
@@ -7,10 +7,10 @@ model concerned is refused with the same reason when it is asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from vllama.config.directories import resolve_directories
 from vllama.config.document import KeyPath
@@ -18,26 +18,47 @@ from vllama.config.faults import suggestion
 from vllama.config.load import DEFAULT_PATH, Loaded
 from vllama.config.schema import Config, Settings
 from vllama.engine.command import wrong_flags
-from vllama.errors import EngineNotInstalled, Problem, StoreFailed
+from vllama.errors import ConfigError, EngineNotInstalled, Problem, StoreFailed
 from vllama.install.capabilities import Capabilities
 from vllama.install.engines import locate
+from vllama.models.catalogs import read_catalog
 from vllama.models.library import Library
-from vllama.models.names import parse_name
-from vllama.models.sources import BUILTIN, parse_source
+from vllama.models.sources import parse_given
+from vllama.service.absent import Absent, absent_models
 from vllama.service.stock import open_store
 
 _NOWHERE: Final = Path(os.devnull)
 
 
-def missing_things(loaded: Loaded) -> tuple[Problem, ...]:
-    """Findings for ``ConfigError``, by their place in the file; empty when all is there.
+class Findings(NamedTuple):
+    """By their place in the file."""
+
+    problems: tuple[Problem, ...]
+    """For ``ConfigError``; empty when all fits."""
+    unpulled: tuple[Problem, ...]
+    """Models that can be pulled: no fault of the file."""
+
+
+def compare(loaded: Loaded) -> Findings:
+    """Compare the configuration with this machine.
 
     Flags of the engine are held against the installed one; without one they are not looked at. An interpreter that
     ``engine.python`` names is asked for that (8-18 s the first time), and only if there are flags.
     """
     if loaded.path == DEFAULT_PATH:  # the service's file: its directories are meant, whatever user runs this
         loaded = replace(loaded, directories=resolve_directories(loaded.config, {}, uid=0))
-    found = [*_interpreter(loaded), *_models(loaded), *_flags(loaded)]
+    try:
+        absent, faults = list(_models(loaded)), []
+    except ConfigError as error:  # the catalogue's files
+        absent, faults = [], [(("paths", "catalog"), problem) for problem in error.problems]
+    missing = [(one.key, str(one)) for one in absent if not one.pull]
+    unpulled = [(one.key, str(one)) for one in absent if one.pull]
+    return Findings(
+        _placed([*_interpreter(loaded), *faults, *missing, *_flags(loaded)], loaded), _placed(unpulled, loaded)
+    )
+
+
+def _placed(found: Iterable[tuple[KeyPath, str]], loaded: Loaded) -> tuple[Problem, ...]:
     placed = [Problem(message, ".".join(key), loaded.origin_of(key)) for key, message in found]
     return tuple(sorted(placed, key=lambda one: _place(one.where)))
 
@@ -54,30 +75,22 @@ def _interpreter(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:
         yield ("engine", "python"), f"there is no interpreter {str(python)!r}"
 
 
-def _models(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:
-    config, state = loaded.config, loaded.state
+def _models(loaded: Loaded) -> Iterator[Absent]:
+    """Raises ConfigError when the catalogue's files are wrong."""
     try:
-        library = Library(state)
+        library = Library(loaded.state)
     except StoreFailed:  # the service's, and not ours to read: what was pulled can't be known
         library = None
     store = open_store(loaded, library=library or Library(_NOWHERE))
-    for text, entry in config.models.items():
-        source, name = parse_source(entry.source), parse_name(text)
-        problem = store.problem(name) if name is not None else None
-        if problem is not None and source is not None and source.kind == "directory":
-            gguf = source.location.endswith(".gguf")
-            reason = "GGUF files can't be served; name the repository with the safetensors files"
-            yield ("models", text, "source"), reason if gguf else problem.detail
-    if library is None:
-        return
-    known = {name.key for text in config.models if (name := parse_name(text)) is not None} | {*library.all()}
-    known |= {name.key for text in BUILTIN if (name := parse_name(text)) is not None}
-    for number, text in enumerate(config.preload):
-        name = parse_name(text)
-        if name is not None and name.key not in known:
-            words = f"there is no model {text!r}: it is not configured, and was not pulled into {state}"
-            near = [parsed.short.removesuffix(":latest") for key in known if (parsed := parse_name(key)) is not None]
-            yield ("preload", str(number)), words + suggestion(text, near)
+    directories = {text for text, entry in loaded.config.models.items() if _is_directory(entry.source)}
+    for one in absent_models(loaded, store, read_catalog(loaded.config.paths.catalog)):
+        if library is not None or (one.key[0] == "models" and one.key[1] in directories):
+            yield one
+
+
+def _is_directory(text: str) -> bool:
+    source = parse_given(text)
+    return source is not None and source.kind == "directory"
 
 
 def _flags(loaded: Loaded) -> Iterator[tuple[KeyPath, str]]:

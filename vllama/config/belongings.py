@@ -17,7 +17,8 @@ from vllama.config.keys import keys_file
 from vllama.config.load import DEFAULT_PATH, Loaded
 from vllama.errors import ConfigError, ModelUnusable, StoreFailed
 from vllama.models.manifest import Manifest, read_manifest
-from vllama.models.sources import parse_source
+from vllama.models.names import parse_name
+from vllama.models.sources import Source, parse_given
 
 _GROUP: Final = "vllama"
 
@@ -57,11 +58,12 @@ def gather(loaded: Loaded, environ: Mapping[str, str]) -> Backup:
     here = places(loaded, environ)
     kept = tuple(one for name in _names(here) if (one := read_kept(here, name)) is not None)
     manifests = [manifest for one in kept if (manifest := _manifest(one)) is not None]
-    configured = [source for entry in loaded.config.models.values() if (source := parse_source(entry.source))]
-    needed = {*configured, *(manifest.source for manifest in manifests)}
+    configured = [source for entry in loaded.config.models.values() if (source := parse_given(entry.source))]
+    listed = {manifest.name.key for manifest in manifests}
+    needed = {*(one for one in configured if not _is_listed(one, listed)), *(one.source for one in manifests)}
     return Backup(
         files=kept,
-        pull=tuple(sorted(str(source) for source in needed if source.kind == "hub")),
+        pull=tuple(sorted(str(source) for source in needed if source.kind in {"hub", "model"})),
         lost=tuple(sorted(one.name.short for one in manifests if _is_uploaded(one))),
         version=__version__,
     )
@@ -110,6 +112,12 @@ def _manifest(one: Kept) -> Manifest | None:
     with suppress(ModelUnusable):
         return read_manifest(one.data)
     return None
+
+
+def _is_listed(source: Source, listed: set[str]) -> bool:
+    """Whether a manifest says where the files are."""
+    name = parse_name(source.location) if source.kind == "model" else None
+    return name is not None and name.key in listed
 
 
 def _is_uploaded(manifest: Manifest) -> bool:

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from vllama.config.document import KeyPath
 from vllama.config.schema import Config
 from vllama.config.variables import keys_of
+from vllama.models.parameters import KINDS
 
 _TYPES = {
     "int_type": "must be a whole number",
@@ -38,7 +39,12 @@ _OTHER_NAMES = {
     **dict.fromkeys(("path", "from", "model", "repo", "repository", "directory", "file", "hf"), "source"),
     **dict.fromkeys(("num_ctx", "context", "context_size", "ctx_size", "n_ctx", "context_length"), "max_model_len"),
     **dict.fromkeys(("tp", "gpus", "num_gpu"), "tensor_parallel_size"),
+    **dict.fromkeys(("num_parallel", "parallel", "n_parallel", "max_parallel"), "max_num_seqs"),
+    **dict.fromkeys(("vllm_args", "args", "flags", "vllm_flags", "engine_args", "extra_vllm_args"), "extra_args"),
 }
+
+
+_SETTINGS = ("models", "NAME", "settings")
 
 
 def explain(error: ErrorDetails) -> tuple[KeyPath, str]:
@@ -48,7 +54,7 @@ def explain(error: ErrorDetails) -> tuple[KeyPath, str]:
     if kind == "extra_forbidden":
         return key, "unknown key" + _pointer(key)
     if kind in _TYPES:
-        return key, _TYPES[kind] + ("" if kind == "missing" else f", not {shown(given)}")
+        return key, _TYPES[kind] + ("" if kind == "missing" else f", not {shown(given)}{_bare_source(key, given)}")
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         return key, f"{words} {context[bound]}, not {shown(given)}"
@@ -77,9 +83,23 @@ def _pointer(key: KeyPath) -> str:
         return f" (it belongs under {home!r})"
     if (other := _OTHER_NAMES.get(word)) is not None and other in known:
         return f" (did you mean {other!r}?)"
+    if other is not None and other in _known_keys(_SETTINGS) and not path:
+        return f" (did you mean {other!r}, under 'settings' of a model?)"
     if other is not None and "settings" in known:
         return f" (did you mean {other!r}, under 'settings'?)"
+    if word in KINDS:
+        whose = "" if "parameters" in known else " of the model" if path[:1] == ["models"] else " of a model"
+        return f" (it belongs under 'parameters'{whose})"
     return suggestion(word, known) or _elsewhere(word)
+
+
+def _bare_source(key: KeyPath, given: Any) -> str:
+    """How to write a model of which only the source was given."""
+    return (
+        f" (did you mean {{source: {given!r}}}?)"
+        if isinstance(given, str) and key[:1] == ("models",) and len(key) == 2
+        else ""
+    )
 
 
 def _elsewhere(word: str) -> str:

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from vllama.config.address import is_host
-from vllama.models.names import parse_name
-from vllama.models.sources import parse_source
+from vllama.models.names import parse_name, split_revision
+from vllama.models.sources import parse_given
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -68,13 +68,18 @@ def _check_name(value: str) -> str:
 
 
 def _check_source(value: str) -> str:
-    if parse_source(value) is None:
-        if "/" not in value and parse_name(value) is not None:
-            raise ValueError(
-                "must be a place; pull a name of the catalogue with 'vllama pull', or write its repository org/name"
-            )
-        raise ValueError("must be a directory (/path or ./path), tinychat or a repository org/name[@revision]")
+    if parse_given(value) is None:
+        raise ValueError(
+            "must be a name of the catalogue, a repository org/name[@revision], a directory (/path, ./path) or tinychat"
+        )
     return value
+
+
+def _check_preloaded(value: str) -> str:
+    name = split_revision(value)[0]  # org/name@revision is listed as org/name:revision
+    if parse_name(name) is None:
+        raise ValueError("must be a model name or a repository org/name[@revision]")
+    return name
 
 
 def _check_host(value: str) -> str:
@@ -123,6 +128,7 @@ Host = Annotated[str, AfterValidator(_check_host)]
 OwnName = Annotated[str, AfterValidator(_check_own_name)]
 NetworkText = Annotated[str, AfterValidator(_check_network)]
 Name = Annotated[str, AfterValidator(_check_name)]
+PreloadText = Annotated[str, AfterValidator(_check_preloaded)]
 SourceText = Annotated[str, AfterValidator(_check_source)]
 Origin = Annotated[str, Field(min_length=1)]
 
@@ -263,7 +269,7 @@ class ModelEntry(Section):
     """A model that is always available."""
 
     source: SourceText
-    """A directory, ``tinychat`` or a Hugging Face repository ``org/name[@revision]``."""
+    """A name of the catalogue, a Hugging Face repository ``org/name[@revision]``, a directory or ``tinychat``."""
     profile: SizeClass | None = None
     """Null: by the number of parameters read from its files."""
     settings: Settings = Settings()
@@ -343,8 +349,8 @@ class Config(Section):
     """The longest ``keep_alive`` for a client that may not manage models. Longer ones are shortened."""
     context_length: Count | None = None
     """Context in tokens for every model (Ollama's OLLAMA_CONTEXT_LENGTH); null: the profile's."""
-    preload: tuple[str, ...] = ()
-    """Models, configured or pulled, that are loaded at the start."""
+    preload: tuple[PreloadText, ...] = ()
+    """Models that are loaded at the start. One that was not pulled is reported and not downloaded."""
     models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
     """Models that are always available, by name."""
     tuned: Mapping[Name, Settings] = Field(default_factory=dict)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from vllama.download.transfer import Downloads
@@ -14,12 +14,11 @@ from vllama.errors import ModelUnusable, PullFailed
 from vllama.models.arrival import Part
 from vllama.models.catalog import Catalog, Listing, Offer
 from vllama.models.manifest import Manifest
-from vllama.models.names import DEFAULT_HOST, DEFAULT_NAMESPACE, DEFAULT_TAG, ModelName, tag_of
-from vllama.models.sources import Source, parse_source
+from vllama.models.names import DEFAULT_HOST, ModelName, parse_name, tag_of
+from vllama.models.sources import Source, repository_of
 from vllama.models.store import ModelStore
 
 _LOG = logging.getLogger("vllama.download")
-_HUBS: Final = frozenset({"hf.co", "huggingface.co", "www.huggingface.co"})
 PullStep = Literal[
     "pulling manifest", "verifying sha256 digest", "writing manifest", "removing unused layers", "success"
 ]
@@ -57,8 +56,9 @@ class Puller:
         """
         yield "pulling manifest"
         configured = self._store.source(name)
-        if configured is not None:
-            if configured.kind == "hub" and self._store.find(name) is None:
+        target = name if configured is None else self._renewed(configured)
+        if target is None:
+            if configured is not None and configured.kind == "hub" and self._store.find(name) is None:
                 async with aclosing(self.fetch(configured)) as parts:
                     async for part in parts:
                         yield part
@@ -67,7 +67,7 @@ class Puller:
                     raise problem
             yield "success"
             return
-        meant = await self._resolve(name, revision)
+        meant = await self._resolve(target, revision, planned_as=name)
         commit = ""
         async with aclosing(self._downloads.follow(meant.source)) as steps:
             async for one in steps:
@@ -77,8 +77,10 @@ class Puller:
                     yield one
         yield "verifying sha256 digest"  # each file was verified as soon as it was fetched
         yield "writing manifest"
-        if await asyncio.to_thread(self._save, name, meant, commit):
+        if await asyncio.to_thread(self._save, target, meant, commit, configured):
             yield "removing unused layers"
+        if problem := self._store.problem(name):
+            raise problem
         yield "success"
 
     async def fetch(self, source: Source) -> AsyncGenerator[tuple[Part, ...]]:
@@ -90,20 +92,27 @@ class Puller:
 
     def knows(self, name: ModelName) -> bool:
         """Whether a pull of that name can be tried: it is in the catalogue, or the name of a repository."""
-        return self.catalog.find(name) is not None or _repository(name) is not None
+        return self.catalog.find(name) is not None or repository_of(name) is not None
 
-    async def _resolve(self, name: ModelName, revision: str) -> Meaning:
-        """Raises PullFailed for a name that means nothing."""
+    def _renewed(self, configured: Source) -> ModelName | None:
+        """The name that a pull of a configured model pulls; None where its source is a place, or was created here."""
+        name = parse_name(configured.location) if configured.kind == "model" else None
+        if name is None or (self.catalog.find(name) is None and self._store.library.find(name) is not None):
+            return None
+        return name
+
+    async def _resolve(self, name: ModelName, revision: str, *, planned_as: ModelName) -> Meaning:
+        """``planned_as``: the name whose settings count. Raises PullFailed for a name that means nothing."""
         listing = self.catalog.find(name)
         if listing is not None:
             known = self._store.library.find(name)
             kept = [offer for offer in listing.offers if known and known.source.location == offer.repository]
-            offer = kept[0] if kept else await self._choose(listing)
+            offer = kept[0] if kept else await self._choose(replace(listing, name=planned_as))
             if offer is None:
                 raise _nothing_fits(name, listing.offers)
             _LOG.info("%s is %s (%s)", name.short, offer.repository, _PRECISIONS[offer.precision])
             return Meaning(Source("hub", offer.repository), listing.tool_parser, listing.reasoning_parser)
-        if (source := _repository(name, revision or self._revision_before(name))) is not None:
+        if (source := repository_of(name, revision or self._revision_before(name))) is not None:
             return Meaning(source)
         raise self._unknown(name)
 
@@ -122,7 +131,7 @@ class Puller:
             hint = f"The catalogue has no such name (see: vllama catalog list){near} Or name a repository: org/name"
         return PullFailed("file does not exist", hint=hint)
 
-    def _save(self, name: ModelName, meant: Meaning, commit: str) -> bool:
+    def _save(self, name: ModelName, meant: Meaning, commit: str, configured: Source | None) -> bool:
         source = Source("hub", meant.source.location, commit)
         manifest = Manifest(
             name,
@@ -132,19 +141,10 @@ class Puller:
             reasoning_parser=meant.reasoning_parser,
         )
         try:
-            return self._store.save(manifest)
+            return self._store.save(manifest) if configured is None else self._store.keep(manifest)
         except ModelUnusable:
             self._store.discard(source)
             raise
-
-
-def _repository(name: ModelName, revision: str = "") -> Source | None:
-    """``hf.co/org/name:revision`` and ``org/name:revision``; models of Ollama's users are not repositories."""
-    host = name.host.casefold()
-    if host not in _HUBS and (host != DEFAULT_HOST or name.namespace.casefold() == DEFAULT_NAMESPACE):
-        return None
-    revision = revision or ("" if name.tag == DEFAULT_TAG else name.tag)
-    return parse_source(f"{name.namespace}/{name.model}{'@' if revision else ''}{revision}")
 
 
 def _nothing_fits(name: ModelName, offers: tuple[Offer, ...]) -> PullFailed:

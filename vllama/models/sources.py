@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from vllama.models.names import is_revision, parse_name
+from vllama.models.names import DEFAULT_HOST, DEFAULT_NAMESPACE, DEFAULT_TAG, ModelName, is_revision, parse_name
 
 BUILTIN: Final = ("tinychat",)
 """Models that are part of the project (package data under ``models/builtin``)."""
@@ -19,15 +19,16 @@ _REPOSITORY: Final = re.compile(
 )
 _ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
+_HUBS: Final = frozenset({"hf.co", "huggingface.co", "www.huggingface.co"})
 _HUB_PREFIXES: Final = ("https://huggingface.co/", "huggingface.co/", "hf.co/", "hf:")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One of four places: ``builtin`` (our own), ``directory`` (a path), ``hub`` (a Hugging Face repository) or
-    ``files`` (what was uploaded to create a model, kept in the store)."""
+    """One of five places: ``builtin`` (our own), ``directory`` (a path), ``hub`` (a Hugging Face repository), ``files``
+    (what was uploaded to create a model, kept in the store) or ``model`` (what the store has under another name)."""
 
-    kind: Literal["builtin", "directory", "hub", "files"]
+    kind: Literal["builtin", "directory", "hub", "files", "model"]
     location: str
     """Name, path as written, ``org/name``, or the files' hash."""
     revision: str = ""
@@ -41,8 +42,16 @@ class Source:
         return f"{self.location}@{self.revision}" if self.revision else self.location
 
 
+def parse_given(text: str) -> Source | None:
+    """Read the ``source`` of a configured model: as ``parse_source``, or a name that can be pulled or was created."""
+    source, name = parse_source(text), parse_name(text)
+    if source is None and name is not None and "/" not in text and not text.strip().startswith("builtin:"):
+        return Source("model", name.short.removesuffix(f":{DEFAULT_TAG}"))
+    return source
+
+
 def parse_source(text: str) -> Source | None:
-    """Read the ``source`` of a configured model; None when it is nothing of these."""
+    """Read a place; None when it is nothing of these."""
     text = text.strip()
     if text in BUILTIN:
         return Source("builtin", text)
@@ -59,6 +68,15 @@ def parse_source(text: str) -> Source | None:
     if found["revision"] is not None and not is_revision(found["revision"]):
         return None
     return Source("hub", found["repo"], found["revision"] or "")
+
+
+def repository_of(name: ModelName, revision: str = "") -> Source | None:
+    """``hf.co/org/name:revision`` and ``org/name:revision``; models of Ollama's users are not repositories."""
+    host = name.host.casefold()
+    if host not in _HUBS and (host != DEFAULT_HOST or name.namespace.casefold() == DEFAULT_NAMESPACE):
+        return None
+    revision = revision or ("" if name.tag == DEFAULT_TAG else name.tag)
+    return parse_source(f"{name.namespace}/{name.model}{'@' if revision else ''}{revision}")
 
 
 def parse_stored(text: str) -> Source | None:
@@ -79,7 +97,7 @@ def parse_argument(
     """
     alias, equals, rest = text.partition("=")
     if equals:
-        source = _place(rest, is_directory)
+        source = _place(rest, is_directory) or parse_given(rest)
         return (alias, str(source)) if source is not None and parse_name(alias) is not None else None
     name = parse_name(text)
     if name is not None and name.key in configured:

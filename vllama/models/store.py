@@ -13,17 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vllama.errors import BadRequest, ModelUnusable, NotFound
+from vllama.errors import BadRequest, ModelUnusable, NotFound, NotPulled
 from vllama.install.registry import Registry
 from vllama.models.contents import FolderReader
-from vllama.models.library import NOBODY, Library
+from vllama.models.library import NOBODY, Entry, Library
 from vllama.models.manifest import Manifest, file_name, model_digest
 from vllama.models.model import Model
-from vllama.models.names import ModelName
+from vllama.models.names import ModelName, parse_name
 from vllama.models.shelf import Judge, Shelf, Verdicts
 from vllama.models.snapshots import find_snapshot
 from vllama.models.sources import Source
-from vllama.models.stored import check_listed, place_of, plain_model
+from vllama.models.stored import check_listed, place_of, plain_model, stored_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,6 @@ class ModelStore:
         # a copy for each caller: an error that is raised again and again keeps the frames of all of them
         return copy(found)
 
-    def missing(self) -> tuple[tuple[ModelName, Source], ...]:
-        """Configured models from the hub that are missing or incomplete."""
-        problems = self._now().problems
-        return tuple(
-            (given.name, given.source)
-            for key, given in self._given.items()
-            if given.source.kind == "hub" and key in problems
-        )
-
     def source(self, name: ModelName) -> Source | None:
         """Where the files of a configured model come from; None for every other name."""
         given = self._given.get(name.key)
@@ -124,6 +115,9 @@ class ModelStore:
         if model is None:
             return None
         source = given.source
+        if source.kind == "model":
+            manifest = self._entry(source).manifest
+            return replace(manifest, name=given.name, system=model.system, parameters=model.parameters)
         if source.kind == "hub":
             source = Source("hub", source.location, model.path.name)
         elif source.kind == "directory":
@@ -159,11 +153,15 @@ class ModelStore:
         name means what it meant before. A name that differs only in case keeps its stored spelling.
         """
         self.refuse_configured(manifest.name)
+        return self.keep(manifest)
+
+    def keep(self, manifest: Manifest) -> bool:
+        """As ``save``, also below a configured name: for one whose source is what is kept under a name."""
         known = self.library.find(manifest.name)
         if known is not None:
             manifest = replace(manifest, name=known.name)
         freed = self.shelf.put(manifest, self._in_use())
-        if self._waits_for(manifest.source):
+        if self._waits_for(manifest.source) or self._made_of(manifest.name):
             self._look()
         return freed
 
@@ -179,9 +177,12 @@ class ModelStore:
     def remove(self, name: ModelName) -> bool:
         """Forget a name of the library and delete what only it used; false if there is no such name.
 
-        Raises BadRequest for a configured one. An engine that runs on the files goes on.
+        Raises BadRequest for a configured one, and for the source of one. An engine that runs on the files goes on.
         """
         self.refuse_configured(name)
+        for user in self._made_of(name):
+            text = f"{name.short} is the source of {user.name.short}, which is defined {user.where}"
+            raise BadRequest(text, hint="Change it there first.")
         return self.shelf.remove(name, self._in_use())
 
     def discard(self, source: Source) -> None:
@@ -210,6 +211,19 @@ class ModelStore:
         broken = [self._given[key].source for key, verdict in self._own.items() if isinstance(verdict, ModelUnusable)]
         return any(one.kind == "hub" and one.location == source.location for one in broken)
 
+    def _made_of(self, name: ModelName) -> list[Given]:
+        """The configured models whose source is that name."""
+        users = [given for given in self._given.values() if given.source.kind == "model"]
+        return [given for given in users if (one := parse_name(given.source.location)) and one.key == name.key]
+
+    def _entry(self, source: Source) -> Entry:
+        """What the library has under the name that is the source of a configured model; raises ModelUnusable."""
+        name = parse_name(source.location)
+        entry = self.library.all().get(name.key) if name is not None else None
+        if entry is None:
+            raise NotPulled(f"{source} is not downloaded", hint=f"Fetch it: vllama pull {source}")
+        return entry
+
     def _look(self) -> None:
         """Judge the configured models again."""
         self._own = self._judge.judge({key: partial(self._model, given) for key, given in self._given.items()})
@@ -225,19 +239,27 @@ class ModelStore:
         return used
 
     def _model(self, given: Given) -> Model:
-        path = place_of(given.source, self.library.blobs, self._state)
-        contents = self.shelf.reader.read(path)
-        base = plain_model(given.name, path, contents)
-        check_listed(base)
+        base = self._base(given)
         layers = {"system": given.system, "parameters": dict(given.parameters)}
         return replace(
             base,
-            digest=model_digest(contents.digest, {kind: value for kind, value in layers.items() if value}),
-            system=given.system,
-            parameters=dict(given.parameters),
+            digest=model_digest(base.digest, {kind: value for kind, value in layers.items() if value}),
+            system=given.system or base.system,
+            parameters={**base.parameters, **given.parameters},
             keep_alive=given.keep_alive,
             pinned=given.pinned,
         )
+
+    def _base(self, given: Given) -> Model:
+        """The model before the configuration adds anything to it; raises ModelUnusable."""
+        blobs, reader = self.library.blobs, self.shelf.reader
+        if given.source.kind == "model":
+            entry = self._entry(given.source)
+            return replace(stored_model(entry.manifest, entry.modified_at, blobs, self._state, reader), name=given.name)
+        path = place_of(given.source, blobs, self._state)
+        base = plain_model(given.name, path, reader.read(path))
+        check_listed(base)
+        return base
 
 
 def _with_room(models: Mapping[str, Model]) -> Mapping[str, Model]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from vllama.errors import ModelUnusable
+from vllama.errors import ModelUnusable, NotPulled
 from vllama.jsontext import encode
 from vllama.models import listing
 from vllama.models.adapter import read_adapter
@@ -35,7 +35,7 @@ def place_of(source: Source, blobs: Blobs, state: Path) -> Path:
         return Path(source.location).expanduser().absolute()
     snapshot = find_snapshot(state, source.location, source.revision)
     if snapshot is None:
-        raise ModelUnusable(f"{source} is not downloaded", hint=f"Fetch it: vllama pull {source}")
+        raise NotPulled(f"{source} is not downloaded", hint=f"Fetch it: vllama pull {source}")
     return snapshot
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from vllama.errors import VllamaError
+from vllama.models.catalogs import read_catalog
 from vllama.models.model import Model
 from vllama.models.names import parse_name
 from vllama.observe.news import Preloaded
+from vllama.service.absent import absent_models
 from vllama.service.running import Service
 from vllama.supervisor.port import FOREVER, Wish
 from vllama.supervisor.tasks import outcome
@@ -20,6 +22,7 @@ _LOG: Final = logging.getLogger("vllama")
 
 async def preload(service: Service, named: Sequence[Model], stop: asyncio.Event) -> None:
     """Load what is configured, and the ``named`` models for good. Ends early when ``stop`` is set."""
+    await _report_absent(service)
     wishes = _wishes(service, named)
     stopped = asyncio.create_task(stop.wait())
     loads = [asyncio.create_task(outcome(_load(service, wish))) for wish in wishes]
@@ -40,11 +43,18 @@ def _wishes(service: Service, named: Sequence[Model]) -> Iterable[Wish]:
         model = service.store.find(name) if name is not None else None
         if model is not None:
             wishes[model.engine_key] = Wish(model)
-        else:
-            problem = service.store.problem(name) if name is not None else None
-            _LOG.error("can't preload %s: %s", text, problem or "there is no such model")
     wishes |= {model.engine_key: Wish(model, FOREVER) for model in named}
     return wishes.values()
+
+
+async def _report_absent(service: Service) -> None:
+    """A start never downloads: it must not depend on the hub, and gigabytes are for a person to ask for."""
+    names = filter(None, map(parse_name, service.loaded.config.preload))
+    if all(service.store.find(name) is not None for name in names):
+        return
+    catalog = await asyncio.to_thread(read_catalog, service.loaded.config.paths.catalog)
+    for one in absent_models(service.loaded, service.store, catalog):
+        _LOG.warning("%s: %s", ".".join(one.key), one)
 
 
 async def _load(service: Service, wish: Wish) -> None:

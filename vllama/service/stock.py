@@ -13,7 +13,7 @@ from vllama.install.registry import Registry
 from vllama.models.library import Library
 from vllama.models.names import parse_name
 from vllama.models.shelf import Shelf
-from vllama.models.sources import BUILTIN, Source, parse_source
+from vllama.models.sources import BUILTIN, Source, parse_given
 from vllama.models.store import Given, ModelStore
 
 
@@ -37,7 +37,7 @@ def _given(loaded: Loaded, extra: Mapping[str, str]) -> Iterator[Given]:
     """Configured models, then those of the command line; names and sources have been checked at their doors."""
     configured: dict[str, Given] = {}
     for text, entry in loaded.config.models.items():
-        name, source = parse_name(text), parse_source(entry.source)
+        name, source = parse_name(text), parse_given(entry.source)
         if name is not None and source is not None:
             configured[name.key] = Given(
                 name,
@@ -54,11 +54,11 @@ def _given(loaded: Loaded, extra: Mapping[str, str]) -> Iterator[Given]:
             configured[name.key] = Given(name, source, f"in the configuration ({loaded.origin_of('preload')})")
     yield from configured.values()
     for text, place in extra.items():
-        name, source = parse_name(text), parse_source(place)
+        name, source = parse_name(text), parse_given(place)
         if name is None or source is None:
             raise ModelUnusable(
                 f"'{text}={place}' names no model",
-                hint="Give a directory, tinychat or a repository org/name[@revision].",
+                hint="Give a name of the catalogue, a repository org/name[@revision], a directory or tinychat.",
             )
         known = configured.get(name.key, Given(name, source, "on the command line"))
         yield replace(known, name=name, source=source)

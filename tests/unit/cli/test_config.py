@@ -147,13 +147,42 @@ def test_check_reports_what_the_file_names_and_the_machine_does_not_have(tmp_pat
         "  python: /nowhere/python\n"
     )
     state, near = tmp_path / "state", "(did you mean 'tiny'?)"
+    nowhere = "it is not configured, not in the catalogue, and was not pulled into"
     found = run("check", path, "--json", environ={"VLLAMA_STATE_DIR": str(state)})
     assert found.exit_code == 78
     assert sentences(found.output, path) == [
-        f"1: preload.0: there is no model 'tinny': it is not configured, and was not pulled into {state} {near}",
+        f"1: preload.0: there is no model 'tinny': {nowhere} {state} {near}",
         "6: models.lost.source: /nowhere: there is no such directory",
         "8: engine.python: there is no interpreter '/nowhere/python'",
     ]
+    (warning,) = json.loads(found.output)["warnings"]  # what is only not here yet
+    assert (warning["key"], warning["message"]) == ("models.far.source", "org/far is not pulled: vllama pull far")
+
+
+def test_models_that_can_be_pulled_are_warnings_of_a_valid_file(tmp_path: Path):
+    path = tmp_path / "vllama.yaml"
+    path.write_text(
+        "preload: ['qwen3:0.6b', o/n@v1, small]\n"
+        "models:\n  small: {source: 'qwen3:0.6b'}\n  typo: {source: 'qwn3:0.6b'}\n"
+    )
+    found = run("check", path, "--json", environ={"VLLAMA_STATE_DIR": str(tmp_path / "state")})
+    assert [one["message"] for one in json.loads(found.output)["warnings"]] == [
+        "qwen3:0.6b is not pulled: vllama pull qwen3:0.6b",
+        "o/n:v1 is not pulled: vllama pull o/n:v1",
+        "qwen3:0.6b is not pulled: vllama pull small",
+    ]
+    (problem,) = sentences(found.output, path)
+    assert problem.startswith("4: models.typo.source: there is no model 'qwn3:0.6b'")
+    assert problem.endswith("(did you mean 'qwen3:0.6b'?)")
+    path.write_text("preload: ['qwen3:0.6b']\n")
+    found = run("check", path, environ={"VLLAMA_STATE_DIR": str(tmp_path / "state")})
+    assert (found.exit_code, "vllama pull qwen3:0.6b" in found.output) == (0, True)
+
+
+def test_errors_of_form_say_that_the_rest_was_not_looked_at(wrong: Path):
+    done = run("check", wrong)
+    assert isinstance(done.exception, ConfigError)
+    assert "only checked after that" in done.exception.hint
 
 
 def test_check_holds_flags_against_the_installed_engine(tmp_path: Path):
@@ -161,7 +190,7 @@ def test_check_holds_flags_against_the_installed_engine(tmp_path: Path):
     path.write_text(
         "models:\n"
         "  tiny:\n"
-        "    source: builtin:tinychat\n"
+        "    source: o/tiny\n"
         "    settings:\n"
         '      extra_args: ["--max-num-sqs", "3", "--port=1", "--seed", "1"]\n'
         "profiles:\n"

@@ -97,8 +97,8 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_lines(write):
         "7: preload: must be a list: one '- entry' a line, or [a, b], not 'mini'",
         "9: models.bad name: must be a model name (letters, digits, '_', '-', '.', then ':tag'), not 'bad name'",
         (
-            "10: models.two.source: must be a directory (/path or ./path), tinychat or a repository"
-            " org/name[@revision], not 'a/b/c'"
+            "10: models.two.source: must be a name of the catalogue, a repository org/name[@revision], a directory"
+            " (/path, ./path) or tinychat, not 'a/b/c'"
         ),
         "11: models.three.source: is required",
         "13: profiles.smal: must be one of small, medium, large, xlarge, not 'smal' (did you mean 'small'?)",
@@ -109,11 +109,16 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_lines(write):
     ]
 
 
-def test_a_name_of_the_catalogue_as_a_source_is_pointed_to_pull(write):
-    path = write("models: {q: {source: 'qwen3:0.6b'}}\n")
+def test_a_source_is_a_place_or_a_name_that_can_be_pulled(write):
+    path = write("models: {q: {source: 'qwen3:0.6b'}, s: {source: a b}}\n")
     (problem,) = problems(path)
-    assert "pull a name of the catalogue with 'vllama pull', or write its repository org/name" in problem
-    assert problem.endswith("not 'qwen3:0.6b'")
+    assert problem.startswith(f"{path}:1: models.s.source: must be a name of the catalogue, a repository")
+
+
+def test_a_source_does_not_name_another_entry(write):
+    path = write("models:\n  q: {source: a/b}\n  r: {source: Q}\n  s: {source: s}\n")
+    (problem,) = problems(path)
+    assert problem == f"{path}:3: models.r.source: 'q' is an entry of this file, too: write its source"
 
 
 @pytest.mark.parametrize(
@@ -145,6 +150,28 @@ def test_a_key_in_the_wrong_section_is_pointed_to_its_place(write, text: str, wh
             "models.a.num_ctx",
             "did you mean 'max_model_len', under 'settings'?",
         ),
+        (
+            "models: {a: {source: o/n, num_parallel: 9}}\n",
+            "models.a.num_parallel",
+            "did you mean 'max_num_seqs', under 'settings'?",
+        ),
+        (
+            "models: {a: {source: o/n, vllm_args: [--x]}}\n",
+            "models.a.vllm_args",
+            "did you mean 'extra_args', under 'settings'?",
+        ),
+        (
+            "models: {a: {source: o/n, temperature: 1}}\n",
+            "models.a.temperature",
+            "it belongs under 'parameters'",
+        ),
+        (
+            "models: {a: {source: o/n, settings: {temperature: 1}}}\n",
+            "models.a.settings.temperature",
+            "it belongs under 'parameters' of the model",
+        ),
+        ("num_parallel: 4\n", "num_parallel", "did you mean 'max_num_seqs', under 'settings' of a model?"),
+        ("temperature: 0\n", "temperature", "it belongs under 'parameters' of a model"),
         ("profiles: {small: {num_ctx: 9}}\n", "profiles.small.num_ctx", "did you mean 'max_model_len'?"),
     ],
 )
@@ -164,9 +191,17 @@ def test_two_spellings_of_one_model_are_a_problem(write):
     assert problem.endswith(":3: models.MINI:latest: is the same model as 'mini'")
 
 
-def test_what_is_preloaded_must_be_a_name(write):
-    (problem,) = problems(write("models:\n  mini: {source: a/b}\npreload: [Mini, pulled, a b]\n"))
-    assert problem.endswith(":3: preload.2: 'a b' is not a model name")
+def test_what_is_preloaded_must_be_a_name_or_a_repository(write):
+    (problem,) = problems(write("models:\n  mini: {source: a/b}\npreload: [Mini, pulled, o/n@v1, a b]\n"))
+    assert ":3: preload.3: must be a model name or a repository org/name[@revision], not 'a b'" in problem
+    assert load_config(write("preload: [o/n@refs/pr/3]\n"), environ={}).config.preload == ("o/n:refs-pr-3",)
+
+
+def test_a_model_that_is_only_its_source_is_shown_how_to_write_it(write):
+    path = write("models:\n  a: qwen3:0.6b\n")
+    (problem,) = problems(path)
+    assert problem.startswith(f"{path}:2: models.a: must be a section of 'key: value' lines, not 'qwen3:0.6b'")
+    assert problem.endswith("(did you mean {source: 'qwen3:0.6b'}?)")
 
 
 def test_broken_yaml_reports_the_line(write):

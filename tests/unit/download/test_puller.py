@@ -15,6 +15,7 @@ from vllama.download.puller import Puller
 from vllama.errors import ModelUnusable, PullFailed
 from vllama.models.arrival import Part
 from vllama.models.catalog import Catalog, Listing, Offer, WeightRoom, choose
+from vllama.models.manifest import Manifest
 from vllama.models.names import ModelName, parse_name, split_revision
 from vllama.models.snapshots import find_snapshot
 from vllama.models.sources import Source
@@ -168,6 +169,31 @@ async def test_a_configured_repository_is_fetched_once(world):
     assert await steps(puller, "tiny") == ["pulling manifest", "success"]
     assert len(downloads.asked) == 1
     assert store.library.all() == {}
+
+
+@pytest.mark.parametrize("mine", ["mine", "mini:8b"])
+async def test_a_configured_name_of_the_catalogue_is_pulled_under_that_name_and_planned_as_configured(world, mine: str):
+    store, downloads, _ = world(f"models: {{'{mine}': {{source: 'mini:8b'}}}}\n")
+    planned = []
+
+    async def chosen(listing: Listing) -> Offer | None:
+        planned.append(listing.name.short.removesuffix(":latest"))
+        return choose(listing, WeightRoom(10 * 10**9))
+
+    puller = Puller(store, Catalog(FAMILIES), downloads, chosen)
+    assert await steps(puller, mine) == ALL
+    assert (planned, downloads.asked) == ([mine], [Source("hub", "quant/mini-8b-FP8")])
+    assert store.find(name(mine)) is not None
+    assert [*store.library.all()] == [name("mini:8b").key]
+    assert "success" in await steps(puller, mine)  # as often as one likes: it looks for a newer version
+    assert len(downloads.asked) == 2
+
+
+async def test_a_configured_model_that_was_created_here_needs_no_pull(world, tmp_path: Path):
+    store, downloads, puller = world("models: {mine: {source: coder}}\n")
+    store.save(Manifest(name("coder"), Source("directory", str(make_model(tmp_path / "coder")))))
+    assert await steps(puller, "mine") == ["pulling manifest", "success"]
+    assert downloads.asked == []
 
 
 @pytest.mark.parametrize(

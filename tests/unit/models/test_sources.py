@@ -65,7 +65,7 @@ def test_what_serve_may_name(argument: str, found: tuple[str, str | None]):
     assert parse_argument(argument, configured, lambda text: text in {"here", "models/here"}) == found
 
 
-@pytest.mark.parametrize("argument", ["unknown", "", "=", "a=", "=a/b", "bad name=a/b", "a=b", "x\0"])
+@pytest.mark.parametrize("argument", ["unknown", "", "=", "a=", "=a/b", "bad name=a/b", "a=b/c/d", "x\0"])
 def test_what_serve_can_make_nothing_of(argument: str):
     assert parse_argument(argument, (), lambda _: False) is None
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.models.model_files import make_model, safetensors
 from vllama.config.load import Loaded, load_config
-from vllama.errors import BadRequest, ModelUnusable
+from vllama.errors import BadRequest, ModelUnusable, NotPulled
 from vllama.models.manifest import Manifest
 from vllama.models.model import Model
 from vllama.models.names import ModelName, parse_name
@@ -88,7 +88,7 @@ def test_the_command_line_wins_over_the_configured_source(configure, tmp_path: P
 
 def test_the_command_line_names_no_nonsense(configure):
     with pytest.raises(ModelUnusable, match="names no model"):
-        open_store(configure(), {"mini": "nonsense"})
+        open_store(configure(), {"mini": "no/non/sense"})
 
 
 def test_newest_come_first(configure, tmp_path: Path):
@@ -179,7 +179,6 @@ def test_a_repository_is_served_from_the_hubs_cache(configure, tmp_path: Path):
     store = open_store(loaded)
     assert find(store, "mini").path == snapshot
     assert find(store, "same").engine_key == find(store, "mini").engine_key
-    assert store.missing() == ()
 
 
 def test_what_was_not_fetched_or_not_whole_is_missing(configure, tmp_path: Path):
@@ -188,13 +187,42 @@ def test_what_was_not_fetched_or_not_whole_is_missing(configure, tmp_path: Path)
         "models: {half: {source: org/half}, none: {source: org/none@v1}, own: {source: 'builtin:tinychat'}}\n"
     )
     store = open_store(loaded)
-    assert [(found.model, str(source)) for found, source in store.missing()] == [
-        ("half", "org/half"),
-        ("none", "org/none@v1"),
-    ]
     problem = store.problem(name("none"))
-    assert problem is not None
+    assert isinstance(problem, NotPulled)
     assert problem.message == "org/none@v1 is not downloaded"
+    assert not isinstance(store.problem(name("half")), NotPulled | None)
+    assert store.problem(name("own")) is None
+
+
+def test_a_configured_model_may_be_what_was_pulled_under_another_name(configure, tmp_path: Path):
+    make_snapshot(tmp_path / "state", "org/mini", make_model(tmp_path / "m"))
+    loaded = configure(
+        "models:\n"
+        "  mine: {source: 'mini:1b', system: Short., parameters: {top_k: 3}}\n"
+        "  mini:1b: {source: 'mini:1b', pin: true}\n"
+    )
+    store = open_store(loaded)
+    assert isinstance(store.problem(name("mine")), NotPulled)
+    pulled = Manifest(name("mini:1b"), Source("hub", "org/mini", COMMIT), system="Long.", parameters={"top_p": 0.5})
+    store.keep(pulled)
+    mine = find(store, "mine")
+    assert (mine.system, mine.parameters) == ("Short.", {"top_p": 0.5, "top_k": 3})
+    assert (find(store, "mini:1b").pinned, mine.engine_key) == (True, find(store, "mini:1b").engine_key)
+    store.copy(name("mine"), name("copy"))
+    assert store.library.find(name("copy")) == Manifest(
+        name("copy"), pulled.source, system="Short.", parameters=mine.parameters
+    )
+    with pytest.raises(BadRequest, match="defined in the configuration"):
+        store.save(pulled)
+
+
+def test_what_a_configured_model_is_made_of_is_not_deleted(configure, tmp_path: Path):
+    make_snapshot(tmp_path / "state", "org/mini", make_model(tmp_path / "m"))
+    store = open_store(configure("models: {mine: {source: 'mini:1b'}}\n"))
+    store.save(Manifest(name("mini:1b"), Source("hub", "org/mini", COMMIT)))
+    with pytest.raises(BadRequest, match="mini:1b is the source of mine:latest, which is defined in the configuration"):
+        store.remove(name("mini:1b"))
+    assert find(store, "mine")
 
 
 @pytest.mark.parametrize("ref", ["", "../../x", "main", "0" * 39])
