@@ -11,8 +11,9 @@ import psutil
 import pytest
 import yaml
 
-from tests.client import text_of
+from tests.client import Client, text_of
 from tests.component.conftest import engine_of
+from tests.component.test_dialects import ROUTES
 from tests.fakes.model_dir import rescript
 from tests.fault.test_engine_faults import within
 from tests.live import LiveService
@@ -45,9 +46,31 @@ async def test_sigterm_cuts_answers_that_outlast_the_drain_time_with_an_error_li
         with within(15):
             up.send(signal.SIGTERM)
             _, lines = await stream
-            assert set(lines[-1]) == {"error"}
+            assert lines[-1] == {"error": "the server is shutting down"}
             assert await up.wait(15) == 0
         await until_gone(pids, 1)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_request_that_a_stop_cuts_is_told_so_in_every_dialect(service: LiveService, *, stream: bool):
+    service.config["engine"]["drain_timeout"] = "300ms"
+    async with service as up, Client(up.url) as client:
+        engine = await engine_of(up)
+        await engine.script(token_rate=20)
+        chats = [(path, body | {"stream": stream}) for path, body in ROUTES]
+        native = {"model": "tinychat", "prompt": "count to 900", "stream": stream}
+        asked = [*chats, ("/api/generate", native)]
+
+        async def ask(path: str, body: dict[str, object]) -> bytes:
+            async with client.session.post(path, json=body) as answer:
+                return await answer.read()
+
+        answers = asyncio.gather(*(ask(path, body) for path, body in asked))
+        await engine.until(running=len(asked))
+        up.send(signal.SIGTERM)
+        for (path, _), raw in zip(asked, await answers, strict=True):
+            assert b"the server is shutting down" in raw, path
+            assert b"an error was encountered" not in raw, path
 
 
 async def test_sigterm_while_an_engine_starts_and_swallows_it_leaves_nothing_within_10_s(service: LiveService):

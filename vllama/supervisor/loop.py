@@ -17,19 +17,15 @@ from functools import partial
 
 from vllama.engine.client import Client
 from vllama.engine.diagnose import Cause
-from vllama.errors import (
-    Busy,
-    EngineGone,
-    EngineNotInstalled,
-    LoadFailed,
-    VllamaError,
-)
+from vllama.errors import Busy, EngineGone, EngineNotInstalled, LoadFailed, VllamaError
 from vllama.models.model import Model
 from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
+from vllama.supervisor.child import Child
 from vllama.supervisor.children import Children
 from vllama.supervisor.compilation import code_state, compilation_due, describe
 from vllama.supervisor.compiler import Compiler
+from vllama.supervisor.orders import CLOSING
 from vllama.supervisor.plans import Planner
 from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import EngineView, Lease, Wish
@@ -88,7 +84,7 @@ class Supervisor:
             if child is None:  # it died between the grant and our turn
                 raise EngineGone("the engine stopped before it could answer; try again")
             limit = self._state.engines[key].capacity.max_model_len
-            suspect = partial(self._children.suspect, key, child)
+            suspect = partial(self._suspect, key, child)
             try:
                 name = child.process.spec.served_name
                 if model.adapter is not None:
@@ -117,6 +113,12 @@ class Supervisor:
     async def unload(self, model: Model) -> None:
         """See ``port.Engines.unload``."""
         self.post(ev.UnloadWanted(self.now(), model.engine_key))
+
+    async def _suspect(self, key: str, child: Child) -> None:
+        """See ``Lease.suspect``."""
+        await self._children.suspect(key, child)
+        if self._state.closing:  # no failure: we ended it
+            raise _as_error(CLOSING)
 
     # ----------------------------------------------------------------------------------------- for the daemon
 

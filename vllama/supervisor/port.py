@@ -70,7 +70,9 @@ class Lease:
     cold: bool
     """True when this request had to wait for the engine to load."""
     suspect: Callable[[], Awaitable[None]]
-    """Await it when the engine seems gone, before the client gets the error: the next request waits for a new one."""
+    """Await it when the engine seems gone, before the client gets the error: the next request waits for a new one.
+
+    Raises Busy when the service is stopping, and ended the engine itself: the client gets that error instead."""
     shapes: TemplateShapes = NATURAL
     """What the model's chat template takes."""
 
