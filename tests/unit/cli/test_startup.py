@@ -58,7 +58,10 @@ def test_the_first_request_to_try_goes_to_the_address_in_use():
     assert "listens on http://[::1]:11434 " in shown.said[0]
     assert shown.said[1].startswith("mini is ready in ")
     assert shown.said[2].startswith("  curl http://[::1]:11434/api/chat -d ")
-    assert shown.said[2].endswith('"think": false, "stream": false}\'')
+    assert shown.said[2].endswith('"options": {"num_predict": 64}, "think": false, "stream": false}\'')
+    startup.take(Preloaded(model("tinychat"), None))
+    assert "What is the capital of France?" in shown.said[4]  # the toy knows little else, and comes to an end
+    assert "num_predict" not in shown.said[4]
 
 
 @pytest.mark.parametrize(

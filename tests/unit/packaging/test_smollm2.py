@@ -67,7 +67,11 @@ def test_a_model_that_is_there_is_kept(tmp_path: Path, environ: dict[str, str]):
 
 @pytest.mark.parametrize(
     ("setting", "served", "made"),
-    [("smollm2", "smollm2=.vllama/models/smollm2", True), ("Qwen/Qwen3-0.6B", "Qwen/Qwen3-0.6B", False)],
+    [
+        ("smollm2", "smollm2:135m=.vllama/models/smollm2", True),
+        ("smollm2:135m", "smollm2:135m=.vllama/models/smollm2", True),
+        ("Qwen/Qwen3-0.6B", "Qwen/Qwen3-0.6B", False),
+    ],
 )
 def test_make_run_makes_the_model_first_and_serves_it(setting: str, served: str, made: bool):
     argv = ["make", "--no-print-directory", "--dry-run", "run", f"MODEL={setting}"]
