@@ -9,14 +9,13 @@ import click
 
 from vllama.cli import format as fmt
 from vllama.cli import output
+from vllama.cli.offers import bits, listed_offer, room_here
 from vllama.cli.progress import progress
 from vllama.config.environment import environment
-from vllama.config.load import load_config
+from vllama.config.load import Loaded, load_config
 from vllama.errors import NotFound, VllamaError
-from vllama.models.catalog import Catalog, Listing
+from vllama.models.catalog import Catalog, Listing, Offer
 from vllama.models.catalogs import read_catalog
-
-_BITS = {"bf16": "16", "fp8": "8", "int4": "4"}
 
 
 @click.group("catalog")
@@ -24,8 +23,8 @@ def command() -> None:
     """List the names that can be pulled, or ask the hub whether their repositories exist."""
 
 
-def _catalog(file: Path | None) -> Catalog:
-    return read_catalog(load_config(file, environ=environment()).config.paths.catalog)
+def _catalog(loaded: Loaded) -> Catalog:
+    return read_catalog(loaded.config.paths.catalog)
 
 
 _config = click.option("--config", "file", type=click.Path(path_type=Path), help="Configuration file.")
@@ -38,14 +37,18 @@ _config = click.option("--config", "file", type=click.Path(path_type=Path), help
 def list_names(*, prefix: str, as_json: bool, file: Path | None) -> None:
     """List the catalogue's names; with PREFIX only those that begin with it.
 
-    DOWNLOAD is the estimated size of the weights in REPOSITORY, the most precise one. BITS are the precisions for which
-    there is a repository.
+    REPOSITORY is the most precise one whose weights fit this machine, BITS its precision, DOWNLOAD the estimated size
+    of its weights. A pull compares the whole models, as 'vllama plan NAME' does. Other precisions are in brackets:
+    NAME-fp8 means 8 bits, NAME-int4 4 bits.
     """
-    listings = _chosen(_catalog(file), prefix)
+    loaded, environ = load_config(file, environ=environment()), environment()
+    listings, room = _chosen(_catalog(loaded), prefix), room_here(loaded, environ)
     if as_json:
-        output.data([{**asdict(listing), "name": listing.name.short} for listing in listings])
+        found = [(listing, listed_offer(listing, room)) for listing in listings]
+        output.data([{**asdict(one), "name": one.name.short, "chosen": asdict(offer)} for one, offer in found])
         return
-    output.table(["NAME", "PARAMS", "DOWNLOAD", "BITS", "KIND", "REPOSITORY"], [_row(listing) for listing in listings])
+    rows = [_row(listing, listed_offer(listing, room)) for listing in listings]
+    output.table(["NAME", "PARAMS", "DOWNLOAD", "BITS", "KIND", "REPOSITORY"], rows)
 
 
 @command.command("check", short_help="Ask the hub whether every repository exists.")
@@ -59,7 +62,7 @@ def check(*, prefix: str, file: Path | None) -> None:
     # slow to import, and only needed here
     from vllama.download.hub import look  # noqa: PLC0415
 
-    listings = _chosen(_catalog(file), prefix)
+    listings = _chosen(_catalog(load_config(file, environ=environment())), prefix)
     offers = {offer.repository: offer for listing in listings for offer in listing.offers}
     missing = 0
     with progress() as show:
@@ -85,9 +88,9 @@ def _chosen(catalog: Catalog, prefix: str) -> list[Listing]:
     return listings
 
 
-def _row(listing: Listing) -> list[str]:
+def _row(listing: Listing, offer: Offer) -> list[str]:
     params = f"{listing.billions:g}B" if listing.billions else "-"
-    first = listing.offers[0]
-    download = fmt.human_bytes(first.weights) if first.weights else "-"
-    bits = " ".join(_BITS[offer.precision] for offer in listing.offers)
-    return [listing.name.short, params, download, bits, listing.kind, first.repository]
+    download = fmt.human_bytes(offer.weights) if offer.weights else "-"
+    others = tuple(other for other in listing.offers if other != offer)
+    precision = f"{bits(offer)} ({bits(*others)})" if others else bits(offer)
+    return [listing.name.short, params, download, precision, listing.kind, offer.repository]

@@ -6,7 +6,8 @@ files are broken is not listed; ``problem`` says why. A given name hides one of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -63,8 +64,11 @@ class ModelStore:
         given: Iterable[Given],
         registry: Callable[[], Registry],
         library: Library | Shelf | None = None,
+        kept: Collection[str] = (),
     ) -> None:
         """``state``: the directory of what was fetched. ``registry``: what the engine knows about models now.
+
+        ``kept``: ``ModelName.key`` of models that stay loaded once they are, whatever the configuration says.
 
         ``library``: one that was read already, or the shelf of the store before, when the configuration was read again.
         """
@@ -73,6 +77,7 @@ class ModelStore:
         """What the names of the library mean; a store that follows this one takes it over."""
         self.shelf.reader.registry = registry
         self._state = state
+        self._kept = kept
         self._given = {one.name.key: one for one in given}
         self._judge = Judge(self._look, self.shelf.patience)
         self._own: Verdicts = {}
@@ -201,10 +206,13 @@ class ModelStore:
         stored, own, known = self.shelf.verdicts, self._own, self._known
         if known.stored is not stored or known.own is not own:
             found = {**stored, **own}
-            models = {key: verdict for key, verdict in found.items() if isinstance(verdict, Model)}
+            models = {key: self._keep(key, verdict) for key, verdict in found.items() if isinstance(verdict, Model)}
             problems = {key: verdict for key, verdict in found.items() if isinstance(verdict, ModelUnusable)}
             known = self._known = _Known(stored, own, _with_room(models), problems)
         return known
+
+    def _keep(self, key: str, model: Model) -> Model:
+        return replace(model, keep_alive=math.inf, pinned=True) if key in self._kept else model
 
     def _waits_for(self, source: Source) -> bool:
         """Whether a configured model that could not be used is of this repository."""

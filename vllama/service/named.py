@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,12 @@ class Named:
         sources = _sources(arguments, loaded, library)
         self._names = tuple(sources)
         self._extra = {name: source for name, source in sources.items() if source is not None}
-        self.store = open_store(loaded, self._extra, library)
+        self._kept = frozenset(name.key for name in map(parse_name, self._names) if name is not None)
+        self.store = open_store(loaded, self._extra, library, self._kept)
 
     def reopened(self, loaded: Loaded) -> ModelStore:
         """The store under another configuration, with the same library."""
-        return open_store(loaded, self._extra, self.store.shelf)
+        return open_store(loaded, self._extra, self.store.shelf, self._kept)
 
     async def pull_missing(
         self, loaded: Loaded, environ: Mapping[str, str], begin: Callable[[str], Callable[[Mapping[str, Any]], None]]
@@ -60,7 +60,7 @@ class Named:
 
     def models(self) -> list[Model]:
         """To be loaded at once and kept. Raises what is wrong with the files of one, or NotFound."""
-        return [replace(_find(self.store, text), pinned=True) for text in self._names]
+        return [_find(self.store, text) for text in self._names]
 
 
 def _sources(arguments: Sequence[str], loaded: Loaded, library: Library) -> dict[str, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -18,14 +18,17 @@ from vllama.models.store import Given, ModelStore
 
 
 def open_store(
-    loaded: Loaded, extra: Mapping[str, str] | None = None, library: Library | Shelf | None = None
+    loaded: Loaded,
+    extra: Mapping[str, str] | None = None,
+    library: Library | Shelf | None = None,
+    kept: Collection[str] = (),
 ) -> ModelStore:
     """``extra``: name to source of the models named on the command line; they win over configured ones.
 
     ``library``: one that was read already, or the shelf of the store before, when the configuration was read again.
-    Raises ModelUnusable for an ``extra`` that names no model.
+    ``kept``: keys of the models that stay loaded. Raises ModelUnusable for an ``extra`` that names no model.
     """
-    return ModelStore(loaded.state, _given(loaded, extra or {}), registry_of(loaded), library)
+    return ModelStore(loaded.state, _given(loaded, extra or {}), registry_of(loaded), library, kept)
 
 
 def registry_of(loaded: Loaded) -> Callable[[], Registry]:

@@ -108,6 +108,9 @@ def code_state(engine: EngineState, running: Compilation | None) -> CodeState:
 def describe(engine: EngineState, running: Compilation | None) -> str:
     """What is being done about the engine's compiled code, in people's words; empty when there is nothing to say."""
     match code_state(engine, running):
+        case "" if engine.renew and engine.phase == "ready":
+            later = "it is loaded again with that after a minute without requests"
+            return f"eager; compiled, and {later if _renewable(engine) else 'the next load uses that'}"
         case "":
             return ""
         case "failed":

@@ -51,17 +51,18 @@ def test_what_fits_comes_first_from_the_catalogue_and_from_the_hub(search: Run, 
         {"id": "org/zebra-odd", "safetensors": {"parameters": {"STRANGE": 5}, "total": 5}},
         {"id": "org/zebra-tiny", "safetensors": {"parameters": {"F32": 1000, "BF16": 1000}, "total": 2000}},
         {"id": "org/zebra-bare"},
+        {"id": "org/zerba"},  # the hub finds what is alike, too
     ]
     done = search("ZEBRA")
     assert done.returncode == 0, done.stderr
     assert [line.split() for line in done.stdout.splitlines()] == [
-        ["NAME", "PARAMS", "DOWNLOAD", "FITS", "SOURCE"],
-        ["zebra:small", "100.00M", "200", "MB", "yes", "catalogue"],
-        ["org/zebra-tiny", "2K", "6", "KB", "yes", "hub"],
-        ["org/zebra-odd", "5", "-", "unknown", "hub"],
-        ["org/zebra-bare", "-", "-", "unknown", "hub"],
-        ["zebra:huge", "900000.0B", "1800", "TB", "no", "catalogue"],
-        ["org/zebra-giant", "900000.0B", "1800", "TB", "no", "hub"],
+        ["NAME", "PARAMS", "DOWNLOAD", "BITS", "FITS", "REPOSITORY"],
+        ["zebra:small", "100.00M", "200", "MB", "16", "yes", "acme/zebra-small"],
+        ["org/zebra-tiny", "2K", "6", "KB", "24", "yes", "org/zebra-tiny"],
+        ["org/zebra-odd", "5", "-", "-", "unknown", "org/zebra-odd"],
+        ["org/zebra-bare", "-", "-", "-", "unknown", "org/zebra-bare"],
+        ["zebra:huge", "900000.0B", "1800", "TB", "16", "no", "acme/zebra-huge"],
+        ["org/zebra-giant", "900000.0B", "1800", "TB", "16", "no", "org/zebra-giant"],
     ]
     assert "search=ZEBRA" in hub.searched[0]
     assert "limit=20" in hub.searched[0]
@@ -92,4 +93,4 @@ def test_a_server_that_is_no_hub_is_named_as_the_reason(search: Run, tmp_path: P
 
 def test_a_word_of_no_model_is_an_error(search: Run) -> None:
     done = search("nosuchword", "--limit", "0")
-    assert (done.returncode, "no model's name contains 'nosuchword'" in done.stderr) == (1, True)
+    assert (done.returncode, "no model's name or repository contains 'nosuchword'" in done.stderr) == (1, True)

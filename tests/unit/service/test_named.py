@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,9 @@ async def test_our_own_model_needs_no_source_and_is_kept_loaded(loaded: Loaded):
     assert await missing(named, loaded) == []
     (model,) = named.models()
     assert (model.name.model, model.pinned) == ("tinychat", True)
+    assert named.store.find(model.name) == model  # also when a client has unloaded it, and a request loads it again
+    assert named.reopened(loaded).find(model.name) == model
+    assert model.keep_alive == math.inf
 
 
 @pytest.mark.parametrize("argument", ["qwen3:0.6b", "org/name"])

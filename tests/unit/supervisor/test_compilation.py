@@ -121,9 +121,20 @@ def test_a_model_that_is_configured_again_is_not_compiled_as_it_was():
 def test_made_code_is_not_made_again():
     world = compiling()
     end(world, made=True)
-    assert describe(world.engine(MINI), None) == ""
     world.tick(10)
     assert compilations(world) == 1
+
+
+@pytest.mark.parametrize(
+    ("keep_alive", "then"),
+    [(400.0, "it is loaded again with that after a minute without requests"), (100.0, "the next load uses that")],
+)
+def test_people_read_what_becomes_of_made_code(keep_alive: float, then: str):
+    world = compiling()
+    world.give_back(MINI, world.want(MINI, keep_alive=keep_alive))
+    world.tick(QUIET)
+    end(world, made=True)
+    assert describe(world.engine(MINI), None) == f"eager; compiled, and {then}"
 
 
 def test_an_idle_engine_that_stays_is_loaded_again_with_its_code_and_stays_as_long_as_before():
