@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from vllama.config.document import KeyPath
 from vllama.config.profiles import SHIPPED
+from vllama.config.promises import read_share, written_share
 from vllama.config.schema import Config, Profile, Settings, read_duration, read_size
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_./@-]*(?::[A-Za-z0-9_./@-]+)*")
@@ -111,6 +112,8 @@ def spelled(value: Any, info: FieldInfo) -> Any:
         return duration(value)
     if read_size in readers and isinstance(value, int):
         return size(value)
+    if read_share in readers and isinstance(value, float):
+        return written_share(value)
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, tuple):

@@ -16,11 +16,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from vllama.config.address import is_host
+from vllama.config.promises import Limit, read_limit, read_share
 from vllama.models.names import parse_name, split_revision
 from vllama.models.sources import parse_given
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DAY = _SECONDS["d"]
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]i?B?|B)?")
 _UNITS = {"": 0, "B": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
@@ -100,6 +103,18 @@ def _check_own_name(value: str) -> str:
     return value.lower()
 
 
+def _check_label(value: str) -> str:
+    if not _LABEL.fullmatch(value):
+        raise ValueError("must be a short name: up to 40 letters, digits, '_' and '-', a letter first")
+    return value
+
+
+def _check_period(value: float) -> float:
+    if not 3 * _DAY <= value <= 90 * _DAY or value % _DAY:
+        raise ValueError("must be a number of days from 3d to 90d")
+    return value
+
+
 def _check_network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value))
@@ -110,6 +125,8 @@ def _check_network(value: str) -> str:
 # What an editor should accept where we read more than one type (``vllama config schema``).
 _DURATION_SCHEMA = {"type": ["string", "number"], "examples": ["30s", "5m", "1h30m", "forever"]}
 _SIZE_SCHEMA = {"type": ["string", "integer"], "examples": ["64MiB", "4GiB"]}
+_SHARE_SCHEMA = {"type": "string", "examples": ["99.9 %"]}
+_LIMIT_SCHEMA = {"type": "string", "examples": ["1s at 95 %"]}
 _CONTEXT_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]}
 
 Duration = Annotated[float, BeforeValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
@@ -118,6 +135,11 @@ Timeout = Annotated[
 ]
 Size = Annotated[int, BeforeValidator(read_size), WithJsonSchema(_SIZE_SCHEMA)]
 ContextLength = Annotated[int | Literal["auto"], BeforeValidator(read_context), WithJsonSchema(_CONTEXT_SCHEMA)]
+Percent = Annotated[float, BeforeValidator(read_share), WithJsonSchema(_SHARE_SCHEMA)]
+LimitText = Annotated[Limit, BeforeValidator(read_limit), WithJsonSchema(_LIMIT_SCHEMA)]
+Period = Annotated[
+    float, BeforeValidator(read_duration), AfterValidator(_check_period), WithJsonSchema(_DURATION_SCHEMA)
+]
 # YAML has types: a quoted number, or a yes in place of a number, is reported as an error.
 WholeNumber = Annotated[int, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -130,6 +152,7 @@ NetworkText = Annotated[str, AfterValidator(_check_network)]
 Name = Annotated[str, AfterValidator(_check_name)]
 PreloadText = Annotated[str, AfterValidator(_check_preloaded)]
 SourceText = Annotated[str, AfterValidator(_check_source)]
+Label = Annotated[str, AfterValidator(_check_label)]
 Origin = Annotated[str, Field(min_length=1)]
 
 Access = Literal["loopback", "lan", "any"]
@@ -338,6 +361,25 @@ class Log(Section):
     """One line for each request."""
 
 
+class Slo(Section):
+    """What is promised to the clients of some models. Requests that failed by the client's doing do not count."""
+
+    models: tuple[Name, ...] = ()
+    """The models whose requests count; empty: all models."""
+    ttft: LimitText | None = None
+    """Time to first token and the share of requests that must keep it: ``1s at 95 %``."""
+    success: Percent | None = None
+    """Share of requests that must not fail: ``99.9 %``."""
+    over: Period = 30 * _DAY
+    """The days over which the shares are counted, from 3d to 90d."""
+
+    @model_validator(mode="after")
+    def _promises_something(self) -> Slo:
+        if self.ttft is None and self.success is None:
+            raise ValueError("must have 'ttft: 1s at 95 %', 'success: 99.9 %' or both")
+        return self
+
+
 class Config(Section):
     """The whole of /etc/vllama.yaml."""
 
@@ -357,6 +399,8 @@ class Config(Section):
     """Settings by model, pulled ones too (``vllama tune`` finds them); ``models.NAME.settings`` overrides them."""
     profiles: Mapping[SizeClass, Profile] = Field(default_factory=dict)
     """Changes to the shipped profiles (``vllama config show`` prints them), by model size."""
+    slos: Annotated[Mapping[Label, Slo], Field(max_length=20)] = Field(default_factory=dict)
+    """Service level objectives by name, 20 at most (``vllama slo``)."""
     engine: Engine = Engine()
     log: Log = Log()
 

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from vllama.caller import NOBODY
+from vllama.config.schema import Config
+from vllama.observe.slo import budget_of, objectives
+from vllama.observe.spent import Spent
+from vllama.observe.windows import Windows
+
+NOW = 1_800_000_000.0
+CHAT = {"models": ["tiny"], "ttft": "1s at 95 %", "success": "99 %", "over": "30d"}
+TTFT, SUCCESS = objectives(Config.model_validate({"slos": {"chat": CHAT}}).slos)
+DONE = Spent(NOBODY, "/api/chat", "tiny:latest", 200, 2.0, first_token=0.5)
+
+
+def test_a_prompt_answer_is_good_and_a_late_one_only_succeeds():
+    late = replace(DONE, first_token=1.01)
+    assert (TTFT.judge(DONE), SUCCESS.judge(DONE)) == (True, True)
+    assert (TTFT.judge(replace(DONE, first_token=1.0)), TTFT.judge(late), SUCCESS.judge(late)) == (True, False, True)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_what_we_failed_to_answer_is_bad_and_has_no_first_token(status: int):
+    failed = replace(DONE, status=status, first_token=None)
+    assert (TTFT.judge(failed), SUCCESS.judge(failed)) == (None, False)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 413, 429, 499])
+def test_what_the_client_did_wrong_or_left_counts_neither_way(status: int):
+    theirs = replace(DONE, status=status, first_token=5.0)
+    assert (TTFT.judge(theirs), SUCCESS.judge(theirs)) == (None, None)
+
+
+def test_other_models_and_requests_without_a_model_do_not_count():
+    for model in ("", "tiny:8b", "other:latest"):
+        assert SUCCESS.judge(replace(DONE, model=model)) is None
+
+
+def test_without_models_every_model_counts():
+    (every,) = objectives(Config.model_validate({"slos": {"all": {"success": "99 %"}}}).slos)
+    assert every.judge(replace(DONE, model="other:latest")) is True
+    assert every.judge(replace(DONE, model="")) is None
+
+
+def test_an_answer_without_a_token_has_no_time_to_one():
+    assert TTFT.judge(replace(DONE, first_token=None)) is None
+
+
+def test_a_budget_is_spent_by_the_share_of_bad_requests():
+    windows = Windows()
+    for number in range(1000):
+        windows.add(NOW, bad=number < 5)
+    budget = budget_of(SUCCESS, windows, NOW)
+    assert budget.left == pytest.approx(0.5)  # 0.5 % of 1 %
+    assert budget.burn == pytest.approx(dict.fromkeys(("5m", "30m", "1h", "6h", "3d"), 0.5))
+
+
+def test_a_budget_may_be_overspent_and_comes_back_with_time():
+    windows = Windows()
+    for _ in range(100):
+        windows.add(NOW, bad=True)
+    assert budget_of(SUCCESS, windows, NOW).left == pytest.approx(-99)
+    later = budget_of(SUCCESS, windows, NOW + 3600)
+    assert (later.burn["5m"], later.burn["6h"]) == (0, pytest.approx(100))
+    assert budget_of(SUCCESS, windows, NOW + 30 * 86400).left == 1
+
+
+def test_what_is_shown_holds_what_the_contract_of_the_route_says():
+    assert budget_of(TTFT, Windows(), NOW).shown() == {
+        "name": "chat",
+        "objective": "ttft",
+        "models": ["tiny:latest"],
+        "target": 0.95,
+        "threshold": 1.0,
+        "over": 30 * 86400.0,
+        "requests": 0,
+        "good": 0,
+        "budget_left": 1.0,
+        "burn": {"5m": 0.0, "30m": 0.0, "1h": 0.0, "6h": 0.0, "3d": 0.0},
+    }
+    assert "threshold" not in budget_of(SUCCESS, Windows(), NOW).shown()

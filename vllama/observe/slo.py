@@ -1,0 +1,124 @@
+"""Service level objectives: which requests count, what is left of an error budget, how fast it burns. Pure.
+
+An error budget is the share of requests that may be bad: 0.1 % of them for ``success: 99.9 %``. A burn rate of 1 spends
+it exactly within ``over``. What a client did wrong (4xx), gave up (499) or a manager cancelled counts neither way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from vllama.config.schema import Slo
+from vllama.models.names import parse_name
+from vllama.observe.spent import Spent
+from vllama.observe.windows import Windows
+
+Kind = Literal["ttft", "success"]
+
+BURN_WINDOWS: Final = {"5m": 300.0, "30m": 1800.0, "1h": 3600.0, "6h": 21600.0, "3d": 259200.0}
+"""Those of the alerts: two pairs that wake someone, one that makes a ticket."""
+_SHOWN_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One line of an SLO."""
+
+    name: str
+    kind: Kind
+    models: frozenset[str]
+    """Short names; empty: all models."""
+    target: float
+    """Share of the requests that must be good; less than 1."""
+    over: float
+    """Seconds."""
+    threshold: float | None = None
+    """Seconds to the first token; None for ``success``."""
+
+    @property
+    def budget(self) -> float:
+        """Share of the requests that may be bad."""
+        return 1 - self.target
+
+    @property
+    def counts(self) -> str:
+        """What decides whether a request counts and is good: counts of another text are not comparable."""
+        return f"{self.kind} {self.threshold} {' '.join(sorted(self.models))}"
+
+    def judge(self, spent: Spent) -> bool | None:
+        """Whether this request was good; None where it does not count."""
+        if not spent.model or (self.models and spent.model not in self.models):
+            return None
+        if self.kind == "success":
+            return succeeded(spent)
+        if self.threshold is None or spent.first_token is None or succeeded(spent) is not True:
+            return None
+        return spent.first_token <= self.threshold
+
+
+def succeeded(spent: Spent) -> bool | None:
+    """True: answered. False: failed by our doing. None: by the client's doing."""
+    if spent.status >= 500:
+        return False
+    return None if spent.status >= 400 else True
+
+
+def objectives(slos: Mapping[str, Slo]) -> tuple[Objective, ...]:
+    """The objectives of the configuration, in its order."""
+    return tuple(one for name, slo in slos.items() for one in _of(name, slo))
+
+
+def _of(name: str, slo: Slo) -> Iterator[Objective]:
+    models = frozenset(found.short for text in slo.models if (found := parse_name(text)) is not None)
+    if slo.ttft is not None:
+        yield Objective(name, "ttft", models, slo.ttft.share, slo.over, slo.ttft.seconds)
+    if slo.success is not None:
+        yield Objective(name, "success", models, slo.success, slo.over)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How an objective is kept."""
+
+    objective: Objective
+    requests: int
+    """Those that counted within ``over``."""
+    bad: int
+    burn: Mapping[str, float]
+    """Burn rate by window; 0 without requests."""
+
+    @property
+    def left(self) -> float:
+        """Share of the error budget that is left; negative when more is spent than there was."""
+        return 1 - _rate(self.requests, self.bad, self.objective.budget)
+
+    def shown(self) -> dict[str, Any]:
+        """As ``GET /vllama/slos`` sends it."""
+        one = self.objective
+        known = {"threshold": one.threshold} if one.threshold is not None else {}
+        return {
+            "name": one.name,
+            "objective": one.kind,
+            "models": sorted(one.models),
+            "target": one.target,
+            **known,
+            "over": one.over,
+            "requests": self.requests,
+            "good": self.requests - self.bad,
+            "budget_left": round(self.left, _SHOWN_DIGITS),
+            "burn": {window: round(rate, _SHOWN_DIGITS) for window, rate in self.burn.items()},
+        }
+
+
+def budget_of(objective: Objective, windows: Windows, now: float) -> Budget:
+    """What ``windows`` say at this time."""
+    period = windows.count(now, objective.over)
+    counts = {name: windows.count(now, seconds) for name, seconds in BURN_WINDOWS.items()}
+    burn = {name: _rate(count.all, count.bad, objective.budget) for name, count in counts.items()}
+    return Budget(objective, period.all, period.bad, burn)
+
+
+def _rate(events: int, bad: int, budget: float) -> float:
+    return bad / events / budget if events else 0.0
