@@ -65,7 +65,8 @@ smollm2: engine ## Fetch SmolLM2, a small real model, and convert it for vLLM (m
 
 .PHONY: doctor
 doctor: setup ## Check whether make run has everything it needs
-	@$(if $(PORT),VLLAMA_HOST=$(HOST):$(PORT)) $(BIN)/vllama doctor $(if $(CONFIG),--config $(CONFIG))
+# Ends with 0 whatever it finds: make would add an "Error 1" of its own. `vllama doctor` has the exit status.
+	@$(if $(PORT),VLLAMA_HOST=$(HOST):$(PORT)) $(BIN)/vllama doctor $(if $(CONFIG),--config $(CONFIG)) || true
 
 # The tests start a thousand processes; without compiled files each of them compiles our source again.
 unexport PYTHONDONTWRITEBYTECODE

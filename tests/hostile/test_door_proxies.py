@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.fakes import interpreter
+from tests.fakes.control import EngineControl
 from tests.fakes.model_dir import scripted
 from tests.hostile.proxies import NAME, Proxy, block, caddy, nginx
 from tests.live import LiveService
@@ -81,3 +82,26 @@ async def test_no_token_waits_for_the_next(proxy: Proxy):
         came = ""
         while came.count("word") < 40:
             came += json.loads(await answer.content.readline())["message"]["content"]
+
+
+def socket_of(folder: Path) -> Path:
+    """Where the fake engine of tinychat listens."""
+    (socket,) = folder.rglob("tinychat-*.sock")
+    return socket
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_engine_stops_computing_when_a_client_leaves(proxy: Proxy, folder: Path, *, stream: bool):
+    """The proxy ends its own request, and the service aborts the engine's."""
+    await ask(proxy, "POST", "/api/generate", "use", {"model": "tinychat"})
+    engine = EngineControl(socket_of(folder))
+    await engine.script(token_rate=2)
+    body = json.dumps({"model": "tinychat", "prompt": "count to 900", "stream": stream})
+    key = f"Authorization: Bearer {SECRETS['use']}"
+    argv = ["curl", "-sk", "-H", f"Host: {NAME}", "-H", key, "-d", body, f"{proxy.url}/api/generate"]
+    client = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.DEVNULL)
+    await engine.until(running=1)
+    client.kill()
+    await client.wait()
+    await engine.until(running=0)
+    assert (await engine.state())["generation_tokens"] < 900

@@ -36,7 +36,7 @@ def command(file: Path, config: Path | None) -> None:
         files.replace(file.absolute(), write_archive(backup, now=time.time()), mode=0o600)
     except OSError as error:
         raise StoreFailed(f"can't write {file}: {error.strerror or error}") from error
-    output.line(f"{file}: {len(backup.files)} files")
+    output.line(f"{file}: {len(backup.files)} files, and backup.json, which lists them")
     if backup.pull:
         output.note(f"Not in it: the weights of {', '.join(backup.pull)}. 'vllama restore' says how to pull them.")
     for name in backup.lost:

@@ -27,6 +27,10 @@ _ENGINE_MEMORY: Final = 3 * _GIB
 """What vLLM's processes take on a CPU with the smallest model (measured: 2 to 3 GB)."""
 
 
+_BUSY: Final = 2.0
+"""Load for each core: an engine that answers makes one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of the doctor's report."""
@@ -105,6 +109,19 @@ def _gpu(facts: MachineFacts) -> Iterator[Finding]:
         yield Finding("gpu", "warning", "there is an NVIDIA card, but its driver is not loaded", fix)
     elif not hardware.gpus:
         yield Finding("gpu", "good", f"none: models run on {len(hardware.cores)} CPU cores")
+
+
+def _load(facts: MachineFacts) -> Iterator[Finding]:
+    if facts.engine.backend != "cuda" and (text := busy(facts.load, len(facts.hardware.cores))):
+        fix = "See what runs: top. cpu_threads of a profile leaves cores to other programs"
+        yield Finding("load", "warning", text, fix)
+
+
+def busy(load: float, cores: int) -> str:
+    """What a machine with much else to do means for an engine on its CPU; empty if it has not."""
+    if load < _BUSY * max(1, cores):
+        return ""
+    return f"load {load:.1f} on {cores} cores: answers take several times as long while other programs compute"
 
 
 def _memory(facts: MachineFacts) -> Iterator[Finding]:
@@ -218,6 +235,7 @@ _CHECKS: Final[tuple[Callable[[MachineFacts], Iterator[Finding]], ...]] = (
     _service,
     _engine,
     _gpu,
+    _load,
     _memory,
     _compiler,
     _places,

@@ -119,6 +119,7 @@ def gather(config_path: Path | None) -> MachineFacts:
         models=() if hidden else _models(loaded),
         hidden_service=hidden,
         packages=_packages(),
+        load=os.getloadavg()[0],
         exposures=tuple(exposures(loaded.config.server)),
         starts=() if hidden else kept_code.starts(paths.cache),
     )

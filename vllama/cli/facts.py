@@ -92,6 +92,8 @@ class MachineFacts:
     """A service runs here that this user may not look at: its engine, directories and models were not looked for."""
     packages: PackageManager
     """The command that installs packages here, empty if it is neither of them."""
+    load: float = 0.0
+    """Processes that want a core, on average over the last minute."""
     exposures: tuple[Exposure, ...] = ()
     starts: tuple[CodeStart, ...] = ()
     """How each model got its compiled code when it was last started."""

@@ -224,7 +224,8 @@ def _lines(model: Model, answer: Plan | Missing, others: tuple[Alternative, ...]
     rows = [[key, str(values[key]), settings.origins.get(key, "")] for key in _SHOWN if values[key] is not None]
     yield from ("", *fmt.table(["SETTING", "VALUE", "WHY"], rows))
     if others:
-        choices = [[other.text, other.plan.sum] for other in others]
+        alone = " (when other models are unloaded)"
+        choices = [[other.text, f"{other.plan.sum}{alone if other.emptied else ''}"] for other in others]
         yield from ("", *fmt.table(["OR", "WOULD TAKE"], choices))
     if start.command is not None:
         yield from ("", "The same vLLM in a terminal:", str(start.command))

@@ -39,6 +39,12 @@ def command(file: Path, config: Path | None, *, dry_run: bool) -> None:
     here = _places(backup, config, environ)
     old = {one.name: found for one in backup.files if (found := read_kept(here, one.name)) is not None}
     changed = [one for one in backup.files if one.name not in old or old[one.name].data != one.data]
+    if here.config == _tracked(environ) and config is None and any(one.name == CONFIG for one in changed):
+        raise BadRequest(
+            f"this would change {here.config}, which is part of the project",
+            hint="Say which file is meant: --config my.yaml (then: make run CONFIG=my.yaml), "
+            f"--config {DEFAULT_PATH} for the service of this machine, or --config {here.config}",
+        )
     for one in backup.files:
         output.line(f"{_verb(one, old)} {here.of(one.name)}")
     if not dry_run and changed:
@@ -76,8 +82,13 @@ def _places(backup: Backup, config: Path | None, environ: Mapping[str, str]) -> 
 def _default(environ: Mapping[str, str]) -> Path:
     if named := environ.get("VLLAMA_CONFIG"):
         return Path(named)
+    return _tracked(environ) or DEFAULT_PATH
+
+
+def _tracked(environ: Mapping[str, str]) -> Path | None:
+    """The configuration of the checkout that the command runs from."""
     root = environ.get(CHECKOUT)
-    return Path(root) / "etc" / "vllama.yaml" if root else DEFAULT_PATH
+    return Path(root) / "etc" / "vllama.yaml" if root else None
 
 
 def _verb(one: Kept, old: Mapping[str, Kept]) -> str:

@@ -9,8 +9,8 @@ import click
 
 from vllama.cli import completion, output
 from vllama.cli import format as fmt
-from vllama.cli.remote import Remote, service_options
-from vllama.errors import BadRequest
+from vllama.cli.remote import Refused, Remote, service_options
+from vllama.errors import BadRequest, NotFound
 
 _PARTS: Final = ("license", "modelfile", "parameters", "system", "template")
 _TEASER_LINES: Final = 2
@@ -29,7 +29,12 @@ ShownSection = tuple[str, Sequence[Sequence[str]]]
 @service_options
 def command(*, model: str, part: str | None, verbose: bool, as_json: bool, host: str) -> None:
     """Describe MODEL: size, context, capabilities, parameters, licence."""
-    answer = Remote(host).post("/api/show", {"model": model, "verbose": verbose}, "model_info")
+    try:
+        answer = Remote(host).post("/api/show", {"model": model, "verbose": verbose}, "model_info")
+    except Refused as error:
+        if error.http_status == 404:
+            raise NotFound(error.detail, hint=f"vllama pull {model}   (or see: vllama list)") from error
+        raise
     if as_json:
         output.data(answer)
     elif part is not None:

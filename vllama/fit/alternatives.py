@@ -27,15 +27,19 @@ class Alternative:
     text: str
     """``8-bit weights (FP8)``, ``context of 32k``."""
     plan: Plan
+    emptied: bool = False
+    """It fits only when the other engines are unloaded."""
 
 
 def alternatives(facts: Facts, wanted: WantedSettings, hardware: Hardware) -> tuple[Alternative, ...]:
-    """Everything that would fit into the memory of this machine, or nearly this one."""
+    """Everything that would fit here, or on nearly this machine; beside what is loaded, if it can."""
     found = []
     for text, other, settings, machine in _ideas(facts, wanted, hardware):
-        answer = plan(other, settings, machine.emptied())
+        answer, emptied = plan(other, settings, machine), False
+        if not isinstance(answer, Plan):
+            answer, emptied = plan(other, settings, machine.emptied()), True
         if isinstance(answer, Plan) and (machine is hardware or answer.place.share > len(hardware.gpus)):
-            found.append(Alternative(text, answer))
+            found.append(Alternative(text, answer, emptied))
     return tuple(found)
 
 

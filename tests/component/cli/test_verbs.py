@@ -207,7 +207,8 @@ def test_ollamas_variable_names_the_service_too(vllama: Vllama, service: Service
 def test_the_services_own_words_are_the_error(vllama: Vllama, service: Service) -> None:
     service.fixed["/api/show"] = (404, {"error": "model 'foo:latest' not found"})
     done = vllama("show", "foo")
-    assert (done.returncode, done.stderr) == (1, "Error: model 'foo:latest' not found\n")
+    hint = "vllama pull foo   (or see: vllama list)"
+    assert (done.returncode, done.stderr) == (1, f"Error: model 'foo:latest' not found\n{hint}\n")
 
 
 def test_another_kind_of_service_is_recognised(vllama: Vllama, service: Service) -> None:

@@ -118,6 +118,21 @@ def test_all_settings_come_back_and_no_weights(machine: Machine, saved: Path) ->
     assert machine.files() == {path: data for path, data in before.items() if path not in weights}
 
 
+def test_the_number_of_files_is_that_of_the_tar_file(machine: Machine, tmp_path: Path) -> None:
+    file = tmp_path / "saved.tar"
+    said = save(machine, file).output
+    with tarfile.open(file) as tar:
+        members = len(tar.getnames())
+    assert f"{file}: {members - 1} files, and backup.json, which lists them" in said
+
+
+def test_a_file_of_the_project_is_not_changed_unless_it_is_named(saved: Path) -> None:
+    done = CliRunner(env={"VLLAMA_CONFIG": None}).invoke(restore.command, [str(saved), "--dry-run"])
+    assert isinstance(done.exception, BadRequest)
+    assert "etc/vllama.yaml, which is part of the project" in done.exception.detail
+    assert "--config my.yaml" in done.exception.advice
+
+
 def test_keys_stay_secret(machine: Machine, saved: Path) -> None:
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
     machine.keys.unlink()

@@ -46,6 +46,7 @@ def findings(**changes: Any) -> list[Finding]:
 
 def test_a_healthy_machine_has_only_ticks() -> None:
     assert findings() == []
+    assert findings(load=3.9) == []  # an engine that answers
     assert findings(starts=(CodeStart("m", "loaded"), CodeStart("n", "compiled"))) == []
     assert {finding.name for finding in examine(HEALTHY)} >= {"python", "config", "engine", "gpu", "memory", "port"}
 
@@ -53,6 +54,7 @@ def test_a_healthy_machine_has_only_ticks() -> None:
 @pytest.mark.parametrize(
     ("changes", "name", "state", "text", "fix"),
     [
+        ({"load": 5.04}, "load", "warning", "load 5.0 on 2 cores: answers take several times as long", "top"),
         ({"python": (3, 10, 4)}, "python", "bad", "needs 3.11", "install"),
         ({"config_problems": ("/etc/vllama.yaml:3: port: x",)}, "config", "bad", "vllama.yaml:3", "config check"),
         (

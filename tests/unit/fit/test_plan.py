@@ -11,7 +11,7 @@ from tests.unit.fit.machines import GIB, choose, cpu, facts, gpu, model, verdict
 from vllama.config.schema import Config
 from vllama.fit.alternatives import alternatives
 from vllama.fit.hardware import Hardware, imagined
-from vllama.fit.plan import GENTLER_PLANS, Missing, Plan, Refusal
+from vllama.fit.plan import GENTLER_PLANS, Missing, Plan, Refusal, plan
 from vllama.fit.settings import wanted_settings
 from vllama.fit.sums import ReportedMemory
 from vllama.fit.words import hint_of, parts_of, too_big
@@ -199,8 +199,20 @@ def test_too_big_is_reported_with_the_sum_in_ollamas_words_and_with_what_would_f
     assert parts_of(answer.need) == "weights 14.9 GiB, KV cache 1.0 GiB, working memory 1.7 GiB"
     others = alternatives(LLAMA, wanted_settings(model(LLAMA), Config(), cpu(12)), cpu(12))
     assert [other.text for other in others] == ["4-bit weights (AWQ, GPTQ)"]
+    assert not others[0].emptied
     assert hint_of(answer.need, others).endswith("would fit: 4-bit weights (AWQ, GPTQ) (7.5 GiB, 8k context)")
     assert hint_of(answer.need, ()).endswith("a smaller model would fit")
+
+
+def test_other_ways_to_serve_are_planned_in_the_memory_that_the_plan_has():
+    machine = replace(cpu(24), ram_available=20 * GIB, ram_kept=4 * GIB)  # an engine that could be unloaded
+    wanted = wanted_settings(model(LLAMA), Config(), machine)
+    first = plan(LLAMA, wanted, machine)
+    assert isinstance(first, Plan)
+    others = alternatives(LLAMA, wanted, machine)
+    assert {other.plan.place.free for other in others if not other.emptied} == {first.place.free}
+    crowded = replace(machine, ram_available=6 * GIB, ram_kept=18 * GIB)
+    assert all(other.emptied for other in alternatives(LLAMA, wanted, crowded))
 
 
 def test_a_written_cache_that_fits_only_across_gpus_is_spread_over_them():

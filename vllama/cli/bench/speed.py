@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import sys
 from datetime import UTC, datetime
@@ -23,8 +24,9 @@ from vllama.bench.rounds import BenchPlan
 from vllama.bench.workload import Dialect, Route, Workload
 from vllama.cli import completion, output
 from vllama.cli.bench import options
+from vllama.cli.checks import busy
 from vllama.cli.progress import progress
-from vllama.cli.remote import host_option
+from vllama.cli.remote import host_option, service_address
 
 
 @click.command("speed", short_help="Measure how fast a model answers (the default).")
@@ -122,6 +124,8 @@ def command(
     work = Workload(
         Prompts(lengths, system, salt=secrets.token_hex(4)), prompt, tokens, length == "fixed", route, not whole
     )
+    if service_address(host).is_local and (text := busy(os.getloadavg()[0], len(os.sched_getaffinity(0)))):
+        output.warning(text)
     plan = BenchPlan(with_gate(clients) if gated else clients, rounds, requests)
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
     with progress() as show:
