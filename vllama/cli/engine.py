@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from vllama.cli import output
 from vllama.cli.format import human_bytes
 from vllama.cli.progress import Bar, Show, progress
+from vllama.cli.whose import note_whose
 from vllama.config.environment import environment
 from vllama.config.load import load_config
 from vllama.errors import InstallFailed
@@ -95,6 +96,8 @@ def status(as_json: bool, prefix: Path | None, file: Path | None) -> None:
     """Show version, backend, size, and whether the engine is usable; exit status 1 when it is not."""
     loaded = load_config(file, environ=environment())
     folder = _absolute(prefix) or loaded.engine_prefix
+    if prefix is None:
+        note_whose(loaded, environment(), "engine status")
     found = engine.status(loaded.config.engine.python, folder, probes=loaded.cache)
     if as_json:
         output.data(_as_json(found))

@@ -13,6 +13,7 @@ import click
 from vllama.cli import completion, output
 from vllama.cli import format as fmt
 from vllama.cli.remote import Broken, Refused, Remote, Unreachable, service_options
+from vllama.cli.whose import note_whose
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.download.plan import as_planned, choose_by_plan
@@ -70,6 +71,7 @@ def command(*, model: str, gpu: str | None, as_json: bool, file: Path | None, ho
     unload counts as free. Exit status 1 means that the model does not fit.
     """
     loaded = load_config(file, environ=environment())
+    note_whose(loaded, environment(), f"plan {model}")
     engine = _engine(loaded)
     hardware = _imagined(gpu) if gpu is not None else _here(engine, host, loaded.config.engine.max_ram)
     found = _find(model, loaded, hardware)

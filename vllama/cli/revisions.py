@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vllama.cli.progress import progress
+from vllama.cli.whose import note_whose
 from vllama.config.environment import environment
 from vllama.config.load import Loaded, load_config
 from vllama.errors import ConfigError, PullFailed
@@ -50,10 +51,12 @@ def revisions(file: Path | None, *, quiet: bool) -> tuple[Revision, ...]:
     # slow to import, and only needed here
     from vllama.download.hub import commit_of  # noqa: PLC0415
 
+    loaded = load_config(file, environ=environment())
+    note_whose(loaded, environment(), "outdated")
     asked: dict[Source, tuple[str, str]] = {}
     found = []
     with progress(quiet=quiet) as show:
-        for name, manifest in sorted(_pulled(load_config(file, environ=environment()))):
+        for name, manifest in sorted(_pulled(loaded)):
             source = Source("hub", manifest.source.location, manifest.revision)
             show.status(f"asking the hub about {source}")
             if source not in asked:
