@@ -367,6 +367,7 @@ WIDE_CATCHES: Final = {
     "vllama.errand.parent": "passes each error on to the waiting task",
     "vllama.models.library": "one bad manifest is one bad model",
     "vllama.models.shelf": "one bad model is one bad model",
+    "vllama.observe.books": "who fails to count a request keeps it from nobody else",
     "vllama.observe.feed": "a subscriber that fails keeps no news from the others",
     "vllama.supervisor.tasks": "a supervision task that fails is an event",
 }

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from vllama.answering.reading import Reading
 from vllama.engine.wire import Accept
 from vllama.errors import EngineRefused
-from vllama.observe.metrics import Meter
+from vllama.observe.meter import Meter
 from vllama.translate.engine.faults import refusal
 from vllama.translate.pieces import Ending, Step
 
@@ -82,7 +82,7 @@ class Answer:
     def _count(self, steps: list[Step]) -> None:
         self._meter.tokens()
         if isinstance(final := steps[-1], Ending):
-            self._meter.usage(final.prompt_tokens, final.completion_tokens)
+            self._meter.usage(final.prompt_tokens, final.completion_tokens, final.cached_tokens)
             final.load_ns = _ns(self._loaded - self._meter.began)
             final.total_ns = _ns(time.perf_counter() - self._meter.began)
 

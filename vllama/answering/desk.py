@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from vllama.aside.port import Aside
 from vllama.caller import Caller
-from vllama.observe.metrics import Meter
+from vllama.observe.meter import Meter
 from vllama.supervisor.port import Engines
 
 T = TypeVar("T")

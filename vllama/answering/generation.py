@@ -32,7 +32,7 @@ from vllama.answering.reading import Reading
 from vllama.answering.two_passes import Second, think_then_answer
 from vllama.engine.client import Events
 from vllama.errors import EngineRefused
-from vllama.observe.metrics import Meter
+from vllama.observe.meter import Meter
 from vllama.supervisor.port import Lease, Wish
 from vllama.translate.bounds import LIGHT, Heavy, check_call, check_schemas, schemas_of
 from vllama.translate.engine.faults import is_refused_form, refusal

@@ -51,7 +51,7 @@ async def _begin(
     desk: Desk, wish: Wish, begin: Callable[[Lease, AsyncExitStack], Awaitable[T]], stack: AsyncExitStack
 ) -> T:
     lease = await stack.enter_async_context(desk.engines.lease(wish))
-    desk.meter.engine = wish.model.engine_key
+    desk.meter.leased(wish.model.engine_key)
     try:
         return await begin(lease, await stack.enter_async_context(AsyncExitStack()))
     except EngineGone:

@@ -21,7 +21,7 @@ from vllama.http.peers import read_reach
 from vllama.http.permits import make_permits
 from vllama.http.responses import responses
 from vllama.models.create import Creator
-from vllama.observe.metrics import Metrics
+from vllama.observe.books import Books
 from vllama.supervisor.port import Engines
 
 _LONGEST_ANSWER = 24 * 3600.0
@@ -35,7 +35,7 @@ def make_app(
     config: Config,
     engines: Engines,
     models: Models,
-    metrics: Metrics,
+    books: Books,
     *,
     puller: Puller,
     creator: Creator,
@@ -55,8 +55,7 @@ def make_app(
         ),
     )
     intake = Intake(config.server.max_bodies, config.server.max_body)
-    app[FRONT] = Front(config, engines, models, puller, creator, metrics, aside, version, intake)
-    app[metrics_route.METRICS] = metrics
+    app[FRONT] = Front(config, engines, models, puller, creator, books, aside, version, intake)
     app.add_routes(OLLAMA_ROUTES)
     app.add_routes([*openai.routes, *responses.routes, *messages.routes])
     app.add_routes([*metrics_route.routes, *engines_route.routes])

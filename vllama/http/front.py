@@ -17,7 +17,7 @@ from vllama.http.visit import visit_of
 from vllama.models.create import Creator
 from vllama.models.model import Model
 from vllama.models.names import ModelName
-from vllama.observe.metrics import Metrics
+from vllama.observe.books import Books
 from vllama.supervisor.port import Engines
 
 
@@ -54,7 +54,7 @@ class Front:
     models: Models
     puller: Puller
     creator: Creator
-    metrics: Metrics
+    books: Books
     aside: Aside
     """Where what may take long is done."""
     version: str

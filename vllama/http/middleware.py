@@ -24,10 +24,10 @@ from vllama.http.permits import host_of, names_a_host
 from vllama.http.unheard import refused
 from vllama.http.visit import Visit, begin_visit, known_visit, visit_of
 from vllama.observe.journal import REQUEST_ID
+from vllama.observe.spent import LEFT
 from vllama.quoting import excerpt
 
 _log = logging.getLogger(__name__)
-LEFT: Final = 499
 _MAX_ID: Final = 128
 _NO_TYPE: Final = "application/octet-stream"
 """What aiohttp puts where we said nothing: none of our answers is that."""
@@ -42,7 +42,7 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
         request_id = request.headers.get("X-Request-Id", "")[:_MAX_ID] or secrets.token_hex(8)
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "unknown"
-        meter = front_of(request).metrics.meter(route)
+        meter = front_of(request).books.meter(route, request_id)
         visit = Visit(request_id, meter)
         begin_visit(request, visit)
         REQUEST_ID.set(request_id)
@@ -55,7 +55,7 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
             status = response.status
             return response
         finally:
-            meter.end(status, visit.caller)
+            meter.end(status)
             if isinstance(connection, ClientConnection):
                 connection.end()
             if log_access:

@@ -45,7 +45,7 @@ def make_permits(reach: Reach, hosts: HostCheck, keys: KeyRing) -> Middleware:
             seldom.warn("host", "refused Host %s, sent by %s", host[:_SHOWN], peer)
             raise _foreign(host)
         if (visit := known_visit(request)) is not None:
-            visit.caller = caller
+            visit.meter.caller = caller
             visit.may_manage = partial(_may_manage, reach, peer, keys, secret)
         if managing and not reach.lets_manage(peer, scope):
             raise _no_manager(reach, peer, secret, scope)

@@ -10,6 +10,7 @@ from aiohttp import web
 from vllama.answering.choices import Choices, NumberedSteps
 from vllama.errors import VllamaError
 from vllama.http.relay import RelayedResponse, relay
+from vllama.http.visit import visit_of
 from vllama.translate.engine.faults import mid_stream
 from vllama.translate.pieces import Ending, Piece, Step
 
@@ -58,6 +59,7 @@ async def write_stream(
     try:
         await relay(request, response, choices, written, writers[0].write_text)
     except VllamaError as error:
+        visit_of(request).meter.broken = True
         await response.write(waiting + writers[0].fail(error.http_status, mid_stream(error)))
     await response.write_eof()
     return response

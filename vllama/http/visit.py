@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from vllama.caller import NOBODY, Caller
-from vllama.observe.metrics import Meter
+from vllama.caller import Caller
+from vllama.observe.meter import Meter
 
 
 async def _no() -> bool:
@@ -22,12 +22,15 @@ class Visit:
 
     request_id: str
     meter: Meter
-    caller: Caller = NOBODY
-    """Set by ``permits``."""
     headers: dict[str, str] = field(default_factory=dict)
     """Headers that are sent with the answer, whatever it will be."""
     may_manage: Callable[[], Awaitable[bool]] = _no
     """Whether the client may change what models there are, and how long they stay loaded; set by ``permits``."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who sent the request."""
+        return self.meter.caller
 
 
 # aiohttp has typed keys since 3.14, and warns of names without a type since then

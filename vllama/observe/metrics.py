@@ -1,18 +1,16 @@
 """Our Prometheus metrics, on a registry of their own, and those of the engines.
 
-The HTTP layer takes one ``Meter`` for each request; engines are read from the supervisor's snapshot when a scrape
-comes. Everything runs on the event loop's thread.
+Requests come from the books (``observe.books``); engines are read from the supervisor's snapshot when a scrape comes.
+Everything runs on the event loop's thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from vllama.caller import Caller
 from vllama.engine.client import Client
 from vllama.errors import EngineError
 from vllama.observe.collectors import ConnectionCollector, ConnectionSource, EngineCollector, EngineSource
@@ -101,10 +99,9 @@ class Metrics:
         """Count these connections from now on."""
         self._registry.register(ConnectionCollector(crowd))
 
-    def meter(self, route: str) -> Meter:
-        """Count a request in; ``route`` is the pattern it matched, never a path with names in it."""
+    def began(self) -> None:
+        """Count a request in."""
         self._in_flight.inc()
-        return Meter(self, route)
 
     def take(self, news: News) -> None:
         """Measure loads; subscribes to the feed."""
@@ -139,7 +136,7 @@ class Metrics:
         return self._first.of(model), self._between.of(model)
 
     def ended(self, spent: Spent) -> None:
-        """Count a request out (``Meter.end``)."""
+        """Count a request out."""
         self._in_flight.dec()
         self._seconds.labels(spent.route).observe(spent.seconds)
         self._requests.labels(dialect(spent.route), spent.route, spent.model, str(spent.status)).inc()
@@ -151,72 +148,6 @@ class Metrics:
             self._dropped.labels(spent.model).inc(spent.dropped_messages)
         if spent.cut_tokens:
             self._cut.labels(spent.model).inc(spent.cut_tokens)
-
-
-class Meter:
-    """One request's measurements. Set ``model`` once it is resolved, call ``tokens`` at each read of the stream."""
-
-    def __init__(self, metrics: Metrics, route: str) -> None:
-        self.route = route
-        self.began = time.perf_counter()
-        self.engine = ""
-        """Key of the engine that answers, once it is leased."""
-        self._metrics = metrics
-        self._model = ""
-        self._prompt_tokens = self._generated_tokens = self._dropped_messages = self._cut_tokens = 0
-        self._first_token: float | None = None
-        self._last = 0.0
-        self._first: Series | None = None
-        self._between: Series | None = None
-
-    @property
-    def model(self) -> str:
-        """Short name of a model that exists; empty while unknown, so that clients can't invent label values."""
-        return self._model
-
-    @model.setter
-    def model(self, name: str) -> None:
-        self._model = name
-        self._first, self._between = self._metrics.series(name)
-
-    def tokens(self) -> None:
-        """A read from the engine brought tokens: the first is the TTFT, each later one an inter-token latency."""
-        now = time.perf_counter()
-        if self._last:
-            if self._between is not None:
-                self._between.observe(now - self._last)
-        else:
-            self._first_token = now - self.began
-            if self._first is not None:
-                self._first.observe(self._first_token)
-        self._last = now
-
-    def usage(self, prompt_tokens: int, generated_tokens: int) -> None:
-        """The engine's own count for one answer; several answers to the request add up."""
-        self._prompt_tokens += prompt_tokens
-        self._generated_tokens += generated_tokens
-
-    def shortened(self, dropped_messages: int, cut_tokens: int) -> None:
-        """What was left out of one answer's prompt to make it fit; several answers add up."""
-        self._dropped_messages += dropped_messages
-        self._cut_tokens += cut_tokens
-
-    def end(self, status: int, caller: Caller) -> None:
-        """The answer has ended, with this HTTP status (499 when the client left before its end)."""
-        self._metrics.ended(
-            Spent(
-                caller,
-                self.route,
-                self._model,
-                status,
-                seconds=time.perf_counter() - self.began,
-                first_token=self._first_token,
-                prompt_tokens=self._prompt_tokens,
-                generated_tokens=self._generated_tokens,
-                dropped_messages=self._dropped_messages,
-                cut_tokens=self._cut_tokens,
-            )
-        )
 
 
 async def _scraped(client: Client) -> str:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from vllama.caller import Caller
+
+LEFT: Final = 499
+"""Status of a request whose client left before the end of its answer."""
+Outcome = Literal["ok", "left", "refused", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +25,46 @@ class Spent:
     """The HTTP status of the answer; 499: the client left before its end."""
     seconds: float
     """From the request's head to the end of the answer."""
+    request_id: str = ""
+    """``X-Request-Id``."""
+    began: float = 0.0
+    """Unix seconds of the request's head."""
+    waiting: float | None = None
+    """Seconds from the request's head until an engine was ready for it; None where none was."""
     first_token: float | None = None
     """Seconds from the request's head to the first token; None without one."""
     prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """Those of the prompt's that the engine found in its prefix cache."""
     generated_tokens: int = 0
     dropped_messages: int = 0
     """Oldest messages that were left out of the prompt."""
     cut_tokens: int = 0
     """Tokens that were cut out of the middle of the prompt."""
+    broken: bool = False
+    """The answer failed after it had begun: its status says nothing of it."""
+    cancelled: bool = False
+    """Somebody who manages the service ended it."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended. ``refused``: the request was wrong; ``failed``: we or the engine were."""
+        if self.cancelled:
+            return "cancelled"
+        if self.status == LEFT:
+            return "left"
+        if self.broken or self.status >= 500:
+            return "failed"
+        return "refused" if self.status >= 400 else "ok"
+
+    @property
+    def engine_seconds(self) -> float:
+        """Seconds for which an engine worked for it."""
+        return 0.0 if self.waiting is None else max(0.0, self.seconds - self.waiting)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Of the answer after its first token; None where there are too few to tell."""
+        if self.first_token is None or self.generated_tokens < 2 or self.seconds <= self.first_token:
+            return None
+        return (self.generated_tokens - 1) / (self.seconds - self.first_token)

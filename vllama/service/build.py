@@ -10,6 +10,7 @@ from vllama.config.load import Loaded
 from vllama.download.transfer import Downloads
 from vllama.http.server import HttpServer
 from vllama.models.store import ModelStore
+from vllama.observe.books import Books
 from vllama.observe.feed import Feed
 from vllama.observe.metrics import Metrics
 from vllama.observe.news import EngineChanged
@@ -29,7 +30,9 @@ def build(loaded: Loaded, store: ModelStore, environ: Mapping[str, str], feed: F
     metrics = Metrics(supervisor)
     metrics.watch(server.crowd)
     downloads = Downloads(loaded.state, environ, registry_of(loaded))
-    return Service(loaded, store, environ, feed, sockets, supervision, metrics, server, downloads, WorkerPool(environ))
+    return Service(
+        loaded, store, environ, feed, sockets, supervision, Books(metrics), server, downloads, WorkerPool(environ)
+    )
 
 
 def _publish(feed: Feed, engine: EngineView) -> None:

@@ -15,8 +15,8 @@ from vllama.http.app import make_app
 from vllama.http.server import HttpServer
 from vllama.models.create import Creator
 from vllama.models.store import ModelStore
+from vllama.observe.books import Books
 from vllama.observe.feed import Feed
-from vllama.observe.metrics import Metrics
 from vllama.service.pulling import make_puller
 from vllama.service.sockets import Sockets
 from vllama.service.supervision import Supervision
@@ -33,7 +33,7 @@ class Service:
     feed: Feed
     sockets: Sockets
     supervision: Supervision
-    metrics: Metrics
+    books: Books
     server: HttpServer
     downloads: Downloads
     aside: WorkerPool
@@ -54,7 +54,7 @@ class Service:
             loaded.config,
             self.supervisor,
             store,
-            self.metrics,
+            self.books,
             puller=puller,
             creator=Creator(store, puller.pull),
             aside=self.aside,

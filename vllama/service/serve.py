@@ -57,7 +57,7 @@ async def serve(
         background = Tasks()
         background.start(_beat(notifier, service.supervisor), _logged)
         background.start(_hurry(signals, service.supervisor), _logged)
-        with feed.subscribed(status.take, service.metrics.take, partial(_note_port, (runtime, state))):
+        with feed.subscribed(status.take, service.books.metrics.take, partial(_note_port, (runtime, state))):
             try:
                 await _listen(service)
                 await _run(service, models, signals, background, reload)

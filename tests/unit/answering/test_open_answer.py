@@ -12,7 +12,7 @@ import pytest
 
 from tests.fakes.aside import InPlace
 from tests.fakes.engines import FakeEngines
-from tests.unit.http.conftest import CHATTER, KeptMetrics
+from tests.unit.http.conftest import CHATTER, KeptBooks
 from tests.unit.http.scripted import CHAT, Reply, ScriptedEngine, error
 from tests.unit.translate.chunks import chat, sse, usage
 from vllama.answering.choices import open_choices
@@ -32,7 +32,7 @@ CALL = ChatCall((Message("user", "Hi"),))
 class House:
     engine: ScriptedEngine
     engines: FakeEngines
-    metrics: KeptMetrics
+    books: KeptBooks
     desk: Desk
 
 
@@ -50,8 +50,8 @@ async def _running(socket: Path) -> AsyncIterator[House]:
     engine.replies[CHAT] = [Reply(parts=[sse([chat({"content": "Hi"}), chat({}, "stop"), usage()])])]
     client = EngineClient(socket)
     engines = FakeEngines({CHATTER.path.name: client})
-    metrics = KeptMetrics(engines)
-    yield House(engine, engines, metrics, Desk(engines, InPlace(), metrics.meter("/test"), Caller("10.0.0.7")))
+    books = KeptBooks(engines)
+    yield House(engine, engines, books, Desk(engines, InPlace(), books.meter("/test"), Caller("10.0.0.7")))
     await client.close()
     await engine.stop()
 

@@ -29,6 +29,7 @@ from vllama.models.blobs import Blobs
 from vllama.models.create import Recipe
 from vllama.models.model import Model
 from vllama.models.names import ModelName
+from vllama.observe.books import Books
 from vllama.observe.metrics import Metrics
 from vllama.observe.spent import Spent
 
@@ -69,16 +70,12 @@ class KnownModels:
         return self.models.pop(name.key, None) is not None
 
 
-class KeptMetrics(Metrics):
-    """Keeps what each request spent, too."""
+class KeptBooks(Books):
+    """Keeps all that requests have spent, too."""
 
     def __init__(self, engines: FakeEngines) -> None:
-        super().__init__(engines)
         self.spent: list[Spent] = []
-
-    def ended(self, spent: Spent) -> None:
-        self.spent.append(spent)
-        super().ended(spent)
+        super().__init__(Metrics(engines), self.spent.append)
 
 
 class ScriptedPuller:
@@ -126,7 +123,7 @@ class Door:
     models: KnownModels
     puller: ScriptedPuller
     creator: ScriptedCreator
-    metrics: KeptMetrics
+    books: KeptBooks
     aside: InPlace
     session: ClientSession
 
@@ -168,16 +165,16 @@ async def server(config: Config, keys: KeyRing) -> AsyncIterator[Door]:
         models = KnownModels(CHATTER, PLAIN, EMBEDDER)
         puller = ScriptedPuller(models)
         creator = ScriptedCreator(Path(folder))
-        metrics = KeptMetrics(engines)
+        books = KeptBooks(engines)
         aside = InPlace()
         listening, sockets = HttpServer(), bind("127.0.0.1", 0)
         made = {"puller": puller, "creator": creator, "aside": aside, "keys": keys}
-        app = make_app(config, engines, models, metrics, **made)
+        app = make_app(config, engines, models, books, **made)
         await listening.serve(app, sockets, limits_of(config.server))
         host, port = sockets[0].getsockname()[:2]
         async with ClientSession(connector=TCPConnector(force_close=True), auto_decompress=False) as session:
             base = f"http://{host}:{port}"
-            yield Door(base, engine, engines, models, puller, creator, metrics, aside, session)
+            yield Door(base, engine, engines, models, puller, creator, books, aside, session)
         await client.close()
         await listening.close()
         for one in sockets:

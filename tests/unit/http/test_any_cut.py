@@ -25,6 +25,7 @@ from vllama.answering.reading import Reading
 from vllama.engine.client import Events, engine_error
 from vllama.engine.wire import ConnectionPool, EngineConnection
 from vllama.http.relay import RelayedResponse, relay
+from vllama.observe.books import Books
 from vllama.observe.metrics import Metrics
 from vllama.translate.engine.stream import ChatReader, TextReader
 from vllama.translate.pieces import Piece, Step
@@ -56,7 +57,7 @@ async def passed_on(reads: Iterator[bytes], reader: ChatReader | TextReader, wri
     pool, transport = ConnectionPool(Path("/nowhere")), Transport()
     connection = EngineConnection(pool)
     connection.connection_made(Mock(spec=asyncio.Transport))
-    meter = Metrics(Mock()).meter("/api/chat")
+    meter = Books(Metrics(Mock())).meter("/api/chat")
     meter.model = "m"
     answer = Answer(meter, Reading(Events(connection), reader, Mock(suspect=AsyncMock())), 0.0, {})
     sender = StreamWriter(Mock(transport=transport, _drain_helper=AsyncMock()), asyncio.get_running_loop())

@@ -151,7 +151,7 @@ async def test_a_client_that_leaves_frees_the_engine_and_the_lease(server, strea
     await asyncio.wait_for(server.engine.left.wait(), 5)
     while any(view.leases for view in server.engines.snapshot()):
         await asyncio.sleep(0.01)
-    while 'status="499"' not in server.metrics.render():
+    while 'status="499"' not in server.books.metrics.render():
         await asyncio.sleep(0.01)
 
 
@@ -175,7 +175,7 @@ async def test_the_oldest_turns_go_when_the_history_is_too_long_and_the_answer_s
     assert len(sent) == 200
     assert [m["content"] for m in (sent[0], sent[1], sent[-1])] == ["S", "101", "299"]
     assert len(server.engine.bodies(TOKENIZE)) < 12
-    assert 'vllama_dropped_messages_total{model="tinychat:latest"} 101.0' in server.metrics.render()
+    assert 'vllama_dropped_messages_total{model="tinychat:latest"} 101.0' in server.books.metrics.render()
 
 
 @pytest.mark.parametrize("messages", [ASK["messages"], []], ids=["chat", "load"])

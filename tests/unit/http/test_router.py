@@ -201,7 +201,7 @@ async def test_requests_are_measured(server):
     await server.post("/api/generate", {"model": "tinychat", "prompt": "Hi"})
     await server.post("/api/generate", {"model": "nobody", "prompt": "Hi"})
     await asyncio.sleep(0)
-    text = server.metrics.render()
+    text = server.books.metrics.render()
     assert (
         'vllama_requests_total{dialect="ollama",model="tinychat:latest",route="/api/generate",status="200"} 1.0' in text
     )

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from vllama.caller import NOBODY
 from vllama.engine.client import EngineClient
+from vllama.observe.books import Books
 from vllama.observe.metrics import Metrics, dialect
 from vllama.observe.news import EngineChanged
 
@@ -54,13 +54,13 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 def test_a_request_is_counted_once_with_its_tokens_and_latencies():
     metrics = Metrics(Engines())
-    meter = metrics.meter("/api/chat")
+    meter = Books(metrics).meter("/api/chat")
     assert value(metrics, "vllama_requests_in_flight") == 1
     meter.model = "tiny:latest"
     for _ in range(3):
         meter.tokens()
     meter.usage(12, 5)
-    meter.end(200, NOBODY)
+    meter.end(200)
     labels = {"model": "tiny:latest"}
     assert value(metrics, "vllama_requests_in_flight") == 0
     assert value(metrics, "vllama_requests_total", dialect="ollama", route="/api/chat", status="200", **labels) == 1
@@ -72,12 +72,12 @@ def test_a_request_is_counted_once_with_its_tokens_and_latencies():
 
 def test_several_answers_to_one_request_are_counted_together():
     metrics = Metrics(Engines())
-    meter = metrics.meter("/v1/chat/completions")
+    meter = Books(metrics).meter("/v1/chat/completions")
     meter.model = "tiny:latest"
     for _ in range(2):
         meter.usage(12, 5)
         meter.shortened(1, 2)
-    meter.end(200, NOBODY)
+    meter.end(200)
     names = ("prompt_tokens", "generated_tokens", "dropped_messages", "cut_tokens")
     found = [value(metrics, f"vllama_{name}_total", model="tiny:latest") for name in names]
     assert found == [24, 10, 2, 4]
@@ -85,10 +85,10 @@ def test_several_answers_to_one_request_are_counted_together():
 
 def test_what_had_to_go_out_of_a_prompt_is_counted():
     metrics = Metrics(Engines())
-    meter = metrics.meter("/api/chat")
+    meter = Books(metrics).meter("/api/chat")
     meter.model = "tiny:latest"
     meter.shortened(3, 40)
-    meter.end(200, NOBODY)
+    meter.end(200)
     assert value(metrics, "vllama_dropped_messages_total", model="tiny:latest") == 3
     assert value(metrics, "vllama_cut_tokens_total", model="tiny:latest") == 40
 
@@ -105,9 +105,9 @@ def test_latencies_fall_into_their_buckets():
 
 def test_a_request_without_a_model_names_none():
     metrics = Metrics(Engines())
-    meter = metrics.meter("/api/chat")
+    meter = Books(metrics).meter("/api/chat")
     meter.tokens()
-    meter.end(404, NOBODY)
+    meter.end(404)
     assert value(metrics, "vllama_requests_total", model="", status="404") == 1
 
 
@@ -152,7 +152,7 @@ def test_a_load_that_failed_is_not_measured():
 
 def test_two_instances_share_nothing():
     one, other = Metrics(Engines()), Metrics(Engines())
-    one.meter("/api/chat").end(200, NOBODY)
+    Books(one).meter("/api/chat").end(200)
     assert value(other, "vllama_requests_total") is None
 
 

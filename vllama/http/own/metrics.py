@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from vllama.observe.metrics import Metrics
-
-METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+from vllama.http.front import front_of
 
 routes = web.RouteTableDef()
 
@@ -14,5 +12,5 @@ routes = web.RouteTableDef()
 @routes.get("/metrics")
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus text (version 0.0.4)."""
-    text = await request.app[METRICS].scrape()
+    text = await front_of(request).books.metrics.scrape()
     return web.Response(text=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
