@@ -26,6 +26,7 @@ CHANGES = (
     "warm_up",
     "isa_probes",
     "triton_key",
+    "amx_permission",
     "one_group",
     "token_ranks",
     "chat_chunks",
