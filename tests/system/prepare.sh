@@ -17,6 +17,7 @@ lack nginx nginx-light
 lack caddy caddy
 lack openssl openssl
 lack curl curl
+lack chromium chromium
 if [ -n "$lacking" ]; then
   echo "==> Installing for the tests:$lacking"
   export DEBIAN_FRONTEND=noninteractive

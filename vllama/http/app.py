@@ -17,6 +17,7 @@ from vllama.http.ollama.routes import ROUTES as OLLAMA_ROUTES
 from vllama.http.openai import routes as openai
 from vllama.http.own import engines as engines_route
 from vllama.http.own import metrics as metrics_route
+from vllama.http.own import page as page_route
 from vllama.http.peers import read_reach
 from vllama.http.permits import make_permits
 from vllama.http.responses import responses
@@ -58,7 +59,7 @@ def make_app(
     app[FRONT] = Front(config, engines, models, puller, creator, books, aside, version, intake)
     app.add_routes(OLLAMA_ROUTES)
     app.add_routes([*openai.routes, *responses.routes, *messages.routes])
-    app.add_routes([*metrics_route.routes, *engines_route.routes])
+    app.add_routes([*metrics_route.routes, *engines_route.routes, *page_route.routes])
     app.on_response_prepare.append(finish_headers)
     return app
 

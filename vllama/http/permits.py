@@ -18,8 +18,10 @@ from vllama.http.peers import Peer, Reach, is_management
 from vllama.http.visit import known_visit
 from vllama.observe.seldom import Seldom
 
-_OPEN: Final = frozenset({"/", "/api/version"})
-"""Health checks need no key."""
+_OPEN: Final = frozenset({"/", "/api/version", "/vllama/"})
+"""Health checks need no key, nor does the page; what it shows does."""
+_FILES: Final = "/vllama/web/{file}"
+"""Files of the page."""
 _SHOWN: Final = 100
 """Characters of a Host that are repeated in an answer."""
 
@@ -49,11 +51,15 @@ def make_permits(reach: Reach, hosts: HostCheck, keys: KeyRing) -> Middleware:
             visit.may_manage = partial(_may_manage, reach, peer, keys, secret)
         if managing and not reach.lets_manage(peer, scope):
             raise _no_manager(reach, peer, secret, scope)
-        if not managing and request.path not in _OPEN and not reach.lets_in(peer, scope):
+        if not managing and not _is_open(request) and not reach.lets_in(peer, scope):
             raise _no_key(secret)
         return await handler(request)
 
     return permits
+
+
+def _is_open(request: web.Request) -> bool:
+    return request.path in _OPEN or _route(request) == _FILES
 
 
 async def _may_manage(reach: Reach, peer: Peer, keys: KeyRing, secret: str) -> bool:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from vllama.errors import Forbidden, VllamaError
 from vllama.http.front import front_of
+from vllama.http.page import is_navigation, page
 from vllama.http.plain_json import json_response
 from vllama.jsontext import encode
 
@@ -17,8 +18,10 @@ class NotSignedIn(VllamaError):
     status = 401
 
 
-async def root(_: web.Request) -> web.Response:
-    """Launchers compare this text."""
+async def root(request: web.Request) -> web.Response:
+    """A browser gets the page. Everyone else gets this text: launchers compare it."""
+    if is_navigation(request.method, request.headers):
+        return page(request, "vllama/web/")
     return web.Response(body=b"Ollama is running", headers={"Content-Type": "text/plain; charset=utf-8"})
 
 

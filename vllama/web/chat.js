@@ -1,0 +1,7 @@
+// The view Chat.
+
+import { el, fill } from "./dom.js";
+
+export function show(root) {
+  fill(root, el("h1", {}, "Chat"));
+}
