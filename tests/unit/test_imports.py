@@ -369,6 +369,7 @@ WIDE_CATCHES: Final = {
     "vllama.models.shelf": "one bad model is one bad model",
     "vllama.observe.books": "who fails to count a request keeps it from nobody else",
     "vllama.observe.feed": "a subscriber that fails keeps no news from the others",
+    "vllama.observe.machine_watch": "a look at the machine that fails ends no service",
     "vllama.supervisor.tasks": "a supervision task that fails is an event",
 }
 

@@ -30,15 +30,16 @@ class Member:
     started: int
     """Clock ticks since boot."""
     zombie: bool
+    session: int = 0
 
 
-def members(session: int) -> Iterator[Member]:
-    """All of the session's processes, with those that have ended and were not waited for yet."""
+def members(*sessions: int) -> Iterator[Member]:
+    """All processes of these sessions, with those that have ended and were not waited for yet."""
     for entry in os.scandir("/proc"):
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))) and int(fields[3]) == session:
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))) and int(fields[3]) in sessions:
             # utime, stime, cutime, cstime: fields 14 to 17 in proc_pid_stat(5), where the state is field 3
             cpu = sum(map(int, fields[11:15])) / _TICKS
-            yield Member(int(entry.name), cpu, int(fields[19]), fields[0] == "Z")
+            yield Member(int(entry.name), cpu, int(fields[19]), fields[0] == "Z", int(fields[3]))
 
 
 def living(session: int) -> set[int]:
@@ -102,7 +103,11 @@ class CpuMeter:
 
     def read(self, session: int) -> float:
         """Never less than before."""
-        now = sum(member.cpu for member in members(session))
+        return self.count(members(session))
+
+    def count(self, found: Iterable[Member]) -> float:
+        """As ``read``, of these members."""
+        now = sum(member.cpu for member in found)
         self._sum += max(0.0, now - self._seen)
         self._seen = now
         return self._sum

@@ -10,6 +10,7 @@ import asyncio
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.registry import Collector
 
 from vllama.engine.client import Client
 from vllama.errors import EngineError
@@ -97,7 +98,11 @@ class Metrics:
 
     def watch(self, crowd: ConnectionSource) -> None:
         """Count these connections from now on."""
-        self._registry.register(ConnectionCollector(crowd))
+        self.add(ConnectionCollector(crowd))
+
+    def add(self, collector: Collector) -> None:
+        """Ask this for metrics, too."""
+        self._registry.register(collector)
 
     def began(self) -> None:
         """Count a request in."""

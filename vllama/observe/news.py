@@ -48,6 +48,16 @@ class EngineSeen(Protocol):
         ...
 
     @property
+    def pid(self) -> int | None:
+        """Of its main process, whose session holds all its processes."""
+        ...
+
+    @property
+    def gpus(self) -> tuple[int, ...]:
+        """Numbers of the GPUs it lives on; empty without one."""
+        ...
+
+    @property
     def restarts(self) -> int:
         """Unexpected exits."""
         ...

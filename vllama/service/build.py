@@ -12,8 +12,11 @@ from vllama.http.server import HttpServer
 from vllama.models.store import ModelStore
 from vllama.observe.books import Books
 from vllama.observe.feed import Feed
+from vllama.observe.machine import Looker
+from vllama.observe.machine_watch import MachineWatch
 from vllama.observe.metrics import Metrics
 from vllama.observe.news import EngineChanged
+from vllama.observe.nvml import Nvml
 from vllama.service.running import Service
 from vllama.service.sockets import Sockets
 from vllama.service.stock import registry_of
@@ -29,10 +32,11 @@ def build(loaded: Loaded, store: ModelStore, environ: Mapping[str, str], feed: F
     server = HttpServer(partial(_yielding, supervisor))
     metrics = Metrics(supervisor)
     metrics.watch(server.crowd)
+    machine = MachineWatch(supervisor, Looker(Nvml()).look)
+    metrics.add(machine)
     downloads = Downloads(loaded.state, environ, registry_of(loaded))
-    return Service(
-        loaded, store, environ, feed, sockets, supervision, Books(metrics), server, downloads, WorkerPool(environ)
-    )
+    books, aside = Books(metrics), WorkerPool(environ)
+    return Service(loaded, store, environ, feed, sockets, supervision, books, machine, server, downloads, aside)
 
 
 def _publish(feed: Feed, engine: EngineView) -> None:

@@ -17,6 +17,7 @@ from vllama.models.create import Creator
 from vllama.models.store import ModelStore
 from vllama.observe.books import Books
 from vllama.observe.feed import Feed
+from vllama.observe.machine_watch import MachineWatch
 from vllama.service.pulling import make_puller
 from vllama.service.sockets import Sockets
 from vllama.service.supervision import Supervision
@@ -34,6 +35,7 @@ class Service:
     sockets: Sockets
     supervision: Supervision
     books: Books
+    machine: MachineWatch
     server: HttpServer
     downloads: Downloads
     aside: WorkerPool

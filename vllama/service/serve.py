@@ -57,6 +57,7 @@ async def serve(
         background = Tasks()
         background.start(_beat(notifier, service.supervisor), _logged)
         background.start(_hurry(signals, service.supervisor), _logged)
+        background.start(service.machine.watch(), _logged)
         with feed.subscribed(status.take, service.books.metrics.take, partial(_note_port, (runtime, state))):
             try:
                 await _listen(service)

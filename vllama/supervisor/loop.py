@@ -293,6 +293,7 @@ def _view(engine: EngineState, shift: float, running: Compilation | None) -> Eng
         cause=engine.cause.sentence if engine.cause else "",
         python=spec.argv[0] if spec else "",
         yielding=engine.yielding,
+        gpus=spec.gpus if spec else (),
         code=code_state(engine, running),
         compiling=describe(engine, running),
     )

@@ -57,6 +57,8 @@ class EngineView:
     """What of it was thrown away or done twice; empty where nothing was."""
     yielding: bool = False
     """It finishes its answers and takes no new ones, because another model needs its memory."""
+    gpus: tuple[int, ...] = ()
+    """Numbers of the GPUs it lives on; empty without one, and before it was planned."""
 
 
 @dataclass(frozen=True, slots=True)
