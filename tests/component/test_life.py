@@ -183,3 +183,10 @@ async def test_first_tokens_are_not_held_back(shared, up):
         assert first["message"]["content"] == "1"
         state = await engine.state()
         assert state["running"] == 1
+
+
+async def test_a_model_to_preload_that_was_not_pulled_is_reported_and_the_rest_starts(service: LiveService):
+    service.config["preload"] = ["qwen3:0.6b", "tinychat"]
+    async with service as up:
+        await up.until_metric("vllama_engine_state", 1, model="tinychat:latest", state="ready")
+        assert "preload.0: qwen3:0.6b is not pulled: vllama pull qwen3:0.6b" in up.log
