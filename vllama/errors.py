@@ -173,6 +173,16 @@ class Busy(VllamaError):
     retry_after = 5
 
 
+class Cancelled(VllamaError):
+    """Whoever manages the service has ended the request."""
+
+    code = "cancelled"
+    status = 503
+
+    def __init__(self, message: str = "an administrator of this server has cancelled the request") -> None:
+        super().__init__(message)
+
+
 class ModelUnusable(VllamaError):
     """What is on disk can't be served: not a model, broken, unsupported."""
 

@@ -15,14 +15,13 @@ from vllama.http.intake import Intake
 from vllama.http.middleware import finish_headers, make_middleware
 from vllama.http.ollama.routes import ROUTES as OLLAMA_ROUTES
 from vllama.http.openai import routes as openai
-from vllama.http.own import engines as engines_route
-from vllama.http.own import metrics as metrics_route
-from vllama.http.own import page as page_route
+from vllama.http.own.routes import ROUTES as OWN_ROUTES
 from vllama.http.peers import read_reach
 from vllama.http.permits import make_permits
 from vllama.http.responses import responses
 from vllama.models.create import Creator
 from vllama.observe.books import Books
+from vllama.observe.lookout import Lookout
 from vllama.supervisor.port import Engines
 
 _LONGEST_ANSWER = 24 * 3600.0
@@ -37,6 +36,7 @@ def make_app(
     engines: Engines,
     models: Models,
     books: Books,
+    lookout: Lookout,
     *,
     puller: Puller,
     creator: Creator,
@@ -56,10 +56,10 @@ def make_app(
         ),
     )
     intake = Intake(config.server.max_bodies, config.server.max_body)
-    app[FRONT] = Front(config, engines, models, puller, creator, books, aside, version, intake)
+    app[FRONT] = Front(config, engines, models, puller, creator, books, aside, version, intake, lookout)
     app.add_routes(OLLAMA_ROUTES)
     app.add_routes([*openai.routes, *responses.routes, *messages.routes])
-    app.add_routes([*metrics_route.routes, *engines_route.routes, *page_route.routes])
+    app.add_routes(OWN_ROUTES)
     app.on_response_prepare.append(finish_headers)
     return app
 

@@ -18,6 +18,7 @@ from vllama.models.create import Creator
 from vllama.models.model import Model
 from vllama.models.names import ModelName
 from vllama.observe.books import Books
+from vllama.observe.lookout import Lookout
 from vllama.supervisor.port import Engines
 
 
@@ -60,6 +61,7 @@ class Front:
     version: str
     """What ``/api/version`` says: clients compare it with the Ollama version that brought a feature."""
     intake: Intake
+    lookout: Lookout
 
 
 FRONT: Final = web.AppKey("front", Front)

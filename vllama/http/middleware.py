@@ -6,6 +6,7 @@ else is logged with the request's id and becomes an internal error.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from vllama.errors import NoCloud, VllamaError
+from vllama.errors import Cancelled, NoCloud, VllamaError
 from vllama.http import pages
 from vllama.http.access import HostCheck, Origins, same_origin
 from vllama.http.checks import FormatError
@@ -43,6 +44,7 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "unknown"
         meter = front_of(request).books.meter(route, request_id)
+        meter.task = asyncio.current_task()
         visit = Visit(request_id, meter)
         begin_visit(request, visit)
         REQUEST_ID.set(request_id)
@@ -51,7 +53,12 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
         if isinstance(connection, ClientConnection):
             connection.begin(request, visit)
         try:
-            response = await handler(request)
+            try:
+                response = await handler(request)
+            except asyncio.CancelledError:
+                if not meter.took_notice() or request.writer.output_size:
+                    raise
+                response = refusal_response(request.path, Cancelled())
             status = response.status
             return response
         finally:

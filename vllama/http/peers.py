@@ -23,6 +23,7 @@ _MANAGING: Final = frozenset(
         *(("POST", f"/api/{verb}") for verb in ("pull", "push", "create", "copy")),
         ("DELETE", "/api/delete"),
         ("POST", "/api/blobs/{digest}"),
+        ("DELETE", "/vllama/requests/{id}"),
     }
 )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
 from aiohttp import web
 
 from vllama.answering.choices import Choices, NumberedSteps
-from vllama.errors import VllamaError
+from vllama.errors import Cancelled, VllamaError
 from vllama.http.relay import RelayedResponse, relay
 from vllama.http.visit import visit_of
 from vllama.translate.engine.faults import mid_stream
@@ -58,6 +59,11 @@ async def write_stream(
 
     try:
         await relay(request, response, choices, written, writers[0].write_text)
+    except asyncio.CancelledError:
+        if not visit_of(request).meter.took_notice():
+            raise
+        told = Cancelled()
+        await response.write(waiting + writers[0].fail(told.http_status, told.message))
     except VllamaError as error:
         visit_of(request).meter.broken = True
         await response.write(waiting + writers[0].fail(error.http_status, mid_stream(error)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from vllama.caller import NOBODY, Caller
 from vllama.observe.latency import Series
@@ -39,6 +40,8 @@ class Meter:
         """The answer failed after it had begun."""
         self.cancelled = False
         """Somebody who manages the service ended it."""
+        self.task: asyncio.Task[Any] | None = None
+        """Answers the request; set by ``http.middleware``."""
         self._latencies = latencies
         self._ended = ended
         self._model = ""
@@ -85,6 +88,19 @@ class Meter:
         """What was left out of one answer's prompt to make it fit; several answers add up."""
         self._dropped_messages += dropped_messages
         self._cut_tokens += cut_tokens
+
+    def cancel(self) -> None:
+        """End the answer; ``http`` tells the client."""
+        if self.task is not None and not self.cancelled:
+            self.cancelled = True
+            self.task.cancel()
+
+    def took_notice(self) -> bool:
+        """Whether a CancelledError of now is ours (``cancel``); then it is over, and the client can be answered."""
+        if not self.cancelled or self.task is None:
+            return False
+        self.task.uncancel()
+        return True
 
     def end(self, status: int) -> None:
         """The answer has ended, with this HTTP status (499 when the client left before its end)."""

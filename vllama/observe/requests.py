@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from vllama.observe.meter import Meter
@@ -18,6 +19,7 @@ class Requests:
     def __init__(self) -> None:
         self._live: dict[int, Meter] = {}
         self._ended: deque[Spent] = deque(maxlen=KEPT)
+        self._listeners: list[Callable[[Spent], object]] = []
 
     def began(self, meter: Meter) -> None:
         """This one is being answered."""
@@ -29,8 +31,16 @@ class Requests:
 
     def ended(self, spent: Spent) -> None:
         """Keep what it used."""
-        if spent.model:
-            self._ended.append(spent)
+        if not spent.model:
+            return
+        self._ended.append(spent)
+        for take in tuple(self._listeners):
+            take(spent)
+
+    def subscribe(self, take: Callable[[Spent], object]) -> Callable[[], None]:
+        """Call this with each request that has ended; returns what ends that."""
+        self._listeners.append(take)
+        return lambda: self._listeners.remove(take)
 
     def live(self) -> list[Meter]:
         """Those that reached a model and are being answered, oldest first."""

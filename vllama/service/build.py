@@ -12,11 +12,14 @@ from vllama.http.server import HttpServer
 from vllama.models.store import ModelStore
 from vllama.observe.books import Books
 from vllama.observe.feed import Feed
+from vllama.observe.history import History
+from vllama.observe.lookout import Lookout
 from vllama.observe.machine import Looker
 from vllama.observe.machine_watch import MachineWatch
 from vllama.observe.metrics import Metrics
 from vllama.observe.news import EngineChanged
 from vllama.observe.nvml import Nvml
+from vllama.observe.watch import Watch
 from vllama.service.running import Service
 from vllama.service.sockets import Sockets
 from vllama.service.stock import registry_of
@@ -34,9 +37,10 @@ def build(loaded: Loaded, store: ModelStore, environ: Mapping[str, str], feed: F
     metrics.watch(server.crowd)
     machine = MachineWatch(supervisor, Looker(Nvml()).look)
     metrics.add(machine)
+    lookout = Lookout(feed, machine, Watch(supervisor), History(supervisor))
+    books, aside = Books(metrics, lookout.history.take), WorkerPool(environ)
     downloads = Downloads(loaded.state, environ, registry_of(loaded))
-    books, aside = Books(metrics), WorkerPool(environ)
-    return Service(loaded, store, environ, feed, sockets, supervision, books, machine, server, downloads, aside)
+    return Service(loaded, store, environ, feed, sockets, supervision, books, lookout, server, downloads, aside)
 
 
 def _publish(feed: Feed, engine: EngineView) -> None:

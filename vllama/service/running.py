@@ -17,7 +17,7 @@ from vllama.models.create import Creator
 from vllama.models.store import ModelStore
 from vllama.observe.books import Books
 from vllama.observe.feed import Feed
-from vllama.observe.machine_watch import MachineWatch
+from vllama.observe.lookout import Lookout
 from vllama.service.pulling import make_puller
 from vllama.service.sockets import Sockets
 from vllama.service.supervision import Supervision
@@ -35,7 +35,7 @@ class Service:
     sockets: Sockets
     supervision: Supervision
     books: Books
-    machine: MachineWatch
+    lookout: Lookout
     server: HttpServer
     downloads: Downloads
     aside: WorkerPool
@@ -57,6 +57,7 @@ class Service:
             self.supervisor,
             store,
             self.books,
+            self.lookout,
             puller=puller,
             creator=Creator(store, puller.pull),
             aside=self.aside,

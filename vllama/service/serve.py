@@ -56,8 +56,9 @@ async def serve(
         reload = Reload(service, read, named)
         background = Tasks()
         background.start(_beat(notifier, service.supervisor), _logged)
+        background.start(service.lookout.history.keep(), _logged)
         background.start(_hurry(signals, service.supervisor), _logged)
-        background.start(service.machine.watch(), _logged)
+        background.start(service.lookout.machine.watch(), _logged)
         with feed.subscribed(status.take, service.books.metrics.take, partial(_note_port, (runtime, state))):
             try:
                 await _listen(service)

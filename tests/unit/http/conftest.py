@@ -30,8 +30,14 @@ from vllama.models.create import Recipe
 from vllama.models.model import Model
 from vllama.models.names import ModelName
 from vllama.observe.books import Books
+from vllama.observe.feed import Feed
+from vllama.observe.history import History
+from vllama.observe.lookout import Lookout
+from vllama.observe.machine import Machine
+from vllama.observe.machine_watch import MachineWatch
 from vllama.observe.metrics import Metrics
 from vllama.observe.spent import Spent
+from vllama.observe.watch import Watch
 
 CHATTER = model(
     "tinychat",
@@ -70,12 +76,18 @@ class KnownModels:
         return self.models.pop(name.key, None) is not None
 
 
+def machine(_: object) -> Machine:
+    """A small one without GPUs."""
+    return Machine(2, 8 << 30, 5 << 30)
+
+
 class KeptBooks(Books):
     """Keeps all that requests have spent, too."""
 
     def __init__(self, engines: FakeEngines) -> None:
         self.spent: list[Spent] = []
-        super().__init__(Metrics(engines), self.spent.append)
+        self.lookout = Lookout(Feed(), MachineWatch(engines, machine), Watch(engines), History(engines))
+        super().__init__(Metrics(engines), self.spent.append, self.lookout.history.take)
 
 
 class ScriptedPuller:
@@ -169,7 +181,7 @@ async def server(config: Config, keys: KeyRing) -> AsyncIterator[Door]:
         aside = InPlace()
         listening, sockets = HttpServer(), bind("127.0.0.1", 0)
         made = {"puller": puller, "creator": creator, "aside": aside, "keys": keys}
-        app = make_app(config, engines, models, books, **made)
+        app = make_app(config, engines, models, books, books.lookout, **made)
         await listening.serve(app, sockets, limits_of(config.server))
         host, port = sockets[0].getsockname()[:2]
         async with ClientSession(connector=TCPConnector(force_close=True), auto_decompress=False) as session:

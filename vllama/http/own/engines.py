@@ -21,10 +21,10 @@ routes = web.RouteTableDef()
 @routes.get("/vllama/engines")
 async def engines(request: web.Request) -> web.Response:
     """One object an engine; what is not known yet is left out."""
-    return json_response(encode({"engines": [_shown(view) for view in front_of(request).engines.snapshot()]}))
+    return json_response(encode({"engines": [shown(view) for view in front_of(request).engines.snapshot()]}))
 
 
-def _shown(view: EngineView) -> dict[str, Any]:
+def shown(view: EngineView) -> dict[str, Any]:
     """Sizes in bytes, ``since`` in Unix seconds."""
     known = {
         "stage": view.stage,

@@ -1,0 +1,93 @@
+"""``GET /vllama/status``: the machine, every engine with its numbers, who waits, what is to be done."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Final
+
+from aiohttp import web
+
+from vllama import __version__
+from vllama.errors import without_paths
+from vllama.http.front import Front, front_of
+from vllama.http.own.engines import shown
+from vllama.http.plain_json import json_response
+from vllama.http.visit import Visit, visit_of
+from vllama.jsontext import encode
+from vllama.observe.gauges import Gauges
+from vllama.observe.machine import Machine
+from vllama.observe.watch import Sight
+from vllama.supervisor.port import EngineView
+
+routes = web.RouteTableDef()
+_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?) ?%")
+
+
+@routes.get("/vllama/status")
+async def status(request: web.Request) -> web.Response:
+    """One object; what is not known is left out."""
+    front = front_of(request)
+    return json_response(encode(await read_status(front, visit_of(request))))
+
+
+async def read_status(front: Front, visit: Visit) -> dict[str, Any]:
+    """As this caller may see it. Sizes in bytes, times in Unix seconds, shares from 0 to 1."""
+    lookout = front.lookout
+    sight = await lookout.watch.sight()
+    views = front.engines.snapshot()
+    out: dict[str, Any] = {
+        "version": __version__,
+        "state": lookout.state,
+        "started": lookout.started,
+        "engines": [_engine(view, sight) for view in views],
+        "waiting": [_waiting(view) for view in views if view.waiting],
+        "notices": [without_paths(text) for text in lookout.notices],
+        "may_manage": await visit.may_manage(),
+        "keys": bool(visit.caller.id),
+    }
+    if (machine := lookout.machine.latest) is not None:
+        out["machine"] = _machine(machine)
+    if (address := lookout.address) is not None:
+        out["address"] = {"host": address[0], "port": address[1]}
+    return out
+
+
+def _machine(machine: Machine) -> dict[str, Any]:
+    """``engines``: RAM that our engines hold; ``other``: what other programs hold of a GPU."""
+    gpus = []
+    for gpu in machine.gpus:
+        known = {
+            "other": machine.other(gpu),
+            "utilization": gpu.utilization,
+            "power": gpu.power,
+            "temperature": gpu.temperature,
+        }
+        shown = {key: value for key, value in known.items() if value is not None}
+        gpus.append({"index": gpu.index, "name": gpu.name, "total": gpu.total, "used": gpu.used, **shown})
+    memory = {"total": machine.total, "free": machine.free, "used": machine.used, "engines": machine.held}
+    return {"cores": machine.cores, "memory": memory, "gpus": gpus}
+
+
+def _engine(view: EngineView, sight: Sight) -> dict[str, Any]:
+    name = view.model.name.short
+    gauges = sight.gauges.get(name, Gauges())
+    percent = _PERCENT.search(view.stage)
+    known = {
+        "running": gauges.running,
+        "engine_waiting": gauges.waiting,
+        "kv_used": gauges.kv_used,
+        "tokens_per_second": sight.rates.get(name),
+        "percent": float(percent[1]) if percent is not None and view.phase != "ready" else None,
+    }
+    out = {**shown(view), **{key: value for key, value in known.items() if value is not None}}
+    if view.expires_at is not None:
+        out["expires_at"] = None if math.isinf(view.expires_at) else view.expires_at
+    return out
+
+
+def _waiting(view: EngineView) -> dict[str, Any]:
+    """``why``, in people's words."""
+    name = view.model.name.short
+    why = without_paths(view.cause) or (f"{name}: {view.stage}" if view.stage else f"{name} is {view.phase}")
+    return {"model": name, "requests": view.waiting, "why": why}
