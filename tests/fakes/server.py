@@ -220,6 +220,9 @@ class FakeEngine:
         lines.append(_sample("prompt_tokens_total", model, batch.prompt_tokens))
         lines += _family("generation_tokens", "counter", "Number of generation tokens processed.")
         lines.append(_sample("generation_tokens_total", model, batch.generation_tokens))
+        for name, number in (("prefix_cache_queries", batch.prompt_tokens), ("prefix_cache_hits", 0)):
+            lines += _family(name, "counter", "Tokens looked up in the prefix cache, and found there.")
+            lines.append(_sample(f"{name}_total", model, number))
         lines += _family("request_success", "counter", "Count of successfully processed requests.")
         for reason, number in sorted(batch.finished.items()):
             lines.append(_sample("request_success_total", model, number, f',finished_reason="{reason}"'))

@@ -18,6 +18,8 @@ lack caddy caddy
 lack openssl openssl
 lack curl curl
 lack chromium chromium
+lack prometheus prometheus
+lack promtool prometheus
 if [ -n "$lacking" ]; then
   echo "==> Installing for the tests:$lacking"
   export DEBIAN_FRONTEND=noninteractive

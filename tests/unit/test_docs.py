@@ -17,7 +17,16 @@ from vllama.config.schema import Config, ModelEntry, Settings
 from vllama.config.variables import VARIABLES
 
 ROOT = Path(__file__).parents[2]
-PAGES_WITH_YAML = ("configuration", "coming-from-ollama", "storage", "offline", "hardware", "memory", "proxy")
+PAGES_WITH_YAML = (
+    "configuration",
+    "monitoring",
+    "coming-from-ollama",
+    "storage",
+    "offline",
+    "hardware",
+    "memory",
+    "proxy",
+)
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -100,6 +109,14 @@ def test_every_key_of_the_configuration_is_described(model: type[BaseModel]) -> 
 def test_every_environment_variable_is_described() -> None:
     text = read("docs/configuration.md")
     assert not [variable.name for variable in VARIABLES if f"`{variable.name}`" not in text]
+
+
+def test_every_metric_is_described() -> None:
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "vllama" / "observe").glob("*.py"))
+    made = set(re.findall(r'(?:Counter|Gauge|Histogram|MetricFamily|Latency)\(\s*"(vllama_[a-z_]+)"', sources))
+    assert len(made) > 20
+    text = read("docs/monitoring.md")
+    assert not [name for name in made if not re.search(rf"`{name}(?:_total)?`", text)]
 
 
 def test_the_configuration_of_the_documents_is_valid() -> None:

@@ -41,6 +41,8 @@ def parse(command: click.Command, name: str, arguments: list[str], parent: click
     context = command.make_context(name, [*arguments], parent=parent)
     if isinstance(command, click.Group):
         rest = [*context._protected_args, *context.args]
+        if not rest and command.invoke_without_command:
+            return
         word, inner, further = command.resolve_command(context, rest)
         assert inner is not None, word
         parse(inner, word or "", further, context)

@@ -40,6 +40,7 @@ _VERBS: Final = {
     "version": ("vllama.cli.version", "Print the versions of this command and of the service."),
     "config": ("vllama.cli.config", "Check and explain the configuration."),
     "engine": ("vllama.cli.engine", "Install vLLM, show its state, return to the previous one."),
+    "slo": ("vllama.cli.slo", "Show how the service level objectives are kept."),
     "keys": ("vllama.cli.keys", "Create, list and revoke API keys."),
     "backup": ("vllama.cli.backup", "Write the settings of the service into a tar file."),
     "restore": ("vllama.cli.restore", "Put the files of a backup back into their places."),

@@ -109,6 +109,12 @@ class KeyRing:
         self._seen: dict[Path, tuple[int, int] | None] = {}
         self._keys: dict[Path, tuple[Key, ...]] = {}
         self._known: Mapping[str, Key] = {}
+        self._broken: set[Path] = set()
+
+    @property
+    def broken(self) -> int:
+        """How many of the files could not be read when they had changed."""
+        return len(self._broken)
 
     def find(self, secret: str) -> Key | None:
         """The key with this secret, as last read; None without such a key."""
@@ -127,7 +133,9 @@ class KeyRing:
                 continue
             try:
                 self._keys[file] = read_keys(file)
+                self._broken.discard(file)
             except ConfigError as error:
+                self._broken.add(file)
                 _LOG.error("the keys that were last read stay valid: %s. %s", error, error.hint)
             self._seen[file] = stamp
         self._known = {key.digest: key for keys in self._keys.values() for key in keys}

@@ -13,6 +13,7 @@ from vllama.observe.feed import Feed
 from vllama.observe.history import History
 from vllama.observe.machine_watch import MachineWatch
 from vllama.observe.news import Listens, Notice, Ready, Reloading, Stopping
+from vllama.observe.slos import Slos
 from vllama.observe.watch import Watch
 
 MOST_LISTENERS: Final = 64
@@ -27,6 +28,7 @@ class Lookout:
     machine: MachineWatch
     watch: Watch
     history: History
+    slos: Slos
     started: float = field(default_factory=time.time)
     """Unix seconds."""
     listeners: int = 0

@@ -7,6 +7,7 @@ Everything runs on the event loop's thread.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -36,6 +37,7 @@ class Metrics:
     def __init__(self, engines: EngineSource) -> None:
         self._engines = engines
         self._registry = CollectorRegistry()
+        self._looks: list[Callable[[], Awaitable[None]]] = []
         self._requests = Counter(
             "vllama_requests",
             "Requests answered, by HTTP status (499: the client left).",
@@ -100,9 +102,11 @@ class Metrics:
         """Count these connections from now on."""
         self.add(ConnectionCollector(crowd))
 
-    def add(self, collector: Collector) -> None:
-        """Ask this for metrics, too."""
+    def add(self, collector: Collector, look: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Ask this for metrics, too. ``look`` is awaited before each scrape and must end within a second or two."""
         self._registry.register(collector)
+        if look is not None:
+            self._looks.append(look)
 
     def began(self) -> None:
         """Count a request in."""
@@ -129,7 +133,9 @@ class Metrics:
     async def scrape(self) -> str:
         """Prometheus text of our own metrics and of every ready engine's, the latter labelled ``model="NAME"``."""
         clients = self._engines.clients()
-        texts = await asyncio.gather(*map(_scraped, clients.values()))
+        texts, _ = await asyncio.gather(
+            asyncio.gather(*map(_scraped, clients.values())), asyncio.gather(*(look() for look in self._looks))
+        )
         return merge(self.render(), {name: text for name, text in zip(clients, texts, strict=True) if text})
 
     def render(self) -> str:

@@ -17,8 +17,11 @@ from vllama.observe.windows import Windows
 
 Kind = Literal["ttft", "success"]
 
-BURN_WINDOWS: Final = {"5m": 300.0, "30m": 1800.0, "1h": 3600.0, "6h": 21600.0, "3d": 259200.0}
-"""Those of the alerts: two pairs that wake someone, one that makes a ticket."""
+BURN_WINDOWS: Final = {
+    "5m": 300.0, "30m": 1800.0, "1h": 3600.0, "2h": 7200.0, "6h": 21600.0, "1d": 86400.0, "3d": 259200.0
+}  # fmt: skip
+"""Seconds by name."""
+SEVERITIES: Final = ("page", "ticket")
 _SHOWN_DIGITS: Final = 6
 
 
@@ -59,10 +62,8 @@ class Objective:
 
 
 def succeeded(spent: Spent) -> bool | None:
-    """True: answered. False: failed by our doing. None: by the client's doing."""
-    if spent.status >= 500:
-        return False
-    return None if spent.status >= 400 else True
+    """True: answered. False: failed by our doing. None: by the client's doing, or a manager's."""
+    return {"ok": True, "failed": False}.get(spent.outcome)
 
 
 def objectives(slos: Mapping[str, Slo]) -> tuple[Objective, ...]:
@@ -76,6 +77,38 @@ def _of(name: str, slo: Slo) -> Iterator[Objective]:
         yield Objective(name, "ttft", models, slo.ttft.share, slo.over, slo.ttft.seconds)
     if slo.success is not None:
         yield Objective(name, "success", models, slo.success, slo.over)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Fires while both windows burn so fast that ``spent`` of the whole budget goes within the long one.
+
+    The long window says that enough is gone to matter, the short one that it still burns: so the alert ends soon after
+    its cause (Google's SRE workbook, chapter 5).
+    """
+
+    severity: str
+    """One of ``SEVERITIES``: someone is woken, or it can wait for the morning."""
+    short: str
+    long: str
+    spent: float
+
+    def factor(self, objective: Objective) -> float:
+        """The burn rate from which it fires.
+
+        At least 1, which spends the budget exactly in time; and low enough to be reached when nearly all are bad.
+        """
+        wanted = max(self.spent * objective.over / BURN_WINDOWS[self.long], 1.0)
+        return round(min(wanted, (1 + objective.budget) / 2 / objective.budget), 6)
+
+
+ALERTS: Final = (
+    Alert("page", "5m", "1h", 0.02),
+    Alert("page", "30m", "6h", 0.05),
+    Alert("ticket", "2h", "1d", 0.1),
+    Alert("ticket", "6h", "3d", 0.1),
+)
+"""With ``over: 30d`` they fire from burn rates of 14.4, 6, 3 and 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +126,14 @@ class Budget:
     def left(self) -> float:
         """Share of the error budget that is left; negative when more is spent than there was."""
         return 1 - _rate(self.requests, self.bad, self.objective.budget)
+
+    def burning(self, severity: str) -> bool:
+        """Whether an alert of this severity fires."""
+        return any(
+            min(self.burn[alert.short], self.burn[alert.long]) > alert.factor(self.objective)
+            for alert in ALERTS
+            if alert.severity == severity
+        )
 
     def shown(self) -> dict[str, Any]:
         """As ``GET /vllama/slos`` sends it."""

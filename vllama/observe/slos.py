@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from vllama.config.schema import Slo
 from vllama.observe import slo_file
 from vllama.observe.seldom import Seldom
-from vllama.observe.slo import Budget, Objective, budget_of, objectives
+from vllama.observe.slo import SEVERITIES, Budget, Objective, budget_of, objectives
 from vllama.observe.slo_file import Kept
 from vllama.observe.spent import Spent
 from vllama.observe.windows import Windows
@@ -100,6 +100,11 @@ class Slos(Collector):
             "How fast the error budget is spent; 1 spends it exactly within the period.",
             labels=(*labels, "window"),
         )
+        burning = GaugeMetricFamily(
+            "vllama_slo_burning",
+            "1 while the budget burns so fast that someone should be woken (page), or look at it soon (ticket).",
+            labels=(*labels, "severity"),
+        )
         for track, budget in zip(self._tracks, self.budgets(), strict=True):
             one = track.objective
             names = (one.name, one.kind)
@@ -110,8 +115,10 @@ class Slos(Collector):
             left.add_metric(names, budget.left)
             for window, rate in budget.burn.items():
                 burn.add_metric((*names, window), rate)
+            for severity in SEVERITIES:
+                burning.add_metric((*names, severity), float(budget.burning(severity)))
         if self._tracks:
-            yield from (counted, bad, target, period, left, burn)
+            yield from (counted, bad, target, period, left, burn, burning)
 
     async def keep(self) -> None:
         """Write the counts down from time to time, until cancelled."""

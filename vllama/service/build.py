@@ -19,6 +19,8 @@ from vllama.observe.machine_watch import MachineWatch
 from vllama.observe.metrics import Metrics
 from vllama.observe.news import EngineChanged
 from vllama.observe.nvml import Nvml
+from vllama.observe.slos import FILE, Slos
+from vllama.observe.upkeep import Upkeep
 from vllama.observe.watch import Watch
 from vllama.service.running import Service
 from vllama.service.sockets import Sockets
@@ -37,10 +39,16 @@ def build(loaded: Loaded, store: ModelStore, environ: Mapping[str, str], feed: F
     metrics.watch(server.crowd)
     machine = MachineWatch(supervisor, Looker(Nvml()).look)
     metrics.add(machine)
-    lookout = Lookout(feed, machine, Watch(supervisor), History(supervisor))
-    books, aside = Books(metrics, lookout.history.take), WorkerPool(environ)
+    slos = Slos(loaded.state / FILE)
+    metrics.add(slos)
+    lookout = Lookout(feed, machine, Watch(supervisor), History(supervisor), slos)
+    books, aside = Books(metrics, lookout.history.take, slos.take), WorkerPool(environ)
     downloads = Downloads(loaded.state, environ, registry_of(loaded))
-    return Service(loaded, store, environ, feed, sockets, supervision, books, lookout, server, downloads, aside)
+    service = Service(loaded, store, environ, feed, sockets, supervision, books, lookout, server, downloads, aside)
+    disks = {"state": loaded.state, "cache": loaded.cache}
+    upkeep = Upkeep(disks, lambda: service.keys, lambda: service.loaded.config.server.max_queue)
+    metrics.add(upkeep, upkeep.look)
+    return service
 
 
 def _publish(feed: Feed, engine: EngineView) -> None:

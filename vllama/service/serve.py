@@ -59,6 +59,9 @@ async def serve(
         background.start(service.lookout.history.keep(), _logged)
         background.start(_hurry(signals, service.supervisor), _logged)
         background.start(service.lookout.machine.watch(), _logged)
+        await asyncio.to_thread(service.lookout.slos.open)
+        service.lookout.slos.follow(loaded.config.slos)
+        background.start(service.lookout.slos.keep(), _logged)
         with feed.subscribed(status.take, service.books.metrics.take, partial(_note_port, (runtime, state))):
             try:
                 await _listen(service)
@@ -104,6 +107,7 @@ async def _take_down(service: Service, signals: Signals) -> None:
     await outcome(service.supervisor.close())
     await outcome(service.aside.close())
     await outcome(signals.unless_hurried(service.server.close()))
+    await outcome(signals.unless_hurried(service.lookout.slos.save()))
 
 
 async def _beat(notifier: Notifier, supervisor: Supervisor) -> None:

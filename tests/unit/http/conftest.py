@@ -36,6 +36,7 @@ from vllama.observe.lookout import Lookout
 from vllama.observe.machine import Machine
 from vllama.observe.machine_watch import MachineWatch
 from vllama.observe.metrics import Metrics
+from vllama.observe.slos import Slos
 from vllama.observe.spent import Spent
 from vllama.observe.watch import Watch
 
@@ -86,7 +87,8 @@ class KeptBooks(Books):
 
     def __init__(self, engines: FakeEngines) -> None:
         self.spent: list[Spent] = []
-        self.lookout = Lookout(Feed(), MachineWatch(engines, machine), Watch(engines), History(engines))
+        slos = Slos(Path("/nowhere"))
+        self.lookout = Lookout(Feed(), MachineWatch(engines, machine), Watch(engines), History(engines), slos)
         super().__init__(Metrics(engines), self.spent.append, self.lookout.history.take)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from vllama.caller import NOBODY
 from vllama.config.schema import Config
-from vllama.observe.slo import budget_of, objectives
+from vllama.observe.slo import ALERTS, BURN_WINDOWS, budget_of, objectives
 from vllama.observe.spent import Spent
 from vllama.observe.windows import Windows
 
@@ -26,6 +26,12 @@ def test_a_prompt_answer_is_good_and_a_late_one_only_succeeds():
 def test_what_we_failed_to_answer_is_bad_and_has_no_first_token(status: int):
     failed = replace(DONE, status=status, first_token=None)
     assert (TTFT.judge(failed), SUCCESS.judge(failed)) == (None, False)
+
+
+def test_an_answer_that_broke_off_is_bad_whatever_its_status_and_one_that_a_manager_ended_does_not_count():
+    broken = replace(DONE, broken=True)
+    assert (TTFT.judge(broken), SUCCESS.judge(broken)) == (None, False)
+    assert SUCCESS.judge(replace(DONE, cancelled=True)) is None
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 429, 499])
@@ -55,7 +61,7 @@ def test_a_budget_is_spent_by_the_share_of_bad_requests():
         windows.add(NOW, bad=number < 5)
     budget = budget_of(SUCCESS, windows, NOW)
     assert budget.left == pytest.approx(0.5)  # 0.5 % of 1 %
-    assert budget.burn == pytest.approx(dict.fromkeys(("5m", "30m", "1h", "6h", "3d"), 0.5))
+    assert budget.burn == pytest.approx(dict.fromkeys(BURN_WINDOWS, 0.5))
 
 
 def test_a_budget_may_be_overspent_and_comes_back_with_time():
@@ -79,6 +85,28 @@ def test_what_is_shown_holds_what_the_contract_of_the_route_says():
         "requests": 0,
         "good": 0,
         "budget_left": 1.0,
-        "burn": {"5m": 0.0, "30m": 0.0, "1h": 0.0, "6h": 0.0, "3d": 0.0},
+        "burn": dict.fromkeys(("5m", "30m", "1h", "2h", "6h", "1d", "3d"), 0.0),
     }
     assert "threshold" not in budget_of(SUCCESS, Windows(), NOW).shown()
+
+
+def test_alerts_fire_from_the_usual_burn_rates():
+    assert [alert.factor(SUCCESS) for alert in ALERTS] == [14.4, 6, 3, 1]
+
+
+@pytest.mark.parametrize("success", ["1 %", "50 %", "90 %", "99.999 %"])
+@pytest.mark.parametrize("over", ["3d", "7d", "90d"])
+def test_an_alert_can_fire_for_every_target_and_never_does_within_the_budget(success: str, over: str):
+    (one,) = objectives(Config.model_validate({"slos": {"x": {"success": success, "over": over}}}).slos)
+    for alert in ALERTS:
+        assert one.budget <= alert.factor(one) * one.budget < 1
+
+
+def test_a_budget_burns_while_the_long_and_the_short_window_say_so():
+    windows = Windows()
+    for minute in range(60):
+        windows.add(NOW + 60 * minute, bad=minute >= 30)
+    now = NOW + 3600
+    assert budget_of(SUCCESS, windows, now).burning("page")
+    later = budget_of(SUCCESS, windows, now + 1900)  # half an hour without a failure
+    assert (later.burning("page"), later.burning("ticket")) == (False, True)

@@ -172,7 +172,8 @@ def test_metrics_have_the_totals_since_the_start_and_the_budget(tmp_path: Path):
     assert f"vllama_slo_target{{{labels}}} 0.99" in text
     assert f"vllama_slo_period_seconds{{{labels}}} 2.592e+06" in text
     assert f"vllama_slo_budget_left{{{labels}}} 0.5" in text
-    assert text.count("vllama_slo_burn_rate{") == 5
+    assert text.count("vllama_slo_burn_rate{") == 7
+    assert f'vllama_slo_burning{{{labels[:19]},severity="page",{labels[20:]}}} 0.0' in text
 
 
 def test_counting_costs_a_request_little(tmp_path: Path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vllama.http.own import engines, events, history, metrics, page, requests, status
+from vllama.http.own import engines, events, history, metrics, page, requests, slos, status
 
 ROUTES = (
     *metrics.routes,
@@ -11,5 +11,6 @@ ROUTES = (
     *events.routes,
     *history.routes,
     *requests.routes,
+    *slos.routes,
     *page.routes,
 )
