@@ -62,6 +62,7 @@ def test_the_network_is_served_without_an_edit_and_manages_nothing(lab: Lab, ser
         "/usr/lib/systemd/system/vllama.service",
         "/usr/lib/sysusers.d/vllama.conf",
         "/usr/lib/tmpfiles.d/vllama.conf",
+        "/usr/lib/tmpfiles.d/vllama-energy.conf",
         "/usr/share/bash-completion/completions/vllama",
         "/usr/share/fish/vendor_completions.d/vllama.fish",
         "/usr/share/man/man1/vllama.1.gz",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from vllama.errors import Busy
+from vllama.observe.energy import Energy
 from vllama.observe.feed import Feed
 from vllama.observe.history import History
 from vllama.observe.machine_watch import MachineWatch
@@ -29,6 +30,7 @@ class Lookout:
     watch: Watch
     history: History
     slos: Slos
+    energy: Energy = field(default_factory=Energy)
     started: float = field(default_factory=time.time)
     """Unix seconds."""
     listeners: int = 0

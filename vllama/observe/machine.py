@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,10 @@ from vllama.engine.session import CpuMeter, Member, members
 from vllama.fit.cgroups import group_limits
 from vllama.fit.gpu import detect, usable_cores
 from vllama.fit.hardware import Gpu
+from vllama.observe.joules import Counter, Reading, gpu_device
 from vllama.observe.news import EngineSeen
 from vllama.observe.nvml import GpuUse
+from vllama.observe.rapl import POWERCAP, read_rapl
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _PROC: Final = Path("/proc")
@@ -50,6 +52,8 @@ class Machine:
     """What can be taken without swapping."""
     gpus: tuple[GpuUse, ...] = ()
     engines: tuple[EngineUse, ...] = ()
+    energy: Reading = field(default_factory=lambda: Reading(0.0))
+    """What the meters of energy show; ``perf_counter`` seconds."""
 
     @property
     def used(self) -> int:
@@ -80,12 +84,15 @@ class Looker:
     """Looks at this machine. Blocks, so use it in a thread, one call at a time."""
 
     def __init__(
-        self, gpus: Gpus, detected: Callable[[], Sequence[Gpu]] = lambda: detect().gpus, proc: Path = _PROC
+        self,
+        gpus: Gpus,
+        detected: Callable[[], Sequence[Gpu]] = lambda: detect().gpus,
+        powercap: Path = POWERCAP,
     ) -> None:
-        """``detected``: the GPUs where ``gpus`` knows nothing. ``proc``: for the memory of processes."""
+        """``detected``: the GPUs where ``gpus`` knows nothing. ``powercap``: the kernel's meters of energy."""
         self._gpus = gpus
         self._detected = detected
-        self._proc = proc
+        self._powercap = powercap
         self._meters: dict[int, CpuMeter] = {}
         self._coarse: tuple[GpuUse, ...] = ()
         self._coarse_until = 0.0
@@ -97,9 +104,10 @@ class Looker:
         if limits.memory is not None:
             free = min(free, max(limits.memory - limits.used, 0))
         gpus = self._gpus.look()
+        energy = Reading(time.perf_counter(), read_rapl(self._powercap) | dict(_energy(gpus or ())))
         gpus = self._seldom() if gpus is None else gpus
         total = min(memory.total, limits.memory or memory.total)
-        return Machine(usable_cores(), total, free, gpus, self._engines(engines, gpus))
+        return Machine(usable_cores(), total, free, gpus, self._engines(engines, gpus), energy)
 
     def _engines(self, engines: Iterable[EngineSeen], gpus: Sequence[GpuUse]) -> tuple[EngineUse, ...]:
         running = [(engine, engine.pid) for engine in engines if engine.pid is not None]
@@ -125,7 +133,7 @@ class Looker:
         own, shared = 0, 0
         for pid in pids:
             with suppress(OSError, ValueError, IndexError):
-                words = (self._proc / str(pid) / "statm").read_text().split()
+                words = (_PROC / str(pid) / "statm").read_text().split()
                 own += int(words[1]) - int(words[2])
                 shared = max(shared, int(words[2]))
         return (own + shared) * _PAGE
@@ -139,3 +147,10 @@ class Looker:
                 GpuUse(gpu.index, gpu.name, gpu.total, gpu.total - gpu.free, gpu.free) for gpu in self._detected()
             )
         return self._coarse
+
+
+def _energy(gpus: Iterable[GpuUse]) -> Iterator[tuple[str, Counter]]:
+    for gpu in gpus:
+        if gpu.joules is not None:
+            device = gpu_device(gpu.index)
+            yield device, Counter(device, gpu.joules)

@@ -23,6 +23,7 @@ _WITHIN: Final = 20.0
 _LOG: Final = logging.getLogger("vllama")
 
 Look = Callable[[Sequence[EngineSeen]], Machine]
+Taker = Callable[[Machine, Sequence[EngineSeen]], object]
 
 
 class Engines(Protocol):
@@ -36,9 +37,10 @@ class Engines(Protocol):
 class MachineWatch(Collector):
     """One in a service; belongs to its event loop, and looks in a thread."""
 
-    def __init__(self, engines: Engines, look: Look) -> None:
-        """``look``: blocks; called in a thread."""
+    def __init__(self, engines: Engines, look: Look, *takers: Taker) -> None:
+        """``look``: blocks; called in a thread. ``takers``: get each look, with the engines of that moment."""
         self._engines = engines
+        self._takers = takers
         self._look = look
         self._reads = Reads()
         self._seldom = Seldom(_LOG, pause=3600)
@@ -56,6 +58,8 @@ class MachineWatch(Collector):
         engines = tuple(self._engines.snapshot())
         try:
             self.latest = await self._reads.done("machine", lambda: self._look(engines), _WITHIN)
+            for take in self._takers:
+                take(self.latest, engines)
         except Exception as error:  # noqa: BLE001 - what looks must not end what serves
             self.latest = None
             self._seldom.warn("look", "what the machine uses can't be seen: %s", error or type(error).__name__)

@@ -36,6 +36,8 @@ class Meter:
         self.first_token: float | None = None
         """Seconds until the first token."""
         self.prompt_tokens = self.generated_tokens = self.cached_tokens = 0
+        self.reads = 0
+        """How often tokens came: nearly the tokens of the answer so far."""
         self.broken = False
         """The answer failed after it had begun."""
         self.cancelled = False
@@ -69,6 +71,7 @@ class Meter:
     def tokens(self) -> None:
         """A read from the engine brought tokens: the first is the TTFT, each later one an inter-token latency."""
         now = time.perf_counter()
+        self.reads += 1
         if self._last:
             if self._between is not None:
                 self._between.observe(now - self._last)
@@ -124,4 +127,6 @@ class Meter:
             cut_tokens=self._cut_tokens,
             broken=self.broken,
             cancelled=self.cancelled,
+            engine=self.engine,
+            reads=self.reads,
         )

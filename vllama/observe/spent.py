@@ -45,6 +45,10 @@ class Spent:
     """The answer failed after it had begun: its status says nothing of it."""
     cancelled: bool = False
     """Somebody who manages the service ended it."""
+    engine: str = ""
+    """Key of the engine that answered; empty where none was ready for it."""
+    reads: int = 0
+    """How often tokens came from the engine: at most as many as it generated, and known of a broken answer, too."""
 
     @property
     def outcome(self) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from vllama.aside.pool import WorkerPool
@@ -11,13 +11,14 @@ from vllama.download.transfer import Downloads
 from vllama.http.server import HttpServer
 from vllama.models.store import ModelStore
 from vllama.observe.books import Books
+from vllama.observe.energy import Energy
 from vllama.observe.feed import Feed
 from vllama.observe.history import History
 from vllama.observe.lookout import Lookout
-from vllama.observe.machine import Looker
+from vllama.observe.machine import Looker, Machine
 from vllama.observe.machine_watch import MachineWatch
 from vllama.observe.metrics import Metrics
-from vllama.observe.news import EngineChanged
+from vllama.observe.news import EngineChanged, EngineSeen
 from vllama.observe.nvml import Nvml
 from vllama.observe.slos import FILE, Slos
 from vllama.observe.upkeep import Upkeep
@@ -37,12 +38,17 @@ def build(loaded: Loaded, store: ModelStore, environ: Mapping[str, str], feed: F
     server = HttpServer(partial(_yielding, supervisor))
     metrics = Metrics(supervisor)
     metrics.watch(server.crowd)
-    machine = MachineWatch(supervisor, Looker(Nvml()).look)
+    energy, history, slos = Energy(), History(supervisor), Slos(loaded.state / FILE)
+    books, aside = Books(metrics, history.take, slos.take, energy.take), WorkerPool(environ)
+
+    def note(seen: Machine, engines: Sequence[EngineSeen]) -> None:
+        energy.note(seen.energy, engines, books.requests.live())
+
+    machine = MachineWatch(supervisor, Looker(Nvml()).look, note)
     metrics.add(machine)
-    slos = Slos(loaded.state / FILE)
+    metrics.add(energy)
     metrics.add(slos)
-    lookout = Lookout(feed, machine, Watch(supervisor), History(supervisor), slos)
-    books, aside = Books(metrics, lookout.history.take, slos.take), WorkerPool(environ)
+    lookout = Lookout(feed, machine, Watch(supervisor), history, slos, energy)
     downloads = Downloads(loaded.state, environ, registry_of(loaded))
     service = Service(loaded, store, environ, feed, sockets, supervision, books, lookout, server, downloads, aside)
     disks = {"state": loaded.state, "cache": loaded.cache}

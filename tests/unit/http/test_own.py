@@ -14,6 +14,7 @@ from tests.unit.translate.chunks import chat
 from vllama import __version__
 from vllama.config.keys import KeyRing, make_key, write_keys
 from vllama.config.schema import Config, Server
+from vllama.observe.joules import Counter, Reading
 from vllama.observe.lookout import MOST_LISTENERS
 from vllama.observe.news import Listens, Notice, Ready, Reloading, Stopping
 
@@ -44,6 +45,15 @@ async def ended(stream) -> None:
     async with asyncio.timeout(10):
         while await stream.readline():
             pass
+
+
+async def test_the_status_tells_what_the_idle_machine_costs(server):
+    lookout = server.books.lookout
+    await lookout.machine.look()
+    assert "idle_watts" not in (await get(server, "/vllama/status"))[1]["machine"], "unknown is absent"
+    for at, joules in ((0.0, 1000.0), (5.0, 1205.0)):
+        lookout.energy.note(Reading(at, {"gpu0": Counter("gpu0", joules)}), (), ())
+    assert (await get(server, "/vllama/status"))[1]["machine"]["idle_watts"] == {"gpu0": 41.0}
 
 
 async def test_the_status_shows_the_machine_the_engines_and_what_is_to_be_done(server):

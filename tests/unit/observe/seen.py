@@ -21,6 +21,7 @@ class Seen:
     phase: str = "ready"
     leases: int = 0
     size_vram: int = 0
+    code: str = ""
 
 
 class Engines:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -47,14 +48,17 @@ async def read_status(front: Front, visit: Visit) -> dict[str, Any]:
         "keys": bool(visit.caller.id),
     }
     if (machine := lookout.machine.latest) is not None:
-        out["machine"] = _machine(machine)
+        out["machine"] = _machine(machine, lookout.energy.idle_watts())
     if (address := lookout.address) is not None:
         out["address"] = {"host": address[0], "port": address[1]}
     return out
 
 
-def _machine(machine: Machine) -> dict[str, Any]:
-    """``engines``: RAM that our engines hold; ``other``: what other programs hold of a GPU."""
+def _machine(machine: Machine, idle: Mapping[str, float]) -> dict[str, Any]:
+    """``engines``: RAM that our engines hold; ``other``: what other programs hold of a GPU.
+
+    ``idle``: watts of each device (``cpu``, ``gpu0``) while nothing is answered.
+    """
     gpus = []
     for gpu in machine.gpus:
         known = {
@@ -64,9 +68,12 @@ def _machine(machine: Machine) -> dict[str, Any]:
             "temperature": gpu.temperature,
         }
         shown = {key: value for key, value in known.items() if value is not None}
-        gpus.append({"index": gpu.index, "name": gpu.name, "total": gpu.total, "used": gpu.used, **shown})
+        gpus.append(
+            {"index": gpu.index, "name": gpu.name, "total": gpu.total, "used": gpu.used, "free": gpu.free, **shown}
+        )
     memory = {"total": machine.total, "free": machine.free, "used": machine.used, "engines": machine.held}
-    return {"cores": machine.cores, "memory": memory, "gpus": gpus}
+    measured = {"idle_watts": dict(idle)} if idle else {}
+    return {"cores": machine.cores, "memory": memory, "gpus": gpus, **measured}
 
 
 def _engine(view: EngineView, sight: Sight) -> dict[str, Any]:
