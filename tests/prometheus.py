@@ -145,6 +145,11 @@ def dashboard_queries(instance: str = ".*", model: str = ".*") -> dict[str, str]
     return found
 
 
+def shipped_rules() -> list[Path]:
+    """The files with rules that the package installs."""
+    return sorted((MONITORING / "prometheus").glob("vllama-*.yml"))
+
+
 def shipped_levels() -> dict[str, str]:
     """By the name of each shipped rule the query that must find something: what it records, what an alert looks at."""
     spec = importlib.util.spec_from_file_location("monitoring_rules", MONITORING / "rules.py")

@@ -13,11 +13,11 @@ from tests.fakes import interpreter
 from tests.fakes.model_dir import scripted
 from tests.live import LiveService
 from tests.prometheus import (
-    MONITORING,
     Prometheus,
     dashboard_queries,
     machine_with_gpu,
     shipped_levels,
+    shipped_rules,
     until_all_found,
 )
 from vllama.config.schema import Config
@@ -25,7 +25,6 @@ from vllama.observe.slo import objectives
 from vllama.observe.slo_rules import rules_text
 
 SLOS = {"chat": {"models": ["tinychat"], "ttft": "1s at 95 %", "success": "99 %"}}
-SHIPPED = sorted((MONITORING / "prometheus").glob("vllama-*.yml"))
 
 
 async def chat_on(service: LiveService, model: str) -> None:
@@ -50,7 +49,7 @@ async def test_every_query_of_the_dashboard_and_the_rules_finds_something_under_
     async with LiveService(folder, {"engine": engine, "models": models, "slos": SLOS}) as service:
         load = [asyncio.create_task(chat_on(service, model)) for model in ("tinychat", "other", "tinychat")]
         target = service.url.removeprefix("http://")
-        async with Prometheus(folder, [target, other_machine], [*SHIPPED, slo_rules]) as prometheus:
+        async with Prometheus(folder, [target, other_machine], [*shipped_rules(), slo_rules]) as prometheus:
             await until_all_found(prometheus, dashboard_queries())
             here = dashboard_queries(target.replace(".", r"\\."), "tinychat:latest")
             await until_all_found(prometheus, {name: query for name, query in here.items() if "gpu" not in query})
