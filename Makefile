@@ -84,6 +84,7 @@ TRY_AGAIN := --reruns 2 --reruns-delay 5
 test: test-setup engine smollm2 ## Run the tests, with a real vLLM (10 minutes on two cores)
 	@tests/system/prepare.sh programs
 	$(BIN)/pytest $(AT_ONCE) -m "not long" tests/unit tests/component tests/clients $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal $(TRY_AGAIN) -m "not long" tests/web $(ARGS)
 	$(BIN)/pytest $(HELD_TO_BOUNDS) $(TRY_AGAIN) -m "not long and not alone" tests/hostile tests/fault $(ARGS)
 	$(BIN)/pytest $(TRY_AGAIN) -m "alone and not long" tests/hostile tests/fault $(ARGS)
 	$(BIN)/pytest $(BY_SERVICE) $(TRY_AGAIN) -m "not long" tests/contract tests/engine $(ARGS)

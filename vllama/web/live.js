@@ -4,6 +4,7 @@
 import * as api from "./api.js";
 
 const RETRY = 2000;
+const SOON = 300;
 const HIDDEN = 5000;
 const POINTS = 90;
 
@@ -30,6 +31,7 @@ export class Live {
   /** Begins; called again after a change of the key. */
   start() {
     this.stop();
+    this.to("connecting");
     this.stopped = new AbortController();
     this.run(this.stopped.signal);
   }
@@ -47,21 +49,23 @@ export class Live {
 
   async run(signal) {
     while (!signal.aborted) {
+      let came = false;
       try {
         for await (const { event, data } of api.events("/vllama/events", { signal })) {
           if (this.link !== "up") {
             this.to("up");
             this.past(signal);
           }
+          came = true;
           this.take(event, data);
         }
-        this.to("lost");
       } catch (error) {
         if (signal.aborted) return;
-        this.to(linkAfter(error), error);
+        if (!came) this.to(linkAfter(error), error);
         if (error.needsKey) return; // goes on with a new key
       }
-      await new Promise((done) => setTimeout(done, this.link === "missing" ? 10 * RETRY : RETRY));
+      if (came) this.to("connecting"); // it was up: try at once, and say only then that nobody answers
+      await new Promise((done) => setTimeout(done, came ? SOON : this.link === "missing" ? 10 * RETRY : RETRY));
     }
   }
 
