@@ -17,7 +17,7 @@ PACKAGE = ROOT / "vllama"
 
 FLOORS: Final = (
     ("vllama",),  # the version
-    ("caller", "child", "disk", "durations", "files", "jsontext", "quoting", "redaction", "times"),
+    ("caller", "child", "disk", "durations", "files", "jsontext", "quoting", "redaction", "sizes", "times"),
     ("errors", "privacy"),
     ("errand", "install", "templates"),
     ("models",),
@@ -57,7 +57,7 @@ PURE_ROOMS: Final = (
     "vllama.templates",
     "vllama.translate",
     "vllama.cli.format",
-    "vllama.cli.checks",
+    "vllama.service.checks",
 )
 """These must say in their docstring that they are pure; whoever else says so is held to it, too."""
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from vllama.cli import format as fmt
 from vllama.cli import output
 from vllama.cli.offers import bits, listed_offer, room_here
 from vllama.cli.progress import progress
@@ -16,6 +15,7 @@ from vllama.config.load import Loaded, load_config
 from vllama.errors import NotFound, VllamaError
 from vllama.models.catalog import Catalog, Listing, Offer
 from vllama.models.catalogs import read_catalog
+from vllama.sizes import human_bytes
 
 
 @click.group("catalog")
@@ -90,7 +90,7 @@ def _chosen(catalog: Catalog, prefix: str) -> list[Listing]:
 
 def _row(listing: Listing, offer: Offer) -> list[str]:
     params = f"{listing.billions:g}B" if listing.billions else "-"
-    download = fmt.human_bytes(offer.weights) if offer.weights else "-"
+    download = human_bytes(offer.weights) if offer.weights else "-"
     others = tuple(other for other in listing.offers if other != offer)
     precision = f"{bits(offer)} ({bits(*others)})" if others else bits(offer)
     return [listing.name.short, params, download, precision, listing.kind, offer.repository]

@@ -10,7 +10,6 @@ import click
 from click.core import ParameterSource
 
 from vllama.cli import output
-from vllama.cli.format import human_bytes
 from vllama.cli.progress import Bar, Show, progress
 from vllama.cli.whose import note_whose
 from vllama.config.environment import environment
@@ -21,6 +20,7 @@ from vllama.install.engines import Backend, EngineStatus, WantedEngine
 from vllama.install.prefix import SYSTEM
 from vllama.install.versions import PINNED, ROCM_REFUSAL
 from vllama.redaction import without_passwords
+from vllama.sizes import human_bytes
 
 _TORCH_INDEX: Final = "VLLAMA_TORCH_INDEX"
 _PREFIX_HELP: Final = "Folder of the engines (engine.prefix)."

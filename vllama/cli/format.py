@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-_BYTE_UNITS: Final = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 _COUNT_UNITS: Final = ((10**9, "B", 1), (10**6, "M", 2), (10**3, "K", 0))
 _HOUR: Final = 3600
 _YEAR_HOURS: Final = 24 * 365
@@ -16,16 +15,6 @@ _COLUMN_GAP: Final = "    "
 # C0 without tab and newline, DEL, C1; and the marks that reorder text on the screen
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
-
-
-def human_bytes(size: int) -> str:
-    """Decimal units, one digit after the point below ten: ``3.7 MB``, ``19 GB``, ``812 B``."""
-    for scale, unit in _BYTE_UNITS:
-        if size >= scale:
-            value = size / scale
-            whole = value >= 10 or value == int(value)
-            return f"{int(value)} {unit}" if whole else f"{value:.1f} {unit}"
-    return f"{size} B"
 
 
 def human_count(number: int) -> str:

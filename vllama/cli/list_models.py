@@ -11,6 +11,7 @@ import click
 from vllama.cli import format as fmt
 from vllama.cli import output
 from vllama.cli.remote import Remote, service_options
+from vllama.sizes import human_bytes
 
 _ID_LENGTH = 12
 
@@ -31,5 +32,5 @@ def command(*, prefix: str, as_json: bool, host: str) -> None:
 
 def _row(model: dict[str, Any], now: float) -> list[str]:
     modified = datetime.fromisoformat(model["modified_at"]).timestamp()
-    size = "-" if model.get("remote_model") else fmt.human_bytes(model["size"])
+    size = "-" if model.get("remote_model") else human_bytes(model["size"])
     return [fmt.clean(model["name"]), model["digest"][:_ID_LENGTH], size, fmt.human_time(modified, now)]

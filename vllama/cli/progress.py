@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from vllama.cli import format as fmt
 from vllama.cli import output
+from vllama.sizes import human_bytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -203,7 +203,7 @@ def _amount(done: float, total: float | None, unit: Unit) -> str:
     """``62 %``, ``1.2 GB of 3.4 GB`` or ``12 of 80``; without a total only what is done."""
     if unit == "percent":
         return f"{int(done / total * 100)} %" if total else ""
-    shown = fmt.human_bytes(int(done)) if unit == "bytes" else str(int(done))
+    shown = human_bytes(int(done)) if unit == "bytes" else str(int(done))
     if total is None:
         return shown
-    return f"{shown} of {fmt.human_bytes(int(total)) if unit == 'bytes' else int(total)}"
+    return f"{shown} of {human_bytes(int(total)) if unit == 'bytes' else int(total)}"

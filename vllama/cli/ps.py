@@ -11,6 +11,7 @@ import click
 from vllama.cli import format as fmt
 from vllama.cli import output
 from vllama.cli.remote import Broken, Refused, Remote, service_options
+from vllama.sizes import human_bytes
 
 _ID_LENGTH = 12
 _FAILED = frozenset({"backoff", "broken"})
@@ -59,7 +60,7 @@ def _on_its_way(engine: dict[str, Any]) -> list[str]:
     return [
         fmt.clean(engine["name"]),
         engine["digest"][:_ID_LENGTH],
-        fmt.human_bytes(size) if size else "-",
+        human_bytes(size) if size else "-",
         fmt.processor(size, int(engine.get("size_vram", 0))) if size else "-",
         "-",
         fmt.clean(text),
@@ -71,7 +72,7 @@ def _row(model: dict[str, Any], now: float) -> list[str]:
     return [
         fmt.clean(model["name"]),
         model["digest"][:_ID_LENGTH],
-        fmt.human_bytes(model["size"]),
+        human_bytes(model["size"]),
         fmt.processor(model["size"], model["size_vram"]),
         str(model.get("context_length", "-")),
         fmt.until(expires, now),

@@ -18,6 +18,7 @@ from vllama.config.load import load_config
 from vllama.errors import NotFound, PullFailed
 from vllama.models.catalog import Catalog, WeightRoom, usable
 from vllama.models.catalogs import read_catalog
+from vllama.sizes import human_bytes
 
 if TYPE_CHECKING:
     from vllama.download.hub import Found
@@ -113,5 +114,5 @@ def _fits(weights: int | None, room: WeightRoom) -> Fits:
 
 def _row(hit: Hit) -> list[str]:
     params = fmt.human_count(hit.parameters) if hit.parameters else "-"
-    download = fmt.human_bytes(hit.download) if hit.download else "-"
+    download = human_bytes(hit.download) if hit.download else "-"
     return [fmt.clean(hit.name), params, download, hit.bits, hit.fits, fmt.clean(hit.repository)]

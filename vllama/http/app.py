@@ -10,7 +10,7 @@ from vllama.config.schema import Config
 from vllama.download.puller import Puller
 from vllama.http.access import read_host_check, read_origins
 from vllama.http.anthropic import messages
-from vllama.http.front import FRONT, Front, Models
+from vllama.http.front import FRONT, Checks, Forecaster, Front, Models
 from vllama.http.intake import Intake
 from vllama.http.middleware import finish_headers, make_middleware
 from vllama.http.ollama.routes import ROUTES as OLLAMA_ROUTES
@@ -41,6 +41,8 @@ def make_app(
     puller: Puller,
     creator: Creator,
     aside: Aside,
+    forecasts: Forecaster,
+    health: Checks,
     version: str = OLLAMA_VERSION,
     keys: KeyRing | None = None,
 ) -> web.Application:
@@ -56,7 +58,9 @@ def make_app(
         ),
     )
     intake = Intake(config.server.max_bodies, config.server.max_body)
-    app[FRONT] = Front(config, engines, models, puller, creator, books, aside, version, intake, lookout)
+    app[FRONT] = Front(
+        config, engines, models, puller, creator, books, aside, version, intake, lookout, forecasts, health
+    )
     app.add_routes(OLLAMA_ROUTES)
     app.add_routes([*openai.routes, *responses.routes, *messages.routes])
     app.add_routes(OWN_ROUTES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from aiohttp import web
 
@@ -46,6 +47,59 @@ class Models(Protocol):
         ...
 
 
+class Forecast(Protocol):
+    """``fit.forecast.Forecast``."""
+
+    def shown(self) -> dict[str, Any]:
+        """As ``GET /vllama/plan`` sends it."""
+        ...
+
+
+class Forecaster(Protocol):
+    """Whether models would fit; ``service.forecasts.Forecasts`` in the daemon."""
+
+    async def of(self, name: ModelName) -> Forecast:
+        """Of a model that is here or could be pulled. Raises NotFound, PullFailed, ModelUnusable."""
+        ...
+
+
+class Found(Protocol):
+    """What one check found; its texts may hold paths of this machine."""
+
+    @property
+    def name(self) -> str:
+        """What was checked."""
+        ...
+
+    @property
+    def state(self) -> Literal["good", "warning", "bad"]:
+        """``bad``: it keeps models from being served."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """What was found."""
+        ...
+
+    @property
+    def fix(self) -> str:
+        """What to do; empty when nothing is."""
+        ...
+
+
+class Checks(Protocol):
+    """The doctor's checks; ``service.health.Health`` in the daemon."""
+
+    @property
+    def engine(self) -> str:
+        """Version of the installed engine, as of the last look; empty where there is none."""
+        ...
+
+    async def findings(self) -> Sequence[Found]:
+        """Of this machine, at most some seconds old."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Front:
     """What a front end gets from the rest of the service."""
@@ -62,6 +116,8 @@ class Front:
     """What ``/api/version`` says: clients compare it with the Ollama version that brought a feature."""
     intake: Intake
     lookout: Lookout
+    forecasts: Forecaster
+    health: Checks
 
 
 FRONT: Final = web.AppKey("front", Front)

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from vllama.errors import Busy
 from vllama.observe.energy import Energy
+from vllama.observe.failures import Failures
 from vllama.observe.feed import Feed
 from vllama.observe.history import History
 from vllama.observe.machine_watch import MachineWatch
@@ -31,6 +32,7 @@ class Lookout:
     history: History
     slos: Slos
     energy: Energy = field(default_factory=Energy)
+    failures: Failures = field(default_factory=Failures)
     started: float = field(default_factory=time.time)
     """Unix seconds."""
     listeners: int = 0

@@ -18,6 +18,8 @@ from vllama.models.store import ModelStore
 from vllama.observe.books import Books
 from vllama.observe.feed import Feed
 from vllama.observe.lookout import Lookout
+from vllama.service.forecasts import Forecasts
+from vllama.service.health import Health
 from vllama.service.pulling import make_puller
 from vllama.service.sockets import Sockets
 from vllama.service.supervision import Supervision
@@ -61,6 +63,8 @@ class Service:
             puller=puller,
             creator=Creator(store, puller.pull),
             aside=self.aside,
+            forecasts=Forecasts(loaded, store, self.environ, self._sizes),
+            health=Health(loaded, store),
             keys=self.keys,
         )
 

@@ -62,7 +62,8 @@ async def serve(
         await asyncio.to_thread(service.lookout.slos.open)
         service.lookout.slos.follow(loaded.config.slos)
         background.start(service.lookout.slos.keep(), _logged)
-        with feed.subscribed(status.take, service.books.metrics.take, partial(_note_port, (runtime, state))):
+        takers = (status.take, service.books.metrics.take, service.lookout.failures.take)
+        with feed.subscribed(*takers, partial(_note_port, (runtime, state))):
             try:
                 await _listen(service)
                 await _run(service, models, signals, background, reload)

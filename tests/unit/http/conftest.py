@@ -19,7 +19,8 @@ from vllama.config.keys import KeyRing
 from vllama.config.schema import Config
 from vllama.config.schema import Server as ServerSection
 from vllama.engine.client import EngineClient
-from vllama.errors import PullFailed, VllamaError
+from vllama.errors import NotFound, PullFailed, VllamaError
+from vllama.fit.forecast import Forecast
 from vllama.http.app import make_app
 from vllama.http.limits import limits_of
 from vllama.http.listener import bind
@@ -39,6 +40,7 @@ from vllama.observe.metrics import Metrics
 from vllama.observe.slos import Slos
 from vllama.observe.spent import Spent
 from vllama.observe.watch import Watch
+from vllama.service.checks import Finding
 
 CHATTER = model(
     "tinychat",
@@ -127,6 +129,28 @@ class ScriptedCreator:
         yield "success"
 
 
+class FixedForecasts:
+    """Knows one model."""
+
+    async def of(self, name: ModelName) -> Forecast:
+        if name.model != "tinychat":
+            raise NotFound(f"model {name.short!r} not found", hint="Did you mean tinychat?")
+        return Forecast(name.short, True, "fits: about 4 chats at once with 8k context", 1, 2, 3, 8192, 4.2)
+
+
+class FixedChecks:
+    """Finds one thing of each kind."""
+
+    engine = "0.32.0"
+
+    async def findings(self) -> list[Finding]:
+        return [
+            Finding("python", "good", "3.12.1"),
+            Finding("cache directory", "warning", "/var/cache/vllama: 1 GB free", "Free some space"),
+            Finding("models directory", "bad", "not writable", "sudo install -d -o vllama /var/lib/vllama"),
+        ]
+
+
 @dataclass
 class Door:
     """The front end, its engine and a client."""
@@ -182,7 +206,14 @@ async def server(config: Config, keys: KeyRing) -> AsyncIterator[Door]:
         books = KeptBooks(engines)
         aside = InPlace()
         listening, sockets = HttpServer(), bind("127.0.0.1", 0)
-        made = {"puller": puller, "creator": creator, "aside": aside, "keys": keys}
+        made = {
+            "puller": puller,
+            "creator": creator,
+            "aside": aside,
+            "keys": keys,
+            "forecasts": FixedForecasts(),
+            "health": FixedChecks(),
+        }
         app = make_app(config, engines, models, books, books.lookout, **made)
         await listening.serve(app, sockets, limits_of(config.server))
         host, port = sockets[0].getsockname()[:2]

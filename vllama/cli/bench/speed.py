@@ -24,9 +24,9 @@ from vllama.bench.rounds import BenchPlan
 from vllama.bench.workload import Dialect, Route, Workload
 from vllama.cli import completion, output
 from vllama.cli.bench import options
-from vllama.cli.checks import busy
 from vllama.cli.progress import progress
 from vllama.cli.remote import host_option, service_address
+from vllama.service.checks import busy
 
 
 @click.command("speed", short_help="Measure how fast a model answers (the default).")

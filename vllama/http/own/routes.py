@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from vllama.http.own import engines, events, history, metrics, page, requests, slos, status
+from vllama.http.own import (
+    engines,
+    events,
+    health,
+    history,
+    metrics,
+    openapi,
+    page,
+    plan,
+    requests,
+    slos,
+    status,
+)
 
 ROUTES = (
     *metrics.routes,
@@ -12,5 +24,8 @@ ROUTES = (
     *history.routes,
     *requests.routes,
     *slos.routes,
+    *plan.routes,
+    *health.routes,
+    *openapi.routes,
     *page.routes,
 )

@@ -1,4 +1,4 @@
-"""What ``vllama doctor`` found on this machine. Pure: ``cli.doctor`` looks, and ``cli.checks`` judges."""
+"""What was found on this machine. Pure: ``service.examination`` looks, and ``service.checks`` judges."""
 
 from __future__ import annotations
 

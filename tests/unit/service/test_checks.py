@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from vllama.cli.checks import Finding, examine
-from vllama.cli.facts import EngineFact, Folder, MachineFacts, ModelFact, PortFact
 from vllama.config.exposure import Exposure
 from vllama.engine.compilation import CodeStart
 from vllama.fit.hardware import Gpu, Hardware
 from vllama.install.versions import PINNED
+from vllama.service.checks import Finding, examine
+from vllama.service.facts import EngineFact, Folder, MachineFacts, ModelFact, PortFact
 
 GIB = 1 << 30
 HEALTHY = MachineFacts(

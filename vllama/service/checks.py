@@ -1,4 +1,4 @@
-"""What ``vllama doctor`` says about what it found. Pure: ``cli.doctor`` looks, this module judges.
+"""What ``vllama doctor`` and ``/vllama/health`` say. Pure: ``service.examination`` looks, this module judges.
 
 A ``bad`` finding keeps models from being served and has the command that fixes it; a ``warning`` does not.
 """
@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from vllama.cli import format as fmt
-from vllama.cli.facts import Folder, MachineFacts
 from vllama.engine.compilation import ROOM
 from vllama.install.versions import PINNED, PYTHONS, TESTED, is_tested
+from vllama.service.facts import Folder, MachineFacts
+from vllama.sizes import human_bytes
 
 CheckState = Literal["good", "warning", "bad"]
 
@@ -92,7 +92,7 @@ def _engine(facts: MachineFacts) -> Iterator[Finding]:
 def _gpu(facts: MachineFacts) -> Iterator[Finding]:
     hardware, backend = facts.hardware, facts.engine.backend
     for gpu in hardware.gpus:
-        text = f"{gpu.name}, {fmt.human_bytes(gpu.free)} of {fmt.human_bytes(gpu.total)} free"
+        text = f"{gpu.name}, {human_bytes(gpu.free)} of {human_bytes(gpu.total)} free"
         if gpu.free < gpu.total // 2:
             yield Finding("gpu", "warning", f"{text}: other programs use it", "See which ones: nvidia-smi")
         else:
@@ -126,7 +126,7 @@ def busy(load: float, cores: int) -> str:
 
 def _memory(facts: MachineFacts) -> Iterator[Finding]:
     hardware = facts.hardware
-    text = f"{fmt.human_bytes(hardware.ram_available)} of {fmt.human_bytes(hardware.ram_total)} free"
+    text = f"{human_bytes(hardware.ram_available)} of {human_bytes(hardware.ram_total)} free"
     if hardware.ram_total < _ENGINE_MEMORY:
         yield Finding("memory", "bad", f"{text}: vLLM alone needs about 3 GB", "Give the machine more memory")
     elif hardware.ram_available < _ENGINE_MEMORY:
@@ -153,7 +153,7 @@ def _compiler(facts: MachineFacts) -> Iterator[Finding]:
 
 def _places(facts: MachineFacts) -> Iterator[Finding]:
     for place in facts.places:
-        text = f"{place.path}: {fmt.human_bytes(place.free)} free"
+        text = f"{place.path}: {human_bytes(place.free)} free"
         name = f"{place.purpose} directory"
         if not place.writable:
             yield Finding(name, "bad", f"{place.path} can't be written by {facts.user}", _writable(place, facts.user))
@@ -169,7 +169,7 @@ def _places(facts: MachineFacts) -> Iterator[Finding]:
             text = f"{text}: too little to keep compiled code, so each start compiles again"
             yield Finding(name, "warning", text, "Free some space, or set paths.cache elsewhere")
         elif place.purpose == "engine" and facts.engine.problem and place.free < _engine_space(facts):
-            need = fmt.human_bytes(_engine_space(facts))
+            need = human_bytes(_engine_space(facts))
             yield Finding(
                 name, "bad", f"{text}: the engine needs {need}", "Free some space, or set engine.prefix elsewhere"
             )
@@ -192,7 +192,7 @@ def _models(facts: MachineFacts) -> Iterator[Finding]:
         if model.problem:
             yield Finding("model", "bad", f"{model.name}: {model.problem}", model.hint)
         else:
-            yield Finding("model", "good", f"{model.name}, {fmt.human_bytes(model.size)}")
+            yield Finding("model", "good", f"{model.name}, {human_bytes(model.size)}")
 
 
 def _code(facts: MachineFacts) -> Iterator[Finding]:
