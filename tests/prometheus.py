@@ -12,8 +12,8 @@ import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -22,9 +22,13 @@ import yaml
 from prometheus_client import CollectorRegistry, start_http_server
 
 from tests.hostile.proxies import free_port
+from vllama.caller import NOBODY
+from vllama.observe.energy import Energy
+from vllama.observe.joules import Counter, Reading
 from vllama.observe.machine import EngineUse, Machine
 from vllama.observe.machine_watch import MachineWatch
 from vllama.observe.nvml import GpuUse
+from vllama.observe.spent import Spent
 
 MONITORING: Final = Path(__file__).parents[1] / "packaging" / "monitoring"
 _UP_WITHIN: Final = 30
@@ -173,9 +177,24 @@ async def until_all_found(prometheus: Prometheus, queries: Mapping[str, str], wi
         await asyncio.sleep(0.3)
 
 
+@asynccontextmanager
+async def under_load(*load: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run these, which never end by themselves, while the block runs; what one of them raises is raised here."""
+    tasks = [asyncio.create_task(one) for one in load]
+    try:
+        yield
+    finally:
+        ended = [task for task in tasks if task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in ended:
+            task.result()
+
+
 @contextmanager
 def machine_with_gpu() -> Iterator[str]:
-    """``HOST:PORT`` of the metrics of a machine with a GPU on which an engine runs, for queries about GPUs."""
+    """``HOST:PORT`` of the metrics of a machine with a GPU on which an engine runs, and whose energy is measured."""
     gib = 1 << 30
     gpu = GpuUse(0, "NVIDIA H200", 141 * gib, 80 * gib, 61 * gib, 0.9, 600.0, 60.0, processes={7: 80 * gib})
     engine = EngineUse("tiny", "tiny:latest", 100.0, 2 * gib, {0: 70 * gib})
@@ -183,11 +202,22 @@ def machine_with_gpu() -> Iterator[str]:
     asyncio.run(watch.look())
     registry = CollectorRegistry()
     registry.register(watch)
+    registry.register(_energy_of_a_request())
     server, thread = start_http_server(0, "127.0.0.1", registry)
     yield f"127.0.0.1:{server.server_port}"
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def _energy_of_a_request() -> Energy:
+    """Ten seconds of idling, then ten seconds of a request."""
+    energy = Energy(clock=lambda: 20.0)
+    for at, joules in ((0.0, 0.0), (10.0, 400.0), (20.0, 5000.0)):
+        if at == 20.0:
+            energy.take(Spent(NOBODY, "/api/chat", "tiny:latest", 200, 10.0, waiting=0.0, generated_tokens=100))
+        energy.note(Reading(at, {"package": Counter("cpu", joules)}), (), ())
+    return energy
 
 
 class NoEngines:

@@ -6,48 +6,11 @@ The queries need no recording rules. ``$instance`` and ``$model`` are the dashbo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
-ON: Final = 'instance=~"$instance"'
-OF: Final = f'{ON},model=~"$model"'
+from parts import OF, ON, PHASES, Panel, Query, Row
+
 _RATE: Final = "[$__rate_interval]"
-PHASES: Final = {
-    "absent": 0, "planning": 1, "starting": 2, "warming": 3, "waking": 4, "ready": 5, "dozing": 6, "asleep": 7,
-    "draining": 8, "stopping": 9, "failing": 10, "backoff": 11, "broken": 12,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Query:
-    """One line of a panel."""
-
-    expression: str
-    legend: str = "__auto"
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One picture."""
-
-    title: str
-    queries: Sequence[Query]
-    unit: str = "short"
-    kind: str = "timeseries"
-    width: int = 8
-    about: str = ""
-    steps: Sequence[tuple[float | None, str]] = ()
-    """From which value on which colour."""
-    stacked: bool = False
-    maximum: float | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    """Panels under a headline."""
-
-    title: str
-    panels: Sequence[Panel] = field(default_factory=tuple)
 
 
 def _quantiles(metric: str, wanted: Sequence[float]) -> list[Query]:
@@ -275,6 +238,26 @@ ROWS: Final = (
                 [Query(f"rate(vllama_engine_cpu_seconds_total{{{OF}}}{_RATE})", "{{model}}")],
                 "short",
                 about="Cores.",
+            ),
+        ),
+    ),
+    Row(
+        "Energy",
+        (
+            Panel(
+                "Power",
+                [Query(f"rate(vllama_energy_joules_total{{{ON}}}{_RATE})", "{{instance}} {{device}}")],
+                "watt",
+                stacked=True,
+                about="Of each device that can be measured: docs/energy.md.",
+            ),
+            Panel("Idle power", [Query(f"vllama_idle_watts{{{ON}}}", "{{instance}} {{device}}")], "watt"),
+            Panel(
+                "Power of requests",
+                [Query(_rate("vllama_request_joules_total", by="model"), "{{model}}")],
+                "watt",
+                stacked=True,
+                about="Above idle.",
             ),
         ),
     ),
