@@ -62,7 +62,8 @@ function summary(status) {
 
 function waits({ model, requests, why }) {
   const words = requests === 1 ? "1 request waits" : `${requests} requests wait`;
-  return el("li", {}, el("b", {}, model), `: ${words}${why ? `: ${why}` : ""}`);
+  const cause = why?.startsWith(`${model}: `) ? why.slice(model.length + 2) : why;
+  return el("li", {}, el("b", {}, model), `: ${words}${cause ? `: ${cause}` : ""}`);
 }
 
 function makeCharts() {

@@ -12,7 +12,7 @@ export function show(root, { api, live, askForKey }) {
   const trouble = el("div", { role: "status" });
   const filter = el("input", { id: "filter", type: "search", autocomplete: "off" });
   const failed = el("input", { id: "failed", type: "checkbox" });
-  const running = table("Requests that are being answered", [...LIVE, cancelColumn(cancel)], (one) => one.id);
+  const running = table("Requests that are being answered", [...LIVE, cancelColumn(cancel)], (one) => `${one.id} ${one.began}`);
   const past = table("Requests that have ended", ENDED, (one) => `${one.id} ${one.began}`);
   const idle = el("p", { class: "faint" }, "None at the moment.");
   const shown = el("p", { class: "faint small" });

@@ -4,6 +4,7 @@ import { el, fill, svg } from "../dom.js";
 
 const WIDTH = 300;
 const HEIGHT = 90;
+const SPAN = 890;
 
 /** `lines`: `{name, kind, of}` where `of(point)` is a value or undefined, which leaves a gap. `show` writes a value.
  *  The returned element's `draw(points, step)` draws; points have `at` in Unix seconds. */
@@ -22,21 +23,20 @@ export function chart(title, lines, show) {
     el("div", { class: "ends faint small", "aria-hidden": "true" }, from, to),
   );
   let drawn = [];
-  let step = 10;
+  let span = SPAN;
 
-  figure.draw = (points, every) => {
+  figure.draw = (points, step) => {
     drawn = points;
-    step = every;
-    const highest = roundUp(Math.max(0, ...points.flatMap((point) => lines.map((line) => line.of(point) ?? 0))));
     const last = points.at(-1)?.at ?? 0;
-    const span = Math.max(step, last - (points[0]?.at ?? 0));
+    span = Math.max(SPAN, last - (points[0]?.at ?? last));
+    const highest = roundUp(Math.max(0, ...points.flatMap((point) => lines.map((line) => line.of(point) ?? 0))));
     const place = (point, value) => [
-      (WIDTH * (point.at - last + span)) / span,
+      WIDTH - (WIDTH * (last - point.at)) / span,
       HEIGHT - 2 - ((HEIGHT - 6) * value) / (highest || 1),
     ];
     fill(drawing, lines.map((line) => svg("path", { class: line.kind, d: path(points, line.of, place, step) })));
     fill(top, highest ? show(highest) : "");
-    fill(from, points.length > 1 ? `${Math.round(span / 60)} min ago` : "");
+    fill(from, points.length ? ago(span) : "");
     fill(to, points.length ? "now" : "nothing yet");
     name(points.at(-1));
   };
@@ -50,18 +50,24 @@ export function chart(title, lines, show) {
   // the values at the pointer take the place of the newest
   drawing.addEventListener("pointermove", (event) => {
     const box = drawing.getBoundingClientRect();
-    const at = Math.round(((event.clientX - box.left) / box.width) * (drawn.length - 1));
-    const point = drawn[Math.max(0, Math.min(drawn.length - 1, at))];
-    if (!point) return;
-    const ago = Math.round((drawn.at(-1).at - point.at) / 60);
+    const last = drawn.at(-1)?.at;
+    const at = last - span * (1 - (event.clientX - box.left) / box.width);
+    const near = (one, other) => (Math.abs(one.at - at) <= Math.abs(other.at - at) ? one : other);
+    if (!drawn.length) return;
+    const point = drawn.reduce(near);
     name(point);
-    fill(to, ago ? `${ago} min ago` : "now");
+    fill(to, ago(last - point.at));
   });
   drawing.addEventListener("pointerleave", () => {
     name(drawn.at(-1));
     fill(to, drawn.length ? "now" : "nothing yet");
   });
   return figure;
+}
+
+function ago(time) {
+  const minutes = Math.round(time / 60);
+  return minutes ? `${minutes} min ago` : "now";
 }
 
 function path(points, of, place, step) {

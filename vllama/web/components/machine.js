@@ -53,7 +53,7 @@ function partsOf(memory, engines, where) {
   return [
     { name: "Weights", kind: "weights", size: weights },
     { name: "KV cache", kind: "cache", size: cache },
-    { name: "Engines, other", kind: "engines", size: ours - weights - cache },
+    { name: weights + cache ? "Engines, other" : "Engines", kind: "engines", size: ours - weights - cache },
     { name: "Other programs", kind: "others", size: memory.other ?? 0 },
     { name: "Free", kind: "free", size: memory.free ?? memory.total - memory.used },
   ];
