@@ -37,6 +37,7 @@ def test_who_gives_no_key_reads_what_is_needed(busy, visit):
     busy.key = "vk-right"
     one = visit(f"{busy.url}/#/usage")
     one.expects = ("401",)
+    expect(one.page.get_by_role("dialog")).to_be_visible()
     one.page.keyboard.press("Escape")
     expect(one.page.get_by_role("dialog")).to_have_count(0)
     expect(one.page.locator("main")).to_contain_text("an API key is needed")
