@@ -24,6 +24,7 @@ _VERBS: Final = {
     "run": ("vllama.cli.run", "Chat with a model in the terminal, or ask one question."),
     "list": ("vllama.cli.list_models", "List the models that can be used."),
     "ps": ("vllama.cli.ps", "List the models that are loaded or being loaded."),
+    "top": ("vllama.cli.top", "Watch engines and requests live."),
     "show": ("vllama.cli.show", "Describe a model: size, context, capabilities."),
     "load": ("vllama.cli.load", "Load models before their first request."),
     "launch": ("vllama.cli.launch", "Use a model in Claude Code, Codex or OpenCode."),

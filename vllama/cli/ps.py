@@ -11,6 +11,7 @@ import click
 from vllama.cli import format as fmt
 from vllama.cli import output
 from vllama.cli.remote import Broken, Refused, Remote, service_options
+from vllama.cli.screen import follow
 from vllama.sizes import human_bytes
 
 _ID_LENGTH = 12
@@ -19,22 +20,34 @@ _FAILED = frozenset({"backoff", "broken"})
 
 @click.command("ps")
 @click.option("--json", "as_json", is_flag=True, help="Print the service's answer as JSON.")
+@click.option("--watch", "-w", is_flag=True, help="Show the list anew each second, until q is pressed.")
 @service_options
-def command(*, as_json: bool, host: str) -> None:
+def command(*, as_json: bool, watch: bool, host: str) -> None:
     """List the loaded models, where they run and how long they stay loaded. Models being loaded show their progress."""
     remote = Remote(host)
-    answer = remote.get("/api/ps", "models")
-    engines = _engines(remote)
+    if watch:
+        follow(lambda: _listed(*_asked(remote)), instead="vllama ps without --watch prints the list once.")
+        return
+    answer, engines = _asked(remote)
     if as_json:
         output.data({**answer, "engines": engines})
         return
+    for line in _listed(answer, engines):
+        output.line(line)
+
+
+def _asked(remote: Remote) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    return remote.get("/api/ps", "models"), _engines(remote)
+
+
+def _listed(answer: dict[str, Any], engines: list[dict[str, Any]]) -> list[str]:
     rows = [_row(model, time.time()) for model in answer["models"]]
     listed = {model["name"] for model in answer["models"]}
     rows += [_on_its_way(engine) for engine in engines if engine["name"] not in listed and not _unloaded(engine)]
-    output.table(["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"], rows)
-    for engine in engines:
-        if engine.get("compiling"):
-            output.line(fmt.clean(f"{engine['name']}: {engine['compiling']}"))
+    return [
+        *fmt.table(["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"], rows),
+        *(fmt.clean(f"{engine['name']}: {engine['compiling']}") for engine in engines if engine.get("compiling")),
+    ]
 
 
 def _engines(remote: Remote) -> list[dict[str, Any]]:
