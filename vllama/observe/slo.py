@@ -50,15 +50,15 @@ class Objective:
         """What decides whether a request counts and is good: counts of another text are not comparable."""
         return f"{self.kind} {self.threshold} {' '.join(sorted(self.models))}"
 
-    def judge(self, spent: Spent) -> bool | None:
-        """Whether this request was good; None where it does not count."""
-        if not spent.model or (self.models and spent.model not in self.models):
-            return None
-        if self.kind == "success":
-            return succeeded(spent)
-        if self.threshold is None or spent.first_token is None or succeeded(spent) is not True:
-            return None
-        return spent.first_token <= self.threshold
+    def concerns(self, model: str) -> bool:
+        """Whether requests to this model (a short name) count."""
+        return not self.models or model in self.models
+
+    def judge(self, spent: Spent, success: bool) -> bool | None:
+        """Whether a request to one of the models was good; None: it does not count. ``success``: of ``succeeded``."""
+        if self.threshold is None:
+            return success
+        return spent.first_token <= self.threshold if success and spent.first_token is not None else None
 
 
 def succeeded(spent: Spent) -> bool | None:

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from vllama.config.schema import Slo
 from vllama.observe import slo_file
 from vllama.observe.seldom import Seldom
-from vllama.observe.slo import SEVERITIES, Budget, Objective, budget_of, objectives
+from vllama.observe.slo import SEVERITIES, Budget, Objective, budget_of, objectives, succeeded
 from vllama.observe.slo_file import Kept
 from vllama.observe.spent import Spent
 from vllama.observe.windows import Windows
@@ -48,6 +48,8 @@ class Slos(Collector):
         self._ahead = 0.0
         """Our time is the clock's and this."""
         self._tracks: tuple[_Track, ...] = ()
+        self._by_model: dict[str, tuple[_Track, ...]] = {}
+        """Of the models that requests came to."""
         self._kept: dict[str, Kept] = {}
         """What the file had of objectives that no request has reached since."""
         self._changed = False
@@ -68,15 +70,15 @@ class Slos(Collector):
             tracks.append(known.under(one) if known is not None else self._restored(one, now))
         self._changed = bool(self._tracks or tracks)
         self._tracks = tuple(tracks)
+        self._by_model.clear()
 
     def take(self, spent: Spent) -> None:
         """Count a request that has ended."""
-        if not self._tracks:
+        if not self._tracks or not spent.model or (success := succeeded(spent)) is None:
             return
         now = self._now()
-        for track in self._tracks:
-            good = track.objective.judge(spent)
-            if good is not None:
+        for track in self._tracks_of(spent.model):
+            if (good := track.objective.judge(spent, success)) is not None:
                 track.count(now, bad=not good)
                 self._changed = True
 
@@ -141,6 +143,12 @@ class Slos(Collector):
 
     def _now(self) -> float:
         return self._clock() + self._ahead
+
+    def _tracks_of(self, model: str) -> tuple[_Track, ...]:
+        found = self._by_model.get(model)
+        if found is None:
+            found = self._by_model[model] = tuple(track for track in self._tracks if track.objective.concerns(model))
+        return found
 
     def _restored(self, one: Objective, now: float) -> _Track:
         kept = self._kept.pop(one.name + " " + one.counts, None)

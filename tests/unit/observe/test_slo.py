@@ -6,7 +6,7 @@ import pytest
 
 from vllama.caller import NOBODY
 from vllama.config.schema import Config
-from vllama.observe.slo import ALERTS, BURN_WINDOWS, budget_of, objectives
+from vllama.observe.slo import ALERTS, BURN_WINDOWS, Objective, budget_of, objectives, succeeded
 from vllama.observe.spent import Spent
 from vllama.observe.windows import Windows
 
@@ -16,43 +16,43 @@ TTFT, SUCCESS = objectives(Config.model_validate({"slos": {"chat": CHAT}}).slos)
 DONE = Spent(NOBODY, "/api/chat", "tiny:latest", 200, 2.0, first_token=0.5)
 
 
+def judge(objective: Objective, spent: Spent) -> bool | None:
+    success = succeeded(spent)
+    return None if success is None else objective.judge(spent, success)
+
+
 def test_a_prompt_answer_is_good_and_a_late_one_only_succeeds():
     late = replace(DONE, first_token=1.01)
-    assert (TTFT.judge(DONE), SUCCESS.judge(DONE)) == (True, True)
-    assert (TTFT.judge(replace(DONE, first_token=1.0)), TTFT.judge(late), SUCCESS.judge(late)) == (True, False, True)
+    assert (judge(TTFT, DONE), judge(SUCCESS, DONE)) == (True, True)
+    assert (judge(TTFT, replace(DONE, first_token=1.0)), judge(TTFT, late), judge(SUCCESS, late)) == (True, False, True)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_what_we_failed_to_answer_is_bad_and_has_no_first_token(status: int):
     failed = replace(DONE, status=status, first_token=None)
-    assert (TTFT.judge(failed), SUCCESS.judge(failed)) == (None, False)
+    assert (judge(TTFT, failed), judge(SUCCESS, failed)) == (None, False)
 
 
 def test_an_answer_that_broke_off_is_bad_whatever_its_status_and_one_that_a_manager_ended_does_not_count():
     broken = replace(DONE, broken=True)
-    assert (TTFT.judge(broken), SUCCESS.judge(broken)) == (None, False)
-    assert SUCCESS.judge(replace(DONE, cancelled=True)) is None
+    assert (judge(TTFT, broken), judge(SUCCESS, broken)) == (None, False)
+    assert judge(SUCCESS, replace(DONE, cancelled=True)) is None
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 429, 499])
 def test_what_the_client_did_wrong_or_left_counts_neither_way(status: int):
     theirs = replace(DONE, status=status, first_token=5.0)
-    assert (TTFT.judge(theirs), SUCCESS.judge(theirs)) == (None, None)
+    assert (judge(TTFT, theirs), judge(SUCCESS, theirs)) == (None, None)
 
 
-def test_other_models_and_requests_without_a_model_do_not_count():
-    for model in ("", "tiny:8b", "other:latest"):
-        assert SUCCESS.judge(replace(DONE, model=model)) is None
-
-
-def test_without_models_every_model_counts():
+def test_only_the_models_of_an_objective_concern_it_and_without_models_all_do():
     (every,) = objectives(Config.model_validate({"slos": {"all": {"success": "99 %"}}}).slos)
-    assert every.judge(replace(DONE, model="other:latest")) is True
-    assert every.judge(replace(DONE, model="")) is None
+    assert [SUCCESS.concerns(model) for model in ("tiny:latest", "tiny:8b", "other:latest")] == [True, False, False]
+    assert every.concerns("other:latest")
 
 
 def test_an_answer_without_a_token_has_no_time_to_one():
-    assert TTFT.judge(replace(DONE, first_token=None)) is None
+    assert judge(TTFT, replace(DONE, first_token=None)) is None
 
 
 def test_a_budget_is_spent_by_the_share_of_bad_requests():
