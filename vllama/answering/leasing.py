@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from vllama.answering.desk import Desk
@@ -51,6 +52,7 @@ async def _begin(
     desk: Desk, wish: Wish, begin: Callable[[Lease, AsyncExitStack], Awaitable[T]], stack: AsyncExitStack
 ) -> T:
     lease = await stack.enter_async_context(desk.engines.lease(wish))
+    lease = replace(lease, client=lease.client.named(desk.meter.headers))
     desk.meter.leased(wish.model.engine_key)
     try:
         return await begin(lease, await stack.enter_async_context(AsyncExitStack()))

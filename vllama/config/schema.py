@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -115,6 +116,22 @@ def _check_period(value: float) -> float:
     return value
 
 
+def _check_address(value: str) -> str:
+    if not _is_address(value):
+        raise ValueError("must be an address such as http://127.0.0.1:4318")
+    return value.rstrip("/")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        found = urlsplit(value)
+        host, _ = found.hostname, found.port
+    except ValueError:
+        return False
+    bare = found.path in {"", "/"} and not (found.query or found.fragment or "@" in found.netloc)
+    return bare and found.scheme in {"http", "https"} and bool(host) and is_host(host or "") and value.isascii()
+
+
 def _check_network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value))
@@ -154,6 +171,7 @@ PreloadText = Annotated[str, AfterValidator(_check_preloaded)]
 SourceText = Annotated[str, AfterValidator(_check_source)]
 Label = Annotated[str, AfterValidator(_check_label)]
 Origin = Annotated[str, Field(min_length=1)]
+Address = Annotated[str, AfterValidator(_check_address)]
 
 Access = Literal["loopback", "lan", "any"]
 Keys = Literal["optional", "required", "everyone"]
@@ -361,6 +379,13 @@ class Log(Section):
     """One line for each request."""
 
 
+class Observe(Section):
+    """What is sent to other programs that watch the service."""
+
+    otlp: Address | None = None
+    """Receiver of traces by OTLP over HTTP, such as ``http://127.0.0.1:4318``; null: no traces are sent."""
+
+
 class Slo(Section):
     """What is promised to the clients of some models. Requests that failed by the client's doing do not count."""
 
@@ -402,6 +427,7 @@ class Config(Section):
     slos: Annotated[Mapping[Label, Slo], Field(max_length=20)] = Field(default_factory=dict)
     """Service level objectives by name, 20 at most (``vllama slo``)."""
     engine: Engine = Engine()
+    observe: Observe = Observe()
     log: Log = Log()
 
 

@@ -10,6 +10,7 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ _GONE = (
     "check ollama server logs for details"
 )
 _GET = b"GET %b HTTP/1.1\r\nHost: engine\r\n\r\n"
-_POST = b"POST %b HTTP/1.1\r\nHost: engine\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+_POST = b"POST %b HTTP/1.1\r\nHost: engine\r\n%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
 ShortCut = Callable[[bytes], bool | None]
@@ -92,6 +93,10 @@ class Client(Protocol):
         """Bytes of all answers so far."""
         ...
 
+    def named(self, headers: Mapping[str, str]) -> Client:
+        """The same client, which sends these headers with each POST: they say for which request it is."""
+        ...
+
     async def close(self) -> None:
         """Close all connections."""
         ...
@@ -116,11 +121,19 @@ class EngineClient:
         self.socket = socket
         self._generations = ConnectionPool(socket)
         self._looks = ConnectionPool(socket)  # apart: an engine that hangs answers /health all the same
+        self.headers = b""
+        """Lines of the head of each POST."""
 
     @property
     def bytes_read(self) -> int:
         """Bytes of all answers to POST so far: while requests run, an engine that works makes this grow."""
         return self._generations.bytes_read
+
+    def named(self, headers: Mapping[str, str]) -> EngineClient:
+        """See ``Client``. The values must be free of line ends."""
+        same = copy(self)
+        same.headers = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+        return same
 
     async def close(self) -> None:
         """Close all connections; running requests end with EngineGone. vLLM can't exit before this."""
@@ -133,7 +146,7 @@ class EngineClient:
 
     async def call(self, path: str, body: Mapping[str, Any] | bytes, *, timeout: float | None = None) -> bytes:
         """POST ``body`` and return the whole answer. Cancelling the task aborts the engine's request."""
-        return await self._whole(self._generations, _request(path, body), timeout)
+        return await self._whole(self._generations, self._request(path, body), timeout)
 
     @asynccontextmanager
     async def stream(self, path: str, body: Mapping[str, Any] | bytes) -> AsyncIterator[Events]:
@@ -142,7 +155,7 @@ class EngineClient:
         Leaving the block closes the connection when the answer is unfinished: vLLM then aborts the request.
         """
         with _border():
-            connection = await self._generations.ask(_request(path, body))
+            connection = await self._generations.ask(self._request(path, body))
         events = Events(connection)
         try:
             if connection.status != 200:
@@ -152,6 +165,10 @@ class EngineClient:
             yield events
         finally:
             connection.release(complete=events.done)
+
+    def _request(self, path: str, body: Mapping[str, Any] | bytes) -> bytes:
+        data = body if isinstance(body, bytes) else orjson.dumps(body)
+        return _POST % (path.encode(), self.headers, len(data)) + data
 
     @staticmethod
     async def _whole(pool: ConnectionPool, request: bytes, timeout: float | None) -> bytes:
@@ -165,11 +182,6 @@ class EngineClient:
         if connection.status != 200:
             raise _refusal(connection.status, body)
         return body
-
-
-def _request(path: str, body: Mapping[str, Any] | bytes) -> bytes:
-    data = body if isinstance(body, bytes) else orjson.dumps(body)
-    return _POST % (path.encode(), len(data)) + data
 
 
 def engine_error(payload: Mapping[str, Any]) -> EngineRefused | EngineGone | None:

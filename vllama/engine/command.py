@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -27,6 +28,7 @@ _LORA_RANKS: Final = (8, 16, 32, 64, 128, 256, 512)  # what vLLM has kernels for
 _MOST_LORAS: Final = 4  # adapters computed in one step: each takes memory; the others wait their turn
 _LONGEST_SOCKET_PATH: Final = 107
 _SLEEP: Final = "--enable-sleep-mode"
+_TRACES: Final = "--otlp-traces-endpoint"
 _PAGED_OUT: Final = 256 << 20  # bytes of RAM that an engine keeps whose memory waits in swap space; measured: 112 MiB
 _TOOL_BLANKS: Final = Path(__file__).with_name("tool_blanks.py")
 # Blanks are bounded by each request (translate.schemas.grammars) and for tools by the plugin above. Where neither
@@ -129,6 +131,19 @@ def build_spec(
         asleep=asleep,
         notes=(*settings.notes, *flags.notes, *plugin_notes),
     )
+
+
+def traced(spec: EngineSpec, receiver: str, engine: InstalledEngine) -> EngineSpec:
+    """The same child, which sends its spans to this receiver of OTLP over HTTP (``http://host:4318``).
+
+    A person's own flag and variables win. What it compiles does not depend on it.
+    """
+    if any(argument.startswith(_TRACES) for argument in spec.argv):
+        return spec
+    if not engine.supports(_TRACES):
+        return replace(spec, notes=(*spec.notes, f"no traces: vLLM {engine.version} does not know {_TRACES}"))
+    env = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "OTEL_SERVICE_NAME": "vllm", **spec.env}
+    return replace(spec, argv=(*spec.argv, _TRACES, f"{receiver}/v1/traces"), env=env)
 
 
 def wrong_flags(arguments: Iterable[str], engine: InstalledEngine) -> Iterator[str]:

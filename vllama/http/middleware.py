@@ -26,10 +26,10 @@ from vllama.http.unheard import refused
 from vllama.http.visit import Visit, begin_visit, known_visit, visit_of
 from vllama.observe.journal import REQUEST_ID
 from vllama.observe.spent import LEFT
+from vllama.observe.trace import read_request_id
 from vllama.quoting import excerpt
 
 _log = logging.getLogger(__name__)
-_MAX_ID: Final = 128
 _NO_TYPE: Final = "application/octet-stream"
 """What aiohttp puts where we said nothing: none of our answers is that."""
 
@@ -39,12 +39,15 @@ def make_middleware(origins: Origins, hosts: HostCheck, permits: Middleware, *, 
 
     @web.middleware
     async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Counts every request and how it ended; ``X-Request-Id`` names it in our log and in the answer."""
-        request_id = request.headers.get("X-Request-Id", "")[:_MAX_ID] or secrets.token_hex(8)
+        """Counts every request and how it ended; ``X-Request-Id`` names it in our log, to the engine and the client."""
+        headers = request.headers
+        request_id = read_request_id(headers.get("X-Request-Id", "")) or secrets.token_hex(8)
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "unknown"
         meter = front_of(request).books.meter(route, request_id)
         meter.task = asyncio.current_task()
+        traces = front_of(request).books.traces
+        meter.trace = traces.begin(headers.get("traceparent", ""), headers.get("tracestate", ""))
         visit = Visit(request_id, meter)
         begin_visit(request, visit)
         REQUEST_ID.set(request_id)
@@ -140,7 +143,7 @@ async def finish_headers(request: web.Request, response: web.StreamResponse) -> 
     visit = known_visit(request)
     if visit is not None:  # an Expect that is not understood is refused before any of this
         response.headers.update(visit.headers)
-        response.headers["X-Request-Id"] = visit.request_id
+        response.headers.update(visit.meter.headers)
     if isinstance(response, web.HTTPException):  # raised before any of this: an Expect
         page = refused(request, response)
         response.headers["Content-Type"] = page.headers["Content-Type"]

@@ -10,6 +10,7 @@ from vllama.observe.meter import Meter
 from vllama.observe.metrics import Metrics
 from vllama.observe.requests import Requests
 from vllama.observe.spent import Spent
+from vllama.observe.traces import Traces
 
 Taker: TypeAlias = Callable[[Spent], object]
 """Called on the event loop for each request that has ended: it must be quick and must not wait."""
@@ -23,7 +24,8 @@ class Books:
         """``takers``: who else gets each ``Spent``."""
         self.metrics = metrics
         self.requests = Requests()
-        self._takers: tuple[Taker, ...] = (metrics.ended, self.requests.ended, *takers)
+        self.traces = Traces()
+        self._takers: tuple[Taker, ...] = (metrics.ended, self.requests.ended, self.traces.take, *takers)
 
     def meter(self, route: str, request_id: str = "") -> Meter:
         """Enter a request; ``route`` is the pattern it matched, never a path with names in it."""

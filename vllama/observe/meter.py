@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from vllama.caller import NOBODY, Caller
 from vllama.observe.latency import Series
 from vllama.observe.spent import Spent
+from vllama.observe.trace import Trace
 
 Latencies: TypeAlias = Callable[[str], tuple[Series, Series]]
 """Time to first token and inter-token latency of a model."""
@@ -27,6 +28,8 @@ class Meter:
         self.at = time.time()
         """Unix seconds of the request's head."""
         self.began = time.perf_counter()
+        self.trace: Trace | None = None
+        """Its place in a trace; None where it is in none."""
         self.caller: Caller = NOBODY
         """Set by ``http.permits``."""
         self.engine = ""
@@ -67,6 +70,12 @@ class Meter:
         self.engine = engine
         if self.waiting is None:
             self.waiting = time.perf_counter() - self.began
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the engine and the client are told of it: its id, and its place in a trace."""
+        named = {"X-Request-Id": self.request_id} if self.request_id else {}
+        return named if self.trace is None else named | self.trace.headers
 
     def tokens(self) -> None:
         """A read from the engine brought tokens: the first is the TTFT, each later one an inter-token latency."""
@@ -128,5 +137,6 @@ class Meter:
             broken=self.broken,
             cancelled=self.cancelled,
             engine=self.engine,
+            trace=self.trace,
             reads=self.reads,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from vllama.caller import Caller
+from vllama.observe.trace import Trace
 
 LEFT: Final = 499
 """Status of a request whose client left before the end of its answer."""
@@ -47,6 +48,8 @@ class Spent:
     """Somebody who manages the service ended it."""
     engine: str = ""
     """Key of the engine that answered; empty where none was ready for it."""
+    trace: Trace | None = None
+    """Its place in a trace; None where it is in none."""
     reads: int = 0
     """How often tokens came from the engine: at most as many as it generated, and known of a broken answer, too."""
 

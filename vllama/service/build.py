@@ -47,6 +47,7 @@ def build(loaded: Loaded, store: ModelStore, environ: Mapping[str, str], feed: F
     machine = MachineWatch(supervisor, Looker(Nvml()).look, note)
     metrics.add(machine)
     metrics.add(energy)
+    metrics.add(books.traces)
     metrics.add(slos)
     lookout = Lookout(feed, machine, Watch(supervisor), history, slos, energy)
     downloads = Downloads(loaded.state, environ, registry_of(loaded))

@@ -83,6 +83,7 @@ async def apply(service: Service, loaded: Loaded, store: ModelStore) -> list[str
         said.append(f"listening on {after.config.server.host}:{after.config.server.port}")
     await service.server.serve(app, service.sockets.all, limits_of(after.config.server))
     service.supervision.follow(after)
+    await service.books.traces.follow(after.config.observe.otlp)
     service.lookout.slos.follow(after.config.slos)
     if "log.level" in keys:
         logging.getLogger(logs.ROOT).setLevel(after.config.log.level.upper())

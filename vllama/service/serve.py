@@ -60,6 +60,7 @@ async def serve(
         background.start(_hurry(signals, service.supervisor), _logged)
         background.start(service.lookout.machine.watch(), _logged)
         await asyncio.to_thread(service.lookout.slos.open)
+        await service.books.traces.follow(loaded.config.observe.otlp)
         service.lookout.slos.follow(loaded.config.slos)
         background.start(service.lookout.slos.keep(), _logged)
         takers = (status.take, service.books.metrics.take, service.lookout.failures.take)
@@ -109,6 +110,7 @@ async def _take_down(service: Service, signals: Signals) -> None:
     await outcome(service.aside.close())
     await outcome(signals.unless_hurried(service.server.close()))
     await outcome(signals.unless_hurried(service.lookout.slos.save()))
+    await outcome(signals.unless_hurried(service.books.traces.close()))
 
 
 async def _beat(notifier: Notifier, supervisor: Supervisor) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 from vllama.config.load import Loaded
 from vllama.disk import Reads
 from vllama.engine import kept_code
-from vllama.engine.command import build_spec
+from vllama.engine.command import build_spec, traced
 from vllama.engine.compiled import CompiledCode, code_name
 from vllama.engine.preload import find_preload
 from vllama.engine.progress import Progress
@@ -110,6 +110,11 @@ class LocalPlanner:
         return occupied(hardware, tenants, self._loaded.config.engine.max_ram)
 
     def _spec(self, model: Model, tenants: Sequence[Tenant], attempt: int) -> EngineSpec:
+        spec = self._untraced(model, tenants, attempt)
+        receiver = self._loaded.config.observe.otlp
+        return traced(spec, receiver, self._machine.engine(self._loaded)) if receiver else spec
+
+    def _untraced(self, model: Model, tenants: Sequence[Tenant], attempt: int) -> EngineSpec:
         loaded = self._loaded
         capabilities = self._machine.engine(loaded)
         hardware = self._machine.hardware().for_backend(capabilities.backend)
@@ -195,6 +200,8 @@ def needs_new_engine(before: Loaded, after: Loaded, model: Model, python: str, m
     machine = machine or ThisMachine()
     installed = machine.interpreter(after)
     if python and installed is not None and str(installed) != python:
+        return True
+    if before.config.observe.otlp != after.config.observe.otlp:
         return True
     gpu_class = machine.hardware().gpu_class
     return configured_settings(model, before.config, gpu_class) != configured_settings(model, after.config, gpu_class)

@@ -6,9 +6,10 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from vllama.config.explain import duration, size
-from vllama.config.schema import Config, Settings, read_context, read_duration, read_size
+from vllama.config.schema import Config, Observe, Settings, read_context, read_duration, read_size
 
 
 @pytest.mark.parametrize(
@@ -93,3 +94,25 @@ def test_a_number_in_quotes_is_no_number():
         Settings.model_validate({"max_num_seqs": "4"})
     with pytest.raises(ValueError, match="valid boolean"):
         Settings.model_validate({"enforce_eager": "yes"})
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:4318", "https://otel.example", "http://[::1]:4318/"])
+def test_a_receiver_of_traces_is_an_address(address: str):
+    assert Observe(otlp=address).otlp == address.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1:4318",
+        "grpc://host:4317",
+        "http://",
+        "http://h:99999",
+        "http://me:secret@h",
+        "http://h/v1/traces",
+        "a b",
+    ],
+)
+def test_what_is_no_address_of_a_receiver_is_refused(address: str):
+    with pytest.raises(ValidationError, match=r"http://127\.0\.0\.1:4318"):
+        Observe(otlp=address)

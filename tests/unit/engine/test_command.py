@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.fit.machines import choose, cpu, facts, gpu, model
 from vllama.engine import plugins
-from vllama.engine.command import ENTRY, build_spec
+from vllama.engine.command import ENTRY, build_spec, traced
 from vllama.engine.spec import EngineSpec
 from vllama.errors import ConfigError, EngineError
 from vllama.fit.hardware import Hardware
@@ -357,3 +357,21 @@ def test_a_persons_own_modules_and_plugins_are_found_as_well_as_ours():
         spec = plugged(VLLM_PLUGINS=chosen)
         assert spec.env["VLLM_PLUGINS"] == loaded
         assert any("VLLM_PLUGINS" in note for note in spec.notes) == (chosen != loaded)
+
+
+def test_a_traced_engine_sends_its_spans_to_the_receiver():
+    spec = traced(build(), "http://127.0.0.1:4318", Installed(KNOWN | {"--otlp-traces-endpoint"}))
+    assert value_of(spec, "--otlp-traces-endpoint") == "http://127.0.0.1:4318/v1/traces"
+    assert spec.env["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] == "http/protobuf"
+
+
+def test_a_persons_own_receiver_wins():
+    spec = build()
+    own = replace(spec, argv=(*spec.argv, "--otlp-traces-endpoint=http://other:4317"))
+    assert traced(own, "http://127.0.0.1:4318", Installed(KNOWN | {"--otlp-traces-endpoint"})) == own
+
+
+def test_an_engine_that_knows_no_traces_is_started_without():
+    spec = traced(build(), "http://127.0.0.1:4318", Installed(KNOWN))
+    assert "--otlp-traces-endpoint" not in spec.argv
+    assert any("no traces" in note for note in spec.notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class ScriptedEngine:
     def __init__(self) -> None:
         self.replies: dict[str, list[Reply | Callable[[Any], Reply]]] = defaultdict(list)
         self.requests: list[tuple[str, Any]] = []
+        self.heads: list[Mapping[str, str]] = []
+        """The headers that came."""
         self.left = asyncio.Event()
         """Set when a client went away before its answer was complete."""
         self._runner: web.AppRunner | None = None
@@ -56,6 +58,7 @@ class ScriptedEngine:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = orjson.loads(await request.read())
         self.requests.append((request.path, body))
+        self.heads.append(request.headers)
         script = self.replies[request.path]
         reply = script.pop(0) if len(script) > 1 else script[0]
         if callable(reply):

@@ -135,6 +135,9 @@ class ScriptedClient:
         self.bytes_read += 1
         return b"{}"
 
+    def named(self, headers: Mapping[str, str]) -> Any:
+        return self
+
     @asynccontextmanager
     async def stream(self, path: str, body: Mapping[str, Any] | bytes) -> AsyncIterator[Events]:
         raise NotImplementedError(path)
