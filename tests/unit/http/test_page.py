@@ -79,6 +79,11 @@ async def test_each_file_comes_with_its_type_a_tag_and_a_strict_policy(server, n
     assert (status, text, again["ETag"]) == (304, "", headers["ETag"])
 
 
+async def test_a_page_of_another_origin_reads_no_data(server):
+    assert (await ask(server, "/vllama/status", Origin="https://evil.example"))[0] == 403
+    assert (await ask(server, "/vllama/engines", Origin=server.base))[0] == 200
+
+
 def test_no_file_names_an_address_of_others():
     """It works without internet, and tells nobody about its readers."""
     for path in WEB.rglob("*.*"):
