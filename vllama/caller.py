@@ -21,6 +21,8 @@ class Caller:
     """The name that the administrator gave to the key."""
     scope: Scope | None = None
     """What the key allows; None without a key."""
+    person: str = ""
+    """Who is behind the request, as a caller that is trusted with this says; empty where none says."""
 
 
 NOBODY: Final = Caller()

@@ -25,8 +25,8 @@ def command(file: Path, config: Path | None) -> None:
     """Write the settings of the service into the tar file FILE.
 
     It holds the configuration, the API keys (as hashes), your catalogue files, the names and Modelfile layers of all
-    models, tuned settings and measured memory. It never holds weights: FILE lists the repositories to pull. Only you
-    may read it. The service may run meanwhile.
+    models, tuned settings and measured memory. It never holds weights, nor the recorded usage: FILE lists the
+    repositories to pull. Only you may read it. The service may run meanwhile.
     """
     if file.exists():
         raise BadRequest(f"{file} exists already", hint="Choose another name, or remove it first.")

@@ -43,6 +43,7 @@ _VERBS: Final = {
     "engine": ("vllama.cli.engine", "Install vLLM, show its state, return to the previous one."),
     "slo": ("vllama.cli.slo", "Show how the service level objectives are kept."),
     "keys": ("vllama.cli.keys", "Create, list and revoke API keys."),
+    "usage": ("vllama.cli.usage", "Show who used which model how much, and what it cost."),
     "backup": ("vllama.cli.backup", "Write the settings of the service into a tar file."),
     "restore": ("vllama.cli.restore", "Put the files of a backup back into their places."),
     "logs": ("vllama.cli.logs", "Show the journal of the service and its engines."),

@@ -96,6 +96,11 @@ class Remote:
         with self._exchange("GET", path, None, self._answer_seconds) as answer:
             return _object(answer.read(), needs)
 
+    def read(self, path: str) -> str:
+        """GET ``path``: its text, whatever it is. Raises Unreachable, Refused, Broken."""
+        with self._exchange("GET", path, None, self._answer_seconds) as answer:
+            return answer.read().decode("utf-8", "replace")
+
     def post(self, path: str, body: Mapping[str, Any], needs: str, *, patient: bool = False) -> dict[str, Any]:
         """POST ``body``, else as ``get``; ``patient`` waits without end (a model may have to load)."""
         with self._exchange("POST", path, body, None if patient else self._answer_seconds) as answer:

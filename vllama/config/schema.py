@@ -172,6 +172,8 @@ SourceText = Annotated[str, AfterValidator(_check_source)]
 Label = Annotated[str, AfterValidator(_check_label)]
 Origin = Annotated[str, Field(min_length=1)]
 Address = Annotated[str, AfterValidator(_check_address)]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 Access = Literal["loopback", "lan", "any"]
 Keys = Literal["optional", "required", "everyone"]
@@ -405,6 +407,51 @@ class Slo(Section):
         return self
 
 
+class Usage(Section):
+    """What requests used, by key, person, model and day (``vllama usage``). Prompts and answers are never recorded."""
+
+    enabled: Switch = True
+    """Record it in ``usage.db`` in the state directory."""
+    keep: Timeout = 400 * _DAY
+    """How long it is kept. After a week the requests of a day become sums."""
+
+
+class People(Section):
+    """Who is behind a request, as a trusted caller reports it. Used for ``vllama usage`` only, never for access."""
+
+    header: HeaderName | None = None
+    """The header with the person, e.g. ``X-OpenWebUI-User-Email``; null: none is read. It counts from this machine,
+    from ``server.trusted_proxies`` and with the API keys of ``keys``."""
+    keys: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """API keys, by name or id, with which other machines may send the header."""
+
+
+class Price(Section):
+    """Price of a million tokens."""
+
+    input: Amount = 0.0
+    """Of prompts."""
+    cached: Amount | None = None
+    """Of prompts, where the engine found them in its prefix cache; null: ``input``."""
+    output: Amount = 0.0
+    """Of answers, thinking included."""
+
+
+class Prices(Section):
+    """What requests cost in ``vllama usage``. A changed price counts for later requests only."""
+
+    currency: str = Field(default="", max_length=10)
+    """Printed behind amounts."""
+    models: Mapping[Name, Price] = Field(default_factory=dict)
+    """By model."""
+    others: Price | None = None
+    """Of models without a price of their own."""
+    kwh: Amount | None = None
+    """Of a kilowatt-hour, for models without a price of tokens; counts where energy is measured."""
+    hour: Amount | None = None
+    """Of an hour in which an engine works for a request, for models without a price of tokens."""
+
+
 class Config(Section):
     """The whole of /etc/vllama.yaml."""
 
@@ -426,6 +473,9 @@ class Config(Section):
     """Changes to the shipped profiles (``vllama config show`` prints them), by model size."""
     slos: Annotated[Mapping[Label, Slo], Field(max_length=20)] = Field(default_factory=dict)
     """Service level objectives by name, 20 at most (``vllama slo``)."""
+    usage: Usage = Usage()
+    people: People = People()
+    prices: Prices = Prices()
     engine: Engine = Engine()
     observe: Observe = Observe()
     log: Log = Log()

@@ -53,7 +53,7 @@ def make_app(
         middlewares=make_middleware(
             read_origins(config.server.origins),
             hosts,
-            make_permits(read_reach(config.server), hosts, keys or KeyRing(())),
+            make_permits(read_reach(config.server), hosts, keys or KeyRing(()), config.people),
             log_access=config.log.access,
         ),
     )

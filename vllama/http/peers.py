@@ -24,6 +24,7 @@ _MANAGING: Final = frozenset(
         ("DELETE", "/api/delete"),
         ("POST", "/api/blobs/{digest}"),
         ("DELETE", "/vllama/requests/{id}"),
+        ("DELETE", "/vllama/usage"),
     }
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -11,10 +12,12 @@ from aiohttp.typedefs import Handler, Middleware
 
 from vllama.caller import Caller, Scope
 from vllama.config.keys import Key, KeyRing
+from vllama.config.schema import People
 from vllama.errors import Forbidden, Unauthorized
 from vllama.http.access import HostCheck
 from vllama.http.forwarding import read_trail
 from vllama.http.peers import Peer, Reach, is_management
+from vllama.http.people import is_named, person_of
 from vllama.http.visit import known_visit
 from vllama.observe.seldom import Seldom
 
@@ -26,7 +29,7 @@ _SHOWN: Final = 100
 """Characters of a Host that are repeated in an answer."""
 
 
-def make_permits(reach: Reach, hosts: HostCheck, keys: KeyRing) -> Middleware:
+def make_permits(reach: Reach, hosts: HostCheck, keys: KeyRing, people: People | None = None) -> Middleware:
     """The innermost middleware: what it raises is written in the dialect of the path."""
     seldom = Seldom(logging.getLogger(__name__))
 
@@ -41,13 +44,16 @@ def make_permits(reach: Reach, hosts: HostCheck, keys: KeyRing) -> Middleware:
         foreign = (managing or peer.local) and not hosts.allow(host)
         if secret and (foreign or managing or not reach.lets_in(peer, None)):  # it may be meant for others
             await keys.look()
+        elif secret and people is not None and is_named(request, people) and keys.find(secret) is None:
+            await keys.look()  # a key may allow to name persons
         caller = _caller(peer, keys.find(secret) if secret else None)
         scope = caller.scope
         if foreign and scope is None:  # a page that its DNS server bound to our address has no key
             seldom.warn("host", "refused Host %s, sent by %s", host[:_SHOWN], peer)
             raise _foreign(host)
         if (visit := known_visit(request)) is not None:
-            visit.meter.caller = caller
+            person = person_of(request, people, reach, peer, caller) if people is not None else ""
+            visit.meter.caller = replace(caller, person=person) if person else caller
             visit.may_manage = partial(_may_manage, reach, peer, keys, secret)
         if managing and not reach.lets_manage(peer, scope):
             raise _no_manager(reach, peer, secret, scope)

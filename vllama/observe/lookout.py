@@ -16,6 +16,7 @@ from vllama.observe.history import History
 from vllama.observe.machine_watch import MachineWatch
 from vllama.observe.news import Listens, Notice, Ready, Reloading, Stopping
 from vllama.observe.slos import Slos
+from vllama.observe.usage.usage import Usage
 from vllama.observe.watch import Watch
 
 MOST_LISTENERS: Final = 64
@@ -31,6 +32,7 @@ class Lookout:
     watch: Watch
     history: History
     slos: Slos
+    usage: Usage
     energy: Energy = field(default_factory=Energy)
     failures: Failures = field(default_factory=Failures)
     started: float = field(default_factory=time.time)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from vllama.aside.pool import WorkerPool
@@ -18,10 +20,12 @@ from vllama.observe.lookout import Lookout
 from vllama.observe.machine import Looker, Machine
 from vllama.observe.machine_watch import MachineWatch
 from vllama.observe.metrics import Metrics
-from vllama.observe.news import EngineChanged, EngineSeen
+from vllama.observe.news import EngineChanged, EngineSeen, Notice
 from vllama.observe.nvml import Nvml
 from vllama.observe.slos import FILE, Slos
 from vllama.observe.upkeep import Upkeep
+from vllama.observe.usage.usage import FILE as USAGE
+from vllama.observe.usage.usage import Usage
 from vllama.observe.watch import Watch
 from vllama.service.running import Service
 from vllama.service.sockets import Sockets
@@ -39,7 +43,10 @@ def build(loaded: Loaded, store: ModelStore, environ: Mapping[str, str], feed: F
     metrics = Metrics(supervisor)
     metrics.watch(server.crowd)
     energy, history, slos = Energy(), History(supervisor), Slos(loaded.state / FILE)
-    books, aside = Books(metrics, history.take, slos.take, energy.take), WorkerPool(environ)
+    usage = Usage(loaded.state / USAGE, partial(_tell, asyncio.get_running_loop(), feed))
+    usage.follow(loaded.config)
+    energy.takers.append(usage.energy)
+    books, aside = Books(metrics, history.take, slos.take, usage.take, energy.take), WorkerPool(environ)
 
     def note(seen: Machine, engines: Sequence[EngineSeen]) -> None:
         energy.note(seen.energy, engines, books.requests.live())
@@ -49,7 +56,8 @@ def build(loaded: Loaded, store: ModelStore, environ: Mapping[str, str], feed: F
     metrics.add(energy)
     metrics.add(books.traces)
     metrics.add(slos)
-    lookout = Lookout(feed, machine, Watch(supervisor), history, slos, energy)
+    metrics.add(usage)
+    lookout = Lookout(feed, machine, Watch(supervisor), history, slos, usage, energy)
     downloads = Downloads(loaded.state, environ, registry_of(loaded))
     service = Service(loaded, store, environ, feed, sockets, supervision, books, lookout, server, downloads, aside)
     disks = {"state": loaded.state, "cache": loaded.cache}
@@ -60,6 +68,12 @@ def build(loaded: Loaded, store: ModelStore, environ: Mapping[str, str], feed: F
 
 def _publish(feed: Feed, engine: EngineView) -> None:
     feed.publish(EngineChanged(engine))
+
+
+def _tell(loop: asyncio.AbstractEventLoop, feed: Feed, text: str) -> None:
+    """From the thread that writes the usage."""
+    with suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(feed.publish, Notice("usage", text))
 
 
 def _yielding(supervisor: Supervisor) -> set[str]:

@@ -85,6 +85,7 @@ async def apply(service: Service, loaded: Loaded, store: ModelStore) -> list[str
     service.supervision.follow(after)
     await service.books.traces.follow(after.config.observe.otlp)
     service.lookout.slos.follow(after.config.slos)
+    service.lookout.usage.follow(after.config)
     if "log.level" in keys:
         logging.getLogger(logs.ROOT).setLevel(after.config.log.level.upper())
     said += [f"{key} takes effect at the next restart" for key in keys if key.startswith(_AT_RESTART)]

@@ -63,6 +63,7 @@ async def serve(
         await service.books.traces.follow(loaded.config.observe.otlp)
         service.lookout.slos.follow(loaded.config.slos)
         background.start(service.lookout.slos.keep(), _logged)
+        service.lookout.usage.start()
         takers = (status.take, service.books.metrics.take, service.lookout.failures.take)
         with feed.subscribed(*takers, partial(_note_port, (runtime, state))):
             try:
@@ -111,6 +112,7 @@ async def _take_down(service: Service, signals: Signals) -> None:
     await outcome(signals.unless_hurried(service.server.close()))
     await outcome(signals.unless_hurried(service.lookout.slos.save()))
     await outcome(signals.unless_hurried(service.books.traces.close()))
+    await outcome(asyncio.to_thread(service.lookout.usage.close))
 
 
 async def _beat(notifier: Notifier, supervisor: Supervisor) -> None:

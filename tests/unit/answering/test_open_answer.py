@@ -50,7 +50,7 @@ async def _running(socket: Path) -> AsyncIterator[House]:
     engine.replies[CHAT] = [Reply(parts=[sse([chat({"content": "Hi"}), chat({}, "stop"), usage()])])]
     client = EngineClient(socket)
     engines = FakeEngines({CHATTER.path.name: client})
-    books = KeptBooks(engines)
+    books = KeptBooks(engines, socket.parent)
     yield House(engine, engines, books, Desk(engines, InPlace(), books.meter("/test"), Caller("10.0.0.7")))
     await client.close()
     await engine.stop()

@@ -39,6 +39,7 @@ from vllama.observe.machine_watch import MachineWatch
 from vllama.observe.metrics import Metrics
 from vllama.observe.slos import Slos
 from vllama.observe.spent import Spent
+from vllama.observe.usage.usage import Usage
 from vllama.observe.watch import Watch
 from vllama.service.checks import Finding
 
@@ -87,11 +88,14 @@ def machine(_: object) -> Machine:
 class KeptBooks(Books):
     """Keeps all that requests have spent, too."""
 
-    def __init__(self, engines: FakeEngines) -> None:
+    def __init__(self, engines: FakeEngines, folder: Path) -> None:
         self.spent: list[Spent] = []
         slos = Slos(Path("/nowhere"))
-        self.lookout = Lookout(Feed(), MachineWatch(engines, machine), Watch(engines), History(engines), slos)
-        super().__init__(Metrics(engines), self.spent.append, self.lookout.history.take)
+        self.usage = Usage(folder / "usage.db", lambda _: None)
+        self.lookout = Lookout(
+            Feed(), MachineWatch(engines, machine), Watch(engines), History(engines), slos, self.usage
+        )
+        super().__init__(Metrics(engines), self.spent.append, self.lookout.history.take, self.usage.take)
 
 
 class ScriptedPuller:
@@ -203,7 +207,8 @@ async def server(config: Config, keys: KeyRing) -> AsyncIterator[Door]:
         models = KnownModels(CHATTER, PLAIN, EMBEDDER)
         puller = ScriptedPuller(models)
         creator = ScriptedCreator(Path(folder))
-        books = KeptBooks(engines)
+        books = KeptBooks(engines, Path(folder))
+        books.usage.start()
         aside = InPlace()
         listening, sockets = HttpServer(), bind("127.0.0.1", 0)
         made = {
@@ -222,6 +227,7 @@ async def server(config: Config, keys: KeyRing) -> AsyncIterator[Door]:
             yield Door(base, engine, engines, models, puller, creator, books, aside, session)
         await client.close()
         await listening.close()
+        books.usage.close()
         for one in sockets:
             one.close()
         await engine.stop()

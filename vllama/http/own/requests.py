@@ -89,4 +89,5 @@ def over(spent: Spent) -> dict[str, Any]:
 
 def _named(request_id: str, began: float, model: str, route: str, caller: Caller) -> dict[str, Any]:
     named = {"id": request_id, "began": began, "model": model, "route": route, "caller": caller.address}
-    return {**named, "key": caller.name} if caller.name else named
+    known = {"key": caller.name, "person": caller.person}
+    return {**named, **{key: value for key, value in known.items() if value}}

@@ -14,6 +14,7 @@ from vllama.http.own import (
     requests,
     slos,
     status,
+    usage,
 )
 
 ROUTES = (
@@ -27,5 +28,6 @@ ROUTES = (
     *plan.routes,
     *health.routes,
     *openapi.routes,
+    *usage.routes,
     *page.routes,
 )
