@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fakes.otlp import Receiver
-
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PARENT = f"00-{TRACE}-{SPAN}-01"
 CHAT_BODY = {"model": "tinychat", "messages": [{"role": "user", "content": "Hi"}], "stream": False}
@@ -44,18 +42,3 @@ async def test_what_is_no_trace_is_not_passed_on(server):
     for headers in (server.engine.heads[-1], answered):
         assert "traceparent" not in headers
         assert "tracestate" not in headers
-
-
-async def test_with_a_receiver_the_engine_goes_on_below_our_span(server):
-    async with Receiver() as receiver:
-        traces = server.books.traces
-        await traces.follow(receiver.address)
-        answered = await ask(server, traceparent=PARENT)
-        await ask(server)
-        await traces.close()
-        requests = [span for span in receiver.spans if span.name == "request"]
-    first, second = server.engine.heads
-    assert answered["traceparent"] == first["traceparent"] == f"00-{TRACE}-{requests[0].span_id}-01"
-    assert requests[0].parent_id == SPAN
-    assert second["traceparent"] == f"00-{requests[1].trace_id}-{requests[1].span_id}-01"
-    assert requests[1].trace_id != TRACE

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 
 import pytest
+from aiohttp import ClientSession
 
 from tests.fakes.otlp import Receiver
+from tests.live import LiveService
 from vllama.caller import NOBODY
 from vllama.observe.spent import Spent
 from vllama.observe.trace import Trace
@@ -108,3 +110,18 @@ async def test_the_receiver_can_be_changed_and_switched_off():
         await traces.follow(None)
         assert not traces.on
         assert (len(one.spans), len(other.spans)) == (4, 4)
+
+
+async def test_a_served_request_is_a_trace_that_begins_here(service: LiveService):
+    async with Receiver() as receiver:
+        service.config["observe"] = {"otlp": receiver.address}
+        async with service, ClientSession() as session:
+            body = {"model": "tinychat", "messages": [{"role": "user", "content": "Hi"}], "stream": False}
+            async with session.post(f"{service.url}/api/chat", json=body) as answer:
+                assert answer.status == 200
+                parent = answer.headers["traceparent"]
+            await until(lambda: any(span.name == "request" for span in receiver.spans))
+        (request,) = [span for span in receiver.spans if span.name == "request"]
+    assert parent == f"00-{request.trace_id}-{request.span_id}-01"
+    assert request.parent_id == ""
+    assert {"waiting", "prefill", "decode"} <= {span.name for span in receiver.spans}
