@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 
 import pytest
 
+from tests.openapi import Description
 from vllama.caller import Caller
 from vllama.config.keys import KeyRing, make_key, write_keys
 from vllama.config.schema import Config, People, Server
 from vllama.observe.spent import Spent
 
 ASKED = {"model": "tinychat", "messages": [{"role": "user", "content": "a secret"}]}
+OPENAPI = "/vllama/openapi.json"
 HEADER = "X-OpenWebUI-User-Email"
 USE, USE_SECRET = make_key("webui", "use", "2026-11-21")
 OTHER, OTHER_SECRET = make_key("other", "use", "2026-11-21")
@@ -35,6 +38,8 @@ async def test_tokens_agree_with_the_answer(server):
     assert row["generated_tokens"] == answer["eval_count"]
     assert {"money", "joules"}.isdisjoint(row)
     assert "currency" not in found
+    description = Description(json.loads(await (await server.session.get(server.base + OPENAPI)).read()))
+    assert description.faults("get", "/vllama/usage", 200, found) == []
 
 
 @pytest.mark.parametrize("query", ["?by=prompt", "?since=yesterday", "?until=2026-13", "?format=xml"])
