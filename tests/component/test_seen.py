@@ -46,6 +46,19 @@ async def test_a_load_is_seen_on_the_events_from_its_first_stage_to_its_end(serv
         assert (await asking)[0] == 200
 
 
+async def test_the_percent_of_a_load_moves_on_the_events(service: LiveService):
+    (service.folder / "tinychat" / "fake.json").write_text('{"start_seconds": 10}')
+    async with service as up, events(service) as stream:
+        asking = asyncio.create_task(up.chat("count to 3"))
+        seen: list[float] = []
+        while not asking.done():
+            for engine in (await status(stream))["engines"]:
+                seen += [engine["percent"]] if "percent" in engine else []
+        assert (await asking)[0] == 200
+    assert len({*seen}) >= 2, "it moves"
+    assert seen == sorted(seen)
+
+
 async def test_the_engine_s_own_numbers_are_shown_while_it_works(shared, up):
     engine = await engine_of(shared)
     await engine.script(token_rate=20)
