@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.fakes import interpreter
 from tests.fakes.model_dir import scripted as scripted_model
 from tests.live import LiveService
+from tests.web import data
 from tests.web.scripted import Scripted
 from tests.web.watched import Watched
 
@@ -62,6 +63,14 @@ def scripted() -> Iterator[Scripted]:
     service.start()
     yield service
     service.stop()
+
+
+@pytest.fixture
+def busy(scripted: Scripted) -> Scripted:
+    """The scripted service with all data of ``data``."""
+    scripted.status = data.status()
+    scripted.answers = data.answers()
+    return scripted
 
 
 @pytest.fixture(scope="module")

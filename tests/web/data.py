@@ -157,3 +157,26 @@ def health() -> dict[str, Any]:
         ],
         "versions": {"vllama": "0.1.0", "engine": "0.32.1", "python": "3.14.0"},
     }
+
+
+def tags() -> dict[str, Any]:
+    """Two models, one of them with a name that is markup."""
+    details = {"parameter_size": "8.2B", "quantization_level": "FP8"}
+    return {
+        "models": [
+            {"name": "qwen3:8b", "size": 8_800_000_000, "details": details},
+            {"name": MARKUP, "size": 141_000_000_000, "details": {**details, "parameter_size": "70.6B"}},
+        ]
+    }
+
+
+def answers() -> dict[str, Any]:
+    """What ``Scripted`` answers, by method and path."""
+    return {
+        "GET /vllama/history": history(),
+        "GET /vllama/requests": requests(),
+        "GET /vllama/usage": usage(),
+        "GET /vllama/health": health(),
+        "GET /api/tags": tags(),
+        "POST /api/show": {"capabilities": ["completion", "thinking"]},
+    }

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from vllama import __version__
 from vllama.http.listener import bind
+from vllama.http.markdown import to_html
 from vllama.http.own.page import routes as page_routes
 from vllama.http.page import page
 
@@ -113,6 +114,8 @@ class Scripted:
             return web.json_response({"error": "an API key is needed"}, status=401)
         if request.path == _EVENTS and self.status is not None:
             return await self._events(request)
+        if request.path == "/vllama/markdown":
+            return web.Response(text=to_html(await request.text()), content_type="text/html")
         found = self.answers.get(f"{request.method} {request.path}")
         if found is None:
             return web.Response(status=404, text="404 page not found")

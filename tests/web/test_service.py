@@ -41,6 +41,6 @@ def test_no_view_needs_anything_but_the_service(service, visit):
     one = visit(service.url)
     expect(one.page.get_by_text("Connected")).to_be_visible()
     for name in ("Models", "Chat", "Requests", "Usage", "Health", "Now"):
-        one.page.get_by_role("link", name=name, exact=True).click()
+        one.page.get_by_role("navigation").get_by_role("link", name=name, exact=True).click()
         expect(one.page.get_by_role("heading", level=1)).to_contain_text(name)
     expect(one.page.locator("main")).to_contain_text(re.compile("up \\d"))

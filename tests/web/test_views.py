@@ -9,20 +9,7 @@ from playwright.sync_api import expect
 
 from tests.web import data
 
-VIEWS = ("now", "requests", "usage", "health")
-
-
-@pytest.fixture
-def busy(scripted):
-    """The scripted service with all data of ``data``."""
-    scripted.status = data.status()
-    scripted.answers = {
-        "GET /vllama/history": data.history(),
-        "GET /vllama/requests": data.requests(),
-        "GET /vllama/usage": data.usage(),
-        "GET /vllama/health": data.health(),
-    }
-    return scripted
+VIEWS = ("now", "models", "chat", "requests", "usage", "health")
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -14,6 +14,7 @@ const main = document.getElementById("main");
 const live = new Live();
 let leave = () => {};
 let turn = 0;
+let missing = false; // the view's own files could not be had
 
 /** What every view gets as its second argument. A view is a module that exports
  *  `show(root, context)`: it fills `root` and returns a function that ends what it began. */
@@ -46,10 +47,12 @@ async function show() {
   document.title = `${VIEWS[known]} · vLLama`;
   const root = el("div", { class: `view ${known}` });
   fill(main, root);
+  missing = false;
   try {
     const view = await import(`./${known}.js`);
     if (mine === turn) leave = view.show(root, { ...context, words }) ?? (() => {});
   } catch (error) {
+    missing = true;
     console.warn(error);
     fill(root, notice("error", "This view can't be loaded. Reload the page."));
   }
@@ -67,6 +70,7 @@ function showLink() {
   const state = document.getElementById("state");
   state.className = `badge ${live.link}`;
   fill(state, LINKS[live.link]);
+  if (live.link === "up" && missing) show();
   if (live.link === "refused" && !document.querySelector("dialog")) context.askForKey(live.problem.message);
   showNotices();
 }

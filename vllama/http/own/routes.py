@@ -7,6 +7,7 @@ from vllama.http.own import (
     events,
     health,
     history,
+    markdown,
     metrics,
     openapi,
     page,
@@ -29,5 +30,6 @@ ROUTES = (
     *health.routes,
     *openapi.routes,
     *usage.routes,
+    *markdown.routes,
     *page.routes,
 )
