@@ -78,6 +78,8 @@ async def test_a_full_disk_is_told_and_holds_up_no_request(service: LiveService)
             while not any("usage can't be recorded" in text for text in told):
                 assert (await up.chat("count to 3"))[0] == 200
                 told = (await up.get("/vllama/status"))[1]["notices"]
+        status, found = await up.get("/vllama/usage")
+        assert (status, "can't be recorded" in found["problem"]) == (200, True), "what is recorded can be read"
         ballast.unlink()
         async with asyncio.timeout(20):
             while any("usage" in text for text in told):

@@ -55,6 +55,8 @@ def command(*, by: str, since: str, until: str, as_csv: bool, as_json: bool, del
     _table(answer)
     if lost := answer["lost"]:
         output.warning(f"{lost} requests could not be recorded since the service started (see its journal)")
+    if problem := answer.get("problem"):
+        output.warning(fmt.clean(problem))
 
 
 def _table(answer: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ Who manages the service sees the usage of all, and may delete that of a person. 
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import time
@@ -24,6 +25,8 @@ from vllama.quoting import excerpt
 routes = web.RouteTableDef()
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a cell of a spreadsheet's formula begins with."""
+_PART: Final = 500
+"""Rows that are encoded at once."""
 _NUMBERS: Final = (
     "requests", "failed", "prompt_tokens", "cached_tokens", "generated_tokens", "engine_seconds", "joules", "money",
 )  # fmt: skip
@@ -50,10 +53,13 @@ async def usage(request: web.Request) -> web.Response:
             "Content-Type": "text/csv; charset=utf-8",
             "Content-Disposition": "attachment; filename=usage.csv",
         }
-        return web.Response(body=_csv(by, rows).encode(), headers=headers)
-    found = {"since": since, "until": until, "by": by, "rows": rows, "lost": book.lost}
-    currency = front.config.prices.currency
-    return json_response(encode({**found, "currency": currency} if currency else found))
+        return web.Response(body=await asyncio.to_thread(_csv, by, rows), headers=headers)
+    found = {"since": since, "until": until, "by": by, "lost": book.lost}
+    if currency := front.config.prices.currency:
+        found["currency"] = currency
+    if only is None and book.problem:
+        found["problem"] = book.problem
+    return json_response(await asyncio.to_thread(_json, found, rows))
 
 
 @routes.delete("/vllama/usage")
@@ -72,13 +78,19 @@ def _moment(name: str, text: str, now: float, *, end: bool = False) -> float:
         raise BadRequest(f"{name}: {excerpt(text)} {error}") from None
 
 
-def _csv(by: list[str], rows: list[dict[str, Any]]) -> str:
+def _json(found: dict[str, Any], rows: list[dict[str, Any]]) -> bytes:
+    """In parts: while one is encoded, no other thread runs."""
+    parts = (encode(rows[at : at + _PART])[1:-1] for at in range(0, len(rows), _PART))
+    return encode(found)[:-1] + b',"rows":[' + b",".join(parts) + b"]}"
+
+
+def _csv(by: list[str], rows: list[dict[str, Any]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     names = [*by, *(name for name in _NUMBERS if any(name in row for row in rows) or not rows)]
     writer.writerow(names)
     writer.writerows([_cell(row.get(name, "")) for name in names] for row in rows)
-    return text.getvalue()
+    return text.getvalue().encode()
 
 
 def _cell(value: Any) -> Any:

@@ -20,10 +20,17 @@ class File:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.aside = ""
+        self._aside = ""
         """Name of the last file that was put aside."""
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
+
+    @property
+    def told(self) -> str:
+        """What an administrator must know of a file that was put aside, until it is removed."""
+        if not self._aside or not self.path.with_name(self._aside).exists():
+            return ""
+        return f"the file of the usage was broken; it is kept as {self._aside}, and a new one has begun"
 
     @property
     def is_open(self) -> bool:
@@ -60,7 +67,7 @@ class File:
         for end in _BESIDE:
             with suppress(OSError):
                 self.path.with_name(self.path.name + end).replace(self.path.with_name(name + end))
-        self.aside = name
+        self._aside = name
         return True
 
     def close(self) -> None:

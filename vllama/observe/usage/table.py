@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ VERSION: Final = 1
 DETAILED: Final = 7 * 86400.0
 """Seconds for which each request has a row of its own."""
 MOST_ROWS: Final = 50_000
-"""Of a report."""
+"""Of a report; more would be no help to anybody."""
 GROUPS: Final = ("key", "person", "model", "day", "month", "caller")
 """What a report can be made by."""
 _BUSY: Final = 1.0
@@ -54,9 +55,14 @@ class OtherVersion(sqlite3.DatabaseError):
     """The file was made by another version, and can't be used by this one."""
 
 
+class TooMany(Exception):
+    """A report would have more than ``MOST_ROWS``."""
+
+
 def opened(file: Path) -> sqlite3.Connection:
     """For the one thread that writes; makes the file. Raises sqlite3.Error, OSError."""
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    with suppress(FileExistsError):  # closing one that exists would end SQLite's locks on it
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(file, timeout=_BUSY, isolation_level=None)
     try:
         if connection.execute("PRAGMA user_version").fetchone()[0] not in {0, VERSION}:
@@ -122,18 +128,22 @@ def roll_up(connection: sqlite3.Connection, before: float, keep_from: float) -> 
 
 
 def forget(connection: sqlite3.Connection, person: str) -> int:
-    """Delete all rows of a person, also from the file's free pages and the log; returns how many there were."""
+    """Delete all rows of a person, also from the file's free pages and the log; returns how many there were.
+
+    Raises sqlite3.Error, also where another program reads the file and so keeps the log from being emptied.
+    """
     with _transaction(connection):
         found = connection.execute("DELETE FROM requests WHERE person = ?", (person,)).rowcount
         found += connection.execute("DELETE FROM days WHERE person = ?", (person,)).rowcount
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        raise sqlite3.OperationalError("another program reads the file")
     return int(found)
 
 
 def report(
     connection: sqlite3.Connection, by: Sequence[str], since: float, until: float, *, only: Caller | None = None
 ) -> list[dict[str, Any]]:
-    """Sums by ``by`` (some of ``GROUPS``), ``MOST_ROWS`` at most; what is unknown is left out.
+    """Sums by ``by`` (some of ``GROUPS``); what is unknown is left out. Raises TooMany, sqlite3.Error.
 
     Days that are sums count whole. ``only``: of what this caller sent.
     """
@@ -147,11 +157,13 @@ def report(
     text = (
         f"SELECT {picked}{_TOTALS} FROM ({_EACH} UNION ALL SELECT day, {_WHO}, {', '.join(_SUMS)} FROM days "  # noqa: S608
         f"WHERE day >= ? AND day <= ?) {own} {f'GROUP BY {grouped} ORDER BY {grouped}' if grouped else ''} "
-        f"LIMIT {MOST_ROWS}"
+        f"LIMIT {MOST_ROWS + 1}"
     )
     found = connection.execute(text, values)
     names = [column[0] for column in found.description]
     rows = [dict(zip(names, row, strict=True)) for row in found]
+    if len(rows) > MOST_ROWS:
+        raise TooMany
     return [{key: value for key, value in row.items() if value not in {None, ""}} for row in rows if row["requests"]]
 
 

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -22,7 +23,7 @@ from prometheus_client.registry import Collector
 from vllama.caller import Caller
 from vllama.config.schema import Config
 from vllama.disk import Reads
-from vllama.errors import Busy, StoreFailed
+from vllama.errors import BadRequest, Busy, StoreFailed
 from vllama.observe.spent import Spent
 from vllama.observe.usage import table
 from vllama.observe.usage.file import File
@@ -42,7 +43,8 @@ _TIDIED: Final = 3600.0
 _PATIENCE: Final = 10.0
 """Seconds that a report may take."""
 _LOG: Final = logging.getLogger("vllama.usage")
-_IMPOSSIBLE: Final = (ValueError, OverflowError, sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError)
+_FAILURES: Final = (sqlite3.Error, OSError, ValueError, OverflowError)
+_IMPOSSIBLE: Final = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError)
 T = TypeVar("T")
 _Order: TypeAlias = tuple[Callable[[sqlite3.Connection], Any], Future[Any]]
 
@@ -51,11 +53,20 @@ class Usage(Collector):
     """One for the whole service. ``take`` and ``energy`` are called on the event loop."""
 
     def __init__(
-        self, file: Path, tell: Callable[[str], object], *, clock: SteadyClock | None = None, waiting: int = WAITING
+        self,
+        file: Path,
+        tell: Callable[[str], object],
+        *,
+        clock: SteadyClock | None = None,
+        waiting: int = WAITING,
+        tidied_every: float = _TIDIED,
     ) -> None:
-        """``tell``: what an administrator must know, empty when it is over; called in the writing thread."""
-        self.lost = 0
-        """Requests that were not recorded since the start."""
+        """``tell``: what an administrator must know, empty when it is over; called in the writing thread.
+
+        ``tidied_every``: seconds between two times at which old rows become sums.
+        """
+        self._overflowed = self._unwritable = 0
+        """Counted by the event loop, and by the thread that writes."""
         self._file = File(file)
         self._tell = tell
         self._told = ""
@@ -70,7 +81,7 @@ class Usage(Collector):
         self._orders: deque[_Order] = deque()
         self._woken, self._hurry = threading.Event(), threading.Event()
         self._ending = False
-        self._tidied = time.monotonic()
+        self._tidied, self._tidied_every = time.monotonic(), tidied_every
         self._tally = Tally()
         self._reads = Reads()
         self._thread = threading.Thread(target=self._run, daemon=True, name="usage")
@@ -98,17 +109,37 @@ class Usage(Collector):
 
     def _put(self, item: Spent | tuple[Spent, float]) -> None:
         if len(self._queue) + len(self._pending) >= self._most:
-            self.lost += isinstance(item, Spent)
+            self._lose(item)
             return
         self._queue.append(item)
         if not self._woken.is_set():
             self._woken.set()
 
+    def _lose(self, item: Spent | tuple[Spent, float]) -> None:
+        if isinstance(item, Spent):
+            if not self._overflowed:  # the thread that writes may hang, so that it can't tell this
+                _LOG.error("%d requests wait to be recorded for the usage: further ones are lost", self._most)
+            self._overflowed += 1
+
+    @property
+    def lost(self) -> int:
+        """Requests that were not recorded since the start."""
+        return self._overflowed + self._unwritable
+
+    @property
+    def problem(self) -> str:
+        """Why a report may lack something; empty: it lacks nothing."""
+        return self._told
+
     async def report(
         self, by: Sequence[str], since: float, until: float, *, only: Caller | None = None
     ) -> list[dict[str, Any]]:
-        """Sums, as ``table.report``, up to the last request that has ended. Raises StoreFailed, Busy."""
-        await self._ordered(lambda _: None)
+        """Sums, as ``table.report``, up to the last request that has ended; what can't be written is left out.
+
+        Raises StoreFailed, Busy, BadRequest.
+        """
+        with suppress(StoreFailed):
+            await self._ordered(lambda _: None)
 
         def read() -> list[dict[str, Any]]:
             connection = table.read_only(self._file.path)
@@ -121,6 +152,8 @@ class Usage(Collector):
             return await self._reads.done(object(), read, _PATIENCE)
         except TimeoutError:
             raise Busy("the usage could not be read in time; ask for fewer days") from None
+        except table.TooMany:
+            raise BadRequest(f"the report has more than {table.MOST_ROWS:,} rows: ask for fewer days") from None
         except sqlite3.Error as error:
             broken = error
             self._order(lambda _: _fail(broken))
@@ -163,7 +196,7 @@ class Usage(Collector):
 
     def _run(self) -> None:
         while not self._ending:
-            self._woken.wait(_RETRY if self._pending or self._measured else _TIDIED)
+            self._woken.wait(_RETRY if self._pending or self._measured else self._tidied_every)
             self._hurry.wait(_BATCH)
             self._hurry.clear()
             self._woken.clear()
@@ -175,33 +208,36 @@ class Usage(Collector):
 
     def _turn(self) -> None:
         orders = [self._orders.popleft() for _ in range(len(self._orders))]
-        said, refused = "", ""
+        said, refused = self._file.told, ""
         try:
             self._drain()
             self._file.renewed()
             self._work(orders)
-        except _IMPOSSIBLE as error:  # a row that no database takes must not hold up the others
-            self.lost += len(self._pending)
-            self._pending, self._measured = [], []
-            said = refused = f"requests could not be recorded for the usage: {error}"
-        except (sqlite3.Error, OSError) as error:
-            if self._file.put_aside(error):
-                said = f"the file of the usage was broken; it is kept as {self._file.aside}, and a new one has begun"
-                refused = self._again(orders)
-            else:
-                self._file.close()
-                refused = f"the usage can't be recorded: {_why(error)}"
-                said = f"{refused}; {len(self._pending)} requests wait"
-                said += f", {self.lost} are lost" if self.lost else ""
+        except _FAILURES as error:
+            said, refused = self._failed(error, orders)
         self._say(said)
         for _, result in orders:
             result.set_exception(StoreFailed(refused))
+
+    def _failed(self, error: Exception, orders: list[_Order]) -> tuple[str, str]:
+        """What to tell an administrator, and those who wait for their orders."""
+        if isinstance(error, _IMPOSSIBLE) or not isinstance(error, (sqlite3.Error, OSError)):
+            self._unwritable += len(self._pending)  # a row that no database takes must not hold up the next ones
+            self._pending, self._measured = [], []
+            text = f"requests could not be recorded for the usage: {error}"
+            return text, text
+        if self._file.put_aside(error):
+            return self._file.told, self._again(orders)
+        self._file.close()
+        text = f"the usage can't be recorded: {_why(error)}"
+        lost = f", {self.lost} are lost" if self.lost else ""
+        return f"{text}; {len(self._pending)} requests wait{lost}", text
 
     def _again(self, orders: list[_Order]) -> str:
         """With a new file; what fails now is tried again later. Why it failed."""
         try:
             self._work(orders)
-        except (sqlite3.Error, OSError, ValueError, OverflowError) as error:
+        except _FAILURES as error:
             self._file.close()
             return f"the usage can't be recorded: {_why(error)}"
         return ""
@@ -230,7 +266,7 @@ class Usage(Collector):
             orders.pop(0)
             result.set_result(done)
         now = self._clock.now()
-        if now is not None and time.monotonic() - self._tidied >= _TIDIED:
+        if now is not None and time.monotonic() - self._tidied >= self._tidied_every:
             self._tidied = time.monotonic()
             table.roll_up(connection, now - table.DETAILED, now - self._keep)
 
