@@ -15,7 +15,7 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 
-needs='import setuptools.command.bdist_wheel, pip, aiohttp, click, pydantic; pydantic.RootModel'
+needs='import setuptools.command.bdist_wheel, pip, aiohttp, click, markdown_it, pydantic, pygments; pydantic.RootModel'
 case " $* " in *" --without check "*) ;; *) needs+='; import hypothesis, pytest, pytest_asyncio, pytest_timeout' ;; esac
 
 builder() {  # an interpreter that has what pip builds with, what our program imports and what its tests need
