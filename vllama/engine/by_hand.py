@@ -34,6 +34,8 @@ _COMPUTING: Final = frozenset(
     )
 )
 """Variables that decide where and how the model is computed."""
+_CHANGES: Final = frozenset(("PYTHONPATH", "VLLM_PLUGINS"))
+"""Variables by which vLLM finds our changes to it (``engine.plugins``). A CPU may need them: see ``amx_permission``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,10 @@ def by_hand(spec: EngineSpec, model: str, own_env: Mapping[str, str], *, elsewhe
     the script ``vllm`` of the CPU build does not start.
     """
     flags = (*_kept(spec.argv[3:]), *_LISTENS)
-    env = {key: value for key, value in spec.env.items() if key in _COMPUTING or key in own_env}
+    needed = {key: value for key, value in spec.env.items() if key in _COMPUTING}
     if elsewhere:
-        return ByHand(("vllm", "serve", model, *flags), env)
+        return ByHand(("vllm", "serve", model, *flags), {**needed, **own_env})
+    env = {key: value for key, value in spec.env.items() if key in needed or key in own_env or key in _CHANGES}
     return ByHand((spec.argv[0], "-m", ENTRY, "--model", model, *flags), env)
 
 
