@@ -64,3 +64,10 @@ async def test_the_answers_are_as_described(service: LiveService):
         for path in ("status", "engines", "history", "requests", "health", "plan?model=tinychat", "slos"):
             status, found = await up.get(f"/vllama/{path}")
             assert description.faults("get", f"/vllama/{path}".partition("?")[0], status, found) == []
+        async with asyncio.timeout(20):  # a configured engine is asked when it is first loaded
+            while "engine_version" not in (status := (await up.get("/vllama/status"))[1]):
+                await asyncio.sleep(0.1)
+    (engine,) = status["engines"]
+    assert 0 < engine["weights"] < engine["size"] > engine["kv_cache"] > 0
+    assert engine["device"] == "cpu"
+    assert engine["max_requests"] > 0

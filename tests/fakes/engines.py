@@ -85,6 +85,9 @@ class FakeEngines:
             pid=None,
             restarts=0,
             cause="",
+            weights=1_200_000_000,
+            kv_cache=500_000_000,
+            max_requests=64,
         )
 
 

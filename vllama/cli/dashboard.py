@@ -17,9 +17,14 @@ _MOST: Final = 20
 
 
 def lines(status: Mapping[str, Any], live: list[Mapping[str, Any]], now: float) -> list[str]:
-    """``status``: of ``/vllama/status``; ``live``: those of ``/vllama/requests``; ``now``: Unix seconds."""
+    """``status``: of ``/vllama/status``; ``live``: those of ``/vllama/requests``.
+
+    ``now``: Unix seconds, for a service that does not say.
+    """
+    now = status.get("now", now)
     up = fmt.human_duration(max(0.0, now - status["started"]))
-    shown = [f"vLLama {status['version']}: {status['state']}, up {up}    (q quits)", *_machine(status)]
+    engine = f", vLLM {status['engine_version']}" if "engine_version" in status else ""
+    shown = [f"vLLama {status['version']}{engine}: {status['state']}, up {up}    (q quits)", *_machine(status)]
     shown += [f"! {notice}" for notice in status["notices"]]
     engines = status["engines"]
     shown += ["", *fmt.table(_ENGINES, [_engine(engine, now) for engine in engines])]
@@ -70,13 +75,26 @@ def _engine(engine: Mapping[str, Any], now: float) -> list[str]:
     return [
         engine["name"],
         phase,
-        f"{engine.get('running', engine['leases']):.0f}",
+        _running(engine),
         f"{engine['waiting']:.0f}",
-        f"{engine['kv_used']:.0%}" if "kv_used" in engine else "-",
+        _kv_cache(engine),
         f"{engine['tokens_per_second']:.1f}" if "tokens_per_second" in engine else "-",
         str(engine.get("context_length", "-")),
         _until(engine, now),
     ]
+
+
+def _running(engine: Mapping[str, Any]) -> str:
+    """``3 of 64``."""
+    most = f" of {engine['max_requests']}" if "max_requests" in engine else ""
+    return f"{engine.get('running', engine['leases']):.0f}{most}"
+
+
+def _kv_cache(engine: Mapping[str, Any]) -> str:
+    """``25% of 2 GB``."""
+    size = human_bytes(engine["kv_cache"]) if "kv_cache" in engine else ""
+    used = f"{engine['kv_used']:.0%}" if "kv_used" in engine else ""
+    return " of ".join(filter(None, (used, size))) or "-"
 
 
 def _until(engine: Mapping[str, Any], now: float) -> str:

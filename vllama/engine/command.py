@@ -7,7 +7,8 @@ that it doesn't know. vLLM's documentation describes its flags under "Engine Arg
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -29,6 +30,7 @@ _MOST_LORAS: Final = 4  # adapters computed in one step: each takes memory; the 
 _LONGEST_SOCKET_PATH: Final = 107
 _SLEEP: Final = "--enable-sleep-mode"
 _TRACES: Final = "--otlp-traces-endpoint"
+_SEQUENCES: Final = "--max-num-seqs"
 _PAGED_OUT: Final = 256 << 20  # bytes of RAM that an engine keeps whose memory waits in swap space; measured: 112 MiB
 _TOOL_BLANKS: Final = Path(__file__).with_name("tool_blanks.py")
 # Blanks are bounded by each request (translate.schemas.grammars) and for tools by the plugin above. Where neither
@@ -126,8 +128,10 @@ def build_spec(
         lora_rank=lora_rank,
         size=settings.estimate.total,
         size_vram=settings.estimate.total if on_gpu else 0,
+        weights=settings.estimate.weights,
         kv_cache=settings.estimate.kv_cache,
         gpus=settings.gpus,
+        max_requests=_at_once(flags.argv),
         asleep=asleep,
         notes=(*settings.notes, *flags.notes, *plugin_notes),
     )
@@ -213,7 +217,7 @@ def _sizing(flags: _Flags, model: Model, settings: EffectiveSettings) -> None:
     values = settings.values
     flags.need("--max-model-len", settings.context)
     for flag, value in (
-        ("--max-num-seqs", values.max_num_seqs),
+        (_SEQUENCES, values.max_num_seqs),
         ("--max-num-batched-tokens", values.max_num_batched_tokens),
         ("--gpu-memory-utilization", values.gpu_memory_utilization),
         ("--kv-cache-dtype", values.kv_cache_dtype),
@@ -228,6 +232,12 @@ def _sizing(flags: _Flags, model: Model, settings: EffectiveSettings) -> None:
         flags.want("--enable-prefix-caching" if values.prefix_caching else "--no-enable-prefix-caching")
     if values.enforce_eager:
         flags.want("--enforce-eager")
+
+
+def _at_once(argv: Sequence[str]) -> int:
+    """Requests that it computes together, by the last such flag, as a person may have added one; 0: none says it."""
+    said = re.findall(rf"^{_SEQUENCES}[=\n](\d+)$", "\n".join(argv), re.MULTILINE)
+    return int(said[-1]) if said else 0
 
 
 def _sleeping(flags: _Flags, settings: EffectiveSettings, engine: InstalledEngine) -> int:

@@ -27,10 +27,14 @@ class EngineSpec:
     """Planned bytes: weights + KV cache + overhead."""
     size_vram: int = 0
     """What of ``size`` is memory of GPUs."""
+    weights: int = 0
+    """What of ``size`` is weights."""
     kv_cache: int = 0
     """What of ``size`` is KV cache: on a CPU it is taken only as it is filled."""
     gpus: tuple[int, ...] = ()
     """Numbers of the GPUs it lives on."""
+    max_requests: int = 0
+    """Requests that it computes together; 0: not known."""
     asleep: int = 0
     """Bytes that it keeps while it sleeps: of the GPUs (context, graphs), or of RAM where it uses none (the rest waits
     in swap space); 0: it can't sleep."""

@@ -66,13 +66,26 @@ def known_registry(python: Path | None, prefix: Path, *, probes: Path | None = N
 
     Without an engine: what the engine that we install knows. Before it was asked: that, and perhaps more.
     """
+    where, known = _known(python, prefix, probes)
+    if where is None:
+        return shipped_registry()
+    return known.registry if known is not None else replace(shipped_registry(), sure=False)
+
+
+def known_version(python: Path | None, prefix: Path, *, probes: Path | None = None) -> str:
+    """The version of the engine that ``locate`` finds, as of when it was asked; empty where it never was."""
+    _, known = _known(python, prefix, probes)
+    return known.version if known is not None else ""
+
+
+def _known(python: Path | None, prefix: Path, probes: Path | None) -> tuple[Path | None, Capabilities | None]:
+    """Its interpreter, and what it once answered."""
     home = None if python is not None else Prefix(prefix).current
     where = _absolute(python) if python is not None else home.python if home is not None else None
     if where is None:
-        return shipped_registry()
+        return None, None
     known = read_capabilities(home.capabilities_file, where) if home is not None else None
-    known = known or read_capabilities(_kept(where, prefix, probes), where)
-    return known.registry if known is not None else replace(shipped_registry(), sure=False)
+    return where, known or read_capabilities(_kept(where, prefix, probes), where)
 
 
 def _absolute(python: Path) -> Path:
@@ -220,6 +233,7 @@ __all__ = [
     "install",
     "interpreter",
     "known_registry",
+    "known_version",
     "locate",
     "rollback",
     "status",

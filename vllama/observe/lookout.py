@@ -37,6 +37,8 @@ class Lookout:
     failures: Failures = field(default_factory=Failures)
     started: float = field(default_factory=time.time)
     """Unix seconds."""
+    engine_version: str = ""
+    """Of the installed engine; empty where there is none, and while it was not asked yet. Set by who looks for it."""
     listeners: int = 0
     """How many follow the events."""
 

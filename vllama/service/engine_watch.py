@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from vllama.config.load import Loaded
 from vllama.disk import Reads
 from vllama.errors import EngineNotInstalled
-from vllama.install.engines import locate
+from vllama.install.engines import known_version, locate
 from vllama.models.model import Model
 from vllama.observe.news import Notice
 from vllama.service.preload import preload
@@ -35,15 +36,14 @@ class EngineWatch:
     async def look(self) -> bool:
         """Whether an engine was installed since the last look. Changes are logged and published."""
         loaded, before = self._service.loaded, self._problem
-        self._problem = ""
-        if loaded.config.engine.python is None:  # a configured one takes long to ask; the first load does that
-            try:
-                find = partial(locate, None, loaded.engine_prefix, probes=loaded.cache)
-                await self._reads.done("engine", find, _PATIENCE)
-            except EngineNotInstalled as error:
-                self._problem = f"{error.detail}. {error.advice}"
-            except TimeoutError:
-                self._problem = "the engine's directory can't be read: the file system does not answer"
+        self._problem, version = "", ""
+        try:
+            version = await self._reads.done("engine", partial(_version, loaded), _PATIENCE)
+        except EngineNotInstalled as error:
+            self._problem = f"{error.detail}. {error.advice}"
+        except TimeoutError:
+            self._problem = "the engine's directory can't be read: the file system does not answer"
+        self._service.lookout.engine_version = version
         if self._problem != before:
             self._service.feed.publish(Notice("engine", self._problem))
             if self._problem:
@@ -59,3 +59,11 @@ class EngineWatch:
             if await outcome(self.look()) is True:
                 await outcome(asyncio.to_thread(self._service.store.refresh))  # it may know other models
                 await outcome(preload(self._service, named, stop))
+
+
+def _version(loaded: Loaded) -> str:
+    """Of the configured engine. Raises EngineNotInstalled."""
+    python = loaded.config.engine.python
+    if python is not None:  # it takes long to ask; the first load does that
+        return known_version(python, loaded.engine_prefix, probes=loaded.cache)
+    return locate(None, loaded.engine_prefix, probes=loaded.cache).version

@@ -23,7 +23,7 @@ from vllama.supervisor import actions as act
 from vllama.supervisor import events as ev
 from vllama.supervisor.child import Child
 from vllama.supervisor.children import Children
-from vllama.supervisor.compilation import code_state, compilation_due, describe
+from vllama.supervisor.compilation import compilation_due
 from vllama.supervisor.compiler import Compiler
 from vllama.supervisor.orders import CLOSING
 from vllama.supervisor.plans import Planner
@@ -31,9 +31,10 @@ from vllama.supervisor.policy import Policy
 from vllama.supervisor.port import EngineView, Lease, Wish
 from vllama.supervisor.probes import Patience
 from vllama.supervisor.spawner import LocalSpawner, Spawner
-from vllama.supervisor.states import LOADING, Compilation, EngineState, Phase, State, next_deadline, tenants
+from vllama.supervisor.states import LOADING, EngineState, Phase, State, next_deadline, tenants
 from vllama.supervisor.step import step
 from vllama.supervisor.tasks import announce
+from vllama.supervisor.view import view_of
 
 _LOG = logging.getLogger("vllama.supervisor")
 _CLOSE_MARGIN = 45.0  # after the drain time: SIGTERM's deadline, SIGKILL, and until the processes are gone
@@ -105,7 +106,7 @@ class Supervisor:
         engines = self._state.engines.values()
         running = self._state.compilation
         return tuple(
-            _view(e, shift, running)
+            view_of(e, shift, running)
             for e in engines
             if e.phase != "absent" or e.waiters or e.wanted or (running is not None and running.key == e.key)
         )
@@ -191,7 +192,7 @@ class Supervisor:
     def _changed(self, old: Phase, engine: EngineState) -> None:
         if old != engine.phase:
             self._log(old, engine)
-        announce(lambda: self._on_change(_view(engine, time.time() - self.now(), self._state.compilation)))
+        announce(lambda: self._on_change(view_of(engine, time.time() - self.now(), self._state.compilation)))
         self._note_empty()
 
     def _log(self, old: Phase, engine: EngineState) -> None:
@@ -270,30 +271,3 @@ def _as_error(cause: Cause) -> VllamaError:
     if cause.status == Busy.status:
         return Busy(cause.text, hint=cause.hint)
     return LoadFailed(cause.text, hint=cause.hint, status=cause.status, code=cause.code)
-
-
-def _view(engine: EngineState, shift: float, running: Compilation | None) -> EngineView:
-    spec = engine.spec
-    return EngineView(
-        model=engine.model,
-        phase=engine.phase,
-        stage=engine.stage,
-        since=engine.since + shift,
-        expires_at=None if engine.expires_at is None else engine.expires_at + shift,
-        leases=len(engine.leases),
-        waiting=len(engine.waiters),
-        size=spec.size if spec else 0,
-        size_vram=spec.size_vram if spec else 0,
-        context_length=engine.capacity.max_model_len,
-        kv_tokens=engine.capacity.kv_tokens,
-        code_from=engine.capacity.code_from,
-        code_fault=engine.capacity.code_fault,
-        pid=engine.pid,
-        restarts=engine.restarts,
-        cause=engine.cause.sentence if engine.cause else "",
-        python=spec.argv[0] if spec else "",
-        yielding=engine.yielding,
-        gpus=spec.gpus if spec else (),
-        code=code_state(engine, running),
-        compiling=describe(engine, running),
-    )

@@ -59,6 +59,12 @@ class EngineView:
     """It finishes its answers and takes no new ones, because another model needs its memory."""
     gpus: tuple[int, ...] = ()
     """Numbers of the GPUs it lives on; empty without one, and before it was planned."""
+    weights: int = 0
+    """Planned bytes of weights; 0 when not known yet."""
+    kv_cache: int = 0
+    """Planned bytes of the KV cache; 0 without one and when not known yet."""
+    max_requests: int = 0
+    """Requests that it computes together; 0 when not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ GB = 10**9
 STATUS: dict[str, Any] = {
     "version": "0.1.0",
     "state": "ready",
+    "engine_version": "0.32.0",
     "started": 1000.0,
+    "now": 1060.0,
     "notices": ["the key file is broken"],
     "machine": {
         "cores": 4,
@@ -22,6 +24,7 @@ STATUS: dict[str, Any] = {
     },
     "engines": [
         {"name": "mini:latest", "phase": "ready", "leases": 2, "running": 3.0, "waiting": 0, "kv_used": 0.25}
+        | {"kv_cache": 2 * GB, "max_requests": 64}
         | {"tokens_per_second": 41.26, "context_length": 8192, "expires_at": None},
         {"name": "big:latest", "phase": "starting", "stage": "loading weights 50 %", "percent": 50.0, "leases": 0}
         | {"waiting": 1},
@@ -33,16 +36,16 @@ LIVE = {"id": "abc", "model": "mini:latest", "phase": "decode", "seconds": 1.24,
 
 
 def test_all_of_it_is_shown():
-    shown = lines(STATUS, [LIVE], now=1060.0)
+    shown = lines(STATUS, [LIVE], now=5000.0)  # a terminal whose clock is wrong
     text = "\n".join(shown)
-    assert shown[0].startswith("vLLama 0.1.0: ready, up About a minute")
+    assert shown[0].startswith("vLLama 0.1.0, vLLM 0.32.0: ready, up About a minute")
     assert "RAM   [||||||||||          ] 12 GB of 24 GB, engines 3 GB; 4 cores" in shown
     assert "GPU 0 [|||||               ] 5 GB of 20 GB; A GPU, 81% busy, 300 W" in shown
     assert "! the key file is broken" in shown
     assert "[||||||||||          ] loading weights 50 %" in text
     assert "odd:latest: no memory" in text
     (mini,) = [line.split() for line in shown if line.startswith("mini")]
-    assert mini == ["mini:latest", "ready", "3", "0", "25%", "41.3", "8192", "Forever"]
+    assert mini == ["mini:latest", "ready", "3", "of", "64", "0", "25%", "of", "2", "GB", "41.3", "8192", "Forever"]
     assert shown[-1].split() == ["abc", "mini:latest", "decode", "1.2", "-", "10.0.0.7"]
 
 

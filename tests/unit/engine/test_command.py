@@ -169,8 +169,18 @@ def test_an_embedder_has_none_of_the_flags_for_text():
         assert flag not in spec.argv
 
 
+@pytest.mark.parametrize(
+    ("own", "at_once"), [([], 512), (["--max-num-seqs=7"], 7), (["--max-num-seqs", "9", "--stream-interval=2"], 9)]
+)
+def test_it_is_known_how_many_requests_are_computed_together(own: list[str], at_once: int):
+    spec = build(config={"models": {"mini": {"source": "x/y", "settings": {"extra_args": own}}}})
+    assert spec.max_requests == at_once
+
+
 def test_a_gpu_has_no_cpu_environment():
     spec = build(hardware=gpu(80))
+    assert spec.size > spec.weights + spec.kv_cache > spec.kv_cache > 0
+    assert spec.weights > 0
     assert not [name for name in spec.env if "CPU" in name or name == "LD_PRELOAD"]
     assert spec.size_vram == spec.size > 0
     assert value_of(spec, "--max-num-batched-tokens") == "8192"

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import orjson
 import pytest
 
 from tests.unit.http.scripted import CHAT, Reply
+from tests.unit.service.views import view
 from tests.unit.translate.chunks import chat
 from vllama import __version__
 from vllama.config.keys import KeyRing, make_key, write_keys
 from vllama.config.schema import Config, Server
+from vllama.http.own.status import engine
 from vllama.observe.joules import Counter, Reading
 from vllama.observe.lookout import MOST_LISTENERS
 from vllama.observe.news import Listens, Notice, Ready, Reloading, Stopping
+from vllama.observe.watch import Sight
 
 ASKED = {"model": "tinychat", "messages": [{"role": "user", "content": "a secret"}]}
 
@@ -69,6 +74,32 @@ async def test_the_status_shows_the_machine_the_engines_and_what_is_to_be_done(s
     (notice,) = found["notices"]
     assert "/etc" not in notice, "no path of the server reaches a client"
     assert found["may_manage"] is True
+
+
+async def test_the_status_says_where_an_engine_computes_and_how_much_at_once(server):
+    await server.post("/api/chat", ASKED)
+    before = time.time()
+    server.books.lookout.engine_version = "0.32.0"
+    found = (await get(server, "/vllama/status"))[1]
+    assert before <= found["now"] <= time.time()
+    assert found["engine_version"] == "0.32.0"
+    (loaded,) = found["engines"]
+    shown = [loaded[name] for name in ("device", "weights", "kv_cache", "max_requests")]
+    assert shown == ["cpu", 1_200_000_000, 500_000_000, 64]
+
+
+def test_what_an_engine_does_not_hold_is_left_out():
+    planned = {"size": 30, "size_vram": 30, "weights": 20, "kv_cache": 5, "gpus": (0, 1), "max_requests": 8}
+    on_gpu = replace(view("big", "ready"), **planned)
+    assert {"device": [0, 1], "weights": 20, "kv_cache": 5, "max_requests": 8}.items() <= engine(
+        on_gpu, Sight()
+    ).items()
+    asleep = engine(replace(on_gpu, phase="asleep"), Sight())
+    assert asleep["device"] == [0, 1]
+    assert not {"weights", "kv_cache"} & asleep.keys()
+    unseen = engine(replace(on_gpu, gpus=()), Sight())
+    assert "device" not in unseen, "the GPUs can't be told"
+    assert not {"device", "weights", "kv_cache", "max_requests"} & engine(view("new", "planning"), Sight()).keys()
 
 
 async def test_a_service_that_has_not_loaded_anything_yet_is_starting(server):

@@ -19,7 +19,7 @@ from vllama.install.capabilities import (
     shipped_registry,
     write_capabilities,
 )
-from vllama.install.engines import known_registry, locate, rollback, status
+from vllama.install.engines import known_registry, known_version, locate, rollback, status
 from vllama.install.prefix import SYSTEM, Home, Prefix, install_command
 
 
@@ -124,6 +124,7 @@ def test_an_engine_with_an_old_or_damaged_record_is_asked_again_and_once(
 def test_facts_never_wait_for_an_engine_to_be_asked(prefix: Path, tmp_path: Path) -> None:
     probes = tmp_path / "cache"
     assert known_registry(None, prefix, probes=probes) is shipped_registry()  # there is no engine
+    assert known_version(None, prefix, probes=probes) == ""
     home = put_with_an_old_record(prefix, tmp_path, json.dumps(OLD_ANSWER))
     for python in (None, home.python):  # it was not asked yet, and may know more
         known = known_registry(python, prefix, probes=probes)
@@ -131,9 +132,11 @@ def test_facts_never_wait_for_an_engine_to_be_asked(prefix: Path, tmp_path: Path
         assert known.work_of(["NewForCausalLM"]) == "generate"
         assert known.work_of(["BertModel"]) == "embed"
         assert known.quantizes("new")
+        assert known_version(python, prefix, probes=probes) == ""
     assert not (tmp_path / "asked").exists()
     locate(None, prefix, probes=probes)
     assert known_registry(None, prefix, probes=probes).models == {"OtherForCausalLM": "generate"}
+    assert known_version(None, prefix, probes=probes) == GOOD_ANSWER["version"]
     write_capabilities(home.capabilities_file, GOOD_ANSWER)
     assert known_registry(None, prefix, probes=probes).models == GOOD_ANSWER["models"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ from vllama.observe.watch import Sight
 from vllama.supervisor.port import EngineView
 
 routes = web.RouteTableDef()
+_EMPTY: Final = frozenset({"absent", "planning", "asleep", "backoff", "broken"})
+"""Phases in which an engine holds neither weights nor a KV cache where it computes."""
 _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
 
@@ -41,12 +44,15 @@ async def read_status(front: Front, visit: Visit) -> dict[str, Any]:
         "version": __version__,
         "state": lookout.state,
         "started": lookout.started,
-        "engines": [_engine(view, sight) for view in views],
+        "now": time.time(),
+        "engines": [engine(view, sight) for view in views],
         "waiting": [_waiting(view) for view in views if view.waiting],
         "notices": [without_paths(text) for text in lookout.notices],
         "may_manage": await visit.may_manage(),
         "keys": bool(visit.caller.id),
     }
+    if lookout.engine_version:
+        out["engine_version"] = lookout.engine_version
     if (machine := lookout.machine.latest) is not None:
         out["machine"] = _machine(machine, lookout.energy.idle_watts())
     if (address := lookout.address) is not None:
@@ -76,11 +82,16 @@ def _machine(machine: Machine, idle: Mapping[str, float]) -> dict[str, Any]:
     return {"cores": machine.cores, "memory": memory, "gpus": gpus, **measured}
 
 
-def _engine(view: EngineView, sight: Sight) -> dict[str, Any]:
+def engine(view: EngineView, sight: Sight) -> dict[str, Any]:
+    """As ``/vllama/engines`` shows it, with the numbers of its work and its share of the machine."""
     name = view.model.name.short
     gauges = sight.gauges.get(name, Gauges())
     percent = _PERCENT.search(view.stage)
+    held = {} if view.phase in _EMPTY else {"weights": view.weights or None, "kv_cache": view.kv_cache or None}
     known = {
+        **held,
+        "max_requests": view.max_requests or None,
+        "device": _device(view),
         "running": gauges.running,
         "engine_waiting": gauges.waiting,
         "kv_used": gauges.kv_used,
@@ -91,6 +102,11 @@ def _engine(view: EngineView, sight: Sight) -> dict[str, Any]:
     if view.expires_at is not None:
         out["expires_at"] = None if math.isinf(view.expires_at) else view.expires_at
     return out
+
+
+def _device(view: EngineView) -> str | list[int] | None:
+    """None: not planned yet, or on GPUs that can't be told."""
+    return [*view.gpus] or ("cpu" if view.size and not view.size_vram else None)
 
 
 def _waiting(view: EngineView) -> dict[str, Any]:
