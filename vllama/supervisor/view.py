@@ -1,4 +1,4 @@
-"""An engine as people see it. Pure."""
+"""An engine as people see it."""
 
 from __future__ import annotations
 
