@@ -449,7 +449,7 @@ class Prices(Section):
     kwh: Amount | None = None
     """Of a kilowatt-hour, for models without a price of tokens; counts where energy is measured."""
     hour: Amount | None = None
-    """Of an hour in which an engine works for a request, for models without a price of tokens."""
+    """Of an hour of the machine, for models without a price of tokens; requests that run side by side share it."""
 
 
 class Config(Section):

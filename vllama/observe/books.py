@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from vllama.observe.machine_time import MachineTime
 from vllama.observe.meter import Meter
 from vllama.observe.metrics import Metrics
 from vllama.observe.requests import Requests
@@ -24,12 +25,13 @@ class Books:
         """``takers``: who else gets each ``Spent``."""
         self.metrics = metrics
         self.requests = Requests()
+        self._machine = MachineTime()
         self.traces = Traces()
         self._takers: tuple[Taker, ...] = (metrics.ended, self.requests.ended, self.traces.take, *takers)
 
     def meter(self, route: str, request_id: str = "") -> Meter:
         """Enter a request; ``route`` is the pattern it matched, never a path with names in it."""
-        meter = Meter(route, request_id, self.metrics.series, self._end)
+        meter = Meter(route, request_id, self.metrics.series, self._machine, self._end)
         self.metrics.began()
         self.requests.began(meter)
         return meter

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from vllama.caller import NOBODY, Caller
 from vllama.observe.latency import Series
+from vllama.observe.machine_time import MachineTime
 from vllama.observe.spent import Spent
 from vllama.observe.trace import Trace
 
@@ -20,7 +21,12 @@ class Meter:
     """Set ``model`` once it is resolved, call ``tokens`` at each read of the stream. ``observe.books`` makes it."""
 
     def __init__(
-        self, route: str, request_id: str, latencies: Latencies, ended: Callable[[Meter, Spent], None]
+        self,
+        route: str,
+        request_id: str,
+        latencies: Latencies,
+        machine: MachineTime,
+        ended: Callable[[Meter, Spent], None],
     ) -> None:
         """``route``: the pattern that the request matched, never a path with names in it."""
         self.route = route
@@ -48,6 +54,8 @@ class Meter:
         self.task: asyncio.Task[Any] | None = None
         """Answers the request; set by ``http.middleware``."""
         self._latencies = latencies
+        self._machine = machine
+        self._share = 0.0
         self._ended = ended
         self._model = ""
         self._dropped_messages = self._cut_tokens = 0
@@ -70,6 +78,7 @@ class Meter:
         self.engine = engine
         if self.waiting is None:
             self.waiting = time.perf_counter() - self.began
+            self._share = self._machine.begin()
 
     @property
     def headers(self) -> dict[str, str]:
@@ -128,6 +137,7 @@ class Meter:
             request_id=self.request_id,
             began=self.at,
             waiting=self.waiting,
+            machine_seconds=None if self.waiting is None else self._machine.end(self._share),
             first_token=self.first_token,
             prompt_tokens=self.prompt_tokens,
             cached_tokens=self.cached_tokens,

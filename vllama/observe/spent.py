@@ -32,6 +32,8 @@ class Spent:
     """Unix seconds of the request's head."""
     waiting: float | None = None
     """Seconds from the request's head until an engine was ready for it; None where none was."""
+    machine_seconds: float | None = None
+    """Its share of the machine's time: of those for whom engines work side by side, each has an equal part."""
     first_token: float | None = None
     """Seconds from the request's head to the first token; None without one."""
     prompt_tokens: int = 0

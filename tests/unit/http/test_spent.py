@@ -41,6 +41,7 @@ async def test_an_answer_has_its_model_its_tokens_and_its_times(server):
     assert (spent.route, spent.model, spent.status) == ("/v1/chat/completions", "tinychat:latest", 200)
     assert (spent.prompt_tokens > 0, spent.generated_tokens > 0) == (True, True)
     assert 0 < spent.first_token <= spent.seconds
+    assert spent.machine_seconds == pytest.approx(spent.engine_seconds, abs=0.01), "nobody else was there"
 
 
 async def test_all_answers_to_one_request_are_counted(server):

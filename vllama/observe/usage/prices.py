@@ -26,8 +26,8 @@ class PriceList:
         if price is not None:
             return _by_tokens(price, spent)
         parts = []
-        if self._hour is not None and spent.waiting is not None:
-            parts.append(spent.engine_seconds / 3600 * self._hour)
+        if self._hour is not None and spent.machine_seconds is not None:
+            parts.append(spent.machine_seconds / 3600 * self._hour)
         if self._kwh is not None and joules is not None:
             parts.append(joules / _JOULES_PER_KWH * self._kwh)
         return sum(parts) if parts else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -16,8 +17,8 @@ from vllama.observe.usage.prices import PriceList
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()
 SPENT = Spent(
-    NOBODY, "/api/chat", "qwen3:latest", 200, 3602.0, waiting=2.0, prompt_tokens=1_000_000, cached_tokens=400_000,
-    generated_tokens=500_000,
+    NOBODY, "/api/chat", "qwen3:latest", 200, 3602.0, waiting=2.0, machine_seconds=1800.0,
+    prompt_tokens=1_000_000, cached_tokens=400_000, generated_tokens=500_000,
 )  # fmt: skip
 QWEN3 = {"qwen3": {"input": 1, "cached": 0.5, "output": 4}}
 
@@ -34,15 +35,19 @@ def cost(prices, spent=SPENT, joules=None):
         ({"models": {"qwen3": {"input": 1, "output": 4}}}, None, 3.0),
         ({"models": QWEN3, "kwh": 1, "hour": 1}, 7.2e6, 2.8),
         ({"others": {"output": 2}}, None, 1.0),
-        ({"models": {"other": {"output": 2}}, "hour": 1.5}, None, 1.5),
+        ({"models": {"other": {"output": 2}}, "hour": 3}, None, 1.5),
         ({"kwh": 0.3}, 7.2e6, 0.6),
         ({"kwh": 0.3}, None, None),
-        ({"kwh": 0.3, "hour": 1.5}, 7.2e6, 2.1),
+        ({"kwh": 0.3, "hour": 3}, 7.2e6, 2.1),
     ],
 )
 def test_tokens_are_paid_by_the_model_else_the_machine_by_time_and_energy(prices, joules, expected):
     found = cost(prices, joules=joules)
     assert found is None if expected is None else found == pytest.approx(expected)
+
+
+def test_a_request_that_reached_no_engine_has_no_cost_of_time():
+    assert cost({"hour": 3}, replace(SPENT, waiting=None, machine_seconds=None)) is None
 
 
 @given(st.dates(date(1971, 1, 1), date(9998, 12, 31)))
