@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from playwright.sync_api import Page, expect
 
 from tests.component.conftest import engine_of
 from tests.web.conftest import apart
+
+DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def ask(page: Page, text: str) -> None:
@@ -165,3 +170,33 @@ def test_it_fits_a_narrow_screen(service, visit, scheme):
     expect(one.page.get_by_text("tokens/s")).to_be_visible()
     assert one.overflow() == 0
     assert one.serious_findings() == []
+
+
+def test_a_model_that_sees_is_sent_a_picture_and_one_of_thirty_megabytes_is_refused(busy, visit, tmp_path: Path):
+    busy.answers |= {
+        "POST /api/show": {"capabilities": ["completion", "vision"]},
+        "POST /api/chat": {"message": {"role": "assistant", "content": "A dot."}, "done": True},
+    }
+    page = visit(f"{busy.url}/#/chat").page
+    file = page.get_by_label("Picture")
+    huge = tmp_path / "huge.png"
+    with huge.open("wb") as made:
+        made.truncate(30 << 20)
+    file.set_input_files(huge)
+    expect(page.get_by_text("huge.png is larger than 20 MiB. Make it smaller first.")).to_be_visible()
+    file.set_input_files({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"x"})
+    expect(page.get_by_text("notes.txt is not a picture.")).to_be_visible()
+    file.set_input_files({"name": "dot.png", "mimeType": "image/png", "buffer": DOT})
+    expect(page.get_by_text("1 attached")).to_be_visible()
+    with page.expect_request("**/api/chat") as sent:
+        ask(page, "What is this?")
+    assert sent.value.post_data_json["messages"] == [
+        {"role": "user", "content": "What is this?", "images": [base64.b64encode(DOT).decode()]}
+    ]
+    expect(page.get_by_role("img", name="A picture that you sent")).to_be_visible()
+    expect(page.get_by_role("article", name="Model", exact=True)).to_contain_text("A dot.")
+
+
+def test_a_model_that_does_not_see_is_offered_no_picture(one):
+    expect(one.page.get_by_role("button", name="Send")).to_be_visible()
+    expect(one.page.get_by_text("Picture", exact=True)).to_be_hidden()

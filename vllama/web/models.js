@@ -22,6 +22,7 @@ export function show(root, { api, live, askForKey }) {
   const created = el("div", { role: "status" });
   let engines = new Map();
   let known = [];
+  let complete = 0;
 
   fill(
     root,
@@ -153,9 +154,15 @@ export function show(root, { api, live, askForKey }) {
     if (!pulls.has(wanted) || pulls.get(wanted).error || pulls.get(wanted).done) {
       name.value = "";
       fill(verdict);
-      await pull(wanted);
-      await load();
+      pull(wanted);
     }
+  }
+
+  function followPulls() {
+    drawPulls();
+    const now = [...pulls.values()].filter(({ done }) => done).length;
+    if (now > complete) load();
+    complete = now;
   }
 
   function drawPulls() {
@@ -199,7 +206,7 @@ export function show(root, { api, live, askForKey }) {
     draw();
   }
 
-  const ends = [watch(drawPulls), live.on("status", takeStatus)];
+  const ends = [watch(followPulls), live.on("status", takeStatus), live.on("history", load)];
   takeStatus(live.status);
   drawPulls();
   load();
