@@ -134,7 +134,7 @@ class Prometheus:
 def dashboard_queries(instance: str = ".*", model: str = ".*") -> dict[str, str]:
     """Every query of the dashboard by its panel, with the variables as Grafana fills them in."""
     made = json.loads((MONITORING / "grafana" / "vllama.json").read_text())
-    values = {"instance": instance, "model": model, "__rate_interval": "10s"}
+    values = {"instance": instance, "model": model, "__rate_interval": "10s", "__range": "10s"}
     found = {
         f"{panel['title']} {target['refId']}": re.sub(r"\$(\w+)", lambda name: values[name[1]], target["expr"])
         for panel in made["panels"]

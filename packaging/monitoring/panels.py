@@ -110,6 +110,35 @@ ROWS: Final = (
         ),
     ),
     Row(
+        "Usage",
+        (
+            Panel(
+                "Requests by key",
+                [Query(_rate("vllama_usage_requests_total", by="key"), "{{key}}")],
+                "reqps",
+                about="By the name of the API key; none: without a key.",
+                stacked=True,
+            ),
+            Panel(
+                "Tokens per second by key",
+                [Query(_rate("vllama_usage_tokens_total", f'{OF},kind!="cached"', "key"), "{{key}}")],
+                about="Of prompts and answers. docs/usage.md has persons, days and costs.",
+                stacked=True,
+            ),
+            Panel(
+                "Tokens by key and model",
+                [
+                    Query(
+                        f'sum by (key, model) (increase(vllama_usage_tokens_total{{{OF},kind!="cached"}}[$__range]))',
+                        "{{key}} {{model}}",
+                    )
+                ],
+                kind="bargauge",
+                about="In the time that is shown.",
+            ),
+        ),
+    ),
+    Row(
         "Promises",
         (
             Panel(

@@ -159,6 +159,15 @@ ALERTS: Final = (
         "Delete models ('vllama list', 'vllama rm') or move them to another disk.",
     ),
     Alert(
+        "VllamaUsageLost",
+        "increase(vllama_usage_lost_total[15m])",
+        "> 0",
+        "0m",
+        "warning",
+        "{{ $labels.instance }} answers requests without recording their usage",
+        "'vllama usage' says why: a full disk, or a file that is locked or broken.",
+    ),
+    Alert(
         "VllamaKeysBroken",
         "vllama_keys_files_broken",
         "> 0",

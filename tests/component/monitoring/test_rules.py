@@ -59,6 +59,7 @@ FAILURES: dict[str, tuple[dict[str, str], tuple[int, int, int]]] = {
         },
         (10, 17, 21),
     ),
+    "VllamaUsageLost": ({f"vllama_usage_lost_total{{{BOX}}}": "0x5 0+7x3 21x30"}, (5, 7, 30)),
     "VllamaKeysBroken": ({f"vllama_keys_files_broken{{{BOX}}}": "0x4 1x5 0x3"}, (4, 8, 11)),
 }
 
