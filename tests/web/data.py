@@ -124,6 +124,7 @@ def requests() -> dict[str, Any]:
 def usage(by: str = "model") -> dict[str, Any]:
     """A week, by one thing."""
     names = {"model": ["qwen3:8b", MARKUP], "key": ["open-webui", ""], "day": ["2026-11-30", "2026-11-29"]}
+    names |= {"month": ["2026-11", "2026-10"], "person": [MARKUP, "ann@example.org"]}
     rows = [
         {by: name, "requests": 1234 // (n + 1), "failed": n, "prompt_tokens": 1_500_000, "cached_tokens": 900_000}
         | {"generated_tokens": 410_000, "engine_seconds": 5123.4, "joules": 1.9e6, "money": 3.21}

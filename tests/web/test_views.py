@@ -133,6 +133,31 @@ def test_usage_has_sums_and_is_asked_anew_for_another_question(busy, visit):
     assert busy.paths()[-1] == "/vllama/usage?by=day&since=30d"
 
 
+def test_a_persons_name_is_text_and_no_markup(busy, visit):
+    page = visit(f"{busy.url}/#/usage").page
+    busy.answers["GET /vllama/usage"] = data.usage("person")
+    page.get_by_label("By").select_option("person")
+    expect(page.locator("tbody tr").first).to_contain_text(data.MARKUP)
+    assert busy.paths()[-1] == "/vllama/usage?by=person&since=7d"
+
+
+def test_usage_without_prices_has_no_column_of_costs_and_the_reason_of_a_gap_is_told(busy, visit):
+    free = data.usage("month") | {"problem": "the usage can't be recorded: database or disk is full", "lost": 0}
+    free["rows"] = [{name: value for name, value in row.items() if name != "money"} for row in free["rows"]]
+    busy.answers["GET /vllama/usage"] = {name: value for name, value in free.items() if name != "currency"}
+    page = visit(f"{busy.url}/#/usage").page
+    page.get_by_label("By").select_option("month")
+    expect(page.locator("tbody tr").first).to_contain_text("2026-11")
+    expect(page.get_by_text("Energy")).to_be_visible()
+    expect(page.get_by_text("Cost")).to_have_count(0)
+    expect(page.get_by_text("database or disk is full")).to_be_visible()
+    expect(page.get_by_text("requests are missing")).to_have_count(0)
+    busy.answers["GET /vllama/usage"] |= {"rows": []}
+    page.get_by_label("During").select_option("1d")
+    expect(page.get_by_text("Nothing was used in this time.")).to_be_visible()
+    expect(page.get_by_text("database or disk is full")).to_be_visible()
+
+
 def test_usage_is_downloaded_as_csv_with_the_key_of_the_tab(busy, visit):
     page = visit(f"{busy.url}/#/usage").page
     page.evaluate("sessionStorage.setItem('vllama-key', 'k1')")

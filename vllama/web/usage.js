@@ -1,11 +1,11 @@
-// The view Usage: what was used, by model, key, person, day or caller, with CSV.
+// The view Usage: what was used, by model, key, person, day, month or address, with CSV.
 
 import { el, fill } from "./dom.js";
 import { count, digits, seconds } from "./format.js";
 import { notice, problem } from "./components/notice.js";
 import { table } from "./components/table.js";
 
-const BY = { model: "model", key: "key", person: "person", day: "day", caller: "address" };
+const BY = { model: "model", key: "key", person: "person", day: "day", month: "month", caller: "address" };
 const SINCE = { "1d": "the last day", "7d": "the last 7 days", "30d": "the last 30 days", "365d": "the last year" };
 
 export function show(root, { api, askForKey }) {
@@ -63,8 +63,13 @@ function choice(id, options, chosen) {
   return el("select", { id }, made);
 }
 
-function report({ rows, lost, currency }, by) {
-  if (!rows.length) return notice("info", "Nothing was used in this time.");
+function report({ rows, lost, currency, problem: trouble }, by) {
+  const missing = [
+    lost && `${count(lost)} requests are missing here: they could not be recorded.`,
+    trouble && `Some may be missing here: ${trouble}.`,
+  ];
+  const warnings = missing.filter(Boolean).map((text) => notice("warning", text));
+  if (!rows.length) return [warnings, notice("info", "Nothing was used in this time.")];
   const has = (name) => rows.some((row) => row[name] !== undefined);
   const columns = [
     { name: BY[by][0].toUpperCase() + BY[by].slice(1), wide: true, of: (row) => el("b", { class: "name" }, row[by] || "(none)") },
@@ -80,8 +85,7 @@ function report({ rows, lost, currency }, by) {
   const shown = table("Usage", columns, (row) => row[by] ?? "");
   shown.show(rows);
   shown.foot({ ...total(rows), [by]: "Total" });
-  const missing = lost ? `${count(lost)} requests are missing here: the file of usage could not be written.` : "";
-  return [missing && notice("warning", missing), el("section", { class: "sheet" }, shown)];
+  return [warnings, el("section", { class: "sheet" }, shown)];
 }
 
 /** The sum of each number; what no row knows stays unknown. */
