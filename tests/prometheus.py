@@ -216,7 +216,7 @@ def _energy_of_a_request() -> Energy:
     for at, joules in ((0.0, 0.0), (10.0, 400.0), (20.0, 5000.0)):
         if at == 20.0:
             energy.take(Spent(NOBODY, "/api/chat", "tiny:latest", 200, 10.0, waiting=0.0, generated_tokens=100))
-        energy.note(Reading(at, {"package": Counter("cpu", joules)}), (), ())
+        asyncio.run(energy.note(Reading(at, {"package": Counter("cpu", joules)}), (), ()))
     return energy
 
 

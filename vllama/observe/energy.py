@@ -3,10 +3,12 @@
 The idle machine's power is measured while nothing is answered or loaded, and is not shared among requests. A request's
 joules are known some seconds after its end: an interval between two readings is shared when all requests of it have
 ended, and their tokens are known. Long answers are not waited for: they get their share by what came of them so far.
+Sharing takes 10 µs a request, so it is done in a thread, and handed out in pieces.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections import deque
@@ -24,6 +26,8 @@ from vllama.observe.spent import Spent
 
 _PATIENCE: Final = 60.0
 """Seconds after which an interval is shared though an answer of it goes on."""
+_FEW: Final = 50
+"""Requests that are handed their share in one go."""
 _QUIET: Final = 12
 """Idle intervals whose mean is the idle power."""
 _LOADING: Final = frozenset({"planning", "starting", "warming", "waking", "dozing", "draining", "stopping"})
@@ -73,8 +77,11 @@ class Energy(Collector):
         work = Work(began + spent.waiting, first, ended, prompt, generated)
         self._ended.append(_Ended(spent, work, self._early.pop((spent.request_id, spent.began), None)))
 
-    def note(self, reading: Reading, engines: Sequence[EngineSeen], live: Sequence[Meter]) -> None:
-        """Take a new reading, with the engines of this moment and the requests that are being answered."""
+    async def note(self, reading: Reading, engines: Sequence[EngineSeen], live: Sequence[Meter]) -> None:
+        """Take a new reading, with the engines of this moment and the requests that are being answered.
+
+        Ends when all shares of this reading are handed out; await it before the next one.
+        """
         self._devices |= {one.model.engine_key: _devices(one) for one in engines if one.pid is not None}
         before, self._before = self._before, reading
         if before is None or reading.at <= before.at:
@@ -88,7 +95,7 @@ class Energy(Collector):
             self._open.append(Interval(before.at, reading.at, dict(self._above_idle(joules, reading.at - before.at))))
         else:
             self._note_quiet(joules, reading.at - before.at)
-        self._settle(reading.at, running)
+        await self._settle(reading.at, running)
 
     def collect(self) -> Iterator[Metric]:
         """See ``Collector``."""
@@ -117,26 +124,36 @@ class Energy(Collector):
             if not math.isnan(amount):
                 self._quiet.setdefault(device, deque(maxlen=_QUIET)).append(amount / seconds)
 
-    def _settle(self, now: float, running: Sequence[Meter]) -> None:
+    async def _settle(self, now: float, running: Sequence[Meter]) -> None:
         """Share the intervals that no answer is waited for."""
         oldest = min((meter.began + (meter.waiting or 0.0) for meter in running), default=math.inf)
         ready = []
         while self._open and (self._open[0].end <= oldest or now - self._open[0].end >= _PATIENCE):
             ready.append(self._open.popleft())
-        unfinished = [(meter, self._so_far(meter, now)) for meter in running] if ready else []
-        works = [(ended.work, self._devices_of(ended.spent.engine)) for ended in self._ended]
-        works += [(work, self._devices_of(meter.engine)) for meter, work in unfinished]
-        shares = share(ready, works)
-        for ended, more in zip(self._ended, shares, strict=False):
-            ended.joules = _plus(ended.joules, more)
-        for (meter, _), more in zip(unfinished, shares[len(self._ended) :], strict=True):
-            if more is not None:
-                name = (meter.request_id, meter.at)
-                self._early[name] = self._early.get(name, 0.0) + more
         begin = self._open[0].begin if self._open else now
+        if ready:
+            await self._share(ready, [(meter, self._so_far(meter, now)) for meter in running])
         done = [ended for ended in self._ended if ended.work.ended <= begin]
         self._ended = [ended for ended in self._ended if ended.work.ended > begin]
-        self._hand_out(done)
+        for first in range(0, len(done), _FEW):
+            self._hand_out(done[first : first + _FEW])
+            await asyncio.sleep(0)
+
+    async def _share(self, ready: Sequence[Interval], unfinished: Sequence[tuple[Meter, Work]]) -> None:
+        """What the intervals hold for each request that ended, or goes on; more may end meanwhile."""
+        known = tuple(self._ended)
+        works = [(ended.work, self._devices_of(ended.spent.engine)) for ended in known]
+        works += [(work, self._devices_of(meter.engine)) for meter, work in unfinished]
+        shares = await asyncio.to_thread(share, ready, works)
+        for ended, more in zip(known, shares, strict=False):
+            ended.joules = _plus(ended.joules, more)
+        since = {(one.spent.request_id, one.spent.began): one for one in self._ended[len(known) :]}
+        for (meter, _), more in zip(unfinished, shares[len(known) :], strict=True):
+            name = (meter.request_id, meter.at)
+            if (over := since.get(name)) is not None:
+                over.joules = _plus(over.joules, more)
+            elif more is not None:
+                self._early[name] = self._early.get(name, 0.0) + more
 
     def _hand_out(self, done: Iterable[_Ended]) -> None:
         for ended in done:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -23,7 +23,7 @@ _WITHIN: Final = 20.0
 _LOG: Final = logging.getLogger("vllama")
 
 Look = Callable[[Sequence[EngineSeen]], Machine]
-Taker = Callable[[Machine, Sequence[EngineSeen]], object]
+Taker = Callable[[Machine, Sequence[EngineSeen]], Awaitable[object]]
 
 
 class Engines(Protocol):
@@ -59,7 +59,7 @@ class MachineWatch(Collector):
         try:
             self.latest = await self._reads.done("machine", lambda: self._look(engines), _WITHIN)
             for take in self._takers:
-                take(self.latest, engines)
+                await take(self.latest, engines)
         except Exception as error:  # noqa: BLE001 - what looks must not end what serves
             self.latest = None
             self._seldom.warn("look", "what the machine uses can't be seen: %s", error or type(error).__name__)

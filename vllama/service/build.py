@@ -48,8 +48,8 @@ def build(loaded: Loaded, store: ModelStore, environ: Mapping[str, str], feed: F
     energy.takers.append(usage.energy)
     books, aside = Books(metrics, history.take, slos.take, usage.take, energy.take), WorkerPool(environ)
 
-    def note(seen: Machine, engines: Sequence[EngineSeen]) -> None:
-        energy.note(seen.energy, engines, books.requests.live())
+    async def note(seen: Machine, engines: Sequence[EngineSeen]) -> None:
+        await energy.note(seen.energy, engines, books.requests.live())
 
     machine = MachineWatch(supervisor, Looker(Nvml()).look, note)
     metrics.add(machine)

@@ -57,7 +57,7 @@ async def test_the_status_tells_what_the_idle_machine_costs(server):
     await lookout.machine.look()
     assert "idle_watts" not in (await get(server, "/vllama/status"))[1]["machine"], "unknown is absent"
     for at, joules in ((0.0, 1000.0), (5.0, 1205.0)):
-        lookout.energy.note(Reading(at, {"gpu0": Counter("gpu0", joules)}), (), ())
+        await lookout.energy.note(Reading(at, {"gpu0": Counter("gpu0", joules)}), (), ())
     assert (await get(server, "/vllama/status"))[1]["machine"]["idle_watts"] == {"gpu0": 41.0}
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -37,7 +39,7 @@ class World:
 
     def note(self, *live: Any, engines: tuple[Any, ...] = (TINY,)) -> None:
         counters = {name: Counter(name, joules) for name, joules in self.joules.items()}
-        self.energy.note(Reading(self.clock.now, counters), engines, live)
+        asyncio.run(self.energy.note(Reading(self.clock.now, counters), engines, live))
 
     def passes(self, seconds: float, watts: float, *live: Any, device: str = "cpu", **more: Any) -> None:
         self.clock.now += seconds
@@ -187,3 +189,48 @@ def test_a_meter_that_starts_again_loses_the_joules_of_that_time_only():
     world.joules["cpu"] += 50
     world.note()
     assert [joules for _, joules in world.given] == [pytest.approx(50)]
+
+
+async def test_others_have_their_turns_while_many_requests_get_their_shares():
+    world = await asyncio.to_thread(World)
+    seen: list[int] = []
+
+    async def others() -> None:
+        while True:
+            seen.append(len(world.given))
+            await asyncio.sleep(0)
+
+    many = 2000
+    for _ in range(many):
+        world.clock.now += 1 / many
+        world.request(0.5, generated=10)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(others())
+        await world.energy.note(Reading(world.clock.now, {"cpu": Counter("cpu", 500.0)}), (TINY,), ())
+        task.cancel()
+    assert seen.count(0) > 1, "they went on while the shares were computed"
+    assert max(later - before for before, later in pairwise(seen)) <= many / 20
+    assert len(world.given) == many
+    assert sum(joules for _, joules in world.given) == pytest.approx(500)
+
+
+async def test_an_answer_that_ends_while_its_share_is_computed_gets_it():
+    world = await asyncio.to_thread(World)
+    meter = live(world)
+    for _ in range(16):  # its intervals are not kept open for longer than a minute
+        world.clock.now += 5
+        world.joules["cpu"] += 500
+        meter.reads += 10
+        reading = Reading(world.clock.now, {"cpu": Counter("cpu", world.joules["cpu"])})
+        noting = asyncio.create_task(world.energy.note(reading, (TINY,), (meter,)))
+        await asyncio.sleep(0)
+        if world.clock.now < 80:
+            await noting
+    assert not noting.done(), "a share is being computed"
+    world.request(80, generated=160, request_id=meter.request_id, began=meter.at)
+    await noting
+    world.clock.now += 5
+    reading = Reading(world.clock.now, {"cpu": Counter("cpu", world.joules["cpu"])})
+    await world.energy.note(reading, (TINY,), ())
+    ((_, joules),) = world.given
+    assert joules == pytest.approx(16 * 500)
