@@ -14,21 +14,29 @@ import orjson
 
 from vllama.engine.compilation import CompilationReport
 
-# message part -> what people read; in order of appearance
+# message part -> what people read; in order of appearance, with how far the start then is: an estimate in
+# percent, which rises by the last number while the stage's own percent does
 _STAGES: Final = (
-    (re.compile(r"vLLM server version|version \d+\.\d+\.\d+"), "engine is starting"),
-    (re.compile(r"non-default args:"), "arguments accepted"),
-    (re.compile(r"Resolved architecture: (\S+)"), "reading the model's configuration"),
-    (re.compile(r"Initializing a V1 LLM engine"), "starting the engine core"),
-    (re.compile(r"Starting to load model"), "loading weights"),
-    (re.compile(r"Loading safetensors checkpoint shards:\s+(\d+)% Completed"), "loading weights {0} %"),
-    (re.compile(r"Loading weights took|Model loading took"), "weights loaded"),
-    (re.compile(r"Warming up model for the compilation"), "warming up"),
-    (re.compile(r"KV cache size:"), "KV cache ready"),
-    (re.compile(r"Capturing CUDA graphs[^:]*:\s+(\d+)%"), "capturing CUDA graphs {0} %"),
-    (re.compile(r"init engine \(profile"), "engine core is ready"),
-    (re.compile(r"Starting vLLM server on|Application startup complete"), "opening its socket"),
+    (re.compile(r"vLLM server version|version \d+\.\d+\.\d+"), "engine is starting", 2, 0),
+    (re.compile(r"non-default args:"), "arguments accepted", 15, 0),
+    (re.compile(r"Resolved architecture: (\S+)"), "reading the model's configuration", 20, 0),
+    (re.compile(r"Initializing a V1 LLM engine"), "starting the engine core", 30, 0),
+    (re.compile(r"Starting to load model"), "loading weights", 40, 0),
+    (re.compile(r"Loading safetensors checkpoint shards:\s+(\d+)% Completed"), "loading weights {0} %", 40, 25),
+    (re.compile(r"Loading weights took|Model loading took"), "weights loaded", 65, 0),
+    (re.compile(r"Warming up model for the compilation"), "warming up", 68, 0),
+    (re.compile(r"KV cache size:"), "KV cache ready", 85, 0),
+    (re.compile(r"Capturing CUDA graphs[^:]*:\s+(\d+)%"), "capturing CUDA graphs {0} %", 85, 8),
+    (re.compile(r"init engine \(profile"), "engine core is ready", 94, 0),
+    (re.compile(r"Starting vLLM server on|Application startup complete"), "opening its socket", 97, 0),
 )
+_REACHED: Final = {words.removesuffix(" {0} %"): (reached, more) for _, words, reached, more in _STAGES} | {
+    "loading compiled code": (70, 0),
+    "compiling": (70, 0),
+    "compiling again": (70, 0),
+    "first token": (98, 0),  # the supervisor's own
+}
+_SHARE: Final = re.compile(r" (\d+) %$")
 _KV_TOKENS = re.compile(r"KV cache size: ([\d,]+) tokens")
 _WEIGHTS = re.compile(r"Model loading took ([\d.]+) GiB")
 _KV_MEMORY = re.compile(r"Available KV cache memory: ([\d.]+) GiB")
@@ -137,9 +145,18 @@ class Progress:
         if self.compilation.feed(text):
             changed, self.stage = self.compilation.doing != self.stage, self.compilation.doing
             return changed
-        for pattern, words in _STAGES:
+        for pattern, words, *_ in _STAGES:
             if match := pattern.search(text):
                 stage = words.format(*match.groups())
                 changed, self.stage = stage != self.stage, stage
                 return changed
         return False
+
+
+def reached(stage: str) -> float | None:
+    """How much of the start is over at this stage, in percent: an estimate. None for other words than ours."""
+    share = _SHARE.search(stage)
+    known = _REACHED.get(stage[: share.start()] if share else stage)
+    if known is None:
+        return None
+    return known[0] + known[1] * min(int(share[1]), 100) / 100 if share else float(known[0])

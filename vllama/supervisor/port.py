@@ -13,10 +13,10 @@ from typing import Protocol
 from vllama.engine.client import Client
 from vllama.engine.compilation import CodeOutcome
 from vllama.models.model import Model
-from vllama.supervisor.states import FOREVER, CodeState, Phase
+from vllama.supervisor.states import FOREVER, LOADING, CodeState, Phase
 from vllama.translate.conversation.template_shapes import NATURAL, TemplateShapes
 
-__all__ = ["FOREVER", "EngineView", "Engines", "Lease", "Phase", "Wish"]
+__all__ = ["FOREVER", "LOADING", "EngineView", "Engines", "Lease", "Phase", "Wish"]
 
 
 @dataclass(frozen=True, slots=True)

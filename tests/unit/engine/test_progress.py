@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vllama.engine.progress import Progress, read_line
+from vllama.engine.progress import Progress, reached, read_line
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,42 @@ def test_a_stage_line_becomes_peoples_words(line, stage):
     assert progress.feed(line)
     assert progress.stage == stage
     assert not progress.feed(line), "the same stage twice is no news"
+
+
+def test_a_load_comes_nearer_to_its_end_with_each_stage():
+    progress, seen = Progress(), []
+    for line in (
+        "vLLM server version 0.32.0",
+        "non-default args: {}",
+        "Resolved architecture: LlamaForCausalLM",
+        "Initializing a V1 LLM engine",
+        "Starting to load model",
+        "Loading safetensors checkpoint shards:  50% Completed | 1/2",
+        "Loading safetensors checkpoint shards: 100% Completed | 2/2",
+        "Model loading took 0.3 GiB",
+        "Using cache directory: /c/torch_compile_cache/ab/rank_0_0/backbone for vLLM's torch.compile",
+        "GPU KV cache size: 524,288 tokens",
+        "Capturing CUDA graphs (decode):  40%|████",
+        "init engine (profile, create kv cache, warmup model) took 2.98 s",
+        "Application startup complete.",
+    ):
+        progress.feed(line)
+        seen.append(reached(progress.stage))
+    assert None not in seen
+    assert seen == sorted(seen)
+    assert (seen[5], seen[6]) == (52.5, 65)
+    assert seen[-1] < 100
+
+
+@given(st.text())
+def test_other_words_are_no_part_of_a_start(stage):
+    assert reached(stage) is None
+    assert reached(f"{stage} 50 %") is None
+
+
+@pytest.mark.parametrize("outcome", ["compiling", "compiling again", "loading compiled code"])
+def test_how_far_a_start_is_while_it_gets_its_code(outcome):
+    assert reached("weights loaded") < reached(outcome) < reached("KV cache ready")
 
 
 def test_the_capacity_of_the_kv_cache_is_read():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,6 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from vllama import __version__
+from vllama.engine.progress import reached
 from vllama.errors import without_paths
 from vllama.http.front import Front, front_of
 from vllama.http.own.engines import shown
@@ -20,12 +20,11 @@ from vllama.jsontext import encode
 from vllama.observe.gauges import Gauges
 from vllama.observe.machine import Machine
 from vllama.observe.watch import Sight
-from vllama.supervisor.port import EngineView
+from vllama.supervisor.port import LOADING, EngineView
 
 routes = web.RouteTableDef()
 _EMPTY: Final = frozenset({"absent", "planning", "asleep", "backoff", "broken"})
 """Phases in which an engine holds neither weights nor a KV cache where it computes."""
-_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
 
 @routes.get("/vllama/status")
@@ -86,7 +85,6 @@ def engine(view: EngineView, sight: Sight) -> dict[str, Any]:
     """As ``/vllama/engines`` shows it, with the numbers of its work and its share of the machine."""
     name = view.model.name.short
     gauges = sight.gauges.get(name, Gauges())
-    percent = _PERCENT.search(view.stage)
     held = {} if view.phase in _EMPTY else {"weights": view.weights or None, "kv_cache": view.kv_cache or None}
     known = {
         **held,
@@ -96,7 +94,7 @@ def engine(view: EngineView, sight: Sight) -> dict[str, Any]:
         "engine_waiting": gauges.waiting,
         "kv_used": gauges.kv_used,
         "tokens_per_second": sight.rates.get(name),
-        "percent": float(percent[1]) if percent is not None and view.phase != "ready" else None,
+        "percent": reached(view.stage) if view.phase in LOADING else None,
     }
     out = {**shown(view), **{key: value for key, value in known.items() if value is not None}}
     if view.expires_at is not None:

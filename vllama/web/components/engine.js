@@ -19,7 +19,7 @@ export function engine(view, now) {
 
 function loading({ stage, percent: done }) {
   if (!stage && done === undefined) return null;
-  const words = [stage ?? "loading", done !== undefined && `${Math.round(done)} %`].filter(Boolean).join(", ");
+  const words = [stage ?? "loading", done !== undefined && `about ${Math.round(done)} % of the load`].filter(Boolean).join(", ");
   const bar = gauge(done === undefined ? undefined : done / 100, words, "progressbar");
   return el("div", { class: "loading" }, bar, el("span", { class: "small" }, words));
 }
