@@ -74,7 +74,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Unit and component tests share nothing. Many of them wait for a process or a clock, so four run at once on two cores.
 # One that fails once has failed. The other rings hold real processes to bounds in seconds: on a machine that is busy for
 # a moment a test gets another try. Tests that measure fractions of a second run alone. Of the tests with real vLLM one
-# process runs all that share a service, and another one meanwhile those with engines of their own (tests/conftest.py).
+# process runs all that share a service, and another one meanwhile those with engines of their own (tests/by_service.py).
 AT_ONCE := -n 4 --dist worksteal
 HELD_TO_BOUNDS := -n 3 --dist worksteal
 BY_SERVICE := -n 2 --dist loadscope

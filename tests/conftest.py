@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from xdist.scheduler import LoadScopeScheduling
 
 from tests.real import real
 
@@ -25,25 +24,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-_APART = frozenset(
-    f"tests/{name}.py"
-    for name in (
-        *("contract/test_loads", "engine/test_compiled_code", "engine/test_faults", "engine/test_grammars"),
-        *("engine/test_installed", "engine/test_plugin", "engine/test_swapping"),
-    )
-)
-"""Files of the rings with real vLLM whose tests do without the shared service."""
-
-
-class ByService(LoadScopeScheduling):
-    """One process runs all tests with the shared service, file by file; others meanwhile those that do without it."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return file if file in _APART else "real"
-
-
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """What ``--dist loadscope`` means here."""
+    from tests.by_service import ByService
+
     return ByService(config, log) if config.getvalue("dist") == "loadscope" else None

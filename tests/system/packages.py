@@ -48,6 +48,8 @@ class Packages:
     newer: str
     """The same with a higher version and a line more in its /etc/vllama.yaml."""
     source: str
+    tarball: str
+    """What ``current`` was built from."""
     stand_in: str
 
     def install(self) -> None:
@@ -90,6 +92,7 @@ def build_all(lab: Lab) -> Packages:
         current=f"{_BUILT}/vllama-{version}-1.noarch.rpm",
         newer=f"{_BUILT}/vllama-{NEWER}-1.noarch.rpm",
         source=f"{_BUILT}/vllama-{version}-1.src.rpm",
+        tarball=f"/root/vllama-{version}.tar.gz",
         stand_in=f"{_BUILT}/fedora-stand-in.rpm",
     )
 

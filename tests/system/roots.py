@@ -21,8 +21,8 @@ _SYSTEM = ("systemd", "systemd-sysv", "dbus", "iproute2", "procps", "curl", "ca-
 _PACKAGING = ("rpm", "dnf5", "createrepo-c", "python3-pip", "python3-setuptools", "python3-wheel")
 _CHECK = ("python3-pytest", "python3-pytest-asyncio", "python3-pytest-timeout", "python3-hypothesis")
 _OURS = (
-    "python3-aiohttp", "python3-click", "python3-orjson", "python3-prometheus-client", "python3-psutil",
-    "python3-pydantic", "python3-rich", "python3-sdnotify", "python3-yaml",
+    "python3-aiohttp", "python3-click", "python3-markdown-it", "python3-orjson", "python3-prometheus-client",
+    "python3-psutil", "python3-pydantic", "python3-pygments", "python3-rich", "python3-sdnotify", "python3-yaml",
 )  # fmt: skip
 _HUB = ("python3-filelock", "python3-fsspec", "python3-httpx", "python3-packaging", "python3-tqdm")
 """What huggingface_hub needs; itself it is in Fedora but not in Debian."""

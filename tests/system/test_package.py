@@ -68,6 +68,13 @@ def test_the_network_is_served_without_an_edit_and_manages_nothing(lab: Lab, ser
         "/usr/share/man/man1/vllama.1.gz",
         "/usr/share/man/man5/vllama.yaml.5.gz",
         "/usr/share/man/man8/vllama.service.8.gz",
+        "/usr/share/vllama/avahi/vllama.service",
+        "/usr/share/vllama/monitoring/grafana/dashboards.yaml",
+        "/usr/share/vllama/monitoring/grafana/datasource.yaml",
+        "/usr/share/vllama/monitoring/grafana/vllama.json",
+        "/usr/share/vllama/monitoring/prometheus/prometheus.yml",
+        "/usr/share/vllama/monitoring/prometheus/vllama-alerts.yml",
+        "/usr/share/vllama/monitoring/prometheus/vllama-recordings.yml",
         "/usr/share/zsh/site-functions/_vllama",
         "/var/lib/vllama-engine",
     ],
@@ -94,6 +101,13 @@ def test_rpmlint_finds_nothing(lab: Lab, packages: Packages):
     files = ["packaging/rpm/vllama.spec", f"{lab.root}{packages.current}", f"{lab.root}{packages.source}"]
     done = subprocess.run(["rpmlint", "-c", config, *files], capture_output=True, text=True, check=False)
     assert "0 errors, 0 warnings" in done.stdout, done.stdout
+
+
+def test_the_specs_unit_tests_need_only_packages_of_the_distribution(lab: Lab, packages: Packages):
+    """A builder of Fedora has no browser, no OpenTelemetry and nothing from PyPI. To run them all takes minutes."""
+    build = ("/root/rpm/build.sh", "-o", "/root/checked", "-s", packages.tarball)
+    lab.run("env", "PYTEST_ADDOPTS=--collect-only", *build, timeout=170)
+    assert re.search(r"^\d{4,} tests collected", lab.read("/root/checked/build.log"), re.MULTILINE)
 
 
 def test_systemd_finds_no_fault_with_the_units(lab: Lab, service: InstalledService):
