@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 
 import psutil
 
+from tests.load.pages import page_cost
 from tests.load.stand import Stand, cpu_seconds, started
 from tests.load.streams import DIALECTS, ENGINE, NATIVE_CHAT, Dialect, Stream, open_stream
 
@@ -149,6 +150,15 @@ async def main(given: argparse.Namespace, stand: Stand) -> None:
     """All figures, as they come."""
     reported: dict[str, object] = {"memory_at_rest": psutil.Process(stand.pid).memory_info().rss, "costs": []}
     print(f"at rest: {reported['memory_at_rest'] / 1e6:.1f} MB")
+    if given.pages:
+        for streams in given.streams:
+            found = await page_cost(stand, streams, given.pages, given.rounds, given.seconds)
+            print(
+                f"{found.pages} pages, {found.streams} streams: {found.without:.2f} us an event without,"
+                f" {found.with_pages:.2f} us with, ratio {found.ratio:.3f}, {found.core:.2%} of a core each page",
+                flush=True,
+            )
+        return
     for streams in given.streams:
         for dialect in DIALECTS:
             if given.only and dialect.name not in given.only:
@@ -194,6 +204,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--clients", type=_numbers, default=[1, 50])
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--pages", type=int, default=0, help="measure what so many open pages cost, and nothing else")
     parser.add_argument("--only", type=lambda text: text.split(","), default=[])
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
