@@ -67,7 +67,7 @@ class Closing:
         if self.moment in {AT_ONCE, IDLE}:
             return
         if self.moment == UNREAD:
-            while not reader._buffer:  # something is there, and nobody takes it
+            while not reader._buffer and not reader.at_eof():  # something is there, and nobody takes it
                 await asyncio.sleep(0)
             return
         head = await reader.readuntil(b"\r\n\r\n")
